@@ -1,0 +1,34 @@
+"""What a user can do wrong. The command line prints each as one line and exits with status 2."""
+
+from __future__ import annotations
+
+
+class LbaError(Exception):
+    """A mistake that the user can mend; the message says what is wrong, where, and what to do."""
+
+
+class ConfigError(LbaError):
+    """A setting that is unknown, of the wrong type, out of range, or at odds with another."""
+
+
+class DataError(LbaError):
+    """A data set or prepared store that is absent, incomplete or malformed."""
+
+
+class CheckpointError(LbaError):
+    """A file given as a checkpoint that is missing, damaged, or of another network."""
+
+
+class ExportError(LbaError):
+    """An export that can't be written, or that doesn't equal the trained network."""
+
+
+class TrainingError(LbaError):
+    """A run that can't start, continue, or go on."""
+
+
+class MissingExtra(LbaError):
+    """An optional package that a command needs."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"this needs the package '{package}': pip install 'lba-cli[{extra}]'")
