@@ -29,3 +29,29 @@ def sysu_inventory() -> tuple[InventoryEntry, ...]:
             InventoryEntry(int(row["id"]), row["split"], {camera: int(row[f"cam{camera}"]) for camera in CAMERAS})  # type: ignore[arg-type]
             for row in csv.DictReader(lines)
         )
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """What a copy lacks under one camera (or has too much of, where ``found`` exceeds ``expected``)."""
+
+    camera: int
+    expected: int
+    found: int
+    identities: tuple[int, ...]
+
+
+def compare_with_inventory(counts: dict[tuple[int, int], int]) -> list[Shortfall]:
+    """Hold a copy's images, counted by (identity, camera), against the complete data set; what is right isn't listed.
+
+    Identities that are in no split aren't looked at.
+    """
+    shortfalls = []
+    entries = [entry for entry in sysu_inventory() if entry.split != "unused"]
+    for camera in CAMERAS:
+        differing = [e for e in entries if counts.get((e.identity, camera), 0) != e.images[camera]]
+        if differing:
+            found = sum(counts.get((e.identity, camera), 0) for e in entries)
+            expected = sum(e.images[camera] for e in entries)
+            shortfalls.append(Shortfall(camera, expected, found, tuple(e.identity for e in differing)))
+    return shortfalls

@@ -1,0 +1,137 @@
+"""``lba demo``: the whole of it on synthetic people, in a folder of its own."""
+
+from __future__ import annotations
+
+import time
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lba_cli.cli.boundary import guarded
+from lba_cli.cli.options import Assignments, Debug, examples
+
+if TYPE_CHECKING:
+    from lba_cli.config import Run
+    from lba_cli.data.store import ImageSource
+    from lba_cli.evaluation.report import Result
+    from lba_cli.model import TwoStreamNetwork
+    from lba_cli.reporting import Listener
+
+EXAMPLES = examples("lba demo", "lba demo --output somewhere --set train.method=baseline")
+
+
+@guarded
+def demo(
+    output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to make.")] = Path("lba-demo"),
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Draw people, train the full method on them for minutes, evaluate before and after, and draw the pictures."""
+    from lba_cli.cli.console import listener, output as out
+    from lba_cli.cli.evaluate import figures_table
+    from lba_cli.evaluation.report import write_json
+    from lba_cli.model import load_network
+    from lba_cli.training.folder import RunFolder
+    from lba_cli.training.loop import train
+
+    started, told = time.monotonic(), listener()
+    _require_new(output)
+    run = _demo_run(output, assignments)
+    source = _draw_and_prepare(output, run, told)
+    untrained = _evaluate(_untrained(run, source), source, run, told)
+    out().print(figures_table(untrained))
+    told.say(f"these are an untrained network's figures; now training: {run.train.method}, {run.model.backbone}")
+    folder = RunFolder(output / "run")
+    train(run, source, folder, told)
+    network = load_network(folder.best)
+    trained = _evaluate(network, source, run, told)
+    out().print(figures_table(trained))
+    write_json(output / "untrained.json", untrained)
+    write_json(output / "trained.json", trained)
+    _draw_pictures(output, network, source, folder, run, told)
+    before, after = untrained[0].mean()["rank1"], trained[0].mean()["rank1"]
+    out().print(_farewell(output, before, after, time.monotonic() - started), markup=False, soft_wrap=True)
+
+
+def _require_new(output: Path) -> None:
+    from lba_cli.errors import LbaError
+
+    if output.exists():
+        raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
+
+
+def _demo_run(output: Path, assignments: list[str] | None) -> Run:
+    from lba_cli.settings import Layer, resolve
+
+    with as_file(files("lba_cli") / "configs" / "demo.yaml") as path:
+        layers = [Layer.from_file(path), Layer.from_options({"data.root": str(output / "people")})]
+    return resolve([*layers, Layer.from_assignments(assignments or [])])
+
+
+def _draw_and_prepare(output: Path, run: Run, told: Listener) -> ImageSource:
+    from lba_cli.data.open import open_images
+    from lba_cli.data.prepare import prepare
+    from lba_cli.data.readers import read_sysu
+    from lba_cli.data.store import default_store
+    from lba_cli.data.synthetic import write_dataset
+
+    people, data = output / "people", run.data
+    write_dataset("small", people, seed=run.train.seed, listener=told)
+    store = default_store(people, data.height, data.width)
+    prepare(read_sysu(people), store, data.height, data.width, listener=told)
+    return open_images(people, data.dataset, data.height, data.width, told)
+
+
+def _untrained(run: Run, source: ImageSource) -> TwoStreamNetwork:
+    """The network that training starts from."""
+    from lba_cli.compute import resolve_device
+    from lba_cli.data.samples import identity_classes
+    from lba_cli.model.weights import build_network
+
+    classes = len(identity_classes(source.samples))
+    network = build_network(run.model.backbone, classes, run.model.pretrained, run.train.seed)
+    return network.to(resolve_device(run.run.device))
+
+
+def _evaluate(network: TwoStreamNetwork, source: ImageSource, run: Run, told: Listener) -> list[Result]:
+    from lba_cli.evaluation.run import evaluate, settings
+
+    return evaluate(network, source, settings(run.evaluation), listener=told, workers=run.data.workers)
+
+
+def _draw_pictures(
+    output: Path, network: TwoStreamNetwork, source: ImageSource, folder: object, run: Run, told: Listener
+) -> None:
+    from lba_cli.evaluation.run import settings
+    from lba_cli.training.folder import RunFolder
+    from lba_cli.visualize.canvas import save
+    from lba_cli.visualize.correspondences import correspondences
+    from lba_cli.visualize.curves import curves
+    from lba_cli.visualize.masks import masks
+    from lba_cli.visualize.ranking import ranking
+
+    assert isinstance(folder, RunFolder)
+    (setting, *_) = settings(run.evaluation)
+    pictures = {
+        "correspondences": correspondences(network, source),
+        "ranking": ranking(network, source, setting, listener=told),
+        "masks": masks(network, source),
+        "curves": curves(folder.records(), str(folder.path)),
+    }
+    for name, figure in pictures.items():
+        save(figure, output / f"{name}.png")
+
+
+def _farewell(output: Path, before: float, after: float, seconds: float) -> str:
+    return f"""
+Done in {seconds / 60:.1f} minutes: rank-1 {before:.1%} untrained, {after:.1%} trained.
+Pictures: {output}/correspondences.png, ranking.png, masks.png, curves.png
+
+What to try next:
+  lba evaluate --checkpoint {output}/run --mode all --shots both
+  lba visualize correspondences --checkpoint {output}/run --stage layer4
+  lba export --checkpoint {output}/run --format onnx --output {output}/person.onnx
+  lba train --config {output}/run/config.yaml --method baseline --output {output}/baseline
+With SYSU-MM01 in datasets/SYSU-MM01: lba prepare sysu, then lba train --method full"""

@@ -1,0 +1,76 @@
+"""From a checkpoint's name to its network, its settings and its data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lba_cli.cli.options import load_config
+from lba_cli.compute import resolve_device
+from lba_cli.config import Run
+from lba_cli.data.open import open_images
+from lba_cli.data.store import ImageSource
+from lba_cli.errors import ConfigError
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
+from lba_cli.reporting import Listener
+from lba_cli.training.folder import RunFolder, newest_run
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A checkpoint ready to use: its network is on its device and in eval mode."""
+
+    path: Path
+    description: Description
+    network: TwoStreamNetwork
+    run: Run
+    listener: Listener
+
+    def images(self) -> ImageSource:
+        """The data set, at the network's image size."""
+        data = self.run.data
+        return open_images(Path(data.root), data.dataset, data.height, data.width, self.listener)
+
+
+def open_checkpoint(
+    path: Path | None,
+    data: Path | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    options: Mapping[str, Any],
+    listener: Listener,
+) -> Opened:
+    """Open a checkpoint (a file, a run's folder, or the newest run's best) with its own settings as the base.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged. ConfigError: the settings ask for another image size.
+    """
+    path = find_checkpoint(path, listener)
+    checkpoint = read_checkpoint(path)
+    description = checkpoint.description
+    size = {"height": description.height, "width": description.width}
+    base = {**description.config, "data": {**description.config.get("data", {}), **size}}
+    run = load_config(config, assignments, {"data.root": data and str(data), **options}, listener, base=base)
+    if (run.data.height, run.data.width) != (description.height, description.width):
+        raise ConfigError(
+            f"{path}: its network takes images of {description.height}×{description.width}, the settings say "
+            f"{run.data.height}×{run.data.width}: leave data.height and data.width out"
+        )
+    network = rebuild(checkpoint).to(resolve_device(run.run.device))
+    return Opened(path, description, network, run, listener)
+
+
+def find_checkpoint(path: Path | None, listener: Listener) -> Path:
+    """The file that ``--checkpoint`` means: itself, a run folder's best, or the newest run's best."""
+    if path is None:
+        run = newest_run()
+        path = run.best if run.best.is_file() else run.last
+        listener.say(f"checkpoint: {path}, of the newest run")
+    elif path.is_dir() and RunFolder(path).last.is_file():
+        run = RunFolder(path)
+        path = run.best if run.best.is_file() else run.last
+        listener.say(f"checkpoint: {path}")
+    return path

@@ -1,0 +1,101 @@
+"""``lba train``: train a network into a run folder, or go on with one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lba_cli.cli.boundary import guarded
+from lba_cli.cli.options import Assignments, ConfigFile, DataFolder, Debug, examples, load_config
+from lba_cli.vocabulary import Method
+
+if TYPE_CHECKING:
+    from lba_cli.config import Run
+    from lba_cli.model.checkpoint import Checkpoint
+    from lba_cli.reporting import Listener
+    from lba_cli.training.folder import RunFolder
+
+EXAMPLES = examples(
+    "lba train --method full",
+    "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",
+    "lba train --set train.epochs=40 --set model.backbone=resnet18",
+    "lba train --resume latest",
+)
+
+
+@guarded
+def train(
+    method: Annotated[
+        Method | None,
+        typer.Option(help="baseline: identity + triplet; full: with dense alignment [train.method].", show_default=False),
+    ] = None,
+    data: DataFolder = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="The run's folder; default: runs/DATE-METHOD.", show_default=False),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(metavar="RUN|latest", help="Go on with a run where it stopped.", show_default=False),
+    ] = None,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Train a network: the paper's recipe by default. Ctrl-C saves the state; --resume goes on from it."""
+    from lba_cli.cli.console import listener, output as out
+    from lba_cli.data.open import open_images
+    from lba_cli.training.loop import train as run_training
+
+    told = listener()
+    options = {"train.method": method, "data.root": data and str(data)}
+    if resume:
+        run, folder, state = _resumed(resume, output, config, assignments, options, told)
+    else:
+        run, state = load_config(config, assignments, options, told), None
+        folder = _new_folder(output, run)
+    source = open_images(Path(run.data.root), run.data.dataset, run.data.height, run.data.width, told)
+    told.say(f"run: {folder.path} ({run.train.method}, {run.model.backbone}, {run.train.epochs} epochs)")
+    progress = run_training(run, source, folder, told, state)
+    best = f", best mAP {progress.best:.2%}" if progress.best >= 0 else ""
+    out().print(f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}", markup=False, soft_wrap=True)
+
+
+def _new_folder(output: Path | None, run: Run) -> RunFolder:
+    from lba_cli.training.folder import RUNS, RunFolder
+
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    folder = RunFolder(output or RUNS / f"{stamp}-{run.train.method}")
+    folder.require_new()
+    return folder
+
+
+def _resumed(
+    name: str,
+    output: Path | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    options: dict[str, Any],
+    told: Listener,
+) -> tuple[Run, RunFolder, Checkpoint]:
+    """The run to go on with: its settings (changed only where that can't matter), its folder, its state."""
+    from lba_cli.errors import TrainingError
+    from lba_cli.model.checkpoint import read_checkpoint
+    from lba_cli.settings import Layer, resolve
+    from lba_cli.training.folder import RunFolder, newest_run
+    from lba_cli.training.state import require_same_run
+
+    folder = newest_run() if name == "latest" else RunFolder(Path(name))
+    if output and output.resolve() != folder.path.resolve():
+        raise TrainingError(f"--output {output}: a resumed run stays in its folder, {folder.path}; leave --output out")
+    state = read_checkpoint(folder.last)
+    layers = [Layer(state.description.config, str(folder.last))]
+    if config:
+        layers.append(Layer.from_file(config))
+    run = resolve([*layers, Layer.from_options(options), Layer.from_assignments(assignments or [])])
+    require_same_run(state.description.config, run, str(folder.path))
+    told.say(f"resuming {folder.path} after epoch {state.description.epoch + 1}")
+    return run, folder, state

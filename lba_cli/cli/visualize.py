@@ -1,0 +1,183 @@
+"""``lba visualize``: pictures of what a network sees."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lba_cli.cli.boundary import guarded
+from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples
+from lba_cli.vocabulary import Mode, Shots
+
+app = typer.Typer(
+    help="Draw correspondences, ranked lists, masks, or the curves of a run.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+FIGURES = Path("figures")
+Picture = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", metavar="FILE", help="The picture: .png, .svg or .pdf; default: figures/NAME.png.", show_default=False
+    ),
+]
+People = Annotated[int, typer.Option(min=1, max=100, help="How many people, chosen by the seed.")]
+Identities = Annotated[
+    list[int] | None,
+    typer.Option("--identity", help="A test identity to show, instead of chosen ones; may be repeated.", show_default=False),
+]
+Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="Whose features are matched.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the choice of people and images.")]
+
+
+@app.command(
+    epilog=examples(
+        "lba visualize correspondences",
+        "lba visualize correspondences --identity 6 --identity 10 --stage layer4 --output people.pdf",
+    )
+)
+@guarded
+def correspondences(
+    checkpoint: CheckpointFile = None,
+    data: DataFolder = None,
+    output: Picture = None,
+    people: People = 4,
+    identity: Identities = None,
+    stage: Stage = "layer3",
+    matches: Annotated[int, typer.Option(min=1, max=500, help="How many of the strongest matches are drawn.")] = 20,
+    seed: Seed = 0,
+    force: Force = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Join places of an infrared image with where the network finds them in a visible one, and with another person."""
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.opening import open_checkpoint
+    from lba_cli.visualize.canvas import require_free
+    from lba_cli.visualize.correspondences import correspondences as draw
+
+    path = output or FIGURES / "correspondences.png"
+    require_free(path, force)
+    opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    temperature = opened.run.alignment.temperature
+    figure = draw(
+        opened.network,
+        opened.images(),
+        people=people,
+        identities=identity,
+        stage=stage,
+        matches=matches,
+        temperature=temperature,
+        seed=seed,
+    )
+    _save(figure, path, force)
+
+
+@app.command(epilog=examples("lba visualize ranking", "lba visualize ranking --mode indoor-search --queries 8"))
+@guarded
+def ranking(
+    checkpoint: CheckpointFile = None,
+    data: DataFolder = None,
+    output: Picture = None,
+    queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen by the seed.")] = 6,
+    identity: Identities = None,
+    top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images of each list.")] = 10,
+    mode: Annotated[Mode, typer.Option(help="The gallery's cameras.")] = "all-search",
+    shots: Annotated[Shots, typer.Option(help="Gallery images an identity and camera: 1 or 10.")] = "single",
+    trial: Annotated[int, typer.Option(min=0, max=9, help="Which trial's gallery.")] = 0,
+    seed: Seed = 0,
+    force: Force = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Show queries with the first of their ranked gallery, right ones framed green and wrong ones red."""
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.opening import open_checkpoint
+    from lba_cli.evaluation.report import Setting
+    from lba_cli.visualize.canvas import require_free
+    from lba_cli.visualize.ranking import ranking as draw
+
+    path = output or FIGURES / "ranking.png"
+    require_free(path, force)
+    opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    figure = draw(
+        opened.network,
+        opened.images(),
+        Setting(mode, shots, opened.run.evaluation.protocol),
+        listener=opened.listener,
+        queries=queries,
+        top=top,
+        trial=trial,
+        seed=seed,
+        identities=identity,
+        workers=opened.run.data.workers,
+    )
+    _save(figure, path, force)
+
+
+@app.command(epilog=examples("lba visualize masks", "lba visualize masks --stage layer4 --people 6"))
+@guarded
+def masks(
+    checkpoint: CheckpointFile = None,
+    data: DataFolder = None,
+    output: Picture = None,
+    people: People = 4,
+    identity: Identities = None,
+    stage: Stage = "layer3",
+    seed: Seed = 0,
+    force: Force = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Show where the network sees a person, and where two images of the person both show it."""
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.opening import open_checkpoint
+    from lba_cli.visualize.canvas import require_free
+    from lba_cli.visualize.masks import masks as draw
+
+    path = output or FIGURES / "masks.png"
+    require_free(path, force)
+    opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    temperature = opened.run.alignment.temperature
+    figure = draw(
+        opened.network, opened.images(), people=people, identities=identity, stage=stage, temperature=temperature, seed=seed
+    )
+    _save(figure, path, force)
+
+
+@app.command(epilog=examples("lba visualize curves", "lba visualize curves --run runs/paper --output curves.svg"))
+@guarded
+def curves(
+    run: Annotated[
+        Path | None, typer.Option("--run", metavar="RUN", help="The run's folder; default: the newest.", show_default=False)
+    ] = None,
+    output: Picture = None,
+    force: Force = False,
+    debug: Debug = False,
+) -> None:
+    """Plot a run's losses, learning rate, retrieval figures and CMC."""
+    from lba_cli.cli.console import listener
+    from lba_cli.training.folder import RunFolder, newest_run
+    from lba_cli.visualize.canvas import require_free
+    from lba_cli.visualize.curves import curves as draw
+
+    path = output or FIGURES / "curves.png"
+    require_free(path, force)
+    folder = RunFolder(run) if run else newest_run()
+    if not run:
+        listener().say(f"run: {folder.path}, the newest")
+    _save(draw(folder.records(), str(folder.path)), path, force)
+
+
+def _save(figure: object, path: Path, force: bool) -> None:
+    from lba_cli.cli.console import output
+    from lba_cli.visualize.canvas import save
+
+    save(figure, path, force=force)  # type: ignore[arg-type]
+    output().print(f"{path} is drawn", markup=False, soft_wrap=True)

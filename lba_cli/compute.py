@@ -1,0 +1,53 @@
+"""Where and in which arithmetic tensors are computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from lba_cli.errors import ConfigError
+from lba_cli.vocabulary import Precision
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device that ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N`` names.
+
+    Raises:
+        ConfigError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise ConfigError(f"run.device={name}: PyTorch sees no CUDA device here; use run.device=auto or cpu")
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise ConfigError(f"run.device={name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+    return device
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> Precision:
+    """What ``auto`` means on ``device``: bfloat16 where the card computes in it, otherwise tf32."""
+    if precision == "auto":
+        return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "tf32"
+    return precision
+
+
+@contextmanager
+def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
+    """Compute in ``precision`` within the block.
+
+    ``float32`` is exact float32; ``tf32`` lets CUDA's matrix units round float32 inputs, as PyTorch 1.7.1 did when the
+    published figures were made (the same as float32 elsewhere); ``bfloat16`` is mixed precision. Alignment stays in
+    float32 in all of them.
+    """
+    precision = resolve_precision(precision, device)
+    matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution

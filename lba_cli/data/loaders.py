@@ -1,0 +1,113 @@
+"""From a source of images to tensors on a device: training batches, and images in order for embedding."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lba_cli.data.augment import Augmentation
+from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.images import MEAN, STANDARD_DEVIATION
+from lba_cli.data.store import ImageSource
+from lba_cli.randomness import Stream, numpy_generator
+
+MOST_WORKERS = 4
+
+
+class TrainingBatch(NamedTuple):
+    """One step's images, still as bytes: (B·P, H, W, 3) uint8 of each modality, and (B·P,) int64 labels."""
+
+    visible: Tensor
+    infrared: Tensor
+    labels: Tensor
+
+
+class _TrainingBatches(Dataset[TrainingBatch]):
+    """Makes the batch of an (epoch, step)."""
+
+    def __init__(self, source: ImageSource, batches: IdentityBatches, augmentation: Augmentation, seed: int) -> None:
+        self._source, self._batches, self._augmentation, self._seed = source, batches, augmentation, seed
+
+    def __getitem__(self, position: tuple[int, int]) -> TrainingBatch:
+        plan = self._batches.plan(*position)
+        random = numpy_generator(self._seed, Stream.AUGMENTATION, *position)
+        visible, infrared = (
+            torch.from_numpy(self._augmentation(self._source.read(indices.tolist()), random))
+            for indices in (plan.visible, plan.infrared)
+        )
+        return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
+
+
+class _Images(Dataset[Tensor]):
+    """Makes the (n, H, W, 3) uint8 images of a list of sample indices."""
+
+    def __init__(self, source: ImageSource) -> None:
+        self._source = source
+
+    def __getitem__(self, indices: Sequence[int]) -> Tensor:
+        return torch.from_numpy(self._source.read(indices))
+
+
+def training_batches(
+    source: ImageSource,
+    batches: IdentityBatches,
+    augmentation: Augmentation,
+    seed: int,
+    positions: Sequence[tuple[int, int]],
+    *,
+    workers: int | None,
+    pin: bool,
+) -> Iterator[TrainingBatch]:
+    """Yield the batch of each (epoch, step) of ``positions``; the same whatever the number of workers.
+
+    One loader serves all the epochs given, so that the first batch of an epoch is ready when the last one ends.
+    """
+    dataset = _TrainingBatches(source, batches, augmentation, seed)
+    yield from _loader(dataset, positions, workers, pin)
+
+
+def images_in_order(
+    source: ImageSource, indices: Sequence[int], batch_size: int, *, workers: int | None, pin: bool
+) -> Iterator[Tensor]:
+    """Yield the images of ``indices``, in order, (≤ batch_size, H, W, 3) uint8 at a time."""
+    pieces = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
+    yield from _loader(_Images(source), pieces, workers, pin)
+
+
+def normalize(images: Tensor) -> Tensor:
+    """(N, H, W, 3) uint8 → (N, 3, H, W) float32 with ImageNet's mean and standard deviation, in channels-last memory."""
+    mean = torch.tensor(MEAN, device=images.device).mul(255)
+    deviation = torch.tensor(STANDARD_DEVIATION, device=images.device).mul(255)
+    return images.float().sub_(mean).div_(deviation).permute(0, 3, 1, 2)
+
+
+def to_images(array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    """(N, H, W, 3) uint8 array → normalised (N, 3, H, W) float32 tensor on the CPU."""
+    return normalize(torch.from_numpy(array))
+
+
+def _loader(dataset: Dataset, positions: Sequence, workers: int | None, pin: bool) -> DataLoader:  # type: ignore[type-arg]
+    if workers is None:
+        workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1)
+    workers = min(workers, len(positions))
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=positions,
+        num_workers=workers,
+        pin_memory=pin,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_leave_interrupts_to_the_parent,
+    )
+
+
+def _leave_interrupts_to_the_parent(_: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)

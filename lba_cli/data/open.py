@@ -1,0 +1,33 @@
+"""Open a data set at one image size: its store where there is one, otherwise its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lba_cli.data.readers import READERS
+from lba_cli.data.store import FolderImages, ImageSource, StoredImages, default_store, is_store
+from lba_cli.errors import DataError
+from lba_cli.reporting import Listener
+
+
+def open_images(root: Path, dataset: str, height: int, width: int, listener: Listener) -> ImageSource:
+    """Open ``root``: a prepared store, or a data set's folder (the store prepared beside it is taken if there is one).
+
+    Raises:
+        DataError: there is no data set at ``root``, or the store holds images of another size.
+    """
+    folder = root if is_store(root) else default_store(root, height, width)
+    if not is_store(folder):
+        listing = READERS[dataset](root)
+        for note in listing.notes:
+            listener.warn(f"{root}: {note}")
+        listener.say(f"data: {listing.name} from {root}, resized as it is read (lba prepare {dataset} does that once)")
+        return FolderImages(listing, height, width)
+    store = StoredImages(folder)
+    if (store.height, store.width) != (height, width):
+        raise DataError(
+            f"{folder}: holds images of {store.height}×{store.width}, {height}×{width} are asked for: prepare the data "
+            f"set at that size, or --set data.height={store.height} --set data.width={store.width}"
+        )
+    listener.say(f"data: {store.name} from the store {folder}")
+    return store

@@ -1,0 +1,137 @@
+"""From a data set's folder to a store: every image decoded and resized once, on all cores, in constant memory."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from lba_cli.data.images import BrokenImage, read_image
+from lba_cli.data.parallel import map_chunks
+from lba_cli.data.samples import Listing, identity_classes, select
+from lba_cli.data.store import IMAGES, PERMUTATIONS, Manifest, StoredImages, write_manifest, write_samples
+from lba_cli.errors import DataError
+from lba_cli.files import whole_folder
+from lba_cli.reporting import Listener
+from lba_cli.vocabulary import MODALITIES
+
+SHARED_NAMES = {"visible": "rgb", "infrared": "ir"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a preparation made: the store's folder, how many images it holds, and which were broken."""
+
+    store: Path
+    images: int
+    skipped: tuple[tuple[str, str], ...]
+
+
+def prepare(
+    listing: Listing,
+    output: Path,
+    height: int,
+    width: int,
+    *,
+    listener: Listener,
+    workers: int | None = None,
+    skip_broken: bool = False,
+    shared_arrays: bool = False,
+) -> Prepared:
+    """Write ``listing``'s images, train and test, resized to ``height`` × ``width``, as a store at ``output``.
+
+    Args:
+        listing: what a reader found.
+        output: the folder to make; it appears whole or not at all.
+        height, width: in pixels.
+        listener: told of the progress.
+        workers: processes; all cores when None.
+        skip_broken: leave out images that can't be decoded, and record them in the manifest.
+        shared_arrays: also write the four ``train_{rgb,ir}_resized_{img,label}.npy`` that projects of the field share.
+
+    Raises:
+        DataError: ``output`` holds something already, or images are broken (all of them are listed).
+    """
+    try:
+        with whole_folder(output) as folder:
+            broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
+            if broken and not skip_broken:
+                raise DataError(_broken_message(listing, broken))
+            kept = [row for row in range(len(listing.samples)) if row not in broken]
+            write_samples(folder, kept, [listing.samples[row] for row in kept])
+            if listing.permutations:
+                shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
+            skipped = tuple((listing.samples[row].path, reason) for row, reason in sorted(broken.items()))
+            write_manifest(folder, _manifest(listing, height, width, len(kept), skipped))
+            if shared_arrays:
+                _write_shared_arrays(folder, listener)
+    except FileExistsError:
+        raise DataError(f"{output}: exists already and is not replaced; remove it, or name another with --output") from None
+    return Prepared(output, len(kept), skipped)
+
+
+def _manifest(
+    listing: Listing, height: int, width: int, images: int, skipped: Iterable[tuple[str, str]]
+) -> Manifest:
+    records = tuple({"path": path, "reason": reason} for path, reason in skipped)
+    return Manifest(listing.name, height, width, images, str(listing.root.resolve()), records)
+
+
+def _write_images(
+    listing: Listing, path: Path, height: int, width: int, workers: int | None, listener: Listener
+) -> dict[int, str]:
+    """Fill the array at ``path``, a row a sample; return the rows whose image is broken, and why."""
+    count = len(listing.samples)
+    np.lib.format.open_memmap(path, "w+", np.uint8, (count, height, width, 3)).flush()
+    jobs = [(row, sample.path) for row, sample in enumerate(listing.samples)]
+    broken: dict[int, str] = {}
+    fill = partial(_fill_rows, listing.root, path)
+    with listener.task(f"resizing to {height}×{width}", count, "images") as progress:
+        for done, failures in map_chunks(fill, jobs, workers=workers):
+            broken.update(failures)
+            progress.advance(done)
+    return broken
+
+
+def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """Decode the images of ``jobs`` straight into their rows of the memory-mapped ``array``."""
+    rows = np.load(array, mmap_mode="r+")
+    broken = {}
+    for row, path in jobs:
+        try:
+            rows[row] = read_image(root / path, *rows.shape[1:3])
+        except BrokenImage as problem:
+            broken[row] = str(problem)
+    return broken
+
+
+def _broken_message(listing: Listing, broken: dict[int, str]) -> str:
+    lines = [f"  {listing.root / listing.samples[row].path}: {reason}" for row, reason in sorted(broken.items())]
+    return (
+        f"{len(broken)} of {len(listing.samples)} images can't be decoded; replace them, or leave them out with "
+        "--skip-broken. Nothing was written.\n" + "\n".join(lines)
+    )
+
+
+def _write_shared_arrays(folder: Path, listener: Listener, chunk: int = 256) -> None:
+    """Write the field's four training arrays, from the store, a few images at a time."""
+    store = StoredImages(folder)
+    classes = identity_classes(store.samples)
+    for modality in MODALITIES:
+        chosen = select(store.samples, "train", modality)
+        stem = f"train_{SHARED_NAMES[modality]}_resized"
+        np.save(folder / f"{stem}_label.npy", np.asarray([classes[store.samples[i].identity] for i in chosen], np.int64))
+        header = {"descr": "|u1", "fortran_order": False, "shape": (len(chosen), store.height, store.width, 3)}
+        with (
+            (folder / f"{stem}_img.npy").open("wb") as file,
+            listener.task(f"writing {stem}_img.npy", len(chosen), "images") as progress,
+        ):
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(chosen), chunk):
+                piece = chosen[start : start + chunk]
+                file.write(store.read(piece).tobytes())
+                progress.advance(len(piece))

@@ -1,0 +1,7 @@
+"""The two-stream network: stems, shared trunk, neck; its weights and its files."""
+
+from lba_cli.model.checkpoint import load_network
+from lba_cli.model.network import TwoStreamNetwork
+from lba_cli.model.pooling import generalized_mean_pool
+
+__all__ = ["TwoStreamNetwork", "generalized_mean_pool", "load_network"]

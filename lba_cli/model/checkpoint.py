@@ -1,0 +1,176 @@
+"""Checkpoints that describe themselves: ours, the method's released one, and exported safetensors."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lba_cli.errors import CheckpointError
+from lba_cli.files import whole_file
+from lba_cli.model.files import load_pickled, load_safetensors
+from lba_cli.model.network import TwoStreamNetwork
+from lba_cli.vocabulary import BACKBONES
+
+FORMAT = "lba-checkpoint"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a network file says of itself, enough to rebuild the network and to feed it.
+
+    Attributes:
+        backbone: a torchvision ResNet's name.
+        num_classes: identities the classifier tells apart.
+        height, width: of the input images, in pixels.
+        dataset: the name of the data set it was trained on.
+        epoch: the last one it was trained for, counted from 0.
+        figures: retrieval figures at that epoch, as fractions.
+        config: the resolved configuration of its run; empty for the released checkpoint.
+    """
+
+    backbone: str
+    num_classes: int
+    height: int
+    width: int
+    dataset: str = ""
+    epoch: int = -1
+    figures: dict[str, float] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file's content: its description, the network's state dict, and the state of the training, where it has one."""
+
+    description: Description
+    weights: dict[str, Tensor]
+    training: dict[str, Any] = field(default_factory=dict)
+
+
+def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStreamNetwork:
+    """Rebuild a network, in eval mode, from a checkpoint alone: ours, the released one, or our safetensors export.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, of another network, or would run code.
+    """
+    return rebuild(read_checkpoint(Path(path))).to(device)
+
+
+def rebuild(checkpoint: Checkpoint) -> TwoStreamNetwork:
+    """The checkpoint's network, on the CPU and in eval mode."""
+    description = checkpoint.description
+    with torch.device("meta"):
+        network = TwoStreamNetwork(description.backbone, description.num_classes)
+    network.load_state_dict(checkpoint.weights, assign=True)
+    network.neck.bias.requires_grad_(False)
+    return network.eval()
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read and check a checkpoint: every tensor's name, shape and finiteness.
+
+    Raises:
+        CheckpointError: naming what is wrong with it.
+    """
+    if path.suffix == ".safetensors":
+        weights, metadata = load_safetensors(path)
+        checkpoint = Checkpoint(_description(_metadata(path, metadata), path), weights)
+    else:
+        content = load_pickled(path)
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
+        checkpoint = _released(path, content) if "net" in content else _ours(path, content)
+    _check_weights(path, checkpoint)
+    return checkpoint
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write ``checkpoint`` to ``path``, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "description": vars(checkpoint.description),
+        "weights": checkpoint.weights,
+        "training": checkpoint.training,
+    }
+    buffer = io.BytesIO()  # so that a full disk is an OSError like any other, not a crash of PyTorch's writer
+    torch.save(content, buffer)
+    with whole_file(path) as partial:
+        partial.write_bytes(buffer.getbuffer())
+
+
+def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
+    if content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: neither a checkpoint of lba nor the method's released one (no 'format', no 'net')")
+    if content.get("version") != VERSION:
+        raise CheckpointError(f"{path}: format version {content.get('version')!r}; this lba reads version {VERSION}")
+    weights, training = content.get("weights"), content.get("training")
+    if not isinstance(weights, dict) or not isinstance(training, dict):
+        raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
+    return Checkpoint(_description(content.get("description"), path), weights, training)
+
+
+def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
+    """The method's released layout: three whole ResNet-50s, of two of which only the stem is used."""
+    state = content["net"]
+    if not isinstance(state, dict) or not isinstance(state.get("classifier.weight"), Tensor):
+        raise CheckpointError(f"{path}: 'net' is not the method's state dict: it has no 'classifier.weight'")
+    epoch = content.get("epoch")
+    description = Description(
+        "resnet50", len(state["classifier.weight"]), 288, 144, "SYSU-MM01", epoch if isinstance(epoch, int) else -1
+    )
+    weights = {_our_name(name): value for name, value in state.items()}
+    return Checkpoint(description, {name: value for name, value in weights.items() if name})
+
+
+def _our_name(released: str) -> str:
+    """Our name of a released tensor; empty for those that aren't used."""
+    for modality, prefix in (("visible", "visible_module.visible."), ("infrared", "thermal_module.thermal.")):
+        if released.startswith(prefix):
+            rest = released.removeprefix(prefix)
+            return f"stems.{modality}.{rest}" if rest.startswith(("conv1.", "bn1.")) else ""
+    if released.startswith("base_resnet.base."):
+        rest = released.removeprefix("base_resnet.base.")
+        return f"trunk.{rest}" if rest.startswith("layer") else ""
+    return released.replace("bottleneck.", "neck.")
+
+
+def _metadata(path: Path, metadata: dict[str, str]) -> Any:
+    try:
+        return json.loads(metadata["lba"])["lba"]
+    except (KeyError, TypeError, json.JSONDecodeError) as problem:
+        raise CheckpointError(f"{path}: not exported by lba: its metadata don't describe a network") from problem
+
+
+def _description(values: Any, path: Path) -> Description:
+    try:
+        description = Description(**values)
+        sizes = (description.num_classes, description.height, description.width)
+        if description.backbone not in BACKBONES or not all(type(size) is int and 0 < size < 2**24 for size in sizes):
+            raise ValueError
+    except (TypeError, ValueError) as problem:
+        raise CheckpointError(f"{path}: damaged: it doesn't describe its network") from problem
+    return description
+
+
+def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
+    with torch.device("meta"):
+        expected = TwoStreamNetwork(checkpoint.description.backbone, checkpoint.description.num_classes).state_dict()
+    found = checkpoint.weights
+    what = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
+    for name in expected.keys() ^ found.keys():
+        raise CheckpointError(f"{what}: tensor '{name}' is {'missing' if name in expected else 'unknown'}")
+    for name, tensor in expected.items():
+        value = found[name]
+        if not isinstance(value, Tensor) or value.shape != tensor.shape or value.dtype != tensor.dtype:
+            seen = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+            raise CheckpointError(f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}")
+        if not torch.isfinite(value).all():
+            raise CheckpointError(f"{path}: tensor '{name}' has values that are not finite")

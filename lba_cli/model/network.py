@@ -1,0 +1,116 @@
+"""The network: a stem for each modality, one shared trunk, a normalising neck and a classifier (paper, section 3.1).
+
+Shapes: N images of 3 × H × W; with a ResNet-50 and 288 × 144 input, layer3 gives (N, 1024, 18, 9) and layer4
+(N, 2048, 18, 9), because layer4 keeps its input's resolution.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import resnet
+
+from lba_cli.model.pooling import generalized_mean_pool
+from lba_cli.vocabulary import BACKBONES, Modality
+
+
+class StageMaps(NamedTuple):
+    """Feature maps of the two stages that are aligned."""
+
+    layer3: Tensor  # (N, C3, H, W)
+    layer4: Tensor  # (N, C4, H, W)
+
+
+class TwoStreamNetwork(nn.Module):
+    """Two stems, one trunk, neck and classifier.
+
+    Args:
+        backbone: the name of a torchvision ResNet.
+        num_classes: how many identities the classifier tells apart.
+
+    Attributes:
+        embedding_size: D, the length of an embedding.
+
+    Raises:
+        ValueError: ``backbone`` isn't a torchvision ResNet.
+    """
+
+    def __init__(self, backbone: str = "resnet50", num_classes: int = 395) -> None:
+        super().__init__()
+        if backbone not in BACKBONES:
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {backbone!r}")
+        self.backbone, self.num_classes = backbone, num_classes
+        base: resnet.ResNet = getattr(resnet, backbone)(weights=None)
+        twin: resnet.ResNet = getattr(resnet, backbone)(weights=None)
+        self.stems = nn.ModuleDict({"visible": _stem(base), "infrared": _stem(twin)})
+        self.trunk = nn.ModuleDict({name: getattr(base, name) for name in ("layer1", "layer2", "layer3", "layer4")})
+        _keep_resolution(base.layer4)
+        self.embedding_size: int = base.fc.in_features
+        self.neck = nn.BatchNorm1d(self.embedding_size)
+        self.classifier = nn.Linear(self.embedding_size, num_classes, bias=False)
+        nn.init.normal_(self.neck.weight, 1.0, 0.01)
+        nn.init.zeros_(self.neck.bias)
+        self.neck.bias.requires_grad_(False)
+        nn.init.normal_(self.classifier.weight, 0.0, 0.001)
+
+    def forward(self, visible: Tensor, infrared: Tensor) -> StageMaps:
+        """Maps of a training batch: (n, 3, H, W) visible and (m, 3, H, W) infrared images, visible ones first."""
+        return self._trunk_maps(torch.cat([self.stems["visible"](visible), self.stems["infrared"](infrared)]))
+
+    def maps(self, images: Tensor, modality: Modality) -> StageMaps:
+        """Maps of (N, 3, H, W) normalised images of one modality."""
+        return self._trunk_maps(self.stems[modality](images))
+
+    def embed(self, images: Tensor, modality: Modality) -> Tensor:
+        """Retrieval embeddings: the pooled layer4 features before the neck, at unit length (paper, section 4.1).
+
+        Args:
+            images: (N, 3, H, W), normalised with ImageNet's mean and standard deviation; infrared images have three
+                equal channels.
+            modality: whose stem they go through.
+
+        Returns:
+            (N, D) float32; their dot products are the retrieval scores. Put the network in eval mode first.
+        """
+        return F.normalize(generalized_mean_pool(self.maps(images, modality).layer4), dim=1)
+
+    def embed_mixed(self, images: Tensor, infrared: Tensor) -> Tensor:
+        """As :meth:`embed` for a batch of both modalities: (N,) bool ``infrared`` chooses each image's stem.
+
+        Both stems see every image and one result is kept, so that the computation doesn't depend on the values.
+        """
+        chosen = infrared.view(-1, 1, 1, 1)
+        x = torch.where(chosen, self.stems["infrared"](images), self.stems["visible"](images))
+        return F.normalize(generalized_mean_pool(self._trunk_maps(x).layer4), dim=1)
+
+    def layer4(self, layer3: Tensor) -> Tensor:
+        """The last stage alone: (N, C3, H, W) → (N, C4, H, W)."""
+        result: Tensor = self.trunk["layer4"](layer3)
+        return result
+
+    def classify(self, pooled: Tensor) -> Tensor:
+        """(N, D) pooled features → (N, classes) logits, through the neck."""
+        result: Tensor = self.classifier(self.neck(pooled))
+        return result
+
+    def _trunk_maps(self, x: Tensor) -> StageMaps:
+        for name in ("layer1", "layer2", "layer3"):
+            x = self.trunk[name](x)
+        return StageMaps(x, self.layer4(x))
+
+
+def _stem(base: resnet.ResNet) -> nn.Sequential:
+    stem = nn.Sequential()
+    for name in ("conv1", "bn1", "relu", "maxpool"):
+        stem.add_module(name, getattr(base, name))
+    return stem
+
+
+def _keep_resolution(layer4: nn.Sequential) -> None:
+    """Set the strides of layer4's first block, in its 3×3 convolution and its shortcut, to 1."""
+    for module in layer4[0].modules():
+        if isinstance(module, nn.Conv2d) and module.stride != (1, 1):
+            module.stride = (1, 1)

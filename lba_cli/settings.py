@@ -1,0 +1,182 @@
+"""From YAML files and ``--set section.key=value`` to a Run; what is wrong is told with file, line and dotted key."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from lba_cli.config import Run
+from lba_cli.errors import ConfigError
+from lba_cli.files import write_text
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which 5e-4 is a number, as in YAML 1.2."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: list(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Some settings and where each came from.
+
+    Attributes:
+        values: nested dictionaries.
+        origins: dotted key → what a message should call the place.
+        source: the whole layer's name, for keys without an origin.
+    """
+
+    values: dict[str, Any]
+    source: str
+    origins: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a YAML file.
+
+        Raises:
+            ConfigError: it is missing, isn't YAML, holds something else than settings, or names a key twice.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise ConfigError(f"{path}: {_reason(problem)}") from problem
+        values, root = _parse(text, str(path))
+        if values is None:
+            return cls({}, str(path))
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}:1: expected sections such as 'train:', found {type(values).__name__}")
+        return cls(values, str(path), dict(_origins(root, str(path))))
+
+    @classmethod
+    def from_assignments(cls, assignments: Sequence[str]) -> Self:
+        """Parse ``section.key=value`` words; the values are YAML.
+
+        Raises:
+            ConfigError: a word isn't of that form.
+        """
+        values: dict[str, Any] = {}
+        origins = {}
+        for assignment in assignments:
+            key, equals, text = assignment.partition("=")
+            section, dot, name = key.strip().partition(".")
+            if not (equals and dot and section and name):
+                raise ConfigError(f"--set {assignment}: expected section.key=value, such as train.epochs=40")
+            value, _ = _parse(text, f"--set {assignment}")
+            values.setdefault(section, {})[name] = value
+            origins[f"{section}.{name}"] = f"--set {assignment}"
+        return cls(values, "--set", origins)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """Take command-line options by their dotted keys; those that weren't given (None) are left out."""
+        values: dict[str, Any] = {}
+        for key, value in options.items():
+            if value is not None:
+                section, _, name = key.partition(".")
+                values.setdefault(section, {})[name] = value
+        return cls(values, "the command line")
+
+
+def resolve(layers: Sequence[Layer]) -> Run:
+    """Lay the layers over the defaults, later ones over earlier ones.
+
+    Raises:
+        ConfigError: the first problem, with its place, what is allowed, and the nearest valid name.
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for layer in layers:
+        for section, values in layer.values.items():
+            where = layer.origins.get(str(section), layer.source)
+            if not isinstance(values, dict):
+                known = f"a section of settings such as '{section}.…'" if section in Run.model_fields else "a section"
+                raise ConfigError(f"{where}: '{section}' should be {known}, not {values!r}{_nearest(str(section), Run)}")
+            merged.setdefault(section, {}).update(values)
+            origins[str(section)] = where
+            origins |= {f"{section}.{key}": layer.origins.get(f"{section}.{key}", layer.source) for key in values}
+    try:
+        return Run.model_validate(merged)
+    except ValidationError as problem:
+        raise ConfigError(_message(problem.errors()[0], origins)) from None
+
+
+def write_run(path: Path, run: Run) -> None:
+    """Write all the settings of ``run`` as YAML; read back they give the same run."""
+    write_text(path, yaml.safe_dump(run.values(), sort_keys=False))
+
+
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The settings in which two runs' values differ: (dotted key, first value, second value)."""
+    keys = [(section, key) for section in Run.model_fields for key in type(getattr(Run(), section)).model_fields]
+    return [
+        (f"{section}.{key}", first.get(section, {}).get(key), second.get(section, {}).get(key))
+        for section, key in keys
+        if first.get(section, {}).get(key) != second.get(section, {}).get(key)
+    ]
+
+
+def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader), node  # noqa: S506
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark and not source.startswith("--set") else ""
+        raise ConfigError(f"{source}{line}: not YAML: {getattr(problem, 'problem', None) or problem}") from problem
+
+
+def _origins(node: yaml.Node | None, path: str, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield every dotted key of a mapping with its file and line; refuse a key that stands twice."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        name, line = f"{prefix}{key.value}", key.start_mark.line + 1
+        if name in seen:
+            raise ConfigError(f"{path}:{line}: '{name}' stands here a second time")
+        seen.add(name)
+        yield name, f"{path}:{line}"
+        if not prefix:
+            yield from _origins(value, path, f"{name}.")
+
+
+def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
+    section, *rest = [str(part) for part in error["loc"]] or [""]
+    key = ".".join([section, *rest[:1]])
+    where = origins.get(key) or origins.get(section) or "settings"
+    if error["type"] == "extra_forbidden":
+        model = type(getattr(Run(), section)) if rest else Run
+        what = "setting" if rest else "section"
+        return f"{where}: unknown {what} '{key}'{_nearest(rest[0] if rest else section, model)}"
+    problem = error["msg"].removeprefix("Value error, ")
+    problem = problem[0].lower() + problem[1:] if problem.startswith("Input") else problem
+    return f"{where}: {key or 'settings'}: {problem.replace('input should', 'should')}, not {error['input']!r}" if key else (
+        f"{where}: {problem}"
+    )
+
+
+def _nearest(name: str, model: type[BaseModel]) -> str:
+    valid = list(model.model_fields)
+    close = difflib.get_close_matches(name, valid, n=1)
+    return f"; did you mean '{close[0]}'?" if close else f"; valid: {', '.join(valid)}"
+
+
+def _reason(problem: Exception) -> str:
+    if isinstance(problem, FileNotFoundError):
+        return "no such file"
+    return "not a text file" if isinstance(problem, UnicodeDecodeError) else getattr(problem, "strerror", str(problem))

@@ -1,0 +1,270 @@
+"""The training loop: epochs of steps, figures, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from lba_cli.alignment import Pairs, sample_pairs
+from lba_cli.compute import arithmetic, resolve_device
+from lba_cli.config import Run
+from lba_cli.data.augment import Augmentation
+from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.loaders import TrainingBatch, normalize, training_batches
+from lba_cli.data.store import ImageSource
+from lba_cli.errors import TrainingError
+from lba_cli.evaluation.report import Setting
+from lba_cli.evaluation.run import evaluate
+from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
+from lba_cli.model.weights import build_network
+from lba_cli.randomness import Stream, torch_generator
+from lba_cli.reporting import Listener
+from lba_cli.settings import write_run
+from lba_cli.training.events import event_writer
+from lba_cli.training.folder import RunFolder
+from lba_cli.training.interrupt import Interrupted, StopRequest, stop_between_steps
+from lba_cli.training.objective import Objective
+from lba_cli.training.schedule import parameter_groups, rate_factor
+from lba_cli.training.state import Progress, restore, snapshot
+
+SELECTION = Setting("all-search", "single", "community")
+READ_BACK_STEPS = 10
+
+
+def train(
+    config: Run, source: ImageSource, folder: RunFolder, listener: Listener, resume: Checkpoint | None = None
+) -> Progress:
+    """Train a network as ``config`` says and keep it in ``folder``.
+
+    Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``; ``best.pt`` is the network with
+    the highest mAP (all-search, single-shot, mean of ten trials) on the test images, the field's habit.
+
+    Raises:
+        DataError: the data can't be trained on. TrainingError: a loss isn't finite, or the run can't be resumed.
+        Interrupted: SIGINT or SIGTERM came; the state is saved.
+    """
+    trainer = Trainer(config, source, folder, listener)
+    write_run(folder.config, config)
+    if resume:
+        trainer.progress = restore(resume, trainer.network, trainer.optimizer, str(folder.last))
+        folder.keep_records_before(trainer.progress.epoch)
+    with stop_between_steps() as stop:
+        trainer.run(stop)
+    return trainer.progress
+
+
+class Trainer:
+    """A run under way: network, optimizer, data and progress."""
+
+    def __init__(self, config: Run, source: ImageSource, folder: RunFolder, listener: Listener) -> None:
+        recipe, data = config.train, config.data
+        self.config, self.source, self.folder, self.listener = config, source, folder, listener
+        self.device = resolve_device(config.run.device)
+        self.batches = IdentityBatches(
+            source.samples,
+            recipe.identities,
+            recipe.instances,
+            recipe.seed,
+            steps=recipe.steps_per_epoch,
+            skip_incomplete=data.skip_incomplete,
+        )
+        if self.batches.left_out:
+            listener.warn(f"{len(self.batches.left_out)} training identities lack a modality and are left out")
+        self.can_evaluate = any(sample.part == "test" for sample in source.samples)
+        if not self.can_evaluate:
+            listener.warn(f"{source.name}: no test images; the run goes without evaluation, and best.pt is its last state")
+        self.augmentation = Augmentation(data.pad, data.flip, data.erase)
+        network = build_network(config.model.backbone, len(self.batches.classes), config.model.pretrained, recipe.seed)
+        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = torch.optim.SGD(
+            parameter_groups(self.network, recipe.learning_rate),
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.momentum > 0,
+        )
+        self.objective = Objective(
+            recipe.method,
+            config.alignment.weighting,
+            temperature=config.alignment.temperature,
+            dense_margin=config.alignment.margin,
+            margin=recipe.triplet_margin,
+            dense_triplet_weight=config.alignment.weight,
+        )
+        self.progress = Progress()
+
+    def run(self, stop: StopRequest) -> None:
+        """Train from the present position to the last epoch."""
+        epochs = range(self.progress.epoch, self.config.train.epochs)
+        with (
+            closing(self._batches()) as batches,
+            event_writer(self.folder.path, self.config.train.tensorboard) as write_events,
+        ):
+            for epoch in epochs:
+                if epoch != self.progress.epoch or not self.progress.step:
+                    self.progress.begin_epoch(epoch)
+                started, first_step = time.perf_counter(), self.progress.step
+                self._epoch(batches, stop)
+                seconds = time.perf_counter() - started
+                record = self._record(seconds, self.batches.steps - first_step, stop)
+                self._finish_epoch(record)
+                write_events(record)
+                if stop.signal:
+                    self._save_and_stop(stop)
+
+    def _batches(self) -> Iterator[TrainingBatch]:
+        """All the batches from the present position to the run's end."""
+        first, steps = (self.progress.epoch, self.progress.step), self.batches.steps
+        positions = [(e, s) for e in range(first[0], self.config.train.epochs) for s in range(steps) if (e, s) >= first]
+        return training_batches(
+            self.source,
+            self.batches,
+            self.augmentation,
+            self.config.train.seed,
+            positions,
+            workers=self.config.data.workers,
+            pin=self.device.type == "cuda",
+        )
+
+    def _epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
+        """Take the steps that are left of this epoch."""
+        self._set_rates()
+        self.network.train()
+        steps, pending = self.batches.steps, _PendingLosses(self.progress)
+        images = 2 * self.config.train.identities * self.config.train.instances
+        title = f"epoch {self.progress.epoch + 1}/{self.config.train.epochs}"
+        with self.listener.task(title, steps, "steps") as bar, arithmetic(self.config.train.precision, self.device):
+            if self.progress.step:
+                bar.advance(self.progress.step)
+            while self.progress.step < steps:
+                losses = self._step(next(batches))
+                pending.add(losses)
+                self.progress.step += 1
+                stopping = bool(stop.signal)
+                if self.progress.step % READ_BACK_STEPS == 0 or self.progress.step == steps or stopping:
+                    taken, means = pending.read_back()
+                    rate = self.optimizer.param_groups[-1]["lr"]
+                    bar.advance(taken, **means, learning_rate=rate, images_a_step=images)
+                if stopping:
+                    self._save_and_stop(stop)
+
+    def _step(self, batch: TrainingBatch) -> dict[str, Tensor]:
+        visible, infrared = (normalize(images.to(self.device, non_blocking=True)) for images in batch[:2])
+        labels = batch.labels.to(self.device, non_blocking=True)
+        losses = self.objective(self.network, visible, infrared, labels, self._pairs())
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["total"].backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return losses
+
+    def _pairs(self) -> tuple[Pairs, Pairs]:
+        """This step's partners for layer3 and for layer4."""
+        recipe = self.config.train
+        generator = torch_generator(recipe.seed, Stream.PAIRS, self.progress.epoch, self.progress.step)
+        layer3, layer4 = (sample_pairs(recipe.identities, recipe.instances, generator) for _ in range(2))
+        return layer3.to(self.device), layer4.to(self.device)
+
+    def _set_rates(self) -> None:
+        recipe = self.config.train
+        factor = rate_factor(self.progress.epoch, recipe.warmup_epochs, recipe.milestones)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base_lr"] * factor
+
+    def _record(self, seconds: float, steps: int, stop: StopRequest) -> dict[str, Any]:
+        """This epoch's line in ``metrics.jsonl``, evaluated where it is due."""
+        recipe, progress = self.config.train, self.progress
+        last = progress.epoch + 1 == recipe.epochs
+        due = last or (recipe.evaluate_every and (progress.epoch + 1) % recipe.evaluate_every == 0)
+        images = 2 * recipe.identities * recipe.instances * steps
+        record: dict[str, Any] = {
+            "epoch": progress.epoch,
+            "learning_rate": self.optimizer.param_groups[-1]["lr"],
+            "losses": {name: total / self.batches.steps for name, total in progress.sums.items()},
+            "seconds": round(seconds, 3),
+            "images_per_second": round(images / seconds, 1),
+        }
+        if due and self.can_evaluate:
+            with stop.at_once():
+                record["evaluation"] = self._evaluate()
+            if stop.signal:  # the epoch's steps are kept; resuming starts with its evaluation
+                self._save_and_stop(stop)
+        return record
+
+    def _evaluate(self) -> dict[str, Any]:
+        """Figures of the network as it is; the whole CMC with them."""
+        section = self.config.evaluation
+        (result,) = evaluate(
+            self.network,
+            self.source,
+            [SELECTION],
+            listener=self.listener,
+            batch_size=section.batch_size,
+            workers=self.config.data.workers,
+        )
+        self.progress.figures = result.mean()
+        return {**self.progress.figures, "cmc": result.mean_cmc()}
+
+    def _finish_epoch(self, record: dict[str, Any]) -> None:
+        """Write the epoch's line, and the checkpoints."""
+        figures, epoch = record.get("evaluation"), self.progress.epoch
+        better = figures is not None and figures["mAP"] > self.progress.best
+        if better and figures:
+            self.progress.best = figures["mAP"]
+        self.progress.begin_epoch(epoch + 1)
+        self.folder.append(record)
+        if better or not self.can_evaluate:
+            write_checkpoint(self.folder.best, self._snapshot(resumable=False))
+        write_checkpoint(self.folder.last, self._snapshot(resumable=True))
+        found = f", mAP {figures['mAP']:.2%}, rank-1 {figures['rank1']:.2%}" if figures else ""
+        total = record["losses"]["total"]
+        speed = f"{record['images_per_second']:.0f} images/s"
+        self.listener.say(
+            f"epoch {epoch + 1}/{self.config.train.epochs}: loss {total:.3f}{found}, "
+            f"learning rate {record['learning_rate']:g}, {speed}"
+        )
+
+    def _snapshot(self, *, resumable: bool) -> Checkpoint:
+        optimizer = self.optimizer if resumable else None
+        return snapshot(self.config, self.source.name, self.network, self.progress, optimizer)
+
+    def _save_and_stop(self, stop: StopRequest) -> NoReturn:
+        write_checkpoint(self.folder.last, self._snapshot(resumable=True))
+        where = f"epoch {self.progress.epoch + 1} at step {self.progress.step}"
+        raise Interrupted(stop.signal, f"stopped in {where}; go on with: lba train --resume {self.folder.path}")
+
+
+class _PendingLosses:
+    """Losses of steps whose values are still on the device; reading them back is what waits for it."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._names: list[str] = []
+        self._pending: list[Tensor] = []
+
+    def add(self, losses: dict[str, Tensor]) -> None:
+        self._names = list(losses)
+        self._pending.append(torch.stack([value.detach().float() for value in losses.values()]))
+
+    def read_back(self) -> tuple[int, dict[str, float]]:
+        """Add the pending values to the progress's sums; return how many steps they are, and their means.
+
+        Raises:
+            TrainingError: one of them isn't finite.
+        """
+        rows = torch.stack(self._pending).tolist()
+        self._pending = []
+        progress = self._progress
+        for offset, row in enumerate(rows):
+            for name, value in zip(self._names, row, strict=True):
+                if value - value != 0:  # infinite or not a number
+                    step = progress.step - len(rows) + offset
+                    raise TrainingError(
+                        f"epoch {progress.epoch}, step {step}: the loss '{name}' is {value}; lower train.learning_rate, "
+                        "or use train.precision=float32. The last checkpoint was kept as it was"
+                    )
+                progress.sums[name] = progress.sums.get(name, 0.0) + value
+        return len(rows), {name: sum(column) / len(rows) for name, column in zip(self._names, zip(*rows), strict=True)}

@@ -1,0 +1,126 @@
+"""Drawing primitives that know no model: arrays in, picture out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import ConnectionPatch, Rectangle
+
+from lba_cli.errors import LbaError
+from lba_cli.files import whole_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+RIGHT, WRONG, QUERY = "#1a9850", "#d73027", "#4575b4"
+DOTS_PER_INCH = 200
+STYLE: dict[str, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` × ``height`` inches, independent of any display."""
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path, *, force: bool = False) -> None:
+    """Write ``figure`` as a picture whose kind is the path's ending, whole or not at all.
+
+    Raises:
+        LbaError: the file exists and ``force`` isn't given, or its ending isn't png, svg or pdf.
+    """
+    require_free(path, force)
+    with rc_context(STYLE), whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix[1:].lower(), facecolor="white")
+
+
+def require_free(path: Path, force: bool) -> None:
+    """Refuse a picture's path before the work for it is done; see :func:`save`."""
+    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise LbaError(f"{path}: pictures end in .png, .svg or .pdf")
+    if path.exists() and not force:
+        raise LbaError(f"{path}: exists already; name another with --output, or replace it with --force")
+
+
+def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: str | None = None) -> None:
+    """Show an (H, W, 3) uint8 image without axes, with a coloured frame where ``frame`` names one."""
+    axes.imshow(image)
+    axes.set_axis_off()
+    if title:
+        axes.set_title(title, fontsize=7, pad=3)
+    if frame:
+        height, width = image.shape[:2]
+        axes.add_patch(
+            Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=frame, linewidth=4, clip_on=False)
+        )
+
+
+def show_heat(axes: Axes, image: NDArray[np.uint8], heat: NDArray[np.float32], title: str = "") -> None:
+    """Lay an (h, w) map with values in [0, 1] over an (H, W, 3) image, smoothly enlarged."""
+    height, width = image.shape[:2]
+    axes.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+    axes.imshow(
+        heat, cmap="magma", vmin=0, vmax=1, alpha=0.6, extent=(-0.5, width - 0.5, height - 0.5, -0.5),
+        interpolation="bilinear",
+    )  # fmt: skip
+    axes.set_axis_off()
+    if title:
+        axes.set_title(title, fontsize=7, pad=3)
+
+
+def connect(
+    left: Axes,
+    right: Axes,
+    points: NDArray[np.float64],
+    strength: NDArray[np.float64],
+    span: float,
+) -> None:
+    """Draw lines from places in the left image to places in the right one.
+
+    Args:
+        left, right: axes that show images.
+        points: (M, 4) x, y in the left and x, y in the right image, in pixels.
+        strength: (M,) in [0, 1]; stronger lines are thicker and more opaque.
+        span: height of the left image; a line's colour tells how far down it starts.
+    """
+    colours = colormaps["plasma"](0.05 + 0.85 * points[:, 1] / span)
+    for (x1, y1, x2, y2), weight, colour in zip(points, strength, colours, strict=True):
+        line = ConnectionPatch(
+            (x1, y1), (x2, y2), "data", "data", axesA=left, axesB=right,
+            color=colour, linewidth=0.6 + 1.2 * weight, alpha=0.45 + 0.55 * weight,
+        )  # fmt: skip
+        line.set_in_layout(False)
+        figure = left.get_figure()
+        assert figure is not None
+        figure.add_artist(line)
+        for axes, x, y in ((left, x1, y1), (right, x2, y2)):
+            axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgecolor="white", markeredgewidth=0.4)
+
+
+def plot_curves(axes: Axes, curves: dict[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> None:
+    """Plot named (x values, y values) curves with a legend, in colours that the colour-blind can tell apart."""
+    colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
+    for index, (name, (xs, ys)) in enumerate(curves.items()):
+        marker = "o" if len(xs) < 25 else ""
+        axes.plot(xs, ys, label=name, color=colours[index % len(colours)], linewidth=1.4, marker=marker, markersize=3)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    if len(curves) > 1:
+        axes.legend(fontsize=7)

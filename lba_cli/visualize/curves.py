@@ -1,0 +1,47 @@
+"""The curves of a run: losses, learning rate, retrieval figures and CMC."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from lba_cli.errors import LbaError
+from lba_cli.visualize.canvas import new_figure, plot_curves
+
+LOSS_NAMES = {
+    "identity": "identity",
+    "hard_triplet": "hard triplet",
+    "identity_consistency_stage3": "identity consistency, layer3",
+    "identity_consistency_stage4": "identity consistency, layer4",
+    "dense_triplet": "dense triplet",
+}
+
+
+def curves(records: list[dict[str, Any]], name: str) -> Figure:
+    """Draw the curves of a run from the lines of its ``metrics.jsonl``.
+
+    Raises:
+        LbaError: the run has no epoch yet.
+    """
+    if not records:
+        raise LbaError(f"{name}: no epoch is complete yet, so there are no curves")
+    epochs = [record["epoch"] for record in records]
+    evaluated = [record for record in records if "evaluation" in record]
+    figure = new_figure(7.0, 5.0)
+    (losses, rate), (figures, cmc) = figure.subplots(2, 2)
+    terms = {shown: (epochs, [r["losses"][key] for r in records]) for key, shown in LOSS_NAMES.items() if key in records[0]["losses"]}
+    plot_curves(losses, terms, "epoch", "loss")
+    plot_curves(rate, {"learning rate": (epochs, [record["learning_rate"] for record in records])}, "epoch", "learning rate")
+    at = [record["epoch"] for record in evaluated]
+    lines = {key: (at, [100 * r["evaluation"][key] for r in evaluated]) for key in ("rank1", "mAP", "mINP")}
+    plot_curves(figures, lines, "epoch", "percent")
+    if evaluated:
+        best = max(evaluated, key=lambda record: record["evaluation"]["mAP"])
+        chosen = {f"epoch {r['epoch']}": r["evaluation"]["cmc"] for r in (evaluated[0], best, evaluated[-1])}
+        ranks = list(range(1, 21))
+        plot_curves(cmc, {key: (ranks, [100 * v for v in values]) for key, values in chosen.items()}, "rank", "CMC, percent")
+    for axes, title in ((losses, "Losses"), (rate, "Learning rate"), (figures, "Retrieval"), (cmc, "CMC")):
+        axes.set_title(title, fontsize=9)
+    figure.suptitle(name, fontsize=9)
+    return figure

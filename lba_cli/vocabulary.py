@@ -1,0 +1,37 @@
+"""The words that settings, files, reports and functions share. Each is a word, never a bare integer."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+Modality = Literal["visible", "infrared"]
+Part = Literal["train", "test"]
+Backbone = Literal[
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "resnext50_32x4d",
+    "resnext101_32x8d",
+    "resnext101_64x4d",
+    "wide_resnet50_2",
+    "wide_resnet101_2",
+]
+Method = Literal["baseline", "full"]
+Weighting = Literal["batch_mean", "per_position"]
+Precision = Literal["auto", "float32", "tf32", "bfloat16"]
+Mode = Literal["all-search", "indoor-search"]
+Shots = Literal["single", "multi"]
+ModeChoice = Literal[Mode, "all"]
+ShotsChoice = Literal[Shots, "both"]
+Draw = Literal["community", "official"]
+
+MODALITIES: tuple[Modality, ...] = get_args(Modality)
+PARTS: tuple[Part, ...] = get_args(Part)
+BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
+METHODS: tuple[Method, ...] = get_args(Method)
+WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
+MODES: tuple[Mode, ...] = get_args(Mode)
+SHOTS: tuple[Shots, ...] = get_args(Shots)
+DRAWS: tuple[Draw, ...] = get_args(Draw)

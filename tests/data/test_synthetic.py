@@ -1,0 +1,438 @@
+"""The synthetic data set: what is on disk, what it depends on, and what does and doesn't tell people apart."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.io import loadmat
+
+import lba_cli
+from lba_cli.data.inventory import sysu_inventory
+from lba_cli.data.synthetic import PRESETS, Job, plan, write_dataset
+from lba_cli.data.synthetic.people import Person, draw_person
+from lba_cli.data.synthetic.rendering import render
+from lba_cli.data.synthetic.textures import PATTERNS, second_tone
+from lba_cli.data.synthetic.wardrobe import MATERIALS, Surface, cloth, luminance
+from lba_cli.errors import ConfigError, DataError
+from lba_cli.reporting import Silent
+
+INFRARED = (3, 6)
+VISIBLE = (1, 2, 4, 5)
+SPLITS = ("train", "val", "test")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("synthetic") / "tiny"
+    write_dataset("tiny", folder, seed=0, workers=1, listener=Silent())
+    return folder
+
+
+def digests(root: Path) -> dict[str, str]:
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def ids(root: Path, split: str) -> list[int]:
+    return [int(word) for word in (root / "exp" / f"{split}_id.txt").read_text().split(",")]
+
+
+def draw(person: Person, camera: int, seed: int = 0, preset: str = "tiny") -> NDArray[np.uint8]:
+    return np.asarray(render(person, camera, PRESETS[preset].frame, 0, np.random.default_rng((seed, camera))))
+
+
+def with_colours(thing: Any, rng: np.random.Generator) -> Any:
+    """The same thing in other visible colours, everything else untouched."""
+    if isinstance(thing, Surface):
+        return replace(thing, colour=tuple(rng.random(3)), accent=tuple(rng.random(3)))
+    if not is_dataclass(thing) or isinstance(thing, type):
+        return thing
+    return replace(thing, **{field.name: with_colours(getattr(thing, field.name), rng) for field in fields(thing)})
+
+
+def with_reflectances(thing: Any, rng: np.random.Generator) -> Any:
+    """The same thing of other materials, its visible colours untouched."""
+    if isinstance(thing, Surface):
+        return replace(thing, reflectance=float(rng.random()), accent_reflectance=float(rng.random()))
+    if not is_dataclass(thing) or isinstance(thing, type):
+        return thing
+    return replace(thing, **{field.name: with_reflectances(getattr(thing, field.name), rng) for field in fields(thing)})
+
+
+# --- what is on disk ---
+
+
+def test_every_planned_image_is_there_and_nothing_else(tiny: Path) -> None:
+    planned = {job.path(tiny) for job in plan("tiny")}
+    assert set(tiny.rglob("*.jpg")) == planned
+    others = {str(path.relative_to(tiny)) for path in tiny.rglob("*") if path.is_file()} - {
+        str(path.relative_to(tiny)) for path in planned
+    }
+    lists = {f"exp/{split}_id.txt" for split in SPLITS}
+    assert others == lists | {"exp/rand_perm_cam.mat", "README.txt"}
+
+
+def test_image_names_count_from_one(tiny: Path) -> None:
+    for camera in range(1, 7):
+        for folder in (tiny / f"cam{camera}").iterdir():
+            names = sorted(path.name for path in folder.iterdir())
+            assert names == [f"{index:04d}.jpg" for index in range(1, len(names) + 1)]
+            assert len(folder.name) == 4
+
+
+def test_lists_have_every_identity_once_in_ascending_order(tiny: Path) -> None:
+    lists = [ids(tiny, split) for split in SPLITS]
+    assert [len(each) for each in lists] == [9, 3, 6]
+    together = [identity for each in lists for identity in each]
+    assert sorted(together) == sorted({job.identity for job in plan("tiny")})
+    assert all(each == sorted(each) for each in lists)
+    assert max(together) > len(together), "the numbers are meant to have gaps"
+
+
+def test_lists_are_one_line(tiny: Path) -> None:
+    assert all((tiny / "exp" / f"{split}_id.txt").read_text().count("\n") == 1 for split in SPLITS)
+
+
+def test_images_have_the_preset_s_sizes(tiny: Path) -> None:
+    sizes = set()
+    frame = PRESETS["tiny"].frame
+    for path in tiny.rglob("*.jpg"):
+        with Image.open(path) as image:
+            assert image.mode == "RGB"
+            assert frame.width[0] <= image.width <= frame.width[1]
+            assert frame.height[0] <= image.height <= frame.height[1]
+            sizes.add(image.size)
+    assert len(sizes) > 20
+
+
+def test_infrared_images_have_equal_channels_and_visible_ones_do_not(tiny: Path) -> None:
+    for path in tiny.rglob("*.jpg"):
+        pixels = np.asarray(Image.open(path)).astype(int)
+        spread = np.ptp(pixels, axis=2).max()
+        assert (spread == 0) == (int(path.parts[-3][3:]) in INFRARED), path
+
+
+def test_permutations_are_valid(tiny: Path) -> None:
+    cameras = loadmat(tiny / "exp" / "rand_perm_cam.mat")["rand_perm_cam"]
+    assert cameras.shape == (6, 1)
+    counts = Counter((job.camera, job.identity) for job in plan("tiny"))
+    last = max(job.identity for job in plan("tiny"))
+    seen = set()
+    for camera in range(1, 7):
+        cells = cameras[camera - 1, 0]
+        assert cells.shape == (last, 1)
+        for identity in range(1, last + 1):
+            cell, images = cells[identity - 1, 0], counts[camera, identity]
+            if images == 0:
+                assert cell.shape == (0, 0)
+                continue
+            assert cell.shape == (10, images)
+            assert (np.sort(cell, axis=1) == np.arange(1, images + 1)).all()
+            seen.add(cell.tobytes())
+    assert len(seen) > 60, "the permutations are all alike"
+
+
+def test_every_query_has_a_match_in_both_searches(tiny: Path) -> None:
+    under = {(job.camera, job.identity) for job in plan("tiny")}
+    for identity in ids(tiny, "test"):
+        for camera in INFRARED:
+            excluded = 2 if camera == 3 else None
+            assert (camera, identity) not in under or any(
+                (other, identity) in under for other in (1, 2) if other != excluded
+            )
+    assert all(any((camera, identity) in under for identity in ids(tiny, "test")) for camera in range(1, 7))
+
+
+def test_some_identities_are_absent_from_some_cameras() -> None:
+    under = {(job.camera, job.identity) for job in plan("tiny")}
+    identities = {job.identity for job in plan("tiny")}
+    assert len(under) < 6 * len(identities)
+    for identity in identities:
+        assert any((camera, identity) in under for camera in VISIBLE)
+        assert any((camera, identity) in under for camera in INFRARED)
+
+
+def test_the_note_says_how_to_draw_it_again(tiny: Path) -> None:
+    note = (tiny / "README.txt").read_text()
+    assert "lba prepare synthetic --preset tiny --seed 0" in note
+
+
+def test_the_summary_counts_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = PRESETS["tiny"].entries()[:2]
+    monkeypatch.setitem(PRESETS, "two", replace(PRESETS["tiny"], name="two", entries=lambda: entries))
+    summary = write_dataset("two", tmp_path / "two", workers=1, listener=Silent())
+    paths = list((tmp_path / "two").rglob("*.jpg"))
+    infrared = [path for path in paths if path.parts[-3] in ("cam3", "cam6")]
+    assert (summary.identities, summary.images, summary.infrared) == (2, len(paths), len(infrared))
+
+
+# --- what it depends on ---
+
+
+def test_the_number_of_workers_changes_no_byte(tiny: Path, tmp_path: Path) -> None:
+    write_dataset("tiny", tmp_path / "again", seed=0, workers=2, listener=Silent())
+    assert digests(tmp_path / "again") == digests(tiny)
+
+
+def test_another_seed_draws_other_people(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = PRESETS["tiny"].entries()[:2]
+    monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], entries=lambda: entries))
+    write_dataset("tiny", tmp_path / "other", seed=1, workers=1, listener=Silent())
+    other, first = digests(tmp_path / "other"), digests(tiny)
+    images = [name for name in other if name.endswith(".jpg")]
+    assert images
+    assert not [name for name in images if other[name] == first[name]]
+
+
+def test_no_two_images_are_alike(tiny: Path) -> None:
+    images = [digest for name, digest in digests(tiny).items() if name.endswith(".jpg")]
+    assert len(set(images)) == len(images)
+
+
+def test_people_differ_and_are_themselves() -> None:
+    people = [draw_person(0, identity) for identity in range(60)]
+    assert people == [draw_person(0, identity) for identity in range(60)]
+    shapes = {(p.upper.kind, p.upper.surface.pattern, p.lower.kind, p.bag.kind, p.head.style) for p in people}
+    assert len(shapes) >= 57
+    assert draw_person(1, 7) != draw_person(0, 7)
+
+
+# --- plans ---
+
+
+def test_the_sysu_plan_is_the_real_inventory() -> None:
+    jobs = plan("sysu")
+    assert len(jobs) == len(set(jobs)) == 45_863
+    counts = Counter((job.identity, job.camera) for job in jobs)
+    for entry in sysu_inventory():
+        assert {camera: counts[entry.identity, camera] for camera in range(1, 7)} == entry.images
+    split_of = {entry.identity: entry.split for entry in sysu_inventory()}
+    trained = Counter(job.camera in INFRARED for job in jobs if split_of[job.identity] in ("train", "val"))
+    assert (trained[False], trained[True]) == (22_258, 11_909)
+    assert sum(split_of[job.identity] == "test" and job.camera in INFRARED for job in jobs) == 3_803
+
+
+def test_the_small_plan() -> None:
+    splits = Counter(entry.split for entry in PRESETS["small"].entries())
+    assert splits == {"train": 64, "val": 16, "test": 32}
+    counts = Counter((job.identity, job.camera) for job in plan("small"))
+    assert len(counts) == 112 * 6
+    assert set(counts.values()) == {5, 6, 7}
+
+
+def test_a_plan_carries_its_seed() -> None:
+    assert plan("tiny", 5)[0] == Job(5, 2, 1, 1)
+    assert plan("tiny", 5) != plan("tiny", 6)
+
+
+# --- mistakes ---
+
+
+@pytest.mark.parametrize("content", ["file", "folder"])
+def test_existing_output_is_refused_and_untouched(tmp_path: Path, content: str) -> None:
+    output = tmp_path / "mine"
+    kept = output
+    if content == "folder":
+        output.mkdir()
+        kept = output / "thesis.txt"
+    kept.write_text("years of work")
+    with pytest.raises(DataError, match="exists already") as caught:
+        write_dataset("tiny", output, workers=1, listener=Silent())
+    assert "\n" not in str(caught.value)
+    assert kept.read_text() == "years of work"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_an_unknown_preset_names_the_valid_ones(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'huge'.*tiny, small, sysu"):
+        write_dataset("huge", tmp_path / "x", workers=1, listener=Silent())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("seed", "workers"), [(-1, 1), (0, 0)])
+def test_impossible_numbers_are_refused(tmp_path: Path, seed: int, workers: int) -> None:
+    with pytest.raises(ConfigError):
+        write_dataset("tiny", tmp_path / "x", seed=seed, workers=workers, listener=Silent())
+    assert not list(tmp_path.iterdir())
+
+
+class _Impatient(Silent):
+    """Presses Ctrl-C at the first progress."""
+
+    def advance(self, amount: int = 1, **facts: Any) -> None:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupt_leaves_neither_files_nor_processes(tmp_path: Path, workers: int) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_dataset("tiny", tmp_path / "x", workers=workers, listener=_Impatient())
+    assert not list(tmp_path.iterdir())
+    assert not multiprocessing.active_children()
+
+
+_PROGRAM = """
+import sys
+from pathlib import Path
+from lba_cli.data.synthetic import write_dataset
+from lba_cli.reporting import JsonLines
+
+if __name__ == "__main__":
+    write_dataset("small", Path(sys.argv[1]), workers=2, listener=JsonLines(sys.stdout))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
+@pytest.mark.parametrize("blow", ["interrupt", "kill"])
+def test_no_process_outlives_a_stopped_program(tmp_path: Path, blow: str) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_PROGRAM)
+    output = tmp_path / "out"
+    environment = {**os.environ, "PYTHONPATH": str(Path(lba_cli.__file__).parents[1])}
+    command = [sys.executable, str(program), str(output / "small")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, start_new_session=True, env=environment
+    ) as running:
+        assert running.stdout is not None
+        assert "start" in running.stdout.readline()
+        assert "progress" in running.stdout.readline()
+        if blow == "interrupt":
+            os.killpg(running.pid, signal.SIGINT)
+        else:
+            running.kill()
+        _, errors = running.communicate(timeout=20)
+    assert group_ends(running.pid)
+    if blow == "interrupt":
+        assert errors.count("Traceback") == 1, "a worker complained as well"
+        assert not list(output.iterdir())
+
+
+def group_ends(group: int, within: float = 10.0) -> bool:
+    """Whether every process of ``group`` is gone within so many seconds; those that aren't are ended."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    os.killpg(group, signal.SIGKILL)
+    return False
+
+
+# --- what tells people apart ---
+
+
+@pytest.mark.parametrize("camera", INFRARED)
+def test_visible_colour_does_not_reach_infrared(camera: int) -> None:
+    for identity in range(8):
+        person = draw_person(0, identity)
+        recoloured = with_colours(person, np.random.default_rng(identity))
+        assert recoloured != person
+        assert (draw(person, camera) == draw(recoloured, camera)).all()
+        assert (draw(person, 1) != draw(recoloured, 1)).any()
+
+
+@pytest.mark.parametrize("camera", VISIBLE)
+def test_material_does_not_reach_visible_light(camera: int) -> None:
+    for identity in range(4):
+        person = draw_person(0, identity)
+        remade = with_reflectances(person, np.random.default_rng(identity))
+        assert (draw(person, camera) == draw(remade, camera)).all()
+        assert (draw(person, 3) != draw(remade, 3)).any()
+
+
+def test_infrared_grey_is_independent_of_visible_luminance() -> None:
+    rng = np.random.default_rng(0)
+    cloths = [cloth(rng, tuple(MATERIALS)) for _ in range(1500)]
+    visible = np.array([luminance(each.colour) for each in cloths])
+    infrared = np.array([each.reflectance for each in cloths])
+    assert abs(np.corrcoef(visible, infrared)[0, 1]) < 0.08
+
+
+def test_a_pattern_mostly_keeps_its_polarity_in_infrared_but_not_always() -> None:
+    rng = np.random.default_rng(0)
+    cloths = [cloth(rng, tuple(MATERIALS)) for _ in range(1500)]
+    lighter = np.array([luminance(each.accent) > luminance(each.colour) for each in cloths])
+    brighter = np.array([each.accent_reflectance > each.reflectance for each in cloths])
+    assert 0.55 < np.mean(lighter == brighter) < 0.85
+
+
+def test_patterns_can_be_seen_in_both_kinds_of_light() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(500):
+        each = cloth(rng, tuple(MATERIALS))
+        assert abs(luminance(each.accent) - luminance(each.colour)) > 0.3
+        assert abs(each.accent_reflectance - each.reflectance) > 0.15
+        assert min(each.reflectance, each.accent_reflectance) > 0
+        assert max(each.reflectance, each.accent_reflectance) < 1
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_pattern_is_a_share_and_has_two_tones(pattern: Any) -> None:
+    angle = np.linspace(-3.1, 3.1, 80, dtype=np.float32)[None, :]
+    down = np.linspace(0.0, 0.7, 90, dtype=np.float32)[:, None]
+    share = np.broadcast_to(second_tone(pattern, angle * 0.2, down, angle, 0.14), (90, 80))
+    assert share.dtype == np.float32
+    assert share.min() == 0.0
+    assert share.max() == (0.0 if pattern == "plain" else 1.0)
+
+
+def border(path: Path) -> NDArray[np.float32]:
+    """The two upper corners, where the scene is and the person is not, free of brightness and contrast."""
+    image = Image.open(path).convert("L").resize((24, 48), Image.Resampling.BOX)
+    pixels = np.asarray(image, np.float32)
+    strip = np.concatenate([pixels[:9, :5].ravel(), pixels[:9, -5:].ravel()])
+    return (strip - strip.mean()) / (strip.std() + 1.0)
+
+
+def middle(path: Path) -> NDArray[np.float32]:
+    """The trunk of the person, as colours."""
+    pixels = np.asarray(Image.open(path).resize((24, 48), Image.Resampling.BOX), np.float32)
+    return pixels[12:26, 9:15].reshape(-1, 3).mean(0)
+
+
+def separation(root: Path, describe: Any) -> float:
+    """How much nearer images of one person under two cameras are than images of two people under the same two:
+    the difference of the mean distances over the standard error that permuted identities have."""
+    described = {job: describe(job.path(root)) for job in plan("tiny")}
+    means: dict[tuple[int, int], NDArray[np.float32]] = {}
+    for camera in VISIBLE:
+        for identity in {job.identity for job in described if job.camera == camera}:
+            rows = [each for job, each in described.items() if (job.camera, job.identity) == (camera, identity)]
+            means[camera, identity] = np.mean(rows, axis=0)
+    same, other = [], []
+    for (camera, identity), first in means.items():
+        for (other_camera, other_identity), second in means.items():
+            if camera < other_camera:
+                distance = float(np.linalg.norm(first - second))
+                (same if identity == other_identity else other).append(distance)
+    return float((np.mean(other) - np.mean(same)) / (np.std(other) / np.sqrt(len(same))))
+
+
+def test_the_background_does_not_tell_who_it_is(tiny: Path) -> None:
+    assert separation(tiny, border) < 3.0
+    assert separation(tiny, middle) > 5.0, "the measure would not notice an identity that can be seen"
+
+
+def test_image_size_and_file_size_do_not_tell_who_it_is(tiny: Path) -> None:
+    def size(path: Path) -> NDArray[np.float32]:
+        with Image.open(path) as image:
+            return np.array(image.size, np.float32)
+
+    assert separation(tiny, size) < 3.0
