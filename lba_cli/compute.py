@@ -29,10 +29,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """What ``auto`` means on ``device``: bfloat16 where the card computes in it, otherwise tf32."""
-    if precision == "auto":
-        return "bfloat16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "tf32"
-    return precision
+    """What ``auto`` means on ``device``: bfloat16 where matrix units compute in it, otherwise tf32."""
+    if precision != "auto":
+        return precision
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "tf32"
+    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return "bfloat16" if has_matrix_units else "tf32"
 
 
 @contextmanager

@@ -49,7 +49,9 @@ class ModelSection(Section):
     """The network."""
 
     backbone: Backbone = Field("resnet50", description="a torchvision ResNet")
-    pretrained: str = Field("imagenet", min_length=1, description="imagenet, none, or a file of a ResNet's weights")
+    pretrained: str = Field(
+        "imagenet", min_length=1, description="imagenet, none, or a file: a ResNet's weights, or a checkpoint"
+    )
 
 
 class AlignmentSection(Section):
@@ -57,7 +59,9 @@ class AlignmentSection(Section):
 
     temperature: float = Field(50.0, gt=0, description="the similarities' factor before the softmax")
     margin: float = Field(0.3, ge=0, description="of the dense triplet")
-    weighting: Weighting = Field("batch_mean", description="batch_mean: as published; per_position: the paper's equation")
+    weighting: Weighting = Field(
+        "batch_mean", description="batch_mean: as published; per_position: the paper's equation"
+    )
     weight: float = Field(0.5, ge=0, description="of the dense triplet in the total loss")
 
 
@@ -73,7 +77,8 @@ class TrainSection(Section):
     steps_per_epoch: int | None = Field(
         None, ge=1, description="null: floor(images of the larger modality / (B·P)) + 1"
     )
-    learning_rate: float = Field(0.1, gt=0, description="of neck and classifier; stems and trunk get a tenth")
+    learning_rate: float = Field(0.1, gt=0, description="of neck and classifier")
+    trunk_share: float = Field(0.1, gt=0, le=1, description="of the learning rate that stems and trunk get")
     momentum: float = Field(0.9, ge=0, lt=1, description="of SGD, Nesterov's")
     weight_decay: float = Field(5e-4, ge=0)
     warmup_epochs: int = Field(10, ge=0, description="over which the learning rate rises linearly")
@@ -81,6 +86,7 @@ class TrainSection(Section):
         (20, 50), strict=False, description="epochs from which it is a tenth of what it was before"
     )
     triplet_margin: float = Field(0.3, ge=0, description="of the batch-hard triplet")
+    triplet_weight: float = Field(1.0, ge=0, description="of the batch-hard triplet in the total loss")
     evaluate_every: int = Field(1, ge=0, description="epochs between evaluations; 0: only after the last")
     tensorboard: bool = Field(False, description="also write TensorBoard's event files into the run")
 
@@ -104,15 +110,15 @@ class EvaluationSection(Section):
 class Run(Section):
     """Everything that decides a run's result."""
 
-    run: RunSection = Field(default_factory=RunSection)
-    data: DataSection = Field(default_factory=DataSection)
-    model: ModelSection = Field(default_factory=ModelSection)
-    alignment: AlignmentSection = Field(default_factory=AlignmentSection)
-    train: TrainSection = Field(default_factory=TrainSection)
-    evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+    run: RunSection = RunSection()
+    data: DataSection = DataSection()
+    model: ModelSection = ModelSection()
+    alignment: AlignmentSection = AlignmentSection()
+    train: TrainSection = TrainSection()
+    evaluation: EvaluationSection = EvaluationSection()
 
     @model_validator(mode="after")
-    def _one_image_cannot_be_normalised(self) -> Run:
+    def _padding_is_smaller_than_the_image(self) -> Run:
         if self.data.pad >= min(self.data.height, self.data.width):
             raise ValueError("data.pad must be smaller than the image")
         return self

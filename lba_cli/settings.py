@@ -78,7 +78,7 @@ class Layer:
                 raise ConfigError(f"--set {assignment}: expected section.key=value, such as train.epochs=40")
             value, _ = _parse(text, f"--set {assignment}")
             values.setdefault(section, {})[name] = value
-            origins[f"{section}.{name}"] = f"--set {assignment}"
+            origins[section] = origins[f"{section}.{name}"] = f"--set {assignment}"
         return cls(values, "--set", origins)
 
     @classmethod
@@ -105,7 +105,9 @@ def resolve(layers: Sequence[Layer]) -> Run:
             where = layer.origins.get(str(section), layer.source)
             if not isinstance(values, dict):
                 known = f"a section of settings such as '{section}.…'" if section in Run.model_fields else "a section"
-                raise ConfigError(f"{where}: '{section}' should be {known}, not {values!r}{_nearest(str(section), Run)}")
+                raise ConfigError(
+                    f"{where}: '{section}' should be {known}, not {values!r}{_nearest(str(section), Run)}"
+                )
             merged.setdefault(section, {}).update(values)
             origins[str(section)] = where
             origins |= {f"{section}.{key}": layer.origins.get(f"{section}.{key}", layer.source) for key in values}
@@ -133,7 +135,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tup
 def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
     try:
         node = yaml.compose(text, Loader=_Loader)
-        return yaml.load(text, Loader=_Loader), node  # noqa: S506
+        return yaml.load(text, Loader=_Loader), node
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f":{mark.line + 1}" if mark and not source.startswith("--set") else ""
@@ -165,8 +167,10 @@ def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
         return f"{where}: unknown {what} '{key}'{_nearest(rest[0] if rest else section, model)}"
     problem = error["msg"].removeprefix("Value error, ")
     problem = problem[0].lower() + problem[1:] if problem.startswith("Input") else problem
-    return f"{where}: {key or 'settings'}: {problem.replace('input should', 'should')}, not {error['input']!r}" if key else (
-        f"{where}: {problem}"
+    return (
+        f"{where}: {key or 'settings'}: {problem.replace('input should', 'should')}, not {error['input']!r}"
+        if key
+        else (f"{where}: {problem}")
     )
 
 

@@ -84,4 +84,5 @@ def reconstruct(features: Tensor, mask: Tensor, partner: Tensor, temperature: fl
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:
     """(N, H, W) Euclidean distances of channel vectors, 1e-6 added to each difference."""
-    return torch.linalg.vector_norm(first - second + DIFFERENCE_EPSILON, dim=1)
+    result: Tensor = torch.linalg.vector_norm(first - second + DIFFERENCE_EPSILON, dim=1)
+    return result

@@ -39,7 +39,7 @@ def warp(probability: Tensor, features: Tensor) -> Tensor:
     """
     with torch.autocast(probability.device.type, enabled=False):
         flat = features.to(probability.dtype).flatten(2)  # (N, C, HW)
-        return torch.bmm(flat, probability.transpose(1, 2)).unflatten(2, features.shape[2:])
+        return torch.bmm(flat, probability.transpose(1, 2)).view(features.shape)
 
 
 def _unit_vectors(features: Tensor) -> Tensor:

@@ -15,7 +15,11 @@ from lba_cli.errors import LbaError
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MISTAKE, BUG = 2, 1
-OUT_OF = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EMFILE: "too many open files"}
+OUT_OF = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EMFILE: "too many open files",
+}
 
 
 class Terminated(BaseException):
@@ -55,7 +59,10 @@ def _explain(problem: Exception) -> tuple[int, str]:
             "or use --set train.precision=bfloat16"
         )
     if isinstance(problem, OSError) and problem.errno in OUT_OF:
-        return MISTAKE, f"error: {OUT_OF[problem.errno]} ({problem.filename or 'while writing'}); nothing is half-written"
+        return (
+            MISTAKE,
+            f"error: {OUT_OF[problem.errno]} ({problem.filename or 'while writing'}); nothing is half-written",
+        )
     if isinstance(problem, OSError) and problem.filename:
         return MISTAKE, f"error: {problem.filename}: {problem.strerror}"
     return BUG, f"internal error: {type(problem).__name__}: {problem} (--debug shows the traceback; please report it)"

@@ -129,9 +129,7 @@ class _Bar:
 
 def describe(facts: dict[str, Any], rate: float) -> str:
     """Losses and rates in a line; ``images_a_step`` becomes images a second."""
-    words = [
-        f"{SHORT_NAMES.get(name, name)} {value:.3g}" for name, value in facts.items() if name != "images_a_step"
-    ]
+    words = [f"{SHORT_NAMES.get(name, name)} {value:.3g}" for name, value in facts.items() if name != "images_a_step"]
     if "images_a_step" in facts:
         words.append(f"{facts['images_a_step'] * rate:.0f} images/s")
     return "  ".join(words)

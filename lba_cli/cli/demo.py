@@ -29,7 +29,8 @@ def demo(
     debug: Debug = False,
 ) -> None:
     """Draw people, train the full method on them for minutes, evaluate before and after, and draw the pictures."""
-    from lba_cli.cli.console import listener, output as out
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.console import output as out
     from lba_cli.cli.evaluate import figures_table
     from lba_cli.evaluation.report import write_json
     from lba_cli.model import load_network

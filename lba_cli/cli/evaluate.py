@@ -39,7 +39,9 @@ def evaluate(
     ] = None,
     protocol: Annotated[
         Draw | None,
-        typer.Option(help="Whose gallery draws: the papers' or the data set's [evaluation.protocol].", show_default=False),
+        typer.Option(
+            help="Whose gallery draws: the papers' or the data set's [evaluation.protocol].", show_default=False
+        ),
     ] = None,
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write every trial's figures there.", show_default=False)
@@ -52,7 +54,8 @@ def evaluate(
     from lba_cli.cli.console import listener, output
     from lba_cli.cli.opening import open_checkpoint
     from lba_cli.evaluation.report import write_json
-    from lba_cli.evaluation.run import evaluate as run_evaluation, settings
+    from lba_cli.evaluation.run import evaluate as run_evaluation
+    from lba_cli.evaluation.run import settings
 
     told = listener()
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}

@@ -35,7 +35,8 @@ def export(
     What was written is run against the trained network before the file appears. Sizes and normalisation are in the
     file's metadata.
     """
-    from lba_cli.cli.console import listener, output as out
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.console import output as out
     from lba_cli.cli.opening import open_checkpoint
     from lba_cli.export import export as run_export
 

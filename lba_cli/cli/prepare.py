@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from lba_cli.data.samples import Listing
 
-app = typer.Typer(help="Prepare a data set, or draw a synthetic one.", no_args_is_help=True, rich_markup_mode="markdown")
+app = typer.Typer(
+    help="Prepare a data set, or draw a synthetic one.", no_args_is_help=True, rich_markup_mode="markdown"
+)
 
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.", show_default=False)]
 
@@ -49,7 +51,8 @@ def sysu(
     debug: Debug = False,
 ) -> None:
     """Resize SYSU-MM01 once into a memory-mapped store, which training and evaluation then find by themselves."""
-    from lba_cli.cli.console import listener, output as out
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.console import output as out
     from lba_cli.data.prepare import prepare
     from lba_cli.data.readers import read_sysu
     from lba_cli.data.store import default_store
@@ -88,7 +91,8 @@ def sysu(
 @guarded
 def synthetic(
     preset: Annotated[
-        str, typer.Option(metavar="tiny|small|sysu", help="How many people and images; sysu: the real one's exact counts.")
+        str,
+        typer.Option(metavar="tiny|small|sysu", help="How many people and images; sysu: the real one's exact counts."),
     ] = "small",
     output: Annotated[
         Path | None,
@@ -101,7 +105,8 @@ def synthetic(
     debug: Debug = False,
 ) -> None:
     """Draw people under visible and near-infrared cameras, in SYSU-MM01's layout on disk. No real person is shown."""
-    from lba_cli.cli.console import listener, output as out
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.console import output as out
     from lba_cli.data.synthetic import write_dataset
 
     told = listener()

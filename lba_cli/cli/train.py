@@ -30,7 +30,9 @@ EXAMPLES = examples(
 def train(
     method: Annotated[
         Method | None,
-        typer.Option(help="baseline: identity + triplet; full: with dense alignment [train.method].", show_default=False),
+        typer.Option(
+            help="baseline: identity + triplet; full: with dense alignment [train.method].", show_default=False
+        ),
     ] = None,
     data: DataFolder = None,
     output: Annotated[
@@ -46,7 +48,8 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a network: the paper's recipe by default. Ctrl-C saves the state; --resume goes on from it."""
-    from lba_cli.cli.console import listener, output as out
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.console import output as out
     from lba_cli.data.open import open_images
     from lba_cli.training.loop import train as run_training
 
@@ -61,7 +64,9 @@ def train(
     told.say(f"run: {folder.path} ({run.train.method}, {run.model.backbone}, {run.train.epochs} epochs)")
     progress = run_training(run, source, folder, told, state)
     best = f", best mAP {progress.best:.2%}" if progress.best >= 0 else ""
-    out().print(f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}", markup=False, soft_wrap=True)
+    out().print(
+        f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}", markup=False, soft_wrap=True
+    )
 
 
 def _new_folder(output: Path | None, run: Run) -> RunFolder:

@@ -21,13 +21,18 @@ FIGURES = Path("figures")
 Picture = Annotated[
     Path | None,
     typer.Option(
-        "--output", metavar="FILE", help="The picture: .png, .svg or .pdf; default: figures/NAME.png.", show_default=False
+        "--output",
+        metavar="FILE",
+        help="The picture: .png, .svg or .pdf; default: figures/NAME.png.",
+        show_default=False,
     ),
 ]
 People = Annotated[int, typer.Option(min=1, max=100, help="How many people, chosen by the seed.")]
 Identities = Annotated[
     list[int] | None,
-    typer.Option("--identity", help="A test identity to show, instead of chosen ones; may be repeated.", show_default=False),
+    typer.Option(
+        "--identity", help="A test identity to show, instead of chosen ones; may be repeated.", show_default=False
+    ),
 ]
 Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="Whose features are matched.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the choice of people and images.")]
@@ -146,7 +151,13 @@ def masks(
     opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
     temperature = opened.run.alignment.temperature
     figure = draw(
-        opened.network, opened.images(), people=people, identities=identity, stage=stage, temperature=temperature, seed=seed
+        opened.network,
+        opened.images(),
+        people=people,
+        identities=identity,
+        stage=stage,
+        temperature=temperature,
+        seed=seed,
     )
     _save(figure, path, force)
 
@@ -155,7 +166,8 @@ def masks(
 @guarded
 def curves(
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="RUN", help="The run's folder; default: the newest.", show_default=False)
+        Path | None,
+        typer.Option("--run", metavar="RUN", help="The run's folder; default: the newest.", show_default=False),
     ] = None,
     output: Picture = None,
     force: Force = False,

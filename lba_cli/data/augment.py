@@ -36,7 +36,7 @@ class Augmentation:
         result = np.empty_like(images)
         for row, image in enumerate(images):
             if self.pad:
-                image = _random_crop(image, self.pad, random)  # noqa: PLW2901
+                image = _random_crop(image, self.pad, random)
             result[row] = image[:, ::-1] if random.random() < self.flip else image
             if self.erase and random.random() < self.erase:
                 _erase_rectangle(result[row], random)

@@ -6,7 +6,7 @@ import csv
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Literal
+from typing import Literal, cast
 
 Split = Literal["train", "val", "test", "unused"]
 CAMERAS = (1, 2, 3, 4, 5, 6)
@@ -24,9 +24,11 @@ class InventoryEntry:
 @cache
 def sysu_inventory() -> tuple[InventoryEntry, ...]:
     """The complete SYSU-MM01, identities in ascending order (``unused`` ones are in no split)."""
-    with (files("lba_cli.data") / "sysu_inventory.csv").open(encoding="utf-8", newline="") as lines:
+    with (files("lba_cli.data") / "sysu_inventory.csv").open(encoding="utf-8") as lines:
         return tuple(
-            InventoryEntry(int(row["id"]), row["split"], {camera: int(row[f"cam{camera}"]) for camera in CAMERAS})  # type: ignore[arg-type]
+            InventoryEntry(
+                int(row["id"]), cast(Split, row["split"]), {camera: int(row[f"cam{camera}"]) for camera in CAMERAS}
+            )
             for row in csv.DictReader(lines)
         )
 

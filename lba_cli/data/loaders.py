@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Generator, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,11 @@ from lba_cli.data.images import MEAN, STANDARD_DEVIATION
 from lba_cli.data.store import ImageSource
 from lba_cli.randomness import Stream, numpy_generator
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 MOST_WORKERS = 4
+Item = TypeVar("Item")
 
 
 class TrainingBatch(NamedTuple):
@@ -64,7 +68,7 @@ def training_batches(
     *,
     workers: int | None,
     pin: bool,
-) -> Iterator[TrainingBatch]:
+) -> Generator[TrainingBatch]:
     """Yield the batch of each (epoch, step) of ``positions``; the same whatever the number of workers.
 
     One loader serves all the epochs given, so that the first batch of an epoch is ready when the last one ends.
@@ -88,12 +92,12 @@ def normalize(images: Tensor) -> Tensor:
     return images.float().sub_(mean).div_(deviation).permute(0, 3, 1, 2)
 
 
-def to_images(array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def to_images(array: NDArray[np.uint8]) -> Tensor:
     """(N, H, W, 3) uint8 array → normalised (N, 3, H, W) float32 tensor on the CPU."""
     return normalize(torch.from_numpy(array))
 
 
-def _loader(dataset: Dataset, positions: Sequence, workers: int | None, pin: bool) -> DataLoader:  # type: ignore[type-arg]
+def _loader(dataset: Dataset[Item], positions: Sequence[Any], workers: int | None, pin: bool) -> DataLoader[Item]:
     if workers is None:
         workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1)
     workers = min(workers, len(positions))

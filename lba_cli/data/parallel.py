@@ -1,13 +1,15 @@
-"""Many independent pieces of work on all cores, without orphans."""
+"""Many independent pieces of work on all cores, in processes that never outlive their parent."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
@@ -17,36 +19,69 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def map_chunks(
-    function: Callable[[Sequence[Job]], Result], jobs: Sequence[Job], *, workers: int | None = None, chunk: int = 64
+    function: Callable[[Sequence[Job]], Result], jobs: Sequence[Job], *, workers: int | None = None, chunk: int = 32
 ) -> Iterator[tuple[int, Result]]:
-    """Apply ``function`` to chunks of ``jobs`` in ``workers`` processes (all cores when None; none at all when 0 or 1).
+    """Apply ``function`` to chunks of ``jobs`` in ``workers`` processes (as many as cores when None, this one when 1).
 
     Yields (number of jobs in the chunk, its result) as chunks are done, in any order; memory stays bounded, because
-    only a few chunks are under way. On an interrupt the workers end before the exception leaves.
+    only a few chunks are under way. ``function`` and the jobs must be picklable. Whatever stops the caller, Ctrl-C
+    included, ends the processes before the exception leaves.
 
     Raises:
         LbaError: a worker was killed (by the system for want of memory, say).
     """
     chunks = [jobs[start : start + chunk] for start in range(0, len(jobs), chunk)]
-    workers = min(os.cpu_count() or 1 if workers is None else workers, len(chunks))
+    workers = min(workers or cores(), len(chunks))
     if workers <= 1:
         for piece in chunks:
             yield len(piece), function(piece)
         return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     waiting = iter(chunks)
     under_way: dict[Future[Result], int] = {}
     try:
         while True:
-            for piece in islice(waiting, 3 * workers - len(under_way)):
-                under_way[pool.submit(function, piece)] = len(piece)
+            with _interrupts_wait():
+                for piece in islice(waiting, 3 * workers - len(under_way)):
+                    under_way[pool.submit(function, piece)] = len(piece)
             if not under_way:
                 return
             for done in wait(under_way, return_when=FIRST_COMPLETED).done:
                 yield under_way.pop(done), done.result()
     except BrokenProcessPool as problem:
-        raise LbaError("a worker process was killed, perhaps for want of memory; try again with --workers 1") from problem
+        raise LbaError(
+            "a worker process was killed, perhaps for want of memory; try again with --workers 1"
+        ) from problem
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_wait() -> Iterator[None]:
+    """Hold Ctrl-C back for the block; processes that start in it never receive it, so that the parent ends them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _prepare_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

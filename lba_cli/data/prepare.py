@@ -70,13 +70,13 @@ def prepare(
             if shared_arrays:
                 _write_shared_arrays(folder, listener)
     except FileExistsError:
-        raise DataError(f"{output}: exists already and is not replaced; remove it, or name another with --output") from None
+        raise DataError(
+            f"{output}: exists already and is not replaced; remove it, or name another with --output"
+        ) from None
     return Prepared(output, len(kept), skipped)
 
 
-def _manifest(
-    listing: Listing, height: int, width: int, images: int, skipped: Iterable[tuple[str, str]]
-) -> Manifest:
+def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Iterable[tuple[str, str]]) -> Manifest:
     records = tuple({"path": path, "reason": reason} for path, reason in skipped)
     return Manifest(listing.name, height, width, images, str(listing.root.resolve()), records)
 
@@ -124,7 +124,9 @@ def _write_shared_arrays(folder: Path, listener: Listener, chunk: int = 256) -> 
     for modality in MODALITIES:
         chosen = select(store.samples, "train", modality)
         stem = f"train_{SHARED_NAMES[modality]}_resized"
-        np.save(folder / f"{stem}_label.npy", np.asarray([classes[store.samples[i].identity] for i in chosen], np.int64))
+        np.save(
+            folder / f"{stem}_label.npy", np.asarray([classes[store.samples[i].identity] for i in chosen], np.int64)
+        )
         header = {"descr": "|u1", "fortran_order": False, "shape": (len(chosen), store.height, store.width, 3)}
         with (
             (folder / f"{stem}_img.npy").open("wb") as file,

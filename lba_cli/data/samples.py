@@ -49,7 +49,9 @@ class Listing:
 
 def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
     """Class labels of the training identities: numbered from 0 in ascending order."""
-    return {identity: label for label, identity in enumerate(sorted({s.identity for s in samples if s.part == "train"}))}
+    return {
+        identity: label for label, identity in enumerate(sorted({s.identity for s in samples if s.part == "train"}))
+    }
 
 
 def select(samples: Sequence[Sample], part: Part, modality: Modality) -> list[int]:

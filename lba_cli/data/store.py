@@ -172,7 +172,7 @@ def _read_samples(path: Path) -> tuple[NDArray[np.int64], tuple[Sample, ...]]:
                     raise ValueError(f"an unknown modality or part in row {line['row']}")
                 rows.append(int(line["row"]))
                 samples.append(
-                    Sample(line["path"], int(line["identity"]), int(line["camera"]), line["modality"], line["part"])  # type: ignore[arg-type]
+                    Sample(line["path"], int(line["identity"]), int(line["camera"]), line["modality"], line["part"])
                 )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
         raise DataError(f"{path}: damaged ({problem}); prepare the data set again") from problem

@@ -29,7 +29,9 @@ Permutations = Mapping[tuple[int, int], "NDArray[np.int64]"]
 DrawGallery = Callable[[Directories[Image], Sequence[int], int, int], list[Image]]
 
 
-def community_gallery(directories: Directories[Image], cameras: Sequence[int], trial: int, shots: int = 1) -> list[Image]:
+def community_gallery(
+    directories: Directories[Image], cameras: Sequence[int], trial: int, shots: int = 1
+) -> list[Image]:
     """The gallery that papers of the field draw: Python's own generator, seeded by the trial's number.
 
     Args:
@@ -41,7 +43,7 @@ def community_gallery(directories: Directories[Image], cameras: Sequence[int], t
     Returns:
         The drawn images in gallery order: identities ascending, cameras ascending.
     """
-    generator = random.Random(trial)  # noqa: S311
+    generator = random.Random(trial)
     gallery: list[Image] = []
     for identity in sorted({identity for identity, _ in directories}):
         for camera in sorted(cameras):
@@ -99,7 +101,8 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
     from scipy.io import loadmat
 
     try:
-        cameras = loadmat(path)["rand_perm_cam"].reshape(-1)
+        with Path(path).open("rb") as file:
+            cameras = loadmat(file)["rand_perm_cam"].reshape(-1)
         cells = {
             (identity, camera): np.asarray(cell, np.int64)
             for camera, people in enumerate(cameras, start=1)
@@ -107,7 +110,9 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
             if cell.size
         }
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; the official protocol needs it, --protocol community does not") from None
+        raise DataError(
+            f"{path}: no such file; the official protocol needs it, --protocol community does not"
+        ) from None
     except Exception as problem:  # SciPy's reader raises many kinds for damaged files
         raise DataError(f"{path}: not the protocol's permutations ({type(problem).__name__}: {problem})") from problem
     for (identity, camera), rows in cells.items():
@@ -117,4 +122,8 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
 
 
 def _are_permutations(rows: NDArray[Any]) -> bool:
-    return rows.ndim == 2 and len(rows) == TRIALS and bool((np.sort(rows, axis=1) == np.arange(1, rows.shape[1] + 1)).all())
+    return (
+        rows.ndim == 2
+        and len(rows) == TRIALS
+        and bool((np.sort(rows, axis=1) == np.arange(1, rows.shape[1] + 1)).all())
+    )

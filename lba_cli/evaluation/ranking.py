@@ -59,7 +59,8 @@ def _same_room(query: _Columns, gallery: _Columns) -> NDArray[np.bool_] | None:
     """SYSU-MM01: cameras 2 (visible) and 3 (infrared) look at the same room."""
     if query.camera is None or gallery.camera is None:
         return None
-    return (query.camera[:, None] == 3) & (gallery.camera[None, :] == 2)
+    same_room: NDArray[np.bool_] = (query.camera[:, None] == 3) & (gallery.camera[None, :] == 2)
+    return same_room
 
 
 def _same_view(query: _Columns, gallery: _Columns) -> NDArray[np.bool_] | None:
@@ -67,7 +68,8 @@ def _same_view(query: _Columns, gallery: _Columns) -> NDArray[np.bool_] | None:
     if query.camera is None or gallery.camera is None:
         return None
     same_identity = query.identity[:, None] == gallery.identity[None, :]
-    return same_identity & (query.camera[:, None] == gallery.camera[None, :])
+    same_view: NDArray[np.bool_] = same_identity & (query.camera[:, None] == gallery.camera[None, :])
+    return same_view
 
 
 RULES: dict[Protocol, _Rules] = {
@@ -168,9 +170,7 @@ def _rank_chunk(
     return first, precision, penalty
 
 
-def _identities_before(
-    ranked: NDArray[Any], kept: NDArray[np.bool_], column: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def _identities_before(ranked: NDArray[Any], kept: NDArray[np.bool_], column: NDArray[np.int64]) -> NDArray[np.int64]:
     """How many distinct identities the kept entries of each ranked list name before ``column``."""
     names, codes = np.unique(ranked, return_inverse=True)
     codes = codes.reshape(ranked.shape)

@@ -129,7 +129,9 @@ def rank_trial(
 def excluded(samples: Sequence[Sample], queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
     """(queries, gallery) bool: which gallery images each query ignores."""
     return ignored_pairs(
-        *_columns(samples, queries, gallery, "identity"), *_columns(samples, queries, gallery, "camera"), protocol="sysu"
+        *_columns(samples, queries, gallery, "identity"),
+        *_columns(samples, queries, gallery, "camera"),
+        protocol="sysu",
     )
 
 

@@ -91,6 +91,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return checkpoint
 
 
+def is_checkpoint(content: Any) -> bool:
+    """Whether a pickled file's content is a checkpoint's: ours, or the released one."""
+    return isinstance(content, dict) and (content.get("format") == FORMAT or isinstance(content.get("net"), dict))
+
+
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write ``checkpoint`` to ``path``, whole or not at all."""
     content = {
@@ -108,7 +113,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
     if content.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: neither a checkpoint of lba nor the method's released one (no 'format', no 'net')")
+        raise CheckpointError(
+            f"{path}: neither a checkpoint of lba nor the method's released one (no 'format', no 'net')"
+        )
     if content.get("version") != VERSION:
         raise CheckpointError(f"{path}: format version {content.get('version')!r}; this lba reads version {VERSION}")
     weights, training = content.get("weights"), content.get("training")
@@ -171,6 +178,8 @@ def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
         value = found[name]
         if not isinstance(value, Tensor) or value.shape != tensor.shape or value.dtype != tensor.dtype:
             seen = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
-            raise CheckpointError(f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}")
+            raise CheckpointError(
+                f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}"
+            )
         if not torch.isfinite(value).all():
             raise CheckpointError(f"{path}: tensor '{name}' has values that are not finite")

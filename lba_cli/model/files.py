@@ -39,24 +39,12 @@ def load_pickled(path: Path) -> Any:
     require_file(path)
     _refuse_bombs(path)
     try:
-        with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]):  # type: ignore[list-item]
+        with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise CheckpointError(f"{path}: {_refusal(str(problem))}") from problem
     except Exception as problem:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(problem).__name__})") from problem
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Load a flat state dict from a ``.safetensors`` file or a ``torch.save`` one.
-
-    Raises:
-        CheckpointError: the file isn't one.
-    """
-    state = load_safetensors(path)[0] if path.suffix == ".safetensors" else load_pickled(path)
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise CheckpointError(f"{path}: not a state dict (a dictionary of tensors)")
-    return {str(name): value for name, value in state.items()}
 
 
 def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

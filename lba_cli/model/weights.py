@@ -10,7 +10,8 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from lba_cli.errors import CheckpointError, ConfigError
-from lba_cli.model.files import load_tensors
+from lba_cli.model.checkpoint import is_checkpoint, read_checkpoint
+from lba_cli.model.files import load_pickled, load_safetensors
 from lba_cli.model.network import TwoStreamNetwork
 
 
@@ -20,20 +21,21 @@ def build_network(backbone: str, num_classes: int, pretrained: str, seed: int) -
     Args:
         backbone: a torchvision ResNet's name.
         num_classes: identities to tell apart.
-        pretrained: ``imagenet`` (downloaded by torchvision), ``none``, or a file with a torchvision state dict.
+        pretrained: ``imagenet`` (downloaded by torchvision), ``none``, or a file: a torchvision state dict, or a checkpoint whose
+            stems and trunk are taken.
         seed: of the initialisation; PyTorch's global generator is left as it was.
 
     Raises:
         ConfigError: the weights can't be downloaded.
-        CheckpointError: the file isn't a state dict of this backbone.
+        CheckpointError: the file doesn't hold weights of this backbone.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = TwoStreamNetwork(backbone, num_classes)
     if pretrained == "imagenet":
-        _start_from(network, _download(backbone), f"torchvision's ImageNet weights of {backbone}")
+        _start_from(network, _both_stems(network, _download(backbone)), f"torchvision's ImageNet weights of {backbone}")
     elif pretrained != "none":
-        _start_from(network, load_tensors(Path(pretrained)), pretrained)
+        _start_from(network, _from_file(network, Path(pretrained)), pretrained)
     return network
 
 
@@ -50,18 +52,35 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
     return state
 
 
-def _start_from(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy an ordinary ResNet's weights into both stems and the trunk."""
-    targets = {
-        **{f"stems.{modality}.{name}": name for modality in network.stems for name in network.stems[modality].state_dict()},
-        **{f"trunk.{name}": name for name in network.trunk.state_dict()},
+def _from_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
+    """A file's weights by our names: of one of our checkpoints, or of an ordinary ResNet."""
+    content = load_safetensors(path)[0] if path.suffix == ".safetensors" else load_pickled(path)
+    if is_checkpoint(content):
+        return read_checkpoint(path).weights
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")
+    return _both_stems(network, content)
+
+
+def _both_stems(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """An ordinary ResNet's weights by our names: its first layers for both stems."""
+    stems = {
+        f"stems.{m}.{name}": state[name]
+        for m in network.stems
+        for name in network.stems[m].state_dict()
+        if name in state
     }
-    own = network.state_dict()
-    for target, name in targets.items():
-        if name not in state or state[name].shape != own[target].shape:
+    return {**stems, **{f"trunk.{name}": state[name] for name in network.trunk.state_dict() if name in state}}
+
+
+def _start_from(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: str) -> None:
+    """Copy stems and trunk; neck and classifier stay as they are."""
+    wanted = {name: value for name, value in network.state_dict().items() if name.startswith(("stems.", "trunk."))}
+    for name, value in wanted.items():
+        if name not in state or state[name].shape != value.shape:
             found = tuple(state[name].shape) if name in state else "nothing"
             raise CheckpointError(
-                f"{source}: not weights of a {network.backbone}: '{name}' should have shape "
-                f"{tuple(own[target].shape)}, the file has {found}"
+                f"{source}: not weights of a {network.backbone}: '{name}' should have shape {tuple(value.shape)}, "
+                f"the file has {found}"
             )
-    network.load_state_dict({target: state[name] for target, name in targets.items()}, strict=False)
+    network.load_state_dict({name: state[name] for name in wanted}, strict=False)

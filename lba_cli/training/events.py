@@ -24,14 +24,14 @@ def event_writer(folder: Path, wanted: bool) -> Iterator[Callable[[Mapping[str, 
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as problem:
         raise MissingExtra("tensorboard", "tensorboard") from problem
-    with SummaryWriter(str(folder / "tensorboard")) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(folder / "tensorboard")) as writer:
 
         def write(record: Mapping[str, Any]) -> None:
             figures = {k: v for k, v in record.get("evaluation", {}).items() if k != "cmc"}
             groups = {"loss": record["losses"], "evaluation": figures}
             for group, values in groups.items():
                 for name, value in values.items():
-                    writer.add_scalar(f"{group}/{name}", value, record["epoch"])  # type: ignore[no-untyped-call]
-            writer.add_scalar("learning_rate", record["learning_rate"], record["epoch"])  # type: ignore[no-untyped-call]
+                    writer.add_scalar(f"{group}/{name}", value, record["epoch"])
+            writer.add_scalar("learning_rate", record["learning_rate"], record["epoch"])
 
         yield write

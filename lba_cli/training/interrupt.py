@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Interrupted(Exception):  # noqa: N818
+class Interrupted(Exception):
     """The run was asked to stop, and its state is saved.
 
     Attributes:

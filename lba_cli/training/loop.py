@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import Any, NoReturn
 
@@ -77,12 +77,14 @@ class Trainer:
             listener.warn(f"{len(self.batches.left_out)} training identities lack a modality and are left out")
         self.can_evaluate = any(sample.part == "test" for sample in source.samples)
         if not self.can_evaluate:
-            listener.warn(f"{source.name}: no test images; the run goes without evaluation, and best.pt is its last state")
+            listener.warn(
+                f"{source.name}: no test images; the run goes without evaluation, and best.pt is its last state"
+            )
         self.augmentation = Augmentation(data.pad, data.flip, data.erase)
         network = build_network(config.model.backbone, len(self.batches.classes), config.model.pretrained, recipe.seed)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
-            parameter_groups(self.network, recipe.learning_rate),
+            parameter_groups(self.network, recipe.learning_rate, recipe.trunk_share),
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.momentum > 0,
@@ -93,6 +95,7 @@ class Trainer:
             temperature=config.alignment.temperature,
             dense_margin=config.alignment.margin,
             margin=recipe.triplet_margin,
+            triplet_weight=recipe.triplet_weight,
             dense_triplet_weight=config.alignment.weight,
         )
         self.progress = Progress()
@@ -116,7 +119,7 @@ class Trainer:
                 if stop.signal:
                     self._save_and_stop(stop)
 
-    def _batches(self) -> Iterator[TrainingBatch]:
+    def _batches(self) -> Generator[TrainingBatch]:
         """All the batches from the present position to the run's end."""
         first, steps = (self.progress.epoch, self.progress.step), self.batches.steps
         positions = [(e, s) for e in range(first[0], self.config.train.epochs) for s in range(steps) if (e, s) >= first]
@@ -137,7 +140,7 @@ class Trainer:
         steps, pending = self.batches.steps, _PendingLosses(self.progress)
         images = 2 * self.config.train.identities * self.config.train.instances
         title = f"epoch {self.progress.epoch + 1}/{self.config.train.epochs}"
-        with self.listener.task(title, steps, "steps") as bar, arithmetic(self.config.train.precision, self.device):
+        with self.listener.task(title, steps, "steps") as bar:
             if self.progress.step:
                 bar.advance(self.progress.step)
             while self.progress.step < steps:
@@ -155,7 +158,9 @@ class Trainer:
     def _step(self, batch: TrainingBatch) -> dict[str, Tensor]:
         visible, infrared = (normalize(images.to(self.device, non_blocking=True)) for images in batch[:2])
         labels = batch.labels.to(self.device, non_blocking=True)
-        losses = self.objective(self.network, visible, infrared, labels, self._pairs())
+        # Autocast keeps the weights it has rounded until its block ends, so the block must not outlast a step.
+        with arithmetic(self.config.train.precision, self.device):
+            losses = self.objective(self.network, visible, infrared, labels, self._pairs())
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -267,4 +272,6 @@ class _PendingLosses:
                         "or use train.precision=float32. The last checkpoint was kept as it was"
                     )
                 progress.sums[name] = progress.sums.get(name, 0.0) + value
-        return len(rows), {name: sum(column) / len(rows) for name, column in zip(self._names, zip(*rows), strict=True)}
+        return len(rows), {
+            name: sum(column) / len(rows) for name, column in zip(self._names, zip(*rows, strict=True), strict=True)
+        }

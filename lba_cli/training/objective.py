@@ -21,7 +21,7 @@ class Objective:
         temperature: of the matching probability.
         margin: of both triplet losses, unless ``dense_margin`` says otherwise for the dense one.
         dense_margin: of the dense triplet; None for ``margin``.
-        dense_triplet_weight: the factor of the dense triplet in the total.
+        triplet_weight, dense_triplet_weight: the factors of the hard and of the dense triplet in the total.
 
     Raises:
         ValueError: an unknown method.
@@ -35,6 +35,7 @@ class Objective:
         temperature: float = 50.0,
         margin: float = 0.3,
         dense_margin: float | None = None,
+        triplet_weight: float = 1.0,
         dense_triplet_weight: float = 0.5,
     ) -> None:
         if method not in METHODS:
@@ -42,7 +43,7 @@ class Objective:
         self.method, self.weighting = method, weighting
         self.temperature, self.margin = temperature, margin
         self.dense_margin = margin if dense_margin is None else dense_margin
-        self.dense_triplet_weight = dense_triplet_weight
+        self._weights = {"hard_triplet": triplet_weight, "dense_triplet": dense_triplet_weight}
 
     def __call__(
         self,
@@ -91,12 +92,9 @@ class Objective:
         pooled = generalized_mean_pool(maps.layer4)
         losses["identity"] = self._identity(network, pooled, labels)
         losses["hard_triplet"], correct = hardest_triplets(pooled, labels, self.margin)
-        losses["total"] = torch.stack([self._weight(name) * loss for name, loss in losses.items()]).sum()
+        losses["total"] = torch.stack([self._weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
         losses["correct"] = correct / len(labels)
         return losses
-
-    def _weight(self, name: str) -> float:
-        return self.dense_triplet_weight if name == "dense_triplet" else 1.0
 
     def _identity(self, network: nn.Module, pooled: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = network.classify(pooled)  # type: ignore[operator]

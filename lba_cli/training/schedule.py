@@ -7,7 +7,7 @@ from typing import Any
 
 from lba_cli.model import TwoStreamNetwork
 
-PRETRAINED_SHARE = 0.1
+TRUNK_SHARE = 0.1
 
 
 def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay: float = 0.1) -> float:
@@ -22,8 +22,10 @@ def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay
     return float(decay**reached)
 
 
-def parameter_groups(network: TwoStreamNetwork, learning_rate: float) -> list[dict[str, Any]]:
-    """Parameters for ``torch.optim.SGD``: neck and classifier at ``learning_rate``, stems and trunk at a tenth of it.
+def parameter_groups(
+    network: TwoStreamNetwork, learning_rate: float, trunk_share: float = TRUNK_SHARE
+) -> list[dict[str, Any]]:
+    """Parameters for ``torch.optim.SGD``: neck and classifier at ``learning_rate``, stems and trunk at a share of it.
 
     Each group carries ``base_lr``, from which an epoch's rate is computed. The neck's bias stays out: it isn't trained.
     """
@@ -31,5 +33,5 @@ def parameter_groups(network: TwoStreamNetwork, learning_rate: float) -> list[di
     fresh = [network.neck.weight, *network.classifier.parameters()]
     return [
         {"params": parameters, "lr": rate, "base_lr": rate}
-        for parameters, rate in ((pretrained, PRETRAINED_SHARE * learning_rate), (fresh, learning_rate))
+        for parameters, rate in ((pretrained, trunk_share * learning_rate), (fresh, learning_rate))
     ]

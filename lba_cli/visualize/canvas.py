@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from lba_cli.errors import LbaError
 from lba_cli.files import whole_file
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 RIGHT, WRONG, QUERY = "#1a9850", "#d73027", "#4575b4"
 DOTS_PER_INCH = 200
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.family": "sans-serif",
     "font.size": 8,
     "axes.spines.top": False,
@@ -35,9 +36,29 @@ STYLE: dict[str, Any] = {
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of ``width`` × ``height`` inches, independent of any display."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained")
+        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure
+
+
+def plot_grid(figure: Figure, rows: int, columns: int) -> list[Axes]:
+    """Axes for plots, row by row, with room for their labels."""
+    with rc_context(STYLE):
+        grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"hspace": 0.42, "wspace": 0.26})
+    return list(grid.flat)
+
+
+def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """New axes of ``width`` × ``height`` inches, ``left`` and ``top`` inches from the figure's upper left corner."""
+    whole_width, whole_height = figure.get_size_inches()
+    bottom = whole_height - top - height
+    return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
+
+
+def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
+    """Write ``text`` with its baseline ``top`` inches below the upper edge, from ``left`` inches (or as ``ha`` says)."""
+    width, height = figure.get_size_inches()
+    figure.text(left / width, 1 - top / height, text, **{"fontsize": 8, **style})
 
 
 def save(figure: Figure, path: Path, *, force: bool = False) -> None:
@@ -64,11 +85,11 @@ def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: 
     axes.imshow(image)
     axes.set_axis_off()
     if title:
-        axes.set_title(title, fontsize=7, pad=3)
+        axes.set_title(title, fontsize=6, pad=2.5)
     if frame:
         height, width = image.shape[:2]
         axes.add_patch(
-            Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=frame, linewidth=4, clip_on=False)
+            Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=frame, linewidth=2.5, clip_on=False)
         )
 
 
@@ -82,7 +103,7 @@ def show_heat(axes: Axes, image: NDArray[np.uint8], heat: NDArray[np.float32], t
     )  # fmt: skip
     axes.set_axis_off()
     if title:
-        axes.set_title(title, fontsize=7, pad=3)
+        axes.set_title(title, fontsize=6, pad=2.5)
 
 
 def connect(
@@ -106,7 +127,6 @@ def connect(
             (x1, y1), (x2, y2), "data", "data", axesA=left, axesB=right,
             color=colour, linewidth=0.6 + 1.2 * weight, alpha=0.45 + 0.55 * weight,
         )  # fmt: skip
-        line.set_in_layout(False)
         figure = left.get_figure()
         assert figure is not None
         figure.add_artist(line)
@@ -114,12 +134,13 @@ def connect(
             axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgecolor="white", markeredgewidth=0.4)
 
 
-def plot_curves(axes: Axes, curves: dict[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> None:
+def plot_curves(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> None:
     """Plot named (x values, y values) curves with a legend, in colours that the colour-blind can tell apart."""
     colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
     for index, (name, (xs, ys)) in enumerate(curves.items()):
         marker = "o" if len(xs) < 25 else ""
         axes.plot(xs, ys, label=name, color=colours[index % len(colours)], linewidth=1.4, marker=marker, markersize=3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     if len(curves) > 1:

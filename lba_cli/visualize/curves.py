@@ -29,10 +29,14 @@ def curves(records: list[dict[str, Any]], name: str) -> Figure:
     epochs = [record["epoch"] for record in records]
     evaluated = [record for record in records if "evaluation" in record]
     figure = new_figure(7.0, 5.0)
-    (losses, rate), (figures, cmc) = figure.subplots(2, 2)
-    terms = {shown: (epochs, [r["losses"][key] for r in records]) for key, shown in LOSS_NAMES.items() if key in records[0]["losses"]}
+    (losses, rate), (figures, cmc) = figure.subplots(2, 2, gridspec_kw={"hspace": 0.42, "wspace": 0.26})
+    terms = {
+        shown: (epochs, [r["losses"][key] for r in records])
+        for key, shown in LOSS_NAMES.items()
+        if key in records[0]["losses"]
+    }
     plot_curves(losses, terms, "epoch", "loss")
-    plot_curves(rate, {"learning rate": (epochs, [record["learning_rate"] for record in records])}, "epoch", "learning rate")
+    plot_curves(rate, {"learning rate": (epochs, [record["learning_rate"] for record in records])}, "epoch", "")
     at = [record["epoch"] for record in evaluated]
     lines = {key: (at, [100 * r["evaluation"][key] for r in evaluated]) for key in ("rank1", "mAP", "mINP")}
     plot_curves(figures, lines, "epoch", "percent")
@@ -40,7 +44,9 @@ def curves(records: list[dict[str, Any]], name: str) -> Figure:
         best = max(evaluated, key=lambda record: record["evaluation"]["mAP"])
         chosen = {f"epoch {r['epoch']}": r["evaluation"]["cmc"] for r in (evaluated[0], best, evaluated[-1])}
         ranks = list(range(1, 21))
-        plot_curves(cmc, {key: (ranks, [100 * v for v in values]) for key, values in chosen.items()}, "rank", "CMC, percent")
+        plot_curves(
+            cmc, {key: (ranks, [100 * v for v in values]) for key, values in chosen.items()}, "rank", "CMC, percent"
+        )
     for axes, title in ((losses, "Losses"), (rate, "Learning rate"), (figures, "Retrieval"), (cmc, "CMC")):
         axes.set_title(title, fontsize=9)
     figure.suptitle(name, fontsize=9)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
 from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.visualize.canvas import new_figure, show_heat, show_image
+from lba_cli.visualize.canvas import new_figure, place, show_heat, show_image, write
 from lba_cli.visualize.correspondences import Stage
 from lba_cli.visualize.subjects import choose_people, heat, stage_maps
 
+# Inches: an image's width, the gap between images, the outer margin, the head with the titles.
+TILE, GAP, MARGIN, HEAD = 0.95, 0.06, 0.25, 0.5
 COLUMNS = ("infrared", "person mask", "co-attention", "visible", "person mask", "co-attention")
 
 
@@ -33,13 +34,17 @@ def masks(
         DataError: the test part lacks the people asked for.
     """
     chosen = choose_people(source.samples, people, seed, identities)
-    width = 6.4
-    figure = new_figure(width, 0.5 + len(chosen) * (0.15 + width / len(COLUMNS) * source.height / source.width))
-    grid = np.atleast_2d(figure.subplots(len(chosen), len(COLUMNS)))
-    for row, person in zip(grid, chosen, strict=True):
+    tall = TILE * source.height / source.width
+    figure = new_figure(2 * MARGIN + len(COLUMNS) * (TILE + GAP), HEAD + len(chosen) * (tall + GAP) + MARGIN)
+    write(figure, MARGIN, 0.22, f"Person masks and co-attention by {stage}, {source.name}", fontsize=9)
+    for column, title in enumerate(COLUMNS):
+        write(figure, MARGIN + column * (TILE + GAP) + TILE / 2, HEAD - 0.06, title, ha="center", fontsize=7)
+    for number, person in enumerate(chosen):
+        top = HEAD + number * (tall + GAP)
+        row = [place(figure, MARGIN + column * (TILE + GAP), top, TILE, tall) for column in range(len(COLUMNS))]
         maps = [
-            getattr(stage_maps(network, source, index, modality), stage)
-            for index, modality in ((person.infrared, "infrared"), (person.visible, "visible"))  # type: ignore[arg-type]
+            getattr(stage_maps(network, source, person.infrared, "infrared"), stage),
+            getattr(stage_maps(network, source, person.visible, "visible"), stage),
         ]
         images = [source.read([index])[0] for index in (person.infrared, person.visible)]
         for side, (query, key) in enumerate((maps, maps[::-1])):
@@ -49,8 +54,6 @@ def masks(
             show_image(axes[0], images[side])
             show_heat(axes[1], images[side], heat(own))
             show_heat(axes[2], images[side], heat(attention))
-        row[0].text(-0.12, 0.5, f"{person.identity:04d}", transform=row[0].transAxes, rotation=90, va="center", ha="right")
-    for axes, title in zip(grid[0], COLUMNS, strict=True):
-        axes.set_title(title, fontsize=8)
-    figure.suptitle(f"Person masks and co-attention by {stage}, {source.name}", fontsize=9)
+        name = f"{person.identity:04d}"
+        write(figure, MARGIN - 0.05, top + tall / 2, name, rotation=90, ha="right", va="center", fontsize=7)
     return figure

@@ -8,15 +8,19 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lba_cli.data.store import ImageSource
+from lba_cli.errors import DataError
 from lba_cli.evaluation.features import embed_samples
 from lba_cli.evaluation.report import Setting
 from lba_cli.evaluation.run import draw_trials, excluded
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
-from lba_cli.visualize.canvas import QUERY, RIGHT, WRONG, new_figure, show_image
+from lba_cli.visualize.canvas import QUERY, RIGHT, WRONG, new_figure, place, show_image, write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+# Inches: an image's width, the gap between images, the outer margin, a row's line of text, the head with the title.
+TILE, GAP, MARGIN, LINE, HEAD = 0.58, 0.09, 0.12, 0.24, 0.5
 
 
 def ranking(
@@ -45,21 +49,22 @@ def ranking(
     embeddings = embed_samples(network, source, [*chosen, *gallery], listener=listener, workers=workers)
     scores = embeddings.of(chosen) @ embeddings.of(gallery).T
     scores[excluded(source.samples, chosen, gallery)] = -np.inf
-    width = 0.62 * (top + 1)
-    figure = new_figure(width, 0.5 + len(chosen) * (0.22 + 0.55 * source.height / source.width))
-    grid = np.atleast_2d(figure.subplots(len(chosen), top + 1))
-    for row, query, values in zip(grid, chosen, scores, strict=True):
+    tall = TILE * source.height / source.width
+    figure = new_figure(2 * MARGIN + (top + 1) * (TILE + GAP) + GAP, HEAD + len(chosen) * (tall + LINE) + MARGIN)
+    title = f"Ranked galleries, {setting.mode}, {setting.shots}-shot, trial {trial}, {source.name}"
+    write(figure, MARGIN, 0.22, title, fontsize=9)
+    for row, (query, values) in enumerate(zip(chosen, scores, strict=True)):
+        height = HEAD + row * (tall + LINE)
         sample = source.samples[query]
-        show_image(row[0], source.read([query])[0], f"{sample.identity:04d} cam{sample.camera}", frame=QUERY)
+        axes = place(figure, MARGIN, height, TILE, tall)
+        show_image(axes, source.read([query])[0], f"{sample.identity:04d} cam {sample.camera}", frame=QUERY)
         order = np.argsort(-values, kind="stable")[:top]
-        for axes in row[1:]:
-            axes.set_axis_off()
-        for axes, place in zip(row[1:], order[np.isfinite(values[order])], strict=False):
-            found = source.samples[gallery[place]]
+        for column, index in enumerate(order[np.isfinite(values[order])], start=1):
+            found = source.samples[gallery[index]]
+            axes = place(figure, MARGIN + GAP + column * (TILE + GAP), height, TILE, tall)
             colour = RIGHT if found.identity == sample.identity else WRONG
-            title = f"{found.identity:04d} {values[place]:.2f}"
-            show_image(axes, source.read([gallery[place]])[0], title, frame=colour)
-    figure.suptitle(f"Ranked galleries, {setting.mode}, {setting.shots}-shot, trial {trial}, {source.name}", fontsize=9)
+            label = f"{found.identity:04d}  {values[index]:.2f}"
+            show_image(axes, source.read([gallery[index]])[0], label, frame=colour)
     return figure
 
 
@@ -67,8 +72,6 @@ def _choose(
     source: ImageSource, queries: Sequence[int], count: int, seed: int, identities: Sequence[int] | None
 ) -> list[int]:
     """Queries of different identities, drawn by ``seed``, or one of each named identity."""
-    from lba_cli.errors import DataError
-
     of_identity: dict[int, list[int]] = {}
     for index in queries:
         of_identity.setdefault(source.samples[index].identity, []).append(index)
@@ -76,5 +79,7 @@ def _choose(
     names = identities or sorted(random.permutation(list(of_identity))[:count].tolist())
     for name in names:
         if name not in of_identity:
-            raise DataError(f"identity {name} has no query image; there are {', '.join(map(str, list(of_identity)[:20]))}")
+            raise DataError(
+                f"identity {name} has no query image; there are {', '.join(map(str, list(of_identity)[:20]))}"
+            )
     return [int(random.choice(of_identity[name])) for name in names]

@@ -32,7 +32,9 @@ class Person:
     infrared: int
 
 
-def choose_people(samples: Sequence[Sample], count: int, seed: int, identities: Sequence[int] | None = None) -> list[Person]:
+def choose_people(
+    samples: Sequence[Sample], count: int, seed: int, identities: Sequence[int] | None = None
+) -> list[Person]:
     """Choose test identities that have both modalities, and an image of each; the named ones, or ``count`` at random.
 
     Raises:

@@ -46,9 +46,7 @@ def read_sysu(root: Path) -> Listing:
     notes = [f"{scan.strays} files that are not images of an identity were ignored"] if scan.strays else []
     if without:
         notes.append(f"{len(without)} identities of the id lists have no images: {_numbers(without)}")
-    return Listing(
-        _name(root), root, tuple(samples), permutations if permutations.is_file() else None, tuple(notes)
-    )
+    return Listing(_name(root), root, tuple(samples), permutations if permutations.is_file() else None, tuple(notes))
 
 
 @dataclass
@@ -79,7 +77,9 @@ def _require_layout(root: Path) -> None:
     remedy = f"{HOW_TO_GET} {root}"
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; looked for SYSU-MM01's cam1…cam6 and exp there. {remedy}")
-    missing = [name for name in (*(f"cam{camera}" for camera in MODALITY_OF_CAMERA), "exp") if not (root / name).is_dir()]
+    missing = [
+        name for name in (*(f"cam{camera}" for camera in MODALITY_OF_CAMERA), "exp") if not (root / name).is_dir()
+    ]
     if missing:
         raise DataError(f"{root}: not SYSU-MM01: it has no {', '.join(missing)}. {HOW_TO_GET} another folder")
 
@@ -108,7 +108,9 @@ def _read_ids(path: Path) -> Iterator[tuple[int, int]]:
     for number, line in enumerate(text.rstrip().splitlines(), start=1):
         for word in line.rstrip(", \t").split(","):
             if not (word.strip().isascii() and word.strip().isdecimal() and 0 < int(word) < 10_000):
-                raise DataError(f"{path}:{number}: '{word.strip()[:40]}' is not an identity (1 to 9999, comma-separated)")
+                raise DataError(
+                    f"{path}:{number}: '{word.strip()[:40]}' is not an identity (1 to 9999, comma-separated)"
+                )
             yield number, int(word)
 
 

@@ -1,7 +1,8 @@
-"""One job is one image; a chunk of jobs is what a worker process draws at a time."""
+"""One job is one image."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,28 +27,14 @@ class Job:
         return root / f"cam{self.camera}" / f"{self.identity:04d}" / f"{self.index:04d}.jpg"
 
 
-@dataclass(frozen=True)
-class Chunk:
-    """Jobs to draw into the data set at ``root``."""
-
-    root: Path
-    frame: Frame
-    jobs: tuple[Job, ...]
-
-
-def draw_chunk(chunk: Chunk) -> int:
-    """Draw the jobs of ``chunk`` to files; the number of images drawn."""
-    for job in chunk.jobs:
-        _draw(job, chunk.frame, chunk.root)
-    return len(chunk.jobs)
-
-
-def _draw(job: Job, frame: Frame, root: Path) -> None:
-    rng = np.random.default_rng((job.seed, job.identity, job.camera, job.index))
-    image = render(_person(job.seed, job.identity), job.camera, frame, job.seed, rng)
-    path = job.path(root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, "JPEG", quality=jpeg_quality(job.camera, rng))
+def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
+    """Draw ``jobs`` to files of the data set at ``root``."""
+    for job in jobs:
+        rng = np.random.default_rng((job.seed, job.identity, job.camera, job.index))
+        image = render(_person(job.seed, job.identity), job.camera, frame, job.seed, rng)
+        path = job.path(root)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        image.save(path, "JPEG", quality=jpeg_quality(job.camera, rng))
 
 
 @lru_cache(maxsize=64)

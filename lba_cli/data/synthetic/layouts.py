@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +12,15 @@ from numpy.typing import NDArray
 from scipy.io import savemat
 
 from lba_cli.data.inventory import CAMERAS, InventoryEntry
-from lba_cli.data.synthetic.jobs import Chunk, Job, draw_chunk
+from lba_cli.data.parallel import map_chunks
+from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA, SYNTHETIC_MARK
+from lba_cli.data.synthetic.jobs import Job, draw
 from lba_cli.data.synthetic.presets import PRESETS, Preset
-from lba_cli.data.synthetic.workers import cores, spread
 from lba_cli.errors import ConfigError, DataError
 from lba_cli.files import whole_folder
 from lba_cli.reporting import Listener
 
 _TRIALS = 10
-_CHUNK = 32
-_INFRARED = (3, 6)
 _HEADER = b"MATLAB 5.0 MAT-file, written by lba prepare synthetic".ljust(116)
 _NOTE = """\
 The people in these images do not exist: every image was drawn by a program.
@@ -74,6 +75,7 @@ def write_dataset(
     The files depend on ``preset`` and ``seed`` alone. ``workers`` is the number of processes that draw (as many as
     there are cores by default; 1 draws in this process). Images lie under ``cam{camera}/{identity:04d}/`` as
     ``{index:04d}.jpg``; ``exp/`` has ``train_id.txt``, ``val_id.txt``, ``test_id.txt`` and ``rand_perm_cam.mat``.
+    ``synthetic.json`` marks the data as synthetic, so that every report says so.
 
     Raises:
         DataError: there is no such preset, or ``output`` exists and isn't an empty folder.
@@ -85,17 +87,16 @@ def write_dataset(
     _refuse_existing(output)
     chosen = PRESETS[preset]
     with whole_folder(output) as root:
-        chunks = [
-            Chunk(root, chosen.frame, tuple(jobs[first : first + _CHUNK])) for first in range(0, len(jobs), _CHUNK)
-        ]
         with listener.task("drawing people", total=len(jobs), unit="images") as progress:
-            for drawn in spread(draw_chunk, chunks, workers or cores()):
+            for drawn, _ in map_chunks(partial(draw, root, chosen.frame), jobs, workers=workers):
                 progress.advance(drawn)
         entries = chosen.entries()
         summary = _summary(output, entries)
         _write_lists(root / "exp", entries)
         _write_permutations(root / "exp" / "rand_perm_cam.mat", entries, seed)
         (root / "README.txt").write_text(_note(preset, seed, summary), encoding="utf-8")
+        mark = {"preset": preset, "seed": seed}
+        (root / SYNTHETIC_MARK).write_text(json.dumps(mark) + "\n", encoding="utf-8")
     return summary
 
 
@@ -142,7 +143,7 @@ def _write_lists(folder: Path, entries: tuple[InventoryEntry, ...]) -> None:
 
 
 def _summary(folder: Path, entries: tuple[InventoryEntry, ...]) -> Summary:
-    infrared = sum(entry.images[camera] for entry in entries for camera in _INFRARED)
+    infrared = sum(e.images[c] for e in entries for c, modality in MODALITY_OF_CAMERA.items() if modality == "infrared")
     return Summary(folder, len(entries), sum(sum(entry.images.values()) for entry in entries) - infrared, infrared)
 
 

@@ -1,0 +1,56 @@
+"""Who is aligned with whom."""
+
+import pytest
+import torch
+
+from lba_cli.alignment import sample_pairs
+
+
+@pytest.mark.parametrize(("identities", "instances"), [(8, 4), (5, 4), (2, 1), (3, 7)])
+def test_partners_are_of_the_other_modality_and_the_right_identity(identities, instances):
+    half = identities * instances
+    labels = torch.arange(identities).repeat_interleave(instances).repeat(2)
+    modality = torch.arange(2 * half) >= half
+    for seed in range(20):
+        positive, negative = sample_pairs(identities, instances, torch.Generator().manual_seed(seed))
+        assert positive.dtype == negative.dtype == torch.int64
+        assert (modality[positive] != modality).all()
+        assert (modality[negative] != modality).all()
+        assert (labels[positive] == labels).all()
+        assert (labels[negative] != labels).all()
+        assert sorted(positive.tolist()) == list(range(2 * half)), "a permutation within each identity"
+
+
+def test_negatives_of_an_identity_are_distinct_identities_and_positions():
+    for seed in range(20):
+        _, negative = sample_pairs(8, 4, torch.Generator().manual_seed(seed))
+        for group in (negative % 32).view(-1, 4):
+            assert len(set((group // 4).tolist())) == 4
+            assert sorted((group % 4).tolist()) == [0, 1, 2, 3]
+
+
+def test_too_few_identities_are_drawn_with_replacement():
+    _, negative = sample_pairs(3, 5, torch.Generator().manual_seed(0))
+    assert len(set((negative[:5] % 15 // 5).tolist())) <= 2
+    assert sorted((negative[:5] % 5).tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_every_other_identity_is_drawn_equally_often():
+    generator = torch.Generator().manual_seed(1)
+    counts = torch.zeros(4)
+    for _ in range(500):
+        _, negative = sample_pairs(4, 2, generator)
+        counts += torch.bincount(negative[:2] % 8 // 2, minlength=4)
+    assert counts[0] == 0
+    assert (counts[1:] / counts.sum() - 1 / 3).abs().max() < 0.05
+
+
+def test_same_generator_same_pairs():
+    first, second = (sample_pairs(4, 2, torch.Generator().manual_seed(5)) for _ in range(2))
+    assert torch.equal(first.positive, second.positive)
+    assert torch.equal(first.negative, second.negative)
+
+
+def test_one_identity_has_no_negatives():
+    with pytest.raises(ValueError, match="at least 2 identities"):
+        sample_pairs(1, 4)

@@ -1,0 +1,119 @@
+"""The four lines that people type, verbatim and in order, as real processes in a folder of their own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from cases import SMALL
+
+LINES = (
+    "lba prepare sysu",
+    "lba train --method full",
+    "lba evaluate --mode all-search",
+    "lba visualize correspondences",
+)
+
+
+def test_the_four_lines(tiny, tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "SYSU-MM01").symlink_to(tiny)
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(dict(SMALL.items())))
+    environment = {**os.environ, "LBA_CONFIG": "small.yaml", "COLUMNS": "120"}
+    outputs = []
+    for line in LINES:
+        command = [sys.executable, "-m", "lba_cli", *line.split()[1:]]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        outputs.append(done.stdout + done.stderr)
+    assert (tmp_path / "datasets" / "SYSU-MM01-64x32" / "manifest.json").is_file()
+    (run,) = (tmp_path / "runs").iterdir()
+    assert {p.name for p in run.iterdir()} == {"config.yaml", "metrics.jsonl", "checkpoints"}
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    assert f"{run.relative_to(tmp_path)}/checkpoints/best.pt, of the newest run" in outputs[2]
+    assert "rank1" in outputs[2]
+    assert (tmp_path / "figures" / "correspondences.png").is_file()
+
+
+def test_the_python_names():
+    from lba_cli.alignment import Pairs, align, co_attention, matching_probability, person_mask, sample_pairs, warp
+    from lba_cli.evaluation import Metrics, community_gallery, load_permutations, official_gallery, rank_metrics
+    from lba_cli.model import TwoStreamNetwork, generalized_mean_pool, load_network
+    from lba_cli.training import Objective, hard_triplet, parameter_groups
+
+    functions = (
+        *(align, co_attention, matching_probability, person_mask, sample_pairs, warp, community_gallery),
+        *(load_permutations, official_gallery, rank_metrics, generalized_mean_pool, load_network, hard_triplet),
+        *(parameter_groups, Objective, TwoStreamNetwork, Metrics, Pairs),
+    )
+    assert all(function.__doc__ for function in functions)
+
+
+@pytest.mark.parametrize(
+    "command", ["prepare sysu", "train", "evaluate", "export", "visualize correspondences", "demo"]
+)
+def test_every_command_has_help_with_examples(lba, command):
+    result = lba(*command.split(), "--help")
+    assert "Examples" in result.output
+    assert f"lba {command}" in result.output
+    assert "--debug" in result.output
+
+
+def test_version(lba):
+    assert lba("--version").output.startswith("lba ")
+
+
+def test_evaluation_as_json(lba, tmp_path, network_file, store):
+    lba("evaluate", "--checkpoint", network_file, "--mode", "all", "--shots", "both", "--json", tmp_path / "f.json")
+    results = json.loads((tmp_path / "f.json").read_text())["results"]
+    settings = [(r["mode"], r["shots"], r["protocol"]) for r in results]
+    assert settings == [(m, s, "community") for m in ("all-search", "indoor-search") for s in ("single", "multi")]
+    assert {"dataset", "trials", "mean", "std", "num_query", "num_gallery"} <= results[0].keys()
+    assert results[0]["dataset"] == "synthetic-tiny"
+
+
+def test_a_run_folder_is_a_checkpoint_too(lba, store, small_yaml, tmp_path):
+    lba("train", "--config", small_yaml, "--data", store, "--output", "run", "--set", "train.epochs=1")
+    assert "run/checkpoints/best.pt" in lba("evaluate", "--checkpoint", "run").output
+
+
+def test_resume_latest(lba, store, small_yaml, tmp_path):
+    lba("train", "--config", small_yaml, "--data", store, "--set", "train.epochs=1")
+    result = lba("train", "--resume", "latest", "--set", "train.epochs=2")
+    assert "resuming runs/" in result.output
+    (run,) = (tmp_path / "runs").iterdir()
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+
+
+def test_export_and_the_pictures(lba, network_file, tmp_path):
+    result = lba("export", "--checkpoint", network_file, "--format", "safetensors", "--output", "x.safetensors")
+    assert "equals the trained network within" in result.output
+    for picture in ("correspondences", "ranking", "masks"):
+        lba("visualize", picture, "--checkpoint", network_file)
+        assert (tmp_path / "figures" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_curves_of_the_newest_run(lba, store, small_yaml, tmp_path):
+    lba("train", "--config", small_yaml, "--data", store)
+    lba("visualize", "curves", "--output", "c.pdf")
+    assert (tmp_path / "c.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_released_layout_is_evaluated(lba, official_file, tiny):
+    result = lba("evaluate", "--checkpoint", official_file, "--data", tiny, "--set", "run.device=cpu")
+    assert "rank1" in result.output
+
+
+def test_prepare_says_what_a_copy_lacks(lba, tiny, tmp_path):
+    import shutil
+
+    shutil.copytree(tiny, tmp_path / "real")
+    (tmp_path / "real" / "synthetic.json").unlink()
+    result = lba("prepare", "sysu", "--root", "real", "--set", "data.height=32", "--set", "data.width=16")
+    assert "differs from the complete SYSU-MM01" in result.output
+    assert "of" in result.output
+    assert (tmp_path / "real-32x16" / "images.npy").is_file()

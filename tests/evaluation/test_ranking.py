@@ -1,0 +1,81 @@
+"""Ranking against plain loops, on random and on awkward cases."""
+
+import numpy as np
+import pytest
+from oracles.ranking import rank
+
+from lba_cli.evaluation import rank_metrics, ranking
+
+
+def random_case(seed, queries=25, gallery=40, identities=9, levels=None):
+    random = np.random.default_rng(seed)
+    distance = random.random((queries, gallery))
+    if levels:
+        distance = np.floor(distance * levels) / levels
+    ids = [random.integers(identities, size=n) for n in (queries, gallery)]
+    cameras = [random.choice([3, 6], queries), random.choice([1, 2, 3, 4, 5], gallery)]
+    return distance, *ids, *cameras
+
+
+@pytest.mark.parametrize("levels", [None, 4])
+@pytest.mark.parametrize("protocol", ["sysu", "regdb", "llcm", "plain"])
+@pytest.mark.parametrize("seed", range(5))
+def test_equals_plain_loops(protocol, seed, levels):
+    case = random_case(seed, levels=levels)
+    cmc, mean_precision, mean_penalty, counted = rank(*case, protocol)
+    found = rank_metrics(*case, protocol=protocol)
+    np.testing.assert_allclose(found.cmc, cmc, atol=1e-12)
+    assert found.mAP == pytest.approx(mean_precision, abs=1e-12)
+    assert found.mINP == pytest.approx(mean_penalty, abs=1e-12)
+    assert found.num_queries == counted
+
+
+def test_chunks_change_nothing(monkeypatch):
+    case = random_case(1)
+    whole = rank_metrics(*case)
+    monkeypatch.setattr(ranking, "CHUNK_ELEMENTS", 80)
+    pieces = rank_metrics(*case)
+    np.testing.assert_array_equal(whole.cmc, pieces.cmc)
+    assert (whole.mAP, whole.mINP, whole.num_queries) == (pieces.mAP, pieces.mINP, pieces.num_queries)
+
+
+def test_a_gallery_of_fewer_identities_than_ranks():
+    found = rank_metrics([[0.1, 0.2], [0.2, 0.1]], [1, 1], [1, 2], protocol="sysu", max_rank=20)
+    assert len(found.cmc) == 20
+    np.testing.assert_array_equal(found.cmc, [0.5] + [1.0] * 19)
+
+
+def test_ties_are_broken_by_gallery_order():
+    first = rank_metrics([[0.5, 0.5, 0.5]], [2], [1, 2, 2], protocol="regdb")
+    assert first.cmc[0] == 0
+    assert first.cmc[1] == 1
+    assert first.mAP == pytest.approx((1 / 2 + 2 / 3) / 2)
+
+
+def test_cmc_counts_identities_once():
+    """Three images of one wrong identity before the right one are one place, not three."""
+    ids = ([7], [1, 1, 1, 7])
+    distance = [[0.1, 0.2, 0.3, 0.4]]
+    assert rank_metrics(distance, *ids, protocol="sysu").cmc[1] == 1
+    assert rank_metrics(distance, *ids, protocol="regdb").cmc[1] == 0
+    assert rank_metrics(distance, *ids, protocol="regdb").cmc[3] == 1
+
+
+def test_camera_3_ignores_camera_2_and_such_queries_may_not_count():
+    case = ([[0.1, 0.9], [0.1, 0.9]], [1, 1], [1, 2], [3, 6], [2, 1])
+    found = rank_metrics(*case, protocol="sysu")
+    assert found.num_queries == 1
+    assert found.cmc[0] == 1
+
+
+def test_what_cannot_be_ranked():
+    with pytest.raises(ValueError, match="no query has a true match"):
+        rank_metrics([[0.1]], [1], [2])
+    with pytest.raises(ValueError, match="finite"):
+        rank_metrics([[float("nan")]], [1], [1])
+    with pytest.raises(ValueError, match="shape"):
+        rank_metrics([[0.1, 0.2]], [1], [1])
+    with pytest.raises(ValueError, match="cameras"):
+        rank_metrics([[0.1]], [1], [1], [1, 2], [1])
+    with pytest.raises(ValueError, match="sysu, regdb"):
+        rank_metrics([[0.1]], [1], [1], protocol="sysy")

@@ -1,0 +1,148 @@
+"""Every format gives the trained network's embeddings, for any batch and either modality, without this package's code."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from cases import HEIGHT, WIDTH
+
+from lba_cli.errors import CheckpointError, ExportError
+from lba_cli.export import FORMATS, export
+from lba_cli.export import run as export_run
+from lba_cli.model import load_network
+from lba_cli.model.checkpoint import read_checkpoint
+
+
+@pytest.fixture(scope="module")
+def trained(network_file):
+    return load_network(network_file), read_checkpoint(network_file).description
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """{format: (file, deviation)}"""
+    folder = tmp_path_factory.mktemp("exports")
+    made = {}
+    for name, form in FORMATS.items():
+        if name == "onnx":
+            pytest.importorskip("onnxscript")
+            pytest.importorskip("onnxruntime")
+        path = folder / f"person{form.suffix}"
+        made[name] = path, export(*trained, name, path)
+    return made
+
+
+def plain(name, path):
+    """The file as a user of onnxruntime, torch.export or load_network runs it."""
+    if name == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path))
+        return lambda images, infrared: session.run(None, {"images": images, "infrared": infrared})[0]
+    if name == "pt2":
+        program = torch.export.load(path).module()
+        return lambda images, infrared: program(torch.from_numpy(images), torch.from_numpy(infrared)).detach().numpy()
+    network = load_network(path)
+
+    def embed(images, infrared):
+        with torch.no_grad():
+            return network.embed_mixed(torch.from_numpy(images), torch.from_numpy(infrared)).numpy()
+
+    return embed
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("batch", [1, 7])
+def test_embeddings_of_either_modality(trained, exported, name, batch):
+    network, _ = trained
+    path, deviation = exported[name]
+    assert 0 <= deviation < 1e-4
+    images = np.random.default_rng(batch).standard_normal((batch, 3, HEIGHT, WIDTH)).astype(np.float32)
+    embed = plain(name, path)
+    for modality in ("visible", "infrared"):
+        with torch.no_grad():
+            wanted = network.embed(torch.from_numpy(images), modality).numpy()
+        found = embed(images, np.full(batch, modality == "infrared"))
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_mixed_batch_goes_through_both_stems(trained, exported, name):
+    images = np.random.default_rng(0).standard_normal((3, 3, HEIGHT, WIDTH)).astype(np.float32)
+    embed = plain(name, exported[name][0])
+    mixed = embed(images, np.array([True, False, True]))
+    visible, infrared = (embed(images, np.full(3, flag)) for flag in (False, True))
+    assert np.abs(visible - infrared).max() > 1e-3
+    np.testing.assert_allclose(mixed, np.stack([infrared[0], visible[1], infrared[2]]), atol=1e-5)
+
+
+def test_metadata_tell_how_to_feed_the_network(exported, trained):
+    import onnx
+    from safetensors import safe_open
+
+    with safe_open(exported["safetensors"][0], framework="pt") as file:
+        texts = [file.metadata()["lba"]]
+    texts.append({p.key: p.value for p in onnx.load(exported["onnx"][0]).metadata_props}["lba"])
+    extra = {"lba.json": ""}
+    torch.export.load(exported["pt2"][0], extra_files=extra)
+    texts.append(extra["lba.json"])
+    for text in texts:
+        content = json.loads(text)
+        recipe = content["preprocessing"]
+        assert (recipe["height"], recipe["width"]) == (HEIGHT, WIDTH)
+        assert recipe["mean"] == [0.485, 0.456, 0.406]
+        assert recipe["standard_deviation"] == [0.229, 0.224, 0.225]
+        assert content["lba"]["backbone"] == "resnet18"
+
+
+def test_safetensors_rebuild_the_network(exported, trained):
+    network, description = trained
+    checkpoint = read_checkpoint(exported["safetensors"][0])
+    assert checkpoint.description == description
+    assert all(torch.equal(checkpoint.weights[name], value) for name, value in network.state_dict().items())
+
+
+def test_foreign_safetensors_are_refused(tmp_path):
+    from safetensors.torch import save_file
+
+    save_file({"x": torch.ones(2)}, tmp_path / "x.safetensors")
+    with pytest.raises(CheckpointError, match="not exported by lba"):
+        read_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_an_export_that_deviates_leaves_no_file(trained, tmp_path, monkeypatch):
+    form = FORMATS["safetensors"]
+    network, description = trained
+
+    def wrong(path):
+        embed = form.load(path)
+        return lambda images, infrared: embed(images, ~infrared)
+
+    monkeypatch.setitem(export_run.FORMATS, "safetensors", export_run.Format(form.write, wrong, form.suffix))
+    with pytest.raises(ExportError, match="no file was written"):
+        export(network, description, "safetensors", tmp_path / "x.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_existing_file_is_kept(trained, tmp_path):
+    path = tmp_path / "x.safetensors"
+    path.write_text("mine")
+    with pytest.raises(ExportError, match="exists already"):
+        export(*trained, "safetensors", path)
+    assert path.read_text() == "mine"
+    export(*trained, "safetensors", path, force=True)
+    assert read_checkpoint(path)
+
+
+def test_a_wrong_ending(trained, tmp_path):
+    with pytest.raises(ExportError, match=r"ends in \.onnx"):
+        export(*trained, "onnx", tmp_path / "x.pt2")
+
+
+def test_without_the_extra_it_is_named(trained, tmp_path, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    with pytest.raises(Exception, match=r"pip install 'lba-cli\[onnx\]'"):
+        export(*trained, "onnx", tmp_path / "x.onnx")

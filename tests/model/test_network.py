@@ -1,0 +1,103 @@
+"""The network's shape, its golden embeddings, and where its weights start."""
+
+import numpy as np
+import pytest
+import torch
+from torchvision.models import resnet
+
+from lba_cli.data.loaders import to_images
+from lba_cli.errors import CheckpointError, ConfigError
+from lba_cli.model import TwoStreamNetwork, generalized_mean_pool, load_network
+from lba_cli.model.weights import build_network
+from lba_cli.vocabulary import BACKBONES
+
+
+@pytest.mark.parametrize("modality", ["visible", "infrared"])
+def test_golden_embeddings_of_the_released_layout(golden, official_file, modality):
+    z = golden("network")
+    with torch.no_grad():
+        found = load_network(official_file).embed(to_images(z[f"eval_{modality}_uint8"]), modality)
+    np.testing.assert_allclose(found.numpy(), z[f"eval_{modality}_embedding"], atol=1e-5)
+
+
+def test_pooling(golden):
+    z = golden("pooling_and_hard_triplet")
+    found = generalized_mean_pool(torch.from_numpy(z["maps"]))
+    np.testing.assert_allclose(found.numpy(), z["gem_p3"], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_layer4_keeps_layer3s_resolution_in_every_resnet(backbone):
+    with torch.device("meta"):
+        network = TwoStreamNetwork(backbone, 7)
+        maps = network.maps(torch.empty(2, 3, 288, 144), "infrared")
+        assert maps.layer3.shape[2:] == maps.layer4.shape[2:] == (18, 9)
+        assert network.classify(torch.empty(2, network.embedding_size)).shape == (2, 7)
+
+
+def test_each_modality_goes_through_its_own_stem():
+    network = TwoStreamNetwork("resnet18", 4).eval()
+    with torch.no_grad():
+        network.stems["infrared"].conv1.weight.zero_()
+        images = torch.randn(2, 3, 64, 32)
+        visible, infrared = (network.embed(images, modality) for modality in ("visible", "infrared"))
+        mixed = network.embed_mixed(images, torch.tensor([False, True]))
+    assert not torch.allclose(visible, infrared)
+    assert torch.allclose(infrared[0], infrared[1])
+    torch.testing.assert_close(mixed, torch.stack([visible[0], infrared[1]]))
+
+
+def test_embeddings_have_unit_length():
+    network = TwoStreamNetwork("resnet18", 4).eval()
+    lengths = network.embed(torch.randn(3, 3, 64, 32), "visible").norm(dim=1)
+    torch.testing.assert_close(lengths, torch.ones(3))
+
+
+def test_the_necks_bias_is_zero_and_not_trained():
+    network = build_network("resnet18", 4, "none", seed=0)
+    assert not network.neck.bias.requires_grad
+    assert network.neck.bias.abs().sum() == 0
+    assert network.classifier.bias is None
+    assert network.classifier.weight.std() < 0.002
+
+
+def test_the_seed_alone_decides_the_first_weights():
+    state = torch.get_rng_state()
+    first, second, other = (build_network("resnet18", 4, "none", seed=s).state_dict() for s in (1, 1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_weights_from_a_file_start_both_stems_and_the_trunk(tmp_path):
+    torch.manual_seed(0)
+    base = resnet.resnet18(weights=None)
+    torch.save(base.state_dict(), tmp_path / "resnet18.pth")
+    network = build_network("resnet18", 4, str(tmp_path / "resnet18.pth"), seed=0)
+    for modality in ("visible", "infrared"):
+        assert torch.equal(network.stems[modality].conv1.weight, base.conv1.weight)
+    assert torch.equal(network.trunk["layer4"][1].conv2.weight, base.layer4[1].conv2.weight)
+
+
+def test_weights_of_another_backbone_are_refused(tmp_path):
+    torch.save(resnet.resnet34(weights=None).state_dict(), tmp_path / "resnet34.pth")
+    with pytest.raises(CheckpointError, match="not weights of a resnet50"):
+        build_network("resnet50", 4, str(tmp_path / "resnet34.pth"), seed=0)
+
+
+def test_imagenet_weights_go_through_torchvision(monkeypatch):
+    torch.manual_seed(0)
+    base = resnet.resnet18(weights=None)
+    monkeypatch.setattr("torch.hub.load_state_dict_from_url", lambda *_, **__: base.state_dict())
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", lambda *_, **__: base.state_dict())
+    network = build_network("resnet18", 4, "imagenet", seed=0)
+    assert torch.equal(network.trunk["layer1"][0].conv1.weight, base.layer1[0].conv1.weight)
+
+
+def test_a_failed_download_names_the_choices(monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", fail)
+    with pytest.raises(ConfigError, match=r"no route to host.*model.pretrained=FILE.*model.pretrained=none"):
+        build_network("resnet18", 4, "imagenet", seed=0)

@@ -1,0 +1,71 @@
+"""Golden figures and a whole run on a CUDA device (``-m gpu``; ``python tests/gpu_checks.py`` runs them all)."""
+
+import numpy as np
+import pytest
+import torch
+
+from lba_cli.alignment import Pairs, align
+from lba_cli.compute import arithmetic
+from lba_cli.data.loaders import to_images
+from lba_cli.model import load_network
+from lba_cli.reporting import Silent
+from lba_cli.training import Objective, parameter_groups
+from lba_cli.training.folder import RunFolder
+from lba_cli.training.loop import train
+
+pytestmark = pytest.mark.gpu
+
+
+@pytest.fixture(autouse=True)
+def device():
+    if not torch.cuda.is_available():
+        pytest.fail("no CUDA device: these checks can't pass without one")
+    return torch.device("cuda")
+
+
+@pytest.mark.parametrize("weighting", ["batch_mean", "per_position"])
+def test_alignment(golden, device, weighting):
+    z = golden("alignment")
+    features = torch.from_numpy(z["features"]).to(device).requires_grad_()
+    pairs = Pairs(*(torch.from_numpy(z[f"{kind}_index"]).to(device) for kind in ("positive", "negative")))
+    with arithmetic("float32", device):
+        aligned = align(features, pairs, weighting=weighting)
+        (gradient,) = torch.autograd.grad(aligned.dense_triplet, features)
+    np.testing.assert_allclose(aligned.reconstructed.detach().cpu(), z["reconstructed_positive"], rtol=1e-3, atol=1e-3)
+    wanted = z[f"grad_dense_triplet_{weighting}"]
+    assert np.abs(gradient.cpu().numpy() - wanted).max() <= 1e-3 * np.abs(wanted).max()
+
+
+def test_two_training_steps(golden, official_file, device):
+    z = golden("network")
+    network = load_network(official_file, device).train()
+    optimizer = torch.optim.SGD(
+        parameter_groups(network, float(z["learning_rate"])), momentum=0.9, weight_decay=5e-4, nesterov=True
+    )
+    for step in range(2):
+        images = [
+            to_images(z["train_visible_uint8"][step]),
+            to_images(np.repeat(z["train_infrared_uint8"][step], 3, -1)),
+        ]
+        pairs = tuple(
+            Pairs(*(torch.from_numpy(z[f"{kind}_index"][step][s]).to(device) for kind in ("positive", "negative")))
+            for s in (0, 1)
+        )
+        labels = torch.from_numpy(z["train_label"][step]).to(device)
+        with arithmetic("float32", device):
+            losses = Objective("full")(network, *(half.to(device) for half in images), labels, pairs)
+        optimizer.zero_grad()
+        losses["total"].backward()
+        optimizer.step()
+        found = [losses[name].item() for name in z["loss_names"]]
+        np.testing.assert_allclose(found, z["losses"][step], rtol=1e-3)
+    with torch.no_grad(), arithmetic("float32", device):
+        found = network.eval().embed(to_images(z["eval_visible_uint8"]).to(device), "visible")
+    np.testing.assert_allclose(found.cpu(), z["after_visible_embedding"], atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "auto"])
+def test_a_run(source, tmp_path, small_run, precision):
+    folder = RunFolder(tmp_path / "run")
+    train(small_run(run__device="cuda", train__precision=precision), source, folder, Silent())
+    assert len(folder.records()) == 2

@@ -1,0 +1,70 @@
+"""Two training steps of the full method, equal to the method's own: losses, gradients, the network after them."""
+
+import numpy as np
+import pytest
+import torch
+
+from lba_cli.alignment import Pairs
+from lba_cli.data.loaders import to_images
+from lba_cli.model import load_network
+from lba_cli.model.checkpoint import _our_name
+from lba_cli.training import Objective, hard_triplet, parameter_groups
+
+
+@pytest.fixture(scope="module")
+def steps(golden, official_file):
+    """(golden figures, losses of both steps, gradient norms of the first by our names, the network after them)."""
+    z = golden("network")
+    network = load_network(official_file).train()
+    rate = float(z["learning_rate"])
+    optimizer = torch.optim.SGD(parameter_groups(network, rate), momentum=0.9, weight_decay=5e-4, nesterov=True)
+    objective = Objective("full", "batch_mean")
+    found, norms = [], {}
+    for step in range(2):
+        visible = to_images(z["train_visible_uint8"][step])
+        infrared = to_images(np.repeat(z["train_infrared_uint8"][step], 3, axis=-1))
+        pairs = tuple(
+            Pairs(
+                torch.from_numpy(z["positive_index"][step][stage]), torch.from_numpy(z["negative_index"][step][stage])
+            )
+            for stage in (0, 1)
+        )
+        losses = objective(network, visible, infrared, torch.from_numpy(z["train_label"][step]), pairs=pairs)
+        optimizer.zero_grad()
+        losses["total"].backward()
+        if step == 0:
+            norms = {name: float(p.grad.norm()) for name, p in network.named_parameters() if p.grad is not None}
+        optimizer.step()
+        found.append([float(losses[name].detach()) for name in z["loss_names"]])
+    return z, np.array(found), norms, network.eval()
+
+
+def test_losses(steps):
+    z, losses, _, _ = steps
+    np.testing.assert_allclose(losses, z["losses"], rtol=1e-4)
+
+
+def test_gradient_norms(steps):
+    z, _, norms, _ = steps
+    wanted = {_our_name(str(key)): norm for key, norm in zip(z["grad_norm_keys"], z["grad_norms"], strict=True)}
+    assert wanted.keys() == norms.keys()
+    for name, norm in wanted.items():
+        assert norms[name] == pytest.approx(norm, rel=1e-3), name
+
+
+@pytest.mark.parametrize("modality", ["visible", "infrared"])
+def test_embeddings_after_the_steps(steps, modality):
+    z, _, _, network = steps
+    with torch.no_grad():
+        found = network.embed(to_images(z[f"eval_{modality}_uint8"]), modality)
+    np.testing.assert_allclose(found.numpy(), z[f"after_{modality}_embedding"], atol=1e-4)
+
+
+def test_hard_triplet(golden):
+    z = golden("pooling_and_hard_triplet")
+    features = torch.from_numpy(z["features"]).requires_grad_()
+    loss, correct = hard_triplet(features, torch.from_numpy(z["labels"]), margin=float(z["margin"]))
+    (gradient,) = torch.autograd.grad(loss, features)
+    assert loss.item() == pytest.approx(float(z["hard_triplet"]), abs=1e-5)
+    assert correct == int(z["correct"])
+    np.testing.assert_allclose(gradient.numpy(), z["grad_hard_triplet"], atol=1e-5)

@@ -1,0 +1,246 @@
+"""Runs: reproducible, resumable, never overwritten, and honest about losses that are not numbers."""
+
+import json
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from lba_cli.errors import CheckpointError, DataError, TrainingError
+from lba_cli.model.checkpoint import read_checkpoint
+from lba_cli.reporting import Silent
+from lba_cli.training.folder import RunFolder, newest_run
+from lba_cli.training.interrupt import Interrupted
+from lba_cli.training.loop import Trainer, train
+from lba_cli.training.state import require_same_run
+
+TIMES = {"seconds", "images_per_second"}
+
+
+def records(folder):
+    return [{k: v for k, v in record.items() if k not in TIMES} for record in folder.records()]
+
+
+def same_weights(first, second):
+    return all(torch.equal(first.weights[name], second.weights[name]) for name in first.weights)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, store, source):
+    """A run of three epochs, never stopped; with the settings it had."""
+    from cases import SMALL
+
+    from lba_cli.settings import Layer, resolve
+
+    values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}, "train": {**SMALL["train"], "epochs": 3}}
+    run = resolve([Layer(values, "the test")])
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "reference")
+    train(run, source, folder, Silent())
+    return run, folder
+
+
+def test_files_of_a_run(reference):
+    _, folder = reference
+    lines = records(folder)
+    assert [line["epoch"] for line in lines] == [0, 1, 2]
+    for line in lines:
+        assert set(line["losses"]) >= {"identity", "hard_triplet", "dense_triplet", "total"}
+        assert len(line["evaluation"]["cmc"]) == 20
+        assert 0 < line["evaluation"]["mAP"] <= 1
+    last, best = read_checkpoint(folder.last), read_checkpoint(folder.best)
+    assert (last.description.epoch, last.description.dataset) == (2, "synthetic-tiny")
+    assert not best.training
+    assert best.description.figures["mAP"] == max(line["evaluation"]["mAP"] for line in lines)
+
+
+def test_the_same_seed_gives_the_same_run(reference, source, tmp_path):
+    run, folder = reference
+    again = RunFolder(tmp_path / "again")
+    train(run, source, again, Silent())
+    assert records(again) == records(folder)
+    assert same_weights(read_checkpoint(again.last), read_checkpoint(folder.last))
+
+
+def test_the_kept_config_alone_reproduces_the_run(reference, source, tmp_path):
+    from lba_cli.settings import Layer, resolve
+
+    run, folder = reference
+    assert resolve([Layer.from_file(folder.config)]) == run
+
+
+def test_another_seed_gives_another_run(reference, source, tmp_path, small_run):
+    other = RunFolder(tmp_path / "other")
+    train(small_run(train__seed=1, train__epochs=1), source, other, Silent())
+    assert records(other)[0]["losses"] != records(reference[1])[0]["losses"]
+
+
+class StopAt(Silent):
+    """Sends this process a signal when the given number of bars has been shown."""
+
+    def __init__(self, title, number=signal.SIGINT):
+        self.title, self.number, self.after = title, number, 0
+
+    def task(self, description, total=None, unit=""):
+        if description.startswith(self.title):
+            os.kill(os.getpid(), self.number)
+        return super().task(description, total, unit)
+
+
+@pytest.mark.parametrize(
+    ("title", "number"), [("epoch 2", signal.SIGINT), ("epoch 2", signal.SIGTERM), ("ranking", signal.SIGINT)]
+)
+def test_a_stopped_run_resumes_exactly(reference, source, tmp_path, title, number):
+    run, folder = reference
+    stopped = RunFolder(tmp_path / "stopped")
+    with pytest.raises(Interrupted, match="--resume") as caught:
+        train(run, source, stopped, StopAt(title, number))
+    assert caught.value.signal == number
+    state = read_checkpoint(stopped.last)
+    train(run, source, stopped, Silent(), state)
+    assert records(stopped) == records(folder)
+    assert same_weights(read_checkpoint(stopped.last), read_checkpoint(folder.last))
+    assert same_weights(read_checkpoint(stopped.best), read_checkpoint(folder.best))
+
+
+def test_signal_handlers_are_put_back(reference, source, tmp_path, small_run):
+    before = signal.getsignal(signal.SIGINT)
+    train(small_run(train__epochs=1), source, RunFolder(tmp_path / "x"), Silent())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_run_in_a_thread_leaves_signals_alone(source, tmp_path, small_run):
+    thread = threading.Thread(
+        target=train, args=(small_run(train__epochs=1), source, RunFolder(tmp_path / "x"), Silent())
+    )
+    thread.start()
+    thread.join()
+    assert RunFolder(tmp_path / "x").last.is_file()
+
+
+def test_lines_written_after_the_checkpoint_are_written_again(reference, source, tmp_path, small_run):
+    """Killed between a line of metrics.jsonl and its checkpoint: the line is not doubled."""
+    run, folder = reference
+    copy = RunFolder(tmp_path / "copy")
+    train(small_run(train__epochs=1), source, copy, Silent())
+    copy.append({"epoch": 1, "losses": {}})
+    train(run, source, copy, Silent(), read_checkpoint(copy.last))
+    assert records(copy) == records(folder)
+
+
+def test_an_existing_run_is_refused(reference, tmp_path):
+    _, folder = reference
+    with pytest.raises(TrainingError, match="holds a run already: continue it with --resume"):
+        folder.require_new()
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(TrainingError, match="isn't an empty folder"):
+        RunFolder(tmp_path).require_new()
+
+
+def test_settings_that_matter_cannot_change_on_resume(reference):
+    run, _folder = reference
+    before = run.values()
+    require_same_run(before, run.model_copy(update={"data": run.data.model_copy(update={"workers": 3})}), "x")
+    changed = run.model_copy(update={"train": run.train.model_copy(update={"learning_rate": 0.5, "seed": 4})})
+    with pytest.raises(TrainingError, match=r"train.seed: 0 → 4; train.learning_rate: 0.1 → 0.5"):
+        require_same_run(before, changed, "x")
+
+
+def test_a_checkpoint_without_training_state_cannot_be_resumed(reference, source, tmp_path):
+    run, folder = reference
+    with pytest.raises(TrainingError, match="can't be resumed"):
+        train(run, source, RunFolder(tmp_path / "x"), Silent(), read_checkpoint(folder.best))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, small_run, monkeypatch):
+    folder = RunFolder(tmp_path / "run")
+    run = small_run(train__epochs=2, train__steps_per_epoch=4)
+    step = Trainer._step
+
+    def poisoned(self, batch):
+        losses = step(self, batch)
+        if (self.progress.epoch, self.progress.step) == (1, 2):
+            losses["dense_triplet"] = losses["dense_triplet"] * float("nan")
+        return losses
+
+    monkeypatch.setattr(Trainer, "_step", poisoned)
+    with pytest.raises(TrainingError, match=r"epoch 1, step 2: the loss 'dense_triplet' is nan"):
+        train(run, source, folder, Silent())
+    kept = read_checkpoint(folder.last)
+    assert kept.description.epoch == 0
+    assert [record["epoch"] for record in records(folder)] == [0]
+
+
+def test_fewer_identities_than_the_batch_asks_for(source, tmp_path, small_run):
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(DataError, match="train.identities=12"):
+        train(small_run(train__identities=20), source, folder, Silent())
+    assert not folder.path.exists(), "a run that can't start leaves nothing"
+
+
+def test_no_test_images(source, tmp_path, small_run):
+    class TrainOnly:
+        name, height, width, permutations = source.name, source.height, source.width, None
+        samples = tuple(s for s in source.samples if s.part == "train")
+        read, path = source.read, source.path
+
+    told = []
+
+    class Listener(Silent):
+        def warn(self, message):
+            told.append(message)
+
+    folder = RunFolder(tmp_path / "run")
+    train(small_run(train__epochs=1), TrainOnly(), folder, Listener())
+    assert "no test images" in told[0]
+    assert "evaluation" not in records(folder)[0]
+    assert folder.best.is_file()
+
+
+def test_baseline_and_mixed_precision_train(source, tmp_path, small_run):
+    for number, changes in enumerate(({"train__method": "baseline"}, {"train__precision": "bfloat16"})):
+        folder = RunFolder(tmp_path / str(number))
+        train(small_run(train__epochs=1, **changes), source, folder, Silent())
+        assert records(folder)[0]["losses"]["total"] > 0
+
+
+def test_tensorboard_writes_events(source, tmp_path, small_run):
+    pytest.importorskip("tensorboard")
+    folder = RunFolder(tmp_path / "run")
+    train(small_run(train__epochs=1, train__tensorboard=True), source, folder, Silent())
+    assert list((folder.path / "tensorboard").glob("events*"))
+
+
+def test_the_newest_run(reference, tmp_path):
+    _, folder = reference
+    assert newest_run(folder.path.parent).path == folder.path
+    with pytest.raises(CheckpointError, match="train one with lba train"):
+        newest_run(tmp_path / "nothing")
+
+
+def test_damaged_metrics_are_located(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.metrics.write_text(json.dumps({"epoch": 0}) + "\nnonsense\n")
+    from lba_cli.errors import LbaError
+
+    with pytest.raises(LbaError, match=r"metrics.jsonl:2: not JSON"):
+        folder.records()
+
+
+def test_mixed_precision_sees_the_weights_of_every_step(source, tmp_path, small_run):
+    """Autocast caches rounded weights within its block: a block longer than a step would train on stale ones."""
+    losses = []
+    for precision in ("float32", "bfloat16"):
+        folder = RunFolder(tmp_path / precision)
+        run = small_run(
+            train__epochs=1, train__steps_per_epoch=12, train__method="baseline", train__precision=precision
+        )
+        train(
+            run.model_copy(update={"train": run.train.model_copy(update={"warmup_epochs": 0})}),
+            source,
+            folder,
+            Silent(),
+        )
+        losses.append(records(folder)[0]["losses"]["total"])
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)

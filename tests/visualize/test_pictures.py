@@ -1,0 +1,153 @@
+"""Pictures: what they are made of, and that they appear whole."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lba_cli.errors import DataError, LbaError
+from lba_cli.evaluation.report import Setting
+from lba_cli.model import load_network
+from lba_cli.reporting import Silent
+from lba_cli.visualize.canvas import RIGHT, WRONG, new_figure, save
+from lba_cli.visualize.correspondences import _pixels, correspondences, strongest_matches
+from lba_cli.visualize.curves import curves
+from lba_cli.visualize.masks import masks
+from lba_cli.visualize.ranking import ranking
+from lba_cli.visualize.subjects import another_person, choose_people
+
+
+@pytest.fixture(scope="module")
+def network(network_file):
+    return load_network(network_file)
+
+
+def test_strongest_matches_find_a_permuted_image():
+    """The key is the query with its positions shuffled: every match must undo the shuffle."""
+    torch.manual_seed(0)
+    query = torch.rand(1, 64, 4, 3) * torch.rand(1, 1, 4, 3)
+    order = torch.randperm(12)
+    key = query.flatten(2)[:, :, order].view_as(query)
+    found = strongest_matches(query, key, count=12)
+    sources = found.query[:, 0] * 3 + found.query[:, 1]
+    targets = found.key[:, 0] * 3 + found.key[:, 1]
+    visible = found.strength > 1e-6  # the position with the smallest norm has mask 0
+    assert visible.sum() >= 11
+    np.testing.assert_array_equal(order.numpy()[targets[visible]], sources[visible])
+    assert (np.diff(found.strength) <= 0).all()
+
+
+def test_matches_prefer_the_person():
+    """Half of the positions are strong (the person), half weak (background); both match perfectly."""
+    torch.manual_seed(0)
+    features = torch.rand(1, 64, 4, 2)
+    features[:, :, :, 1] *= 0.05
+    found = strongest_matches(features, features, count=4)
+    assert set(found.query[:, 1]) == {0}
+
+
+def test_positions_are_centres_of_their_cells():
+    pixels = _pixels(np.array([[0, 0], [17, 8]]), (18, 9), (288, 144))
+    np.testing.assert_allclose(pixels, [[7.5, 7.5], [135.5, 279.5]])
+
+
+def test_people_are_of_the_test_part_with_both_modalities(source):
+    people = choose_people(source.samples, 4, seed=0)
+    assert len(people) == 4
+    for person in people:
+        visible, infrared = source.samples[person.visible], source.samples[person.infrared]
+        assert visible.part == infrared.part == "test"
+        assert visible.identity == infrared.identity == person.identity
+        assert (visible.modality, infrared.modality) == ("visible", "infrared")
+        assert another_person(person, people, source.samples, 0).identity != person.identity
+    assert choose_people(source.samples, 4, seed=0) == people
+    assert [p.identity for p in choose_people(source.samples, 1, 0, identities=[7, 4])] == [7, 4]
+    with pytest.raises(DataError, match="identity 2 is not in the test part"):
+        choose_people(source.samples, 1, 0, identities=[2])
+
+
+def test_one_person_alone_is_contrasted_with_somebody_else(source):
+    people = choose_people(source.samples, 1, seed=0)
+    assert another_person(people[0], people, source.samples, 0).identity != people[0].identity
+
+
+@pytest.mark.parametrize("stage", ["layer3", "layer4"])
+def test_correspondences_draw_right_and_wrong_pairs(network, source, tmp_path, stage):
+    figure = correspondences(network, source, people=2, matches=5, stage=stage)
+    assert len(figure.axes) == 2 * 2 * 4
+    assert len(figure.artists) == 2 * 2 * 5
+    colours = [text.get_color() for text in figure.texts]
+    assert colours.count(RIGHT) == colours.count(WRONG) == 2
+    save(figure, tmp_path / "c.png")
+    with Image.open(tmp_path / "c.png") as image:
+        assert image.width > 1000
+        assert np.asarray(image.convert("L")).std() > 10
+
+
+def test_masks_show_six_images_a_person(network, source):
+    assert len(masks(network, source, people=3).axes) == 18
+
+
+def test_ranking_frames_right_and_wrong(network, source):
+    figure = ranking(
+        network, source, Setting("all-search", "single", "community"), listener=Silent(), queries=3, workers=0
+    )
+    assert len(figure.axes) == 3 * 11
+    from matplotlib.colors import to_hex
+
+    edges = [to_hex(patch.get_edgecolor()) for axes in figure.axes for patch in axes.patches]
+    assert edges.count("#4575b4") == 3
+    for axes in figure.axes:
+        (patch,) = axes.patches
+        name = axes.get_title().split()[0]
+        row = figure.axes.index(axes) // 11
+        query = figure.axes[11 * row].get_title().split()[0]
+        if axes is not figure.axes[11 * row]:
+            assert to_hex(patch.get_edgecolor()) == (RIGHT if name == query else WRONG)
+
+
+def test_ranking_leaves_out_what_the_protocol_ignores(network, source):
+    setting = Setting("all-search", "multi", "community")
+    query = next(s for s in source.samples if s.part == "test" and s.camera == 3)
+    figure = ranking(network, source, setting, listener=Silent(), identities=[query.identity], top=50, workers=0)
+    if "cam 3" in figure.axes[0].get_title():
+        gallery = [s for s in source.samples if s.part == "test" and s.camera in (1, 4, 5)]
+        assert len(figure.axes) - 1 <= len(gallery)
+
+
+def test_curves(tmp_path):
+    evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.2 + 0.04 * k for k in range(20)]}
+    records = [
+        {
+            "epoch": n,
+            "learning_rate": 0.1,
+            "losses": {"identity": 3.0 - n, "hard_triplet": 1.0},
+            "evaluation": evaluation,
+        }
+        for n in range(3)
+    ]
+    figure = curves(records, "run")
+    losses, rate, figures, cmc = figure.axes
+    assert [line.get_ydata().tolist() for line in losses.lines] == [[3, 2, 1], [1, 1, 1]]
+    assert len(rate.lines) == 1
+    assert len(figures.lines) == 3
+    assert len(cmc.lines[0].get_ydata()) == 20
+    save(figure, tmp_path / "curves.svg")
+    assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
+    with pytest.raises(LbaError, match="no epoch is complete"):
+        curves([], "run")
+
+
+def test_an_existing_picture_is_kept(tmp_path):
+    path = tmp_path / "x.png"
+    path.write_text("mine")
+    with pytest.raises(LbaError, match="--force"):
+        save(new_figure(1, 1), path)
+    assert path.read_text() == "mine"
+    save(new_figure(1, 1), path, force=True)
+    assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_ending_that_is_no_picture(tmp_path):
+    with pytest.raises(LbaError, match=r"\.png, \.svg or \.pdf"):
+        save(new_figure(1, 1), tmp_path / "x.txt")
