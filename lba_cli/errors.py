@@ -27,6 +27,18 @@ class TrainingError(LbaError):
     """A run that can't start, continue, or go on."""
 
 
+class Interrupted(Exception):
+    """A signal asked the program to stop, and what it was doing is saved.
+
+    Attributes:
+        signal: the signal's number.
+    """
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal = number
+
+
 class MissingExtra(LbaError):
     """An optional package that a command needs."""
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from lba_cli.errors import LbaError
+from lba_cli.errors import Interrupted, LbaError
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MISTAKE, BUG = 2, 1
@@ -49,8 +49,8 @@ def guarded(command: Command) -> Command:
 
 def _explain(problem: Exception) -> tuple[int, str]:
     """The exit status and the line for an exception."""
-    if type(problem).__name__ == "Interrupted":  # the training's own; named so as not to import it for every command
-        return 128 + int(getattr(problem, "signal", signal.SIGINT)), str(problem)
+    if isinstance(problem, Interrupted):
+        return 128 + problem.signal, str(problem)
     if isinstance(problem, LbaError):
         return MISTAKE, f"error: {problem}"
     if type(problem).__name__ == "OutOfMemoryError":

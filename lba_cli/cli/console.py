@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
 
 QUIET_SECONDS = 15.0
+FILE_WIDTH = 120
 SHORT_NAMES = {
     "identity_consistency_stage3": "ic3",
     "identity_consistency_stage4": "ic4",
@@ -28,7 +30,10 @@ SHORT_NAMES = {
 @cache
 def output() -> Console:
     """Where results go: stdout."""
-    return Console(highlight=False)
+    console = Console(highlight=False)
+    if console.is_terminal or "COLUMNS" in os.environ:
+        return console
+    return Console(highlight=False, width=FILE_WIDTH)
 
 
 @cache

@@ -77,17 +77,18 @@ def evaluate(
 
 def figures_table(results: Sequence[Result]) -> Table:
     """A row a setting: means ± deviations in percent."""
+    from rich import box
     from rich.table import Table
 
     from lba_cli.evaluation.report import FIGURES
 
     first = results[0]
     title = f"{first.dataset}, {first.setting.protocol} protocol, {len(first.trials)} trials, in percent"
-    table = Table("setting", "query", "gallery", *FIGURES, title=title)
+    table = Table("setting", "query", "gallery", *FIGURES, title=title, box=box.SIMPLE, padding=(0, 1))
     for result in results:
         mean, spread = result.mean(), result.spread()
-        cells = [f"{100 * mean[name]:.2f}±{100 * spread[name]:.2f}" for name in FIGURES]
+        cells = [f"{100 * mean[name]:.2f}\n±{100 * spread[name]:.2f}" for name in FIGURES]
         counted = result.trials[0].num_queries
-        queries = f"{counted}" if counted == result.num_query else f"{counted} of {result.num_query}"
+        queries = f"{counted}" if counted == result.num_query else f"{counted}/{result.num_query}"
         table.add_row(f"{result.setting.mode}\n{result.setting.shots}-shot", queries, str(result.num_gallery), *cells)
     return table

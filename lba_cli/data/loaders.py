@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Generator, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +14,16 @@ from torch.utils.data import DataLoader, Dataset
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.images import MEAN, STANDARD_DEVIATION
+from lba_cli.data.parallel import cores
 from lba_cli.data.store import ImageSource
+from lba_cli.errors import LbaError
 from lba_cli.randomness import Stream, numpy_generator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_WORKERS = 4
+Position = TypeVar("Position")
 Item = TypeVar("Item")
 
 
@@ -33,13 +35,27 @@ class TrainingBatch(NamedTuple):
     labels: Tensor
 
 
-class _TrainingBatches(Dataset[TrainingBatch]):
+class _Maker(Dataset["Item | LbaError"], Generic[Position, Item]):
+    """Makes an item for a position; a user's mistake is returned, because a worker process can't raise it plainly."""
+
+    def __getitem__(self, position: Position) -> Item | LbaError:
+        try:
+            return self.make(position)
+        except LbaError as problem:
+            return problem
+
+    def make(self, position: Position) -> Item:
+        """The item."""
+        raise NotImplementedError
+
+
+class _TrainingBatches(_Maker[tuple[int, int], TrainingBatch]):
     """Makes the batch of an (epoch, step)."""
 
     def __init__(self, source: ImageSource, batches: IdentityBatches, augmentation: Augmentation, seed: int) -> None:
         self._source, self._batches, self._augmentation, self._seed = source, batches, augmentation, seed
 
-    def __getitem__(self, position: tuple[int, int]) -> TrainingBatch:
+    def make(self, position: tuple[int, int]) -> TrainingBatch:
         plan = self._batches.plan(*position)
         random = numpy_generator(self._seed, Stream.AUGMENTATION, *position)
         visible, infrared = (
@@ -49,14 +65,14 @@ class _TrainingBatches(Dataset[TrainingBatch]):
         return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
 
 
-class _Images(Dataset[Tensor]):
+class _Images(_Maker[Sequence[int], Tensor]):
     """Makes the (n, H, W, 3) uint8 images of a list of sample indices."""
 
     def __init__(self, source: ImageSource) -> None:
         self._source = source
 
-    def __getitem__(self, indices: Sequence[int]) -> Tensor:
-        return torch.from_numpy(self._source.read(indices))
+    def make(self, position: Sequence[int]) -> Tensor:
+        return torch.from_numpy(self._source.read(position))
 
 
 def training_batches(
@@ -74,7 +90,7 @@ def training_batches(
     One loader serves all the epochs given, so that the first batch of an epoch is ready when the last one ends.
     """
     dataset = _TrainingBatches(source, batches, augmentation, seed)
-    yield from _loader(dataset, positions, workers, pin)
+    yield from _load(dataset, positions, workers, pin)
 
 
 def images_in_order(
@@ -82,7 +98,7 @@ def images_in_order(
 ) -> Iterator[Tensor]:
     """Yield the images of ``indices``, in order, (≤ batch_size, H, W, 3) uint8 at a time."""
     pieces = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
-    yield from _loader(_Images(source), pieces, workers, pin)
+    yield from _load(_Images(source), pieces, workers, pin)
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -97,12 +113,19 @@ def to_images(array: NDArray[np.uint8]) -> Tensor:
     return normalize(torch.from_numpy(array))
 
 
-def _loader(dataset: Dataset[Item], positions: Sequence[Any], workers: int | None, pin: bool) -> DataLoader[Item]:
+def _load(
+    maker: _Maker[Position, Item], positions: Sequence[Position], workers: int | None, pin: bool
+) -> Iterator[Item]:
+    """Yield the item of each position, made ahead by ``workers`` processes.
+
+    Raises:
+        LbaError: what went wrong in making one.
+    """
     if workers is None:
-        workers = min(MOST_WORKERS, (os.cpu_count() or 1) - 1)
+        workers = min(MOST_WORKERS, cores() - 1)
     workers = min(workers, len(positions))
-    return DataLoader(
-        dataset,
+    loader: DataLoader[Item | LbaError] = DataLoader(
+        maker,
         batch_size=None,
         sampler=positions,
         num_workers=workers,
@@ -110,6 +133,10 @@ def _loader(dataset: Dataset[Item], positions: Sequence[Any], workers: int | Non
         prefetch_factor=4 if workers else None,
         worker_init_fn=_leave_interrupts_to_the_parent,
     )
+    for item in loader:
+        if isinstance(item, LbaError):
+            raise item
+        yield item
 
 
 def _leave_interrupts_to_the_parent(_: int) -> None:

@@ -102,7 +102,7 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
 
     try:
         with Path(path).open("rb") as file:
-            cameras = loadmat(file)["rand_perm_cam"].reshape(-1)
+            cameras = loadmat(file)["rand_perm_cam"].reshape(-1)  # type: ignore[arg-type]
         cells = {
             (identity, camera): np.asarray(cell, np.int64)
             for camera, people in enumerate(cameras, start=1)

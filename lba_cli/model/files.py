@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,8 @@ def load_pickled(path: Path) -> Any:
     require_file(path)
     _refuse_bombs(path)
     try:
-        with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]):
+        with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about unusual pickles, which are refused in one line below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise CheckpointError(f"{path}: {_refusal(str(problem))}") from problem

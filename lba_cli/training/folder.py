@@ -41,16 +41,16 @@ class RunFolder:
         return self.path / "checkpoints" / "best.pt"
 
     def require_new(self) -> None:
-        """Refuse a folder that holds something already.
+        """Refuse a folder that holds something already (the settings of a run that never began don't count).
 
         Raises:
             TrainingError: it does; nothing is overwritten.
         """
-        if self.last.exists() or self.config.exists():
+        if self.last.exists():
             raise TrainingError(
                 f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
             )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and not (self.path.is_dir() and all(file == self.config for file in self.path.iterdir())):
             raise TrainingError(f"{self.path}: exists and isn't an empty folder; name another --output")
 
     def records(self) -> list[dict[str, Any]]:

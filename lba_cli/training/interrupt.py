@@ -9,18 +9,6 @@ from contextlib import contextmanager
 from types import FrameType
 
 
-class Interrupted(Exception):
-    """The run was asked to stop, and its state is saved.
-
-    Attributes:
-        signal: which signal asked.
-    """
-
-    def __init__(self, number: int, message: str) -> None:
-        super().__init__(message)
-        self.signal = number
-
-
 class StopRequest:
     """Whether a signal has asked the run to stop; ``signal`` is its number, or 0."""
 

@@ -17,7 +17,7 @@ from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.loaders import TrainingBatch, normalize, training_batches
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import TrainingError
+from lba_cli.errors import Interrupted, TrainingError
 from lba_cli.evaluation.report import Setting
 from lba_cli.evaluation.run import evaluate
 from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
@@ -27,7 +27,7 @@ from lba_cli.reporting import Listener
 from lba_cli.settings import write_run
 from lba_cli.training.events import event_writer
 from lba_cli.training.folder import RunFolder
-from lba_cli.training.interrupt import Interrupted, StopRequest, stop_between_steps
+from lba_cli.training.interrupt import StopRequest, stop_between_steps
 from lba_cli.training.objective import Objective
 from lba_cli.training.schedule import parameter_groups, rate_factor
 from lba_cli.training.state import Progress, restore, snapshot
@@ -48,8 +48,7 @@ def train(
         DataError: the data can't be trained on. TrainingError: a loss isn't finite, or the run can't be resumed.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
     """
-    trainer = Trainer(config, source, folder, listener)
-    write_run(folder.config, config)
+    trainer = Trainer(config, source, folder, listener, pretrained="none" if resume else config.model.pretrained)
     if resume:
         trainer.progress = restore(resume, trainer.network, trainer.optimizer, str(folder.last))
         folder.keep_records_before(trainer.progress.epoch)
@@ -61,7 +60,9 @@ def train(
 class Trainer:
     """A run under way: network, optimizer, data and progress."""
 
-    def __init__(self, config: Run, source: ImageSource, folder: RunFolder, listener: Listener) -> None:
+    def __init__(
+        self, config: Run, source: ImageSource, folder: RunFolder, listener: Listener, *, pretrained: str
+    ) -> None:
         recipe, data = config.train, config.data
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
         self.device = resolve_device(config.run.device)
@@ -81,7 +82,7 @@ class Trainer:
                 f"{source.name}: no test images; the run goes without evaluation, and best.pt is its last state"
             )
         self.augmentation = Augmentation(data.pad, data.flip, data.erase)
-        network = build_network(config.model.backbone, len(self.batches.classes), config.model.pretrained, recipe.seed)
+        network = build_network(config.model.backbone, len(self.batches.classes), pretrained, recipe.seed)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
             parameter_groups(self.network, recipe.learning_rate, recipe.trunk_share),
@@ -107,6 +108,7 @@ class Trainer:
             closing(self._batches()) as batches,
             event_writer(self.folder.path, self.config.train.tensorboard) as write_events,
         ):
+            write_run(self.folder.config, self.config)
             for epoch in epochs:
                 if epoch != self.progress.epoch or not self.progress.step:
                     self.progress.begin_epoch(epoch)

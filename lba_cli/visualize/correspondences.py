@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -96,7 +97,8 @@ def correspondences(
     return figure
 
 
-class _Matching(NamedTuple):
+@dataclass(frozen=True)
+class _Matching:
     """How two images are matched."""
 
     network: TwoStreamNetwork

@@ -199,3 +199,12 @@ def test_unknown_options_exit_2(lba):
     lba("train", "--metod", "full", status=2)
     lba("evaluate", "--mode", "outdoor", status=2)
     assert "did you mean 'epochs'" in refused(lba("train", "--set", "train.epoch=3", status=2))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_broken_image_met_in_training_is_one_line(lba, small_yaml, copy, workers):
+    for image in copy.glob("cam*/*/*.jpg"):
+        image.write_bytes(image.read_bytes()[:100])
+    message = refused(train(lba, small_yaml, copy, "--set", f"data.workers={workers}"))
+    assert "not a readable image" in message
+    assert len(message.strip().splitlines()) == 1

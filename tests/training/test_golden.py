@@ -35,7 +35,7 @@ def steps(golden, official_file):
         if step == 0:
             norms = {name: float(p.grad.norm()) for name, p in network.named_parameters() if p.grad is not None}
         optimizer.step()
-        found.append([float(losses[name].detach()) for name in z["loss_names"]])
+        found.append([float(losses[name.removesuffix("_sum")].detach()) for name in map(str, z["loss_names"])])
     return z, np.array(found), norms, network.eval()
 
 

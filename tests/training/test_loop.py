@@ -8,11 +8,10 @@ import threading
 import pytest
 import torch
 
-from lba_cli.errors import CheckpointError, DataError, TrainingError
+from lba_cli.errors import CheckpointError, DataError, Interrupted, TrainingError
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
 from lba_cli.training.folder import RunFolder, newest_run
-from lba_cli.training.interrupt import Interrupted
 from lba_cli.training.loop import Trainer, train
 from lba_cli.training.state import require_same_run
 
