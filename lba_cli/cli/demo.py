@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.model import TwoStreamNetwork
     from lba_cli.reporting import Listener
 
-EXAMPLES = examples("lba demo", "lba demo --output somewhere --set train.method=baseline")
+EXAMPLES = examples("lba demo", "lba demo --output somewhere --set train.seed=1")
 
 
 @guarded
@@ -39,12 +39,17 @@ def demo(
 
     started, told = time.monotonic(), listener()
     _require_new(output)
-    run = _demo_run(output, assignments)
+    warm_up, folder = RunFolder(output / "warm-up"), RunFolder(output / "run")
+    first = _demo_run("demo-warmup.yaml", {"data.root": str(output / "people")}, assignments)
+    run = _demo_run(
+        "demo.yaml", {"data.root": str(output / "people"), "model.pretrained": str(warm_up.last)}, assignments
+    )
     source = _draw_and_prepare(output, run, told)
-    untrained = _evaluate(_untrained(run, source), source, run, told)
+    untrained = _evaluate(_untrained(first, source), source, run, told)
     out().print(figures_table(untrained))
-    told.say(f"these are an untrained network's figures; now training: {run.train.method}, {run.model.backbone}")
-    folder = RunFolder(output / "run")
+    told.say(f"these are an untrained network's figures; now warming up a {run.model.backbone} by the identity loss")
+    train(first, source, warm_up, told)
+    told.say(f"now training by the method '{run.train.method}'")
     train(run, source, folder, told)
     network = load_network(folder.best)
     trained = _evaluate(network, source, run, told)
@@ -63,12 +68,12 @@ def _require_new(output: Path) -> None:
         raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
 
 
-def _demo_run(output: Path, assignments: list[str] | None) -> Run:
+def _demo_run(name: str, options: dict[str, str], assignments: list[str] | None) -> Run:
     from lba_cli.settings import Layer, resolve
 
-    with as_file(files("lba_cli") / "configs" / "demo.yaml") as path:
-        layers = [Layer.from_file(path), Layer.from_options({"data.root": str(output / "people")})]
-    return resolve([*layers, Layer.from_assignments(assignments or [])])
+    with as_file(files("lba_cli") / "configs" / name) as path:
+        layers = [Layer.from_file(path), Layer.from_options(options), Layer.from_assignments(assignments or [])]
+    return resolve(layers)
 
 
 def _draw_and_prepare(output: Path, run: Run, told: Listener) -> ImageSource:

@@ -141,6 +141,8 @@ def plot_curves(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence
         marker = "o" if len(xs) < 25 else ""
         axes.plot(xs, ys, label=name, color=colours[index % len(colours)], linewidth=1.4, marker=marker, markersize=3)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len({value for xs, _ in curves.values() for value in xs}) == 1:
+        axes.set_xlim(xs[0] - 1, xs[0] + 1)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     if len(curves) > 1:
