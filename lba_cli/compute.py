@@ -40,17 +40,25 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
 
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Compute in ``precision`` within the block.
+    """Let convolutions, forward and backward, compute in ``precision`` within the block.
 
-    ``float32`` is exact float32; ``tf32`` lets CUDA's matrix units round float32 inputs, as PyTorch 1.7.1 did when the
-    published figures were made (the same as float32 elsewhere); ``bfloat16`` is mixed precision. Alignment stays in
-    float32 in all of them.
+    ``float32`` is exact float32; ``tf32`` lets CUDA's matrix units round the inputs of convolutions, as PyTorch 1.7.1 did
+    when the published figures were made (the same as float32 elsewhere). Other matrix products, those of the alignment
+    and of distances among them, stay in exact float32.
     """
-    precision = resolve_precision(precision, device)
-    matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = resolve_precision(precision, device) != "float32"
+    torch.backends.cuda.matmul.allow_tf32 = False
     try:
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "float32"
-        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-            yield
+        yield
     finally:
-        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def mixed_precision(precision: Precision, device: torch.device) -> torch.autocast:
+    """Autocast to bfloat16 if that is the ``precision``, for the forward pass of one step.
+
+    Autocast keeps the weights it has rounded until its block ends, so a block that outlasts a step trains on stale ones.
+    """
+    enabled = resolve_precision(precision, device) == "bfloat16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

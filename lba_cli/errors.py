@@ -43,4 +43,6 @@ class MissingExtra(LbaError):
     """An optional package that a command needs."""
 
     def __init__(self, package: str, extra: str) -> None:
-        super().__init__(f"this needs the package '{package}': pip install 'lba-cli[{extra}]'")
+        super().__init__(
+            f"this needs the package '{package}': install the extra '{extra}' (pip install '.[{extra}]' in the sources)"
+        )

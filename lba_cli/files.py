@@ -35,9 +35,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on a clean exit it becomes ``path``, otherwise it is removed.
 
     Raises:
-        FileExistsError: ``path`` exists and isn't an empty folder; nothing a user has is replaced.
+        FileExistsError: ``path`` exists and isn't an empty folder that can be replaced; nothing a user has is lost.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    path = path.absolute()
+    if path.exists() and (not path.is_dir() or path.is_mount() or path == Path.cwd() or any(path.iterdir())):
         raise FileExistsError(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))

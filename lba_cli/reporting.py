@@ -24,8 +24,8 @@ class Listener(Protocol):
     def warn(self, message: str) -> None:
         """Receive one warning: the work goes on, but the user should know."""
 
-    def task(self, description: str, total: int | None = None, unit: str = "") -> Any:
-        """Return a context manager that yields a :class:`Progress` for ``total`` units of work."""
+    def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Any:
+        """Return a context manager that yields a :class:`Progress` for ``total`` units, ``done`` of them earlier."""
 
 
 class Silent:
@@ -41,7 +41,7 @@ class Silent:
         """Ignore."""
 
     @contextmanager
-    def task(self, description: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
+    def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Progress]:
         """Yield a progress that is ignored."""
         yield self
 
@@ -61,10 +61,10 @@ class JsonLines:
         self._write(event="warning", text=message)
 
     @contextmanager
-    def task(self, description: str, total: int | None = None, unit: str = "") -> Iterator[Progress]:
+    def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Progress]:
         """Write a ``start``, a ``progress`` for every advance, and an ``end``."""
         self._write(event="start", task=description, total=total, unit=unit)
-        yield _JsonProgress(self, description)
+        yield _JsonProgress(self, description, done)
         self._write(event="end", task=description)
 
     def _write(self, **event: Any) -> None:
@@ -73,8 +73,8 @@ class JsonLines:
 
 
 class _JsonProgress:
-    def __init__(self, lines: JsonLines, description: str) -> None:
-        self._lines, self._description, self._done = lines, description, 0
+    def __init__(self, lines: JsonLines, description: str, done: int) -> None:
+        self._lines, self._description, self._done = lines, description, done
 
     def advance(self, amount: int = 1, **facts: Any) -> None:
         self._done += amount

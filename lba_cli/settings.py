@@ -103,11 +103,11 @@ def resolve(layers: Sequence[Layer]) -> Run:
     for layer in layers:
         for section, values in layer.values.items():
             where = layer.origins.get(str(section), layer.source)
+            if values is None:
+                continue
             if not isinstance(values, dict):
                 known = f"a section of settings such as '{section}.…'" if section in Run.model_fields else "a section"
-                raise ConfigError(
-                    f"{where}: '{section}' should be {known}, not {values!r}{_nearest(str(section), Run)}"
-                )
+                raise ConfigError(f"{where}: '{section}' should be {known}, not {values!r}")
             merged.setdefault(section, {}).update(values)
             origins[str(section)] = where
             origins |= {f"{section}.{key}": layer.origins.get(f"{section}.{key}", layer.source) for key in values}

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from lba_cli.alignment import sample_pairs
-from lba_cli.compute import arithmetic
+from lba_cli.compute import arithmetic, mixed_precision
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.training import Objective, parameter_groups
 
@@ -34,10 +34,11 @@ def seconds_a_step(method: str, precision: str, steps: int = 30) -> tuple[float,
         started = time.perf_counter()
         pairs = tuple(sample_pairs(8, 4).to(device) for _ in range(2))
         with arithmetic(precision, device):
-            total = objective(network, *halves, labels, pairs)["total"]
-        optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        optimizer.step()
+            with mixed_precision(precision, device):
+                total = objective(network, *halves, labels, pairs)["total"]
+            optimizer.zero_grad(set_to_none=True)
+            total.backward()
+            optimizer.step()
         torch.cuda.synchronize()
         times.append(time.perf_counter() - started)
     return sorted(times)[steps // 2], torch.cuda.max_memory_allocated() / 1e9

@@ -54,9 +54,9 @@ def test_two_training_steps(golden, official_file, device):
         labels = torch.from_numpy(z["train_label"][step]).to(device)
         with arithmetic("float32", device):
             losses = Objective("full")(network, *(half.to(device) for half in images), labels, pairs)
-        optimizer.zero_grad()
-        losses["total"].backward()
-        optimizer.step()
+            optimizer.zero_grad()
+            losses["total"].backward()
+            optimizer.step()
         found = [losses[str(name).removesuffix("_sum")].item() for name in z["loss_names"]]
         np.testing.assert_allclose(found, z["losses"][step], rtol=1e-3)
     with torch.no_grad(), arithmetic("float32", device):

@@ -58,15 +58,15 @@ class Lines:
         self.say(f"warning: {message}")
 
     @contextmanager
-    def task(self, description: str, total: int | None = None, unit: str = "") -> Iterator[_Line]:
+    def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Line]:
         """Print a line now and then while the work goes on."""
-        yield _Line(self, description, total, unit)
+        yield _Line(self, description, total, unit, done)
 
 
 class _Line:
-    def __init__(self, lines: Lines, description: str, total: int | None, unit: str) -> None:
+    def __init__(self, lines: Lines, description: str, total: int | None, unit: str, earlier: int) -> None:
         self._lines, self._description, self._total, self._unit = lines, description, total, unit
-        self._done, self._started = 0, time.monotonic()
+        self._done, self._earlier, self._started = earlier, earlier, time.monotonic()
         self._spoke = self._started
 
     def advance(self, amount: int = 1, **facts: Any) -> None:
@@ -75,8 +75,8 @@ class _Line:
         if now - self._spoke >= QUIET_SECONDS:
             self._spoke = now
             of = f"/{self._total}" if self._total else ""
-            shown = describe(facts, self._done / (now - self._started))
-            left = _time_left(self._done, self._total, now - self._started)
+            rate = (self._done - self._earlier) / (now - self._started)
+            shown, left = describe(facts, rate), _time_left(self._done, self._total, rate)
             self._lines.say(f"{self._description}: {self._done}{of} {self._unit}{left} {shown}".rstrip())
 
 
@@ -96,7 +96,7 @@ class Bars:
         self._console.print(f"warning: {message}", style="yellow", markup=False)
 
     @contextmanager
-    def task(self, description: str, total: int | None = None, unit: str = "") -> Iterator[_Bar]:
+    def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:
         """Show a bar for the work; tasks within tasks share one display."""
         outer = self._progress
         progress = outer or Progress(
@@ -111,7 +111,7 @@ class Bars:
         if outer is None:
             self._progress = progress
             progress.start()
-        number = progress.add_task(description, total=total, facts=unit)
+        number = progress.add_task(description, total=total, completed=done, facts=unit)
         try:
             yield _Bar(progress, number, unit)
         finally:
@@ -140,8 +140,8 @@ def describe(facts: dict[str, Any], rate: float) -> str:
     return "  ".join(words)
 
 
-def _time_left(done: int, total: int | None, seconds: float) -> str:
-    if not total or not done:
+def _time_left(done: int, total: int | None, rate: float) -> str:
+    if not total or not rate:
         return ""
-    left = round(seconds * (total - done) / done)
+    left = round((total - done) / rate)
     return f", {left // 60}:{left % 60:02d} left"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lba_cli.cli.boundary import guarded
-from lba_cli.cli.options import Assignments, Debug, examples
+from lba_cli.cli.options import Assignments, ConfigFile, Debug, examples
 
 if TYPE_CHECKING:
     from lba_cli.config import Run
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lba_cli.evaluation.report import Result
     from lba_cli.model import TwoStreamNetwork
     from lba_cli.reporting import Listener
+    from lba_cli.training.folder import RunFolder
 
 EXAMPLES = examples("lba demo", "lba demo --output somewhere --set train.seed=1")
 
@@ -25,6 +26,7 @@ EXAMPLES = examples("lba demo", "lba demo --output somewhere --set train.seed=1"
 @guarded
 def demo(
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to make.")] = Path("lba-demo"),
+    config: ConfigFile = None,
     assignments: Assignments = None,
     debug: Debug = False,
 ) -> None:
@@ -40,10 +42,9 @@ def demo(
     started, told = time.monotonic(), listener()
     _require_new(output)
     warm_up, folder = RunFolder(output / "warm-up"), RunFolder(output / "run")
-    first = _demo_run("demo-warmup.yaml", {"data.root": str(output / "people")}, assignments)
-    run = _demo_run(
-        "demo.yaml", {"data.root": str(output / "people"), "model.pretrained": str(warm_up.last)}, assignments
-    )
+    people = {"data.root": str(output / "people")}
+    first = _demo_run("demo-warmup.yaml", config, people, assignments)
+    run = _demo_run("demo.yaml", config, {**people, "model.pretrained": str(warm_up.last)}, assignments)
     source = _draw_and_prepare(output, run, told)
     untrained = _evaluate(_untrained(first, source), source, run, told)
     out().print(figures_table(untrained))
@@ -68,12 +69,15 @@ def _require_new(output: Path) -> None:
         raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
 
 
-def _demo_run(name: str, options: dict[str, str], assignments: list[str] | None) -> Run:
+def _demo_run(name: str, config: Path | None, options: dict[str, str], assignments: list[str] | None) -> Run:
+    """One of the demo's two runs: its shipped configuration, with ``config`` and ``--set`` laid over it."""
     from lba_cli.settings import Layer, resolve
 
     with as_file(files("lba_cli") / "configs" / name) as path:
-        layers = [Layer.from_file(path), Layer.from_options(options), Layer.from_assignments(assignments or [])]
-    return resolve(layers)
+        layers = [Layer.from_file(path)]
+    if config:
+        layers.append(Layer.from_file(config))
+    return resolve([*layers, Layer.from_options(options), Layer.from_assignments(assignments or [])])
 
 
 def _draw_and_prepare(output: Path, run: Run, told: Listener) -> ImageSource:
@@ -104,21 +108,26 @@ def _untrained(run: Run, source: ImageSource) -> TwoStreamNetwork:
 def _evaluate(network: TwoStreamNetwork, source: ImageSource, run: Run, told: Listener) -> list[Result]:
     from lba_cli.evaluation.run import evaluate, settings
 
-    return evaluate(network, source, settings(run.evaluation), listener=told, workers=run.data.workers)
+    return evaluate(
+        network,
+        source,
+        settings(run.evaluation),
+        listener=told,
+        batch_size=run.evaluation.batch_size,
+        workers=run.data.workers,
+    )
 
 
 def _draw_pictures(
-    output: Path, network: TwoStreamNetwork, source: ImageSource, folder: object, run: Run, told: Listener
+    output: Path, network: TwoStreamNetwork, source: ImageSource, folder: RunFolder, run: Run, told: Listener
 ) -> None:
     from lba_cli.evaluation.run import settings
-    from lba_cli.training.folder import RunFolder
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.correspondences import correspondences
     from lba_cli.visualize.curves import curves
     from lba_cli.visualize.masks import masks
     from lba_cli.visualize.ranking import ranking
 
-    assert isinstance(folder, RunFolder)
     (setting, *_) = settings(run.evaluation)
     pictures = {
         "correspondences": correspondences(network, source),

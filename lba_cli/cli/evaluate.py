@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lba_cli.cli.boundary import guarded
-from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, examples
+from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples
+from lba_cli.errors import LbaError
 from lba_cli.vocabulary import Draw, ModeChoice, ShotsChoice
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def evaluate(
     json: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write every trial's figures there.", show_default=False)
     ] = None,
+    force: Force = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
     debug: Debug = False,
@@ -58,6 +60,8 @@ def evaluate(
     from lba_cli.evaluation.run import settings
 
     told = listener()
+    if json and json.exists() and not (force and json.is_file()):
+        raise LbaError(f"{json}: exists already; name another file, or replace it with --force")
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
     opened = open_checkpoint(checkpoint, data, config, assignments, options, told)
     section = opened.run.evaluation

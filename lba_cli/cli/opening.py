@@ -51,9 +51,14 @@ def open_checkpoint(
     path = find_checkpoint(path, listener)
     checkpoint = read_checkpoint(path)
     description = checkpoint.description
-    size = {"height": description.height, "width": description.width}
-    base = {**description.config, "data": {**description.config.get("data", {}), **size}}
-    run = load_config(config, assignments, {"data.root": data and str(data), **options}, listener, base=base)
+    run = load_config(
+        config,
+        assignments,
+        {"data.root": data and str(data), **options},
+        listener,
+        base=description.config,
+        fixed={"data.height": description.height, "data.width": description.width},
+    )
     if (run.data.height, run.data.width) != (description.height, description.width):
         raise ConfigError(
             f"{path}: its network takes images of {description.height}×{description.width}, the settings say "

@@ -58,8 +58,11 @@ def load_config(
     listener: Listener,
     *,
     base: Mapping[str, Any] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Run:
     """Lay the defaults, ``base``, the configuration file, the options and ``--set`` over each other, in this order.
+
+    ``fixed`` (by dotted keys) lies over a configuration file that nobody named, and under one that somebody did.
 
     Raises:
         ConfigError: one of them is malformed or names a setting that doesn't exist.
@@ -67,11 +70,13 @@ def load_config(
     from lba_cli.settings import Layer, resolve
 
     layers = [Layer(dict(base or {}), "the checkpoint's configuration")]
-    found = config or _ambient_config()
-    if found:
-        layers.append(Layer.from_file(found))
-        if not config:
-            listener.say(f"settings from {found}")
+    ambient = None if config else _ambient_config()
+    if ambient:
+        listener.say(f"settings from {ambient}")
+        layers.append(Layer.from_file(ambient))
+    layers.append(Layer.from_options(fixed or {}))
+    if config:
+        layers.append(Layer.from_file(config))
     layers += [Layer.from_options(options), Layer.from_assignments(assignments or [])]
     return resolve(layers)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lba_cli.data.samples import Listing
+    from lba_cli.data.store import ImageSource
 
 app = typer.Typer(
     help="Prepare a data set, or draw a synthetic one.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -50,12 +51,15 @@ def sysu(
     assignments: Assignments = None,
     debug: Debug = False,
 ) -> None:
-    """Resize SYSU-MM01 once into a memory-mapped store, which training and evaluation then find by themselves."""
+    """Resize SYSU-MM01 once into a memory-mapped store.
+
+    Training and evaluation find a store beside the root by themselves; name one elsewhere with their --data.
+    """
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
     from lba_cli.data.prepare import prepare
     from lba_cli.data.readers import read_sysu
-    from lba_cli.data.store import default_store
+    from lba_cli.data.store import StoredImages, default_store
 
     told = listener()
     run = load_config(config, assignments, {"data.root": root and str(root)}, told)
@@ -78,7 +82,7 @@ def sysu(
     )
     for path, reason in made.skipped:
         told.warn(f"left out {path}: {reason}")
-    out().print(_counts_table(listing))
+    out().print(_counts_table(StoredImages(made.store)))
     out().print(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}", markup=False)
 
 
@@ -113,9 +117,8 @@ def synthetic(
     load_config(config, assignments, {}, told)
     folder = output or Path("datasets") / f"synthetic-{preset}"
     written = write_dataset(preset, folder, seed=seed, workers=workers, listener=told)
-    images = written.visible + written.infrared
     out().print(
-        f"{images:,} images of {written.identities} people are in {folder}. Next: lba prepare sysu --root {folder}",
+        f"{written.images:,} images of {written.identities} people are in {folder}. Next: lba prepare sysu --root {folder}",
         markup=False,
     )
 
@@ -143,16 +146,16 @@ def _missing_table(listing: Listing) -> Table | None:
     return table
 
 
-def _counts_table(listing: Listing) -> Table:
+def _counts_table(source: ImageSource) -> Table:
     """Identities and images by part and modality."""
     from rich.table import Table
 
     from lba_cli.data.samples import select
     from lba_cli.vocabulary import MODALITIES, PARTS
 
-    table = Table("", "identities", *MODALITIES, title=listing.name)
+    table = Table("", "identities", *MODALITIES, title=source.name)
     for part in PARTS:
-        identities = {sample.identity for sample in listing.samples if sample.part == part}
-        counts = [f"{len(select(listing.samples, part, modality)):,}" for modality in MODALITIES]
+        identities = {sample.identity for sample in source.samples if sample.part == part}
+        counts = [f"{len(select(source.samples, part, modality)):,}" for modality in MODALITIES]
         table.add_row(part, str(len(identities)), *counts)
     return table

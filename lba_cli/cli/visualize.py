@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from lba_cli.cli.boundary import guarded
-from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples
+from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples, load_config
 from lba_cli.vocabulary import Mode, Shots
 
 app = typer.Typer(
@@ -171,6 +171,8 @@ def curves(
     ] = None,
     output: Picture = None,
     force: Force = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
     debug: Debug = False,
 ) -> None:
     """Plot a run's losses, learning rate, retrieval figures and CMC."""
@@ -181,6 +183,7 @@ def curves(
 
     path = output or FIGURES / "curves.png"
     require_free(path, force)
+    load_config(config, assignments, {}, listener())
     folder = RunFolder(run) if run else newest_run()
     if not run:
         listener().say(f"run: {folder.path}, the newest")

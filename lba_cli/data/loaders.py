@@ -133,7 +133,19 @@ def _load(
         prefetch_factor=4 if workers else None,
         worker_init_fn=_leave_interrupts_to_the_parent,
     )
-    for item in loader:
+    items = iter(loader)
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except RuntimeError as problem:
+            if "DataLoader worker" not in str(problem):
+                raise
+            raise LbaError(
+                "a process that loads images was killed, perhaps for want of memory or of shared memory (in a container: "
+                "--shm-size); lower data.workers"
+            ) from problem
         if isinstance(item, LbaError):
             raise item
         yield item

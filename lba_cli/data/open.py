@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lba_cli.data.readers import READERS
+from lba_cli.data.samples import fingerprint
 from lba_cli.data.store import FolderImages, ImageSource, StoredImages, default_store, is_store
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
@@ -17,8 +18,8 @@ def open_images(root: Path, dataset: str, height: int, width: int, listener: Lis
         DataError: there is no data set at ``root``, or the store holds images of another size.
     """
     folder = root if is_store(root) else default_store(root, height, width)
-    if not is_store(folder):
-        listing = READERS[dataset](root)
+    listing = None if is_store(root) or (is_store(folder) and not root.exists()) else READERS[dataset](root)
+    if listing and not is_store(folder):
         for note in listing.notes:
             listener.warn(f"{root}: {note}")
         listener.say(f"data: {listing.name} from {root}, resized as it is read (lba prepare {dataset} does that once)")
@@ -28,6 +29,10 @@ def open_images(root: Path, dataset: str, height: int, width: int, listener: Lis
         raise DataError(
             f"{folder}: holds images of {store.height}×{store.width}, {height}×{width} are asked for: prepare the data "
             f"set at that size, or --set data.height={store.height} --set data.width={store.width}"
+        )
+    if listing and fingerprint(listing) != store.fingerprint:
+        raise DataError(
+            f"{folder}: prepared from other images than {root} has now: remove it and prepare again, or name it with --data"
         )
     listener.say(f"data: {store.name} from the store {folder}")
     return store

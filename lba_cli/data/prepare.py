@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import numpy as np
 
 from lba_cli.data.images import BrokenImage, read_image
 from lba_cli.data.parallel import map_chunks
-from lba_cli.data.samples import Listing, identity_classes, select
+from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import IMAGES, PERMUTATIONS, Manifest, StoredImages, write_manifest, write_samples
 from lba_cli.errors import DataError
 from lba_cli.files import whole_folder
@@ -77,8 +78,9 @@ def prepare(
 
 
 def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Iterable[tuple[str, str]]) -> Manifest:
+    digest = fingerprint(listing)
     records = tuple({"path": path, "reason": reason} for path, reason in skipped)
-    return Manifest(listing.name, height, width, images, str(listing.root.resolve()), records)
+    return Manifest(listing.name, height, width, images, str(listing.root.resolve()), digest, records)
 
 
 def _write_images(
@@ -87,6 +89,7 @@ def _write_images(
     """Fill the array at ``path``, a row a sample; return the rows whose image is broken, and why."""
     count = len(listing.samples)
     np.lib.format.open_memmap(path, "w+", np.uint8, (count, height, width, 3)).flush()
+    _reserve(path)
     jobs = [(row, sample.path) for row, sample in enumerate(listing.samples)]
     broken: dict[int, str] = {}
     fill = partial(_fill_rows, listing.root, path)
@@ -95,6 +98,17 @@ def _write_images(
             broken.update(failures)
             progress.advance(done)
     return broken
+
+
+def _reserve(path: Path) -> None:
+    """Take the file's place on the disk now: a full disk is an error here, but a killed process in a memory map.
+
+    Raises:
+        OSError: there is too little room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> dict[int, str]:

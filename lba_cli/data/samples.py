@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,3 +58,18 @@ def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
 def select(samples: Sequence[Sample], part: Part, modality: Modality) -> list[int]:
     """Indices of the samples of one part and modality, in order."""
     return [index for index, s in enumerate(samples) if s.part == part and s.modality == modality]
+
+
+def fingerprint(listing: Listing) -> str:
+    """A digest of which images a copy of a data set has: their paths, sizes, identities and parts, and the draws.
+
+    Raises:
+        FileNotFoundError: an image has vanished since it was listed.
+    """
+    digest = hashlib.sha256()
+    for s in listing.samples:
+        size = (listing.root / s.path).stat().st_size
+        digest.update(f"{s.path}\t{size}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.part}\n".encode())
+    if listing.permutations:
+        digest.update(listing.permutations.read_bytes())
+    return digest.hexdigest()

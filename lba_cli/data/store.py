@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.samples import Listing, Sample
+from lba_cli.data.samples import Listing, Sample, fingerprint
 from lba_cli.errors import DataError
 from lba_cli.vocabulary import MODALITIES, PARTS
 
@@ -37,12 +37,10 @@ class ImageSource(Protocol):
     width: int
     samples: tuple[Sample, ...]
     permutations: Path | None
+    fingerprint: str
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The images of the samples at ``indices``: (n, height, width, 3) uint8."""
-
-    def path(self, index: int) -> str:
-        """Where the image of the sample at ``index`` came from, for messages."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,7 @@ class Manifest:
     width: int
     images: int
     source: str
+    fingerprint: str
     skipped: tuple[dict[str, str], ...] = field(default=())
     format: str = FORMAT
     version: int = VERSION
@@ -70,6 +69,7 @@ class StoredImages:
         self._folder = folder
         manifest = read_manifest(folder)
         self.name, self.height, self.width = manifest.dataset, manifest.height, manifest.width
+        self.fingerprint = manifest.fingerprint
         rows, samples = _read_samples(folder / SAMPLES)
         self._rows, self.samples = rows, samples
         shape = _open_pixels(folder).shape
@@ -87,10 +87,6 @@ class StoredImages:
         """
         return np.asarray(_open_pixels(self._folder)[self._rows[list(indices)]])
 
-    def path(self, index: int) -> str:
-        """The original path of the sample's image."""
-        return self.samples[index].path
-
 
 class FolderImages:
     """A data set's own folder; every image is decoded and resized when it is read."""
@@ -98,6 +94,7 @@ class FolderImages:
     def __init__(self, listing: Listing, height: int, width: int) -> None:
         self.name, self.samples, self.permutations = listing.name, listing.samples, listing.permutations
         self.height, self.width = height, width
+        self.fingerprint = fingerprint(listing)
         self._root = listing.root
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
@@ -112,14 +109,10 @@ class FolderImages:
                 images[row] = read_image(self._root / self.samples[index].path, self.height, self.width)
             except BrokenImage as problem:
                 raise DataError(
-                    f"{self.path(index)}: not a readable image ({problem}); replace it, or leave out such images with "
+                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave out such images with "
                     "lba prepare … --skip-broken"
                 ) from problem
         return images
-
-    def path(self, index: int) -> str:
-        """The path of the sample's image."""
-        return str(self._root / self.samples[index].path)
 
 
 def is_store(folder: Path) -> bool:

@@ -160,9 +160,12 @@ def _description(values: Any, path: Path) -> Description:
     try:
         description = Description(**values)
         sizes = (description.num_classes, description.height, description.width)
+        sections = [description.figures, description.config, *description.config.values()]
         if description.backbone not in BACKBONES or not all(type(size) is int and 0 < size < 2**24 for size in sizes):
             raise ValueError
-    except (TypeError, ValueError) as problem:
+        if not all(isinstance(section, dict) for section in sections) or type(description.epoch) is not int:
+            raise ValueError
+    except (TypeError, ValueError, AttributeError) as problem:
         raise CheckpointError(f"{path}: damaged: it doesn't describe its network") from problem
     return description
 

@@ -54,8 +54,13 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
 
 def _from_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
     """A file's weights by our names: of one of our checkpoints, or of an ordinary ResNet."""
-    content = load_safetensors(path)[0] if path.suffix == ".safetensors" else load_pickled(path)
-    if is_checkpoint(content):
+    if path.suffix == ".safetensors":
+        content, metadata = load_safetensors(path)
+        ours = "lba" in metadata
+    else:
+        content = load_pickled(path)
+        ours = is_checkpoint(content)
+    if ours:
         return read_checkpoint(path).weights
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lba_cli.config import Run
 from lba_cli.errors import CheckpointError, LbaError, TrainingError
 from lba_cli.files import write_text
+from lba_cli.settings import write_run
 
 RUNS = Path("runs")
 
@@ -41,7 +44,7 @@ class RunFolder:
         return self.path / "checkpoints" / "best.pt"
 
     def require_new(self) -> None:
-        """Refuse a folder that holds something already (the settings of a run that never began don't count).
+        """Refuse a folder that holds something already.
 
         Raises:
             TrainingError: it does; nothing is overwritten.
@@ -50,8 +53,30 @@ class RunFolder:
             raise TrainingError(
                 f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
             )
-        if self.path.exists() and not (self.path.is_dir() and all(file == self.config for file in self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise TrainingError(f"{self.path}: exists and isn't an empty folder; name another --output")
+
+    @contextmanager
+    def claimed(self, run: Run) -> Iterator[None]:
+        """Make the folder this run's by its ``config.yaml``; if the run ends without a checkpoint, take it back.
+
+        Raises:
+            TrainingError: the folder holds something, or another process has just claimed it.
+        """
+        self.require_new()
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.config.open("x").close()
+        except FileExistsError:
+            raise TrainingError(f"{self.path}: another run has just started there; name another --output") from None
+        write_run(self.config, run)
+        try:
+            yield
+        finally:
+            if not self.last.exists():
+                self.config.unlink(missing_ok=True)
+                with suppress(OSError):
+                    self.path.rmdir()
 
     def records(self) -> list[dict[str, Any]]:
         """The lines of ``metrics.jsonl``.

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 
 from lba_cli.alignment import Pairs, sample_pairs
-from lba_cli.compute import arithmetic, resolve_device
+from lba_cli.compute import arithmetic, mixed_precision, resolve_device, resolve_precision
 from lba_cli.config import Run
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.loaders import TrainingBatch, normalize, training_batches
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import Interrupted, TrainingError
+from lba_cli.errors import Interrupted
 from lba_cli.evaluation.report import Setting
 from lba_cli.evaluation.run import evaluate
 from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
@@ -28,6 +28,7 @@ from lba_cli.settings import write_run
 from lba_cli.training.events import event_writer
 from lba_cli.training.folder import RunFolder
 from lba_cli.training.interrupt import StopRequest, stop_between_steps
+from lba_cli.training.losses import PendingLosses, require_finite
 from lba_cli.training.objective import Objective
 from lba_cli.training.schedule import parameter_groups, rate_factor
 from lba_cli.training.state import Progress, restore, snapshot
@@ -48,13 +49,27 @@ def train(
         DataError: the data can't be trained on. TrainingError: a loss isn't finite, or the run can't be resumed.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
     """
+    config = settle(config)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if resume else config.model.pretrained)
     if resume:
-        trainer.progress = restore(resume, trainer.network, trainer.optimizer, str(folder.last))
+        trainer.progress = restore(resume, trainer.network, trainer.optimizer, source.fingerprint, str(folder.last))
         folder.keep_records_before(trainer.progress.epoch)
-    with stop_between_steps() as stop:
+        write_run(folder.config, config)
+    with nullcontext() if resume else folder.claimed(config), stop_between_steps() as stop:
         trainer.run(stop)
     return trainer.progress
+
+
+def settle(config: Run) -> Run:
+    """The configuration with what ``auto`` means on this machine, which is what a run keeps.
+
+    Raises:
+        ConfigError: the device isn't here.
+    """
+    device = resolve_device(config.run.device)
+    run = config.run.model_copy(update={"device": str(device)})
+    precision = resolve_precision(config.train.precision, device)
+    return config.model_copy(update={"run": run, "train": config.train.model_copy(update={"precision": precision})})
 
 
 class Trainer:
@@ -107,18 +122,18 @@ class Trainer:
         with (
             closing(self._batches()) as batches,
             event_writer(self.folder.path, self.config.train.tensorboard) as write_events,
+            arithmetic(self.config.train.precision, self.device),
+            self.listener.task("training", self.config.train.epochs, "epochs", done=self.progress.epoch) as whole,
         ):
-            write_run(self.folder.config, self.config)
-            for epoch in epochs:
-                if epoch != self.progress.epoch or not self.progress.step:
-                    self.progress.begin_epoch(epoch)
+            for _ in epochs:
                 started, first_step = time.perf_counter(), self.progress.step
                 self._epoch(batches, stop)
                 seconds = time.perf_counter() - started
                 record = self._record(seconds, self.batches.steps - first_step, stop)
                 self._finish_epoch(record)
                 write_events(record)
-                if stop.signal:
+                whole.advance()
+                if stop.signal and self.progress.epoch < self.config.train.epochs:
                     self._save_and_stop(stop)
 
     def _batches(self) -> Generator[TrainingBatch]:
@@ -139,12 +154,10 @@ class Trainer:
         """Take the steps that are left of this epoch."""
         self._set_rates()
         self.network.train()
-        steps, pending = self.batches.steps, _PendingLosses(self.progress)
+        steps, pending = self.batches.steps, PendingLosses(self.progress)
         images = 2 * self.config.train.identities * self.config.train.instances
         title = f"epoch {self.progress.epoch + 1}/{self.config.train.epochs}"
-        with self.listener.task(title, steps, "steps") as bar:
-            if self.progress.step:
-                bar.advance(self.progress.step)
+        with self.listener.task(title, steps, "steps", done=self.progress.step) as bar:
             while self.progress.step < steps:
                 losses = self._step(next(batches))
                 pending.add(losses)
@@ -160,8 +173,7 @@ class Trainer:
     def _step(self, batch: TrainingBatch) -> dict[str, Tensor]:
         visible, infrared = (normalize(images.to(self.device, non_blocking=True)) for images in batch[:2])
         labels = batch.labels.to(self.device, non_blocking=True)
-        # Autocast keeps the weights it has rounded until its block ends, so the block must not outlast a step.
-        with arithmetic(self.config.train.precision, self.device):
+        with mixed_precision(self.config.train.precision, self.device):
             losses = self.objective(self.network, visible, infrared, labels, self._pairs())
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
@@ -184,6 +196,7 @@ class Trainer:
     def _record(self, seconds: float, steps: int, stop: StopRequest) -> dict[str, Any]:
         """This epoch's line in ``metrics.jsonl``, evaluated where it is due."""
         recipe, progress = self.config.train, self.progress
+        require_finite(self.network, progress)
         last = progress.epoch + 1 == recipe.epochs
         due = last or (recipe.evaluate_every and (progress.epoch + 1) % recipe.evaluate_every == 0)
         images = 2 * recipe.identities * recipe.instances * steps
@@ -236,44 +249,10 @@ class Trainer:
 
     def _snapshot(self, *, resumable: bool) -> Checkpoint:
         optimizer = self.optimizer if resumable else None
-        return snapshot(self.config, self.source.name, self.network, self.progress, optimizer)
+        return snapshot(self.config, self.source, self.network, self.progress, optimizer)
 
     def _save_and_stop(self, stop: StopRequest) -> NoReturn:
+        require_finite(self.network, self.progress)
         write_checkpoint(self.folder.last, self._snapshot(resumable=True))
         where = f"epoch {self.progress.epoch + 1} at step {self.progress.step}"
         raise Interrupted(stop.signal, f"stopped in {where}; go on with: lba train --resume {self.folder.path}")
-
-
-class _PendingLosses:
-    """Losses of steps whose values are still on the device; reading them back is what waits for it."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._names: list[str] = []
-        self._pending: list[Tensor] = []
-
-    def add(self, losses: dict[str, Tensor]) -> None:
-        self._names = list(losses)
-        self._pending.append(torch.stack([value.detach().float() for value in losses.values()]))
-
-    def read_back(self) -> tuple[int, dict[str, float]]:
-        """Add the pending values to the progress's sums; return how many steps they are, and their means.
-
-        Raises:
-            TrainingError: one of them isn't finite.
-        """
-        rows = torch.stack(self._pending).tolist()
-        self._pending = []
-        progress = self._progress
-        for offset, row in enumerate(rows):
-            for name, value in zip(self._names, row, strict=True):
-                if value - value != 0:  # infinite or not a number
-                    step = progress.step - len(rows) + offset
-                    raise TrainingError(
-                        f"epoch {progress.epoch}, step {step}: the loss '{name}' is {value}; lower train.learning_rate, "
-                        "or use train.precision=float32. The last checkpoint was kept as it was"
-                    )
-                progress.sums[name] = progress.sums.get(name, 0.0) + value
-        return len(rows), {
-            name: sum(column) / len(rows) for name, column in zip(self._names, zip(*rows, strict=True), strict=True)
-        }

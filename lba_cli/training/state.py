@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from lba_cli.config import Run
+from lba_cli.data.store import ImageSource
 from lba_cli.errors import TrainingError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.settings import differences
 
-# Settings that may change when a run is resumed: they don't touch what the remaining steps compute.
+# Settings that may change when a run is resumed: they say where and for how long, not what a step computes.
 HARMLESS = {
     "run.device",
     "data.root",
@@ -53,7 +54,11 @@ class Progress:
 
 
 def snapshot(
-    config: Run, dataset: str, network: TwoStreamNetwork, progress: Progress, optimizer: torch.optim.Optimizer | None
+    config: Run,
+    source: ImageSource,
+    network: TwoStreamNetwork,
+    progress: Progress,
+    optimizer: torch.optim.Optimizer | None,
 ) -> Checkpoint:
     """The present state as a checkpoint; without an optimizer it can be evaluated but not resumed."""
     description = Description(
@@ -61,26 +66,40 @@ def snapshot(
         num_classes=network.num_classes,
         height=config.data.height,
         width=config.data.width,
-        dataset=dataset,
+        dataset=source.name,
         epoch=progress.epoch if progress.step else progress.epoch - 1,
         figures=progress.figures,
         config=config.values(),
     )
-    training = {"progress": vars(progress), "optimizer": optimizer.state_dict()} if optimizer else {}
+    training = {}
+    if optimizer:
+        training = {"progress": vars(progress), "optimizer": optimizer.state_dict(), "data": source.fingerprint}
     return Checkpoint(description, network.state_dict(), training)
 
 
 def restore(
-    checkpoint: Checkpoint, network: TwoStreamNetwork, optimizer: torch.optim.Optimizer, source: str
+    checkpoint: Checkpoint,
+    network: TwoStreamNetwork,
+    optimizer: torch.optim.Optimizer,
+    fingerprint: str,
+    source: str,
 ) -> Progress:
     """Put a checkpoint's state into ``network`` and ``optimizer``; return where the run was.
 
+    Args:
+        checkpoint: what was saved.
+        network, optimizer: of the same settings, their values arbitrary.
+        fingerprint: of the data that the run would go on with.
+        source: the checkpoint's name, for messages.
+
     Raises:
-        TrainingError: the checkpoint has no training state, or that of another run.
+        TrainingError: the checkpoint has no training state, or that of another run or other data.
     """
     state: dict[str, Any] = checkpoint.training
     try:
         progress = Progress(**state["progress"])
+        if state["data"] != fingerprint:
+            raise TrainingError(f"{source}: the run was started on other data; a resumed run needs the same images")
         network.load_state_dict(checkpoint.weights)
         optimizer.load_state_dict(state["optimizer"])
     except (KeyError, TypeError, ValueError, RuntimeError) as problem:

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lba_cli.errors import LbaError
-from lba_cli.visualize.canvas import new_figure, plot_curves
+from lba_cli.visualize.canvas import new_figure, plot_curves, plot_grid
 
 LOSS_NAMES = {
     "identity": "identity",
@@ -29,7 +29,7 @@ def curves(records: list[dict[str, Any]], name: str) -> Figure:
     epochs = [record["epoch"] for record in records]
     evaluated = [record for record in records if "evaluation" in record]
     figure = new_figure(7.0, 5.0)
-    (losses, rate), (figures, cmc) = figure.subplots(2, 2, gridspec_kw={"hspace": 0.42, "wspace": 0.26})
+    losses, rate, figures, cmc = plot_grid(figure, 2, 2)
     terms = {
         shown: (epochs, [r["losses"][key] for r in records])
         for key, shown in LOSS_NAMES.items()

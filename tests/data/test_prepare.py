@@ -1,6 +1,7 @@
 """Preparing a store, and opening it."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -146,6 +147,38 @@ def test_the_store_beside_the_root_is_found(tiny):
     assert isinstance(open_images(tiny, "sysu", 40, 20, Listener()), StoredImages)
     assert "resized as it is read" in told[0]
     assert "SYSU-MM01-40x20" in told[1]
+
+
+def test_a_store_of_other_images_is_not_taken_silently(tiny, tmp_path):
+    import shutil
+
+    root = tmp_path / "data"
+    shutil.copytree(tiny, root)
+    prepare(read_sysu(root), default_store(root, 40, 20), 40, 20, listener=Silent(), workers=1)
+    changed = root / read_sysu(root).samples[0].path
+    changed.write_bytes(changed.read_bytes() + b"x")
+    with pytest.raises(DataError, match="prepared from other images than"):
+        open_images(root, "sysu", 40, 20, Silent())
+    shutil.rmtree(root)
+    assert isinstance(open_images(root, "sysu", 40, 20, Silent()), StoredImages)
+
+
+def test_a_full_disk_is_noticed_before_the_work(tiny, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        prepare(read_sysu(tiny), tmp_path / "store", 32, 16, listener=Silent(), workers=1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("output", [".", "file"])
+def test_outputs_that_cannot_be_made(tiny, tmp_path, monkeypatch, output):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(DataError, match="exists already and is not replaced"):
+        prepare(read_sysu(tiny), Path(output), 32, 16, listener=Silent(), workers=1)
 
 
 def test_a_store_of_another_size_is_refused(store):

@@ -144,5 +144,5 @@ def test_without_the_extra_it_is_named(trained, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(Exception, match=r"pip install 'lba-cli\[onnx\]'"):
+    with pytest.raises(Exception, match=r"extra 'onnx'"):
         export(*trained, "onnx", tmp_path / "x.onnx")

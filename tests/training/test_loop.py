@@ -65,8 +65,46 @@ def test_the_same_seed_gives_the_same_run(reference, source, tmp_path):
 def test_the_kept_config_alone_reproduces_the_run(reference, source, tmp_path):
     from lba_cli.settings import Layer, resolve
 
+    _, folder = reference
+    again = RunFolder(tmp_path / "again")
+    train(resolve([Layer.from_file(folder.config)]), source, again, Silent())
+    assert records(again) == records(folder)
+
+
+def test_the_kept_config_says_what_auto_meant(source, tmp_path, small_run):
+    folder = RunFolder(tmp_path / "run")
+    train(small_run(train__epochs=1, train__precision="auto", run__device="auto"), source, folder, Silent())
+    assert "auto" not in folder.config.read_text()
+
+
+def test_a_folder_belongs_to_the_run_that_claimed_it(source, tmp_path, small_run):
+    run, folder = small_run(train__epochs=1), RunFolder(tmp_path / "run")
+    with folder.claimed(run):
+        with pytest.raises(TrainingError, match="isn't an empty folder"):
+            train(run, source, folder, Silent())
+        assert folder.config.exists()
+    assert not folder.path.exists(), "a run without a checkpoint leaves nothing"
+
+
+def test_a_run_cannot_go_on_with_other_data(reference, source):
     run, folder = reference
-    assert resolve([Layer.from_file(folder.config)]) == run
+
+    class Changed:
+        name, height, width, permutations, samples = source.name, source.height, source.width, None, source.samples
+        fingerprint, read = "other", source.read
+
+    with pytest.raises(TrainingError, match="started on other data"):
+        train(run, Changed(), folder, Silent(), read_checkpoint(folder.last))
+
+
+def test_an_update_that_breaks_the_network_is_noticed_before_it_is_kept(source, tmp_path, small_run):
+    folder = RunFolder(tmp_path / "run")
+    run = small_run(
+        train__learning_rate=1e38, train__warmup_epochs=0, train__steps_per_epoch=1, train__evaluate_every=0
+    )
+    with pytest.raises(TrainingError, match=r"epoch 0, step 0: its update made '.*' infinite or not a number"):
+        train(run, source, folder, Silent())
+    assert not folder.last.exists()
 
 
 def test_another_seed_gives_another_run(reference, source, tmp_path, small_run):
@@ -81,10 +119,10 @@ class StopAt(Silent):
     def __init__(self, title, number=signal.SIGINT):
         self.title, self.number, self.after = title, number, 0
 
-    def task(self, description, total=None, unit=""):
+    def task(self, description, total=None, unit="", done=0):
         if description.startswith(self.title):
             os.kill(os.getpid(), self.number)
-        return super().task(description, total, unit)
+        return super().task(description, total, unit, done)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +220,7 @@ def test_no_test_images(source, tmp_path, small_run):
     class TrainOnly:
         name, height, width, permutations = source.name, source.height, source.width, None
         samples = tuple(s for s in source.samples if s.part == "train")
-        read, path = source.read, source.path
+        read, fingerprint = source.read, source.fingerprint
 
     told = []
 

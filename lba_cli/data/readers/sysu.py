@@ -107,7 +107,9 @@ def _read_ids(path: Path) -> Iterator[tuple[int, int]]:
         raise DataError(f"{path}:1: empty; expected comma-separated identities such as 1,2,4")
     for number, line in enumerate(text.rstrip().splitlines(), start=1):
         for word in line.rstrip(", \t").split(","):
-            if not (word.strip().isascii() and word.strip().isdecimal() and 0 < int(word) < 10_000):
+            if not (
+                word.strip().isascii() and word.strip().isdecimal() and len(word.strip()) < 9 and 0 < int(word) < 10_000
+            ):
                 raise DataError(
                     f"{path}:{number}: '{word.strip()[:40]}' is not an identity (1 to 9999, comma-separated)"
                 )
