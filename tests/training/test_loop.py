@@ -97,14 +97,20 @@ def test_a_run_cannot_go_on_with_other_data(reference, source):
         train(run, Changed(), folder, Silent(), read_checkpoint(folder.last))
 
 
-def test_an_update_that_breaks_the_network_is_noticed_before_it_is_kept(source, tmp_path, small_run):
+def test_an_update_that_breaks_the_network_is_noticed_before_it_is_kept(source, tmp_path, small_run, monkeypatch):
     folder = RunFolder(tmp_path / "run")
-    run = small_run(
-        train__learning_rate=1e38, train__warmup_epochs=0, train__steps_per_epoch=1, train__evaluate_every=0
-    )
-    with pytest.raises(TrainingError, match=r"epoch 0, step 0: its update made '.*' infinite or not a number"):
-        train(run, source, folder, Silent())
-    assert not folder.last.exists()
+    step = Trainer._step
+
+    def breaking(self, batch):
+        losses = step(self, batch)
+        with torch.no_grad():
+            self.network.classifier.weight[0, 0] = torch.inf
+        return losses
+
+    monkeypatch.setattr(Trainer, "_step", breaking)
+    with pytest.raises(TrainingError, match=r"epoch 0, step 0: its update made 'classifier.weight' infinite"):
+        train(small_run(train__steps_per_epoch=1), source, folder, Silent())
+    assert not folder.path.exists()
 
 
 def test_another_seed_gives_another_run(reference, source, tmp_path, small_run):
