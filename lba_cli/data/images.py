@@ -34,4 +34,4 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     except Exception as problem:  # Pillow's decoders raise many kinds for broken files
         reason = "no such file" if isinstance(problem, FileNotFoundError) else str(problem).replace(str(path), "it")
         raise BrokenImage(reason or type(problem).__name__) from problem
-    return np.asarray(resized)
+    return np.array(resized)  # a copy, so that tensors may share its memory
