@@ -84,7 +84,7 @@ def test_every_planned_image_is_there_and_nothing_else(tiny: Path) -> None:
         str(path.relative_to(tiny)) for path in planned
     }
     lists = {f"exp/{split}_id.txt" for split in SPLITS}
-    assert others == lists | {"exp/rand_perm_cam.mat", "README.txt"}
+    assert others == lists | {"exp/rand_perm_cam.mat", "README.txt", "synthetic.json"}
 
 
 def test_image_names_count_from_one(tiny: Path) -> None:
