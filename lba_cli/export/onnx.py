@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +25,20 @@ def write_onnx(network: TwoStreamNetwork, description: Description, path: Path) 
     """
     onnx, _, _ = (_require(package) for package in ("onnx", "onnxscript", "onnxruntime"))
     batch = torch.export.Dim("batch", min=1, max=65_536)
-    program = torch.onnx.export(
-        EmbeddingModel(network).eval(),
-        example(description, 2, infrared=True),
-        dynamo=True,
-        input_names=list(INPUTS),
-        output_names=[OUTPUT],
-        dynamic_shapes=({0: batch}, {0: batch}),
-        opset_version=OPSET,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", UserWarning
+        )  # that both inputs' first axes share the name 'batch', as they should
+        program = torch.onnx.export(
+            EmbeddingModel(network).eval(),
+            example(description, 2, infrared=True),
+            dynamo=True,
+            input_names=list(INPUTS),
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: batch}, {0: batch}),
+            opset_version=OPSET,
+            verbose=False,
+        )
     assert program is not None
     model = program.model_proto
     onnx.helper.set_model_props(model, {"lba": metadata(description)})

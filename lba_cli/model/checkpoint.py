@@ -68,7 +68,10 @@ def rebuild(checkpoint: Checkpoint) -> TwoStreamNetwork:
     description = checkpoint.description
     with torch.device("meta"):
         network = TwoStreamNetwork(description.backbone, description.num_classes)
-    network.load_state_dict(checkpoint.weights, assign=True)
+    weights = {
+        name: tensor.contiguous() for name, tensor in checkpoint.weights.items()
+    }  # they were trained channels-last
+    network.load_state_dict(weights, assign=True)
     network.neck.bias.requires_grad_(False)
     return network.eval()
 
