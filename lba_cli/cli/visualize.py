@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from lba_cli.cli.boundary import guarded
 from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples, load_config
 from lba_cli.vocabulary import Mode, Shots
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from lba_cli.cli.opening import Opened
 
 app = typer.Typer(
     help="Draw correspondences, ranked lists, masks, or the curves of a run.",
@@ -60,14 +65,10 @@ def correspondences(
     debug: Debug = False,
 ) -> None:
     """Join places of an infrared image with where the network finds them in a visible one, and with another person."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_checkpoint
-    from lba_cli.visualize.canvas import require_free
     from lba_cli.visualize.correspondences import correspondences as draw
 
     path = output or FIGURES / "correspondences.png"
-    require_free(path, force)
-    opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    opened = _open(path, force, checkpoint, data, config, assignments)
     temperature = opened.run.alignment.temperature
     figure = draw(
         opened.network,
@@ -101,15 +102,11 @@ def ranking(
     debug: Debug = False,
 ) -> None:
     """Show queries with the first of their ranked gallery, right ones framed green and wrong ones red."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_checkpoint
     from lba_cli.evaluation.report import Setting
-    from lba_cli.visualize.canvas import require_free
     from lba_cli.visualize.ranking import ranking as draw
 
     path = output or FIGURES / "ranking.png"
-    require_free(path, force)
-    opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    opened = _open(path, force, checkpoint, data, config, assignments)
     figure = draw(
         opened.network,
         opened.images(),
@@ -141,14 +138,10 @@ def masks(
     debug: Debug = False,
 ) -> None:
     """Show where the network sees a person, and where two images of the person both show it."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_checkpoint
-    from lba_cli.visualize.canvas import require_free
     from lba_cli.visualize.masks import masks as draw
 
     path = output or FIGURES / "masks.png"
-    require_free(path, force)
-    opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    opened = _open(path, force, checkpoint, data, config, assignments)
     temperature = opened.run.alignment.temperature
     figure = draw(
         opened.network,
@@ -190,9 +183,26 @@ def curves(
     _save(draw(folder.records(), str(folder.path)), path, force)
 
 
-def _save(figure: object, path: Path, force: bool) -> None:
+def _open(
+    path: Path,
+    force: bool,
+    checkpoint: Path | None,
+    data: Path | None,
+    config: Path | None,
+    assignments: list[str] | None,
+) -> Opened:
+    """Open a checkpoint for a picture at ``path``, which is refused before the work if it can't be written."""
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.opening import open_checkpoint
+    from lba_cli.visualize.canvas import require_free
+
+    require_free(path, force)
+    return open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+
+
+def _save(figure: Figure, path: Path, force: bool) -> None:
     from lba_cli.cli.console import output
     from lba_cli.visualize.canvas import save
 
-    save(figure, path, force=force)  # type: ignore[arg-type]
+    save(figure, path, force=force)
     output().print(f"{path} is drawn", markup=False, soft_wrap=True)
