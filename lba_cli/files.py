@@ -30,15 +30,23 @@ def whole_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def is_free(path: Path) -> bool:
+    """Whether a folder can appear at ``path``: nothing is there, or an empty folder that can be replaced."""
+    path = path.absolute()
+    if not path.exists():
+        return True
+    return path.is_dir() and not path.is_mount() and path != Path.cwd() and not any(path.iterdir())
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Yield a temporary folder beside ``path``; on a clean exit it becomes ``path``, otherwise it is removed.
 
     Raises:
-        FileExistsError: ``path`` exists and isn't an empty folder that can be replaced; nothing a user has is lost.
+        FileExistsError: ``path`` isn't free (see :func:`is_free`); nothing a user has is lost.
     """
     path = path.absolute()
-    if path.exists() and (not path.is_dir() or path.is_mount() or path == Path.cwd() or any(path.iterdir())):
+    if not is_free(path):
         raise FileExistsError(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))

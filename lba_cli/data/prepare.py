@@ -16,7 +16,7 @@ from lba_cli.data.parallel import map_chunks
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import IMAGES, PERMUTATIONS, Manifest, StoredImages, write_manifest, write_samples
 from lba_cli.errors import DataError
-from lba_cli.files import whole_folder
+from lba_cli.files import is_free, whole_folder
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
@@ -57,23 +57,20 @@ def prepare(
     Raises:
         DataError: ``output`` holds something already, or images are broken (all of them are listed).
     """
-    try:
-        with whole_folder(output) as folder:
-            broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
-            if broken and not skip_broken:
-                raise DataError(_broken_message(listing, broken))
-            kept = [row for row in range(len(listing.samples)) if row not in broken]
-            write_samples(folder, kept, [listing.samples[row] for row in kept])
-            if listing.permutations:
-                shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
-            skipped = tuple((listing.samples[row].path, reason) for row, reason in sorted(broken.items()))
-            write_manifest(folder, _manifest(listing, height, width, len(kept), skipped))
-            if shared_arrays:
-                _write_shared_arrays(folder, listener)
-    except FileExistsError:
-        raise DataError(
-            f"{output}: exists already and is not replaced; remove it, or name another with --output"
-        ) from None
+    if not is_free(output):
+        raise DataError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
+    with whole_folder(output) as folder:
+        broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
+        if broken and not skip_broken:
+            raise DataError(_broken_message(listing, broken))
+        kept = [row for row in range(len(listing.samples)) if row not in broken]
+        write_samples(folder, kept, [listing.samples[row] for row in kept])
+        if listing.permutations:
+            shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
+        skipped = tuple((listing.samples[row].path, reason) for row, reason in sorted(broken.items()))
+        write_manifest(folder, _manifest(listing, height, width, len(kept), skipped))
+        if shared_arrays:
+            _write_shared_arrays(folder, listener)
     return Prepared(output, len(kept), skipped)
 
 

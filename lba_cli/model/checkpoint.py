@@ -83,13 +83,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
         CheckpointError: naming what is wrong with it.
     """
     if path.suffix == ".safetensors":
-        weights, metadata = load_safetensors(path)
-        checkpoint = Checkpoint(_description(_metadata(path, metadata), path), weights)
-    else:
-        content = load_pickled(path)
-        if not isinstance(content, dict):
-            raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
-        checkpoint = _released(path, content) if "net" in content else _ours(path, content)
+        return from_safetensors(path, *load_safetensors(path))
+    return from_pickled(path, load_pickled(path))
+
+
+def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
+    """The checkpoint that a safetensors file's content is; raises as :func:`read_checkpoint`."""
+    checkpoint = Checkpoint(_description(_metadata(path, metadata), path), weights)
+    _check_weights(path, checkpoint)
+    return checkpoint
+
+
+def from_pickled(path: Path, content: Any) -> Checkpoint:
+    """The checkpoint that a pickled file's content is; raises as :func:`read_checkpoint`."""
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
+    checkpoint = _released(path, content) if "net" in content else _ours(path, content)
     _check_weights(path, checkpoint)
     return checkpoint
 

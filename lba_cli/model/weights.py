@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.models import get_model_weights
 
 from lba_cli.errors import CheckpointError, ConfigError
-from lba_cli.model.checkpoint import is_checkpoint, read_checkpoint
+from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
 from lba_cli.model.files import load_pickled, load_safetensors
 from lba_cli.model.network import TwoStreamNetwork
 
@@ -56,12 +56,12 @@ def _from_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
     """A file's weights by our names: of one of our checkpoints, or of an ordinary ResNet."""
     if path.suffix == ".safetensors":
         content, metadata = load_safetensors(path)
-        ours = "lba" in metadata
+        if "lba" in metadata:
+            return from_safetensors(path, content, metadata).weights
     else:
         content = load_pickled(path)
-        ours = is_checkpoint(content)
-    if ours:
-        return read_checkpoint(path).weights
+        if is_checkpoint(content):
+            return from_pickled(path, content).weights
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")
     return _both_stems(network, content)

@@ -208,3 +208,8 @@ def test_a_broken_image_met_in_training_is_one_line(lba, small_yaml, copy, worke
     message = refused(train(lba, small_yaml, copy, "--set", f"data.workers={workers}"))
     assert "not a readable image" in message
     assert len(message.strip().splitlines()) == 1
+
+
+def test_synthetic_people_are_not_drawn_into_the_current_folder(lba, tmp_path):
+    assert "exists already" in refused(lba("prepare", "synthetic", "--preset", "tiny", "--output", ".", status=2))
+    assert not list(tmp_path.iterdir())

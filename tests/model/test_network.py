@@ -79,6 +79,22 @@ def test_weights_from_a_file_start_both_stems_and_the_trunk(tmp_path):
     assert torch.equal(network.trunk["layer4"][1].conv2.weight, base.layer4[1].conv2.weight)
 
 
+@pytest.mark.parametrize("ending", [".pt", ".safetensors"])
+def test_a_checkpoints_stems_and_trunk_can_be_the_start(tmp_path, network_file, ending):
+    from lba_cli.export.safetensors import write_safetensors
+    from lba_cli.model.checkpoint import read_checkpoint
+
+    start, path = load_network(network_file), network_file
+    if ending == ".safetensors":
+        path = tmp_path / "start.safetensors"
+        write_safetensors(start, read_checkpoint(network_file).description, path)
+    network = build_network("resnet18", 7, str(path), seed=0)
+    for name, value in start.state_dict().items():
+        if name.startswith(("stems.", "trunk.")):
+            assert torch.equal(network.state_dict()[name], value), name
+    assert network.classifier.weight.shape == (7, 512)
+
+
 def test_weights_of_another_backbone_are_refused(tmp_path):
     torch.save(resnet.resnet34(weights=None).state_dict(), tmp_path / "resnet34.pth")
     with pytest.raises(CheckpointError, match="not weights of a resnet50"):

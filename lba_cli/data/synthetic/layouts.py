@@ -17,7 +17,7 @@ from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA, SYNTHETIC_MARK
 from lba_cli.data.synthetic.jobs import Job, draw
 from lba_cli.data.synthetic.presets import PRESETS, Preset
 from lba_cli.errors import ConfigError, DataError
-from lba_cli.files import whole_folder
+from lba_cli.files import is_free, whole_folder
 from lba_cli.reporting import Listener
 
 _TRIALS = 10
@@ -84,7 +84,8 @@ def write_dataset(
     jobs = plan(preset, seed)
     if workers is not None and workers < 1:
         raise ConfigError(f"the number of workers must be 1 or more, not {workers}")
-    _refuse_existing(output)
+    if not is_free(output):
+        raise DataError(f"{output} exists already and is left as it is; name another folder, or remove it first")
     chosen = PRESETS[preset]
     with whole_folder(output) as root:
         with listener.task("drawing people", total=len(jobs), unit="images") as progress:
@@ -128,11 +129,6 @@ def _preset(name: str) -> Preset:
     if name not in PRESETS:
         raise DataError(f"there is no preset '{name}'; choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
-
-
-def _refuse_existing(output: Path) -> None:
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise DataError(f"{output} exists already and is left as it is; name another folder, or remove it first")
 
 
 def _write_lists(folder: Path, entries: tuple[InventoryEntry, ...]) -> None:
