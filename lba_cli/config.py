@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lba_cli.vocabulary import Backbone, Draw, Method, ModeChoice, Precision, ShotsChoice, Weighting
 
+LARGEST_SIDE = 2048
+
 
 class Section(BaseModel):
     """A group of settings: frozen, of exact types, and with nothing unknown in it."""
@@ -34,8 +36,8 @@ class DataSection(Section):
 
     dataset: Literal["sysu"] = Field("sysu", description="which reader reads the root")
     root: str = Field("datasets/SYSU-MM01", min_length=1, description="the data set's folder, or a prepared store")
-    height: int = Field(288, ge=32, le=2048, description="of the network's input, in pixels")
-    width: int = Field(144, ge=16, le=2048, description="of the network's input, in pixels")
+    height: int = Field(288, ge=32, le=LARGEST_SIDE, description="of the network's input, in pixels")
+    width: int = Field(144, ge=16, le=LARGEST_SIDE, description="of the network's input, in pixels")
     workers: int | None = Field(
         None, ge=0, le=256, description="processes that load images; null: up to 4, one core left free"
     )
@@ -88,6 +90,9 @@ class TrainSection(Section):
     triplet_margin: float = Field(0.3, ge=0, description="of the batch-hard triplet")
     triplet_weight: float = Field(1.0, ge=0, description="of the batch-hard triplet in the total loss")
     evaluate_every: int = Field(1, ge=0, description="epochs between evaluations; 0: only after the last")
+    checkpoint_minutes: float | None = Field(
+        10.0, gt=0, description="between checkpoints within an epoch; null: only at its end"
+    )
     tensorboard: bool = Field(False, description="also write TensorBoard's event files into the run")
 
     @field_validator("milestones")

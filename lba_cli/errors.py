@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 
+def quoted(text: object, most: int = 80) -> str:
+    """A stranger's text in quotes for a message: on one line, of bounded length, without control characters."""
+    shown = "".join(c if c.isprintable() else "�" for c in str(text)[: most + 1])
+    return f"'{shown}'" if len(shown) <= most else f"'{shown[:most]}…'"
+
+
 class LbaError(Exception):
     """A mistake that the user can mend; the message says what is wrong, where, and what to do."""
 
@@ -36,6 +42,18 @@ class Interrupted(Exception):
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
+        self.signal = number
+
+
+class Terminated(BaseException):
+    """SIGTERM or SIGHUP, raised like KeyboardInterrupt so that what is half-written is removed.
+
+    Attributes:
+        signal: the signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
         self.signal = number
 
 

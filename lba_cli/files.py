@@ -1,7 +1,13 @@
-"""Files and folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all, and text that is read up to a bound.
+
+What is under way has a hidden name beside its place (``.NAME.….partial``) and is locked by its writer. What a killed
+writer left behind isn't locked any more, and the next writer of the same name removes it.
+"""
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
 import shutil
 import tempfile
@@ -9,25 +15,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lba_cli.locks import Held, hold
+
+MOST_TEXT = 16 * 2**20
+
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on a clean exit it becomes ``path``, otherwise it vanishes.
 
     The content reaches the disk before the name does, so a reader sees the old file or the new one.
+
+    Raises:
+        FileExistsError: something appeared at ``path`` meanwhile, and ``replace`` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
+    sweep(path)
+    partial, held = _new_file(path)
     try:
         yield partial
         _flush(partial)
         partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
+        _move(partial, path, replace)
         _flush(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+        held.release()
 
 
 def is_free(path: Path) -> bool:
@@ -47,24 +60,107 @@ def whole_folder(path: Path) -> Iterator[Path]:
     """
     path = path.absolute()
     if not is_free(path):
-        raise FileExistsError(path)
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+    sweep(path)
+    partial, held = _new_folder(path)
     try:
         yield partial
+        _flush_all(partial)
         partial.chmod(0o777 & ~_umask())
         if path.exists():
             path.rmdir()
         partial.rename(path)
+        _flush(path.parent)
     finally:
         if partial.exists():
             shutil.rmtree(partial, ignore_errors=True)
+        held.release()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 ``text`` to ``path``, whole or not at all."""
-    with whole_file(path) as partial:
+def sweep(path: Path) -> None:
+    """Remove what killed writers of ``path`` left beside it; what a live one is writing stays."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial*"):
+        held = hold(left)
+        if held:
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            held.release()
+
+
+def write_text(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write UTF-8 ``text`` to ``path``, whole or not at all; raises as :func:`whole_file`."""
+    with whole_file(path, replace=replace) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file; where the disk is full the file stays as it was."""
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            content = f"{line}\n".encode()
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(before)
+            raise
+
+
+def read_text(path: Path, most: int = MOST_TEXT) -> str:
+    """Read a UTF-8 file of at most ``most`` bytes.
+
+    Raises:
+        OSError: it can't be read, isn't a regular file, or is larger.
+        UnicodeDecodeError: it isn't text.
+    """
+    return read_bytes(path, most).decode("utf-8-sig")
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """Read a file of at most ``most`` bytes; raises OSError as :func:`read_text` does."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, f"larger than {most:,} bytes", str(path))
+    return content
+
+
+def _new_file(path: Path) -> tuple[Path, Held]:
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
+        os.close(handle)
+        if held := hold(Path(name), new=True):
+            return Path(name), held
+
+
+def _new_folder(path: Path) -> tuple[Path, Held]:
+    while True:
+        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        if held := hold(Path(name), new=True):
+            return Path(name), held
+
+
+def _move(partial: Path, path: Path, replace: bool) -> None:
+    if replace:
+        partial.replace(path)
+        return
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        partial.rename(path)
+
+
+def _flush_all(folder: Path) -> None:
+    """Flush the files directly in ``folder``, and the folder."""
+    for path in (*(p for p in folder.iterdir() if p.is_file()), folder):
+        _flush(path)
 
 
 def _flush(path: Path) -> None:

@@ -15,19 +15,29 @@ from pydantic_core import ErrorDetails
 
 from lba_cli.config import Run
 from lba_cli.errors import ConfigError
-from lba_cli.files import write_text
+from lba_cli.files import read_text, write_text
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which 5e-4 is a number, as in YAML 1.2."""
+    """Safe YAML with YAML 1.2's numbers: 5e-4 is one, 010 is ten, and neither 1:30 nor a date is anything but text."""
+
+    def construct_integer(self, node: yaml.ScalarNode) -> int:
+        """Read a decimal number."""
+        return int(self.construct_scalar(node))
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: list(resolvers) for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+_NUMBERS = {
+    "int": re.compile(r"[-+]?[0-9]{1,30}$"),
+    "float": re.compile(r"[-+]?(([0-9]+\.[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.(inf|nan))$"),
 }
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag.rsplit(":", 1)[1] not in {*_NUMBERS, "timestamp"}]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _kind, _pattern in _NUMBERS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _pattern, list("-+.0123456789"))
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
+MOST_CONFIG = 2**18
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ class Layer:
             ConfigError: it is missing, isn't YAML, holds something else than settings, or names a key twice.
         """
         try:
-            text = path.read_text(encoding="utf-8")
+            text = read_text(path, MOST_CONFIG)
         except (OSError, UnicodeDecodeError) as problem:
             raise ConfigError(f"{path}: {_reason(problem)}") from problem
         values, root = _parse(text, str(path))
@@ -134,12 +144,25 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tup
 
 def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
     try:
+        _refuse_what_settings_never_need(text)
         node = yaml.compose(text, Loader=_Loader)
         return yaml.load(text, Loader=_Loader), node
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f":{mark.line + 1}" if mark and not source.startswith("--set") else ""
         raise ConfigError(f"{source}{line}: not YAML: {getattr(problem, 'problem', None) or problem}") from problem
+
+
+def _refuse_what_settings_never_need(text: str) -> None:
+    """Refuse aliases, a few of which unfold into gigabytes, and tags, which ask for objects.
+
+    Raises:
+        yaml.MarkedYAMLError: with the place.
+    """
+    for event in yaml.parse(text, Loader=_Loader):
+        for what, name in (("anchors and aliases", "anchor"), ("tags", "tag")):
+            if getattr(event, name, None) is not None:
+                raise yaml.MarkedYAMLError(None, None, f"{what} have no place in settings", event.start_mark)  # type: ignore[arg-type]
 
 
 def _origins(node: yaml.Node | None, path: str, prefix: str = "") -> Iterator[tuple[str, str]]:

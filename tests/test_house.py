@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "lba_cli"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"vocabulary", "errors", "files", "reporting", "randomness", "__init__"},
+    {"vocabulary", "errors", "locks", "files", "reporting", "randomness", "__init__"},
     {"alignment"},
     {"config", "settings", "compute", "data", "model"},
     {"evaluation", "export"},
@@ -18,7 +18,14 @@ FLOORS = [
     {"cli", "__main__"},
 ]
 # Rooms of one floor that may look at each other.
-NEIGHBOURS = {("__main__", "cli"), ("settings", "config"), ("data", "config"), ("model", "config")}
+NEIGHBOURS = {
+    ("__main__", "cli"),
+    ("settings", "config"),
+    ("data", "config"),
+    ("model", "config"),
+    ("files", "locks"),
+    ("locks", "errors"),
+}
 
 
 def room_of(path):

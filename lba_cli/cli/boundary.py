@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from lba_cli.errors import Interrupted, LbaError
+from lba_cli.errors import Interrupted, LbaError, Terminated
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MISTAKE, BUG = 2, 1
@@ -22,20 +22,16 @@ OUT_OF = {
 }
 
 
-class Terminated(BaseException):
-    """SIGTERM, raised like KeyboardInterrupt so that what is half-written is removed."""
-
-
 def guarded(command: Command) -> Command:
     """Wrap a command so that what goes wrong in it is told in one line; with ``--debug`` as a traceback."""
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        signal.signal(signal.SIGTERM, _terminate)
+        _hear_the_end()
         try:
             command(*args, **kwargs)
         except (KeyboardInterrupt, Terminated) as stop:
-            _end(128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT), "interrupted")
+            _end(128 + (stop.signal if isinstance(stop, Terminated) else signal.SIGINT), "interrupted")
         except typer.Exit:
             raise
         except Exception as problem:
@@ -65,13 +61,24 @@ def _explain(problem: Exception) -> tuple[int, str]:
         )
     if isinstance(problem, OSError) and problem.filename:
         return MISTAKE, f"error: {problem.filename}: {problem.strerror}"
+    if isinstance(problem, MemoryError):
+        return MISTAKE, "error: the memory is used up; close other programs, or lower data.workers and the batch's size"
     return BUG, f"internal error: {type(problem).__name__}: {problem} (--debug shows the traceback; please report it)"
 
 
+def _hear_the_end() -> None:
+    """Make SIGTERM and SIGHUP exceptions, unless the process was started to ignore them (``nohup``)."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
+
+
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    raise Terminated(number)
 
 
 def _end(status: int, message: str) -> NoReturn:
-    typer.echo(message, err=True)
+    """Print the line and exit; what a stranger's file put into it can't steer the terminal."""
+    typer.echo("".join(c if c.isprintable() or c == "\n" else "�" for c in message), err=True)
     raise typer.Exit(status)

@@ -49,9 +49,11 @@ def demo(
     untrained = _evaluate(_untrained(first, source), source, run, told)
     out().print(figures_table(untrained))
     told.say(f"these are an untrained network's figures; now warming up a {run.model.backbone} by the identity loss")
-    train(first, source, warm_up, told)
+    with warm_up.locked():
+        train(first, source, warm_up, told)
     told.say(f"now training by the method '{run.train.method}'")
-    train(run, source, folder, told)
+    with folder.locked():
+        train(run, source, folder, told)
     network = load_network(folder.best)
     trained = _evaluate(network, source, run, told)
     out().print(figures_table(trained))

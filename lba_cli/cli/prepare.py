@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from lba_cli.data.samples import Listing
     from lba_cli.data.store import ImageSource
+    from lba_cli.reporting import Listener
 
 app = typer.Typer(
     help="Prepare a data set, or draw a synthetic one.", no_args_is_help=True, rich_markup_mode="markdown"
@@ -27,6 +28,7 @@ Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores b
     epilog=examples(
         "lba prepare sysu",
         "lba prepare sysu --root /data/SYSU-MM01 --output /fast/sysu --npy",
+        "lba prepare sysu --verify",
         "lba prepare sysu --set data.height=384 --set data.width=192",
     )
 )
@@ -46,6 +48,9 @@ def sysu(
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Make nothing: check the store that is there, every byte of it.")
+    ] = False,
     workers: Workers = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -64,6 +69,10 @@ def sysu(
     told = listener()
     run = load_config(config, assignments, {"data.root": root and str(root)}, told)
     folder, data = Path(run.data.root), run.data
+    store = output or default_store(folder, data.height, data.width)
+    if verify:
+        _verify(store, read_sysu(folder) if folder.exists() else None, told)
+        return
     listing = read_sysu(folder)
     for note in listing.notes:
         told.warn(note)
@@ -72,7 +81,7 @@ def sysu(
         out().print(table)
     made = prepare(
         listing,
-        output or default_store(folder, data.height, data.width),
+        store,
         data.height,
         data.width,
         listener=told,
@@ -84,6 +93,16 @@ def sysu(
         told.warn(f"left out {path}: {reason}")
     out().print(_counts_table(StoredImages(made.store)))
     out().print(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}", markup=False)
+
+
+def _verify(store: Path, listing: Listing | None, told: Listener) -> None:
+    """Check a store fully, and say so."""
+    from lba_cli.cli.console import output as out
+    from lba_cli.data.open import verify_store
+
+    checked = verify_store(store, listing, told)
+    source = f"made from what {listing.root} has now" if listing else "its source isn't here to compare with"
+    out().print(f"{store} is whole: {len(checked.samples):,} images; {source}", markup=False, soft_wrap=True)
 
 
 @app.command(

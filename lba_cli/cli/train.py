@@ -55,14 +55,20 @@ def train(
 
     told = listener()
     options = {"train.method": method, "data.root": data and str(data)}
+    state: Checkpoint | None = None
     if resume:
-        run, folder, state = _resumed(resume, output, config, assignments, options, told)
+        folder = _folder_to_resume(resume, output)
     else:
-        run, state = load_config(config, assignments, options, told), None
+        run = load_config(config, assignments, options, told)
         folder = _new_folder(output, run)
-    source = open_images(Path(run.data.root), run.data.dataset, run.data.height, run.data.width, told)
-    told.say(f"run: {folder.path} ({run.train.method}, {run.model.backbone}, {run.train.epochs} epochs)")
-    progress = run_training(run, source, folder, told, state)
+    with folder.locked():
+        if resume:
+            run, state = _resumed(folder, config, assignments, options, told)
+        else:
+            folder.require_new()  # another process may have begun, and ended, since it was chosen
+        source = open_images(Path(run.data.root), run.data.dataset, run.data.height, run.data.width, told)
+        told.say(f"run: {folder.path} ({run.train.method}, {run.model.backbone}, {run.train.epochs} epochs)")
+        progress = run_training(run, source, folder, told, state, again=bool(resume))
     best = f", best mAP {progress.best:.2%}" if progress.best >= 0 else ""
     out().print(
         f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}", markup=False, soft_wrap=True
@@ -78,29 +84,38 @@ def _new_folder(output: Path | None, run: Run) -> RunFolder:
     return folder
 
 
+def _folder_to_resume(name: str, output: Path | None) -> RunFolder:
+    from lba_cli.errors import TrainingError
+    from lba_cli.training.folder import RunFolder, newest_run
+
+    folder = newest_run() if name == "latest" else RunFolder(Path(name))
+    if not folder.path.is_dir():
+        raise TrainingError(f"--resume {name}: no such folder")
+    if output and output.resolve() != folder.path.resolve():
+        raise TrainingError(f"--output {output}: a resumed run stays in its folder, {folder.path}; leave --output out")
+    return folder
+
+
 def _resumed(
-    name: str,
-    output: Path | None,
+    folder: RunFolder,
     config: Path | None,
     assignments: list[str] | None,
     options: dict[str, Any],
     told: Listener,
-) -> tuple[Run, RunFolder, Checkpoint]:
-    """The run to go on with: its settings (changed only where that can't matter), its folder, its state."""
-    from lba_cli.errors import TrainingError
-    from lba_cli.model.checkpoint import read_checkpoint
+) -> tuple[Run, Checkpoint | None]:
+    """A run to go on with: its settings (changed only where that can't matter), and its state if it has one."""
     from lba_cli.settings import Layer, resolve
-    from lba_cli.training.folder import RunFolder, newest_run
     from lba_cli.training.state import require_same_run
 
-    folder = newest_run() if name == "latest" else RunFolder(Path(name))
-    if output and output.resolve() != folder.path.resolve():
-        raise TrainingError(f"--output {output}: a resumed run stays in its folder, {folder.path}; leave --output out")
-    state = read_checkpoint(folder.last)
-    layers = [Layer(state.description.config, str(folder.last))]
-    if config:
-        layers.append(Layer.from_file(config))
+    state = folder.newest_state(told)
+    base = Layer(state.description.config, str(folder.last)) if state else Layer.from_file(folder.config)
+    layers = [base, *([Layer.from_file(config)] if config else [])]
     run = resolve([*layers, Layer.from_options(options), Layer.from_assignments(assignments or [])])
-    require_same_run(state.description.config, run, str(folder.path))
-    told.say(f"resuming {folder.path} after epoch {state.description.epoch + 1}")
-    return run, folder, state
+    changed = require_same_run(resolve([base]).values(), run, str(folder.path))
+    if changed:
+        told.say(f"changed settings: {changed}")
+    if state:
+        told.say(f"resuming {folder.path} after epoch {state.description.epoch + 1}")
+    else:
+        told.say(f"{folder.path} was ended before its first checkpoint; beginning again")
+    return run, state

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lba_cli.data.manifest import read_manifest, require_whole
 from lba_cli.data.readers import READERS
-from lba_cli.data.samples import fingerprint
+from lba_cli.data.samples import Listing, fingerprint
 from lba_cli.data.store import FolderImages, ImageSource, StoredImages, default_store, is_store
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
@@ -30,9 +31,31 @@ def open_images(root: Path, dataset: str, height: int, width: int, listener: Lis
             f"{folder}: holds images of {store.height}×{store.width}, {height}×{width} are asked for: prepare the data "
             f"set at that size, or --set data.height={store.height} --set data.width={store.width}"
         )
-    if listing and fingerprint(listing) != store.fingerprint:
-        raise DataError(
-            f"{folder}: prepared from other images than {root} has now: remove it and prepare again, or name it with --data"
-        )
+    if listing:
+        _require_same_source(folder, store, listing)
     listener.say(f"data: {store.name} from the store {folder}")
     return store
+
+
+def verify_store(folder: Path, listing: Listing | None, listener: Listener) -> StoredImages:
+    """Read every byte of the store at ``folder`` and hold it against its checksums, and against the source's listing.
+
+    Raises:
+        DataError: there is no store, it was cut short or changed, or the source has other images now.
+    """
+    if not is_store(folder):
+        raise DataError(f"{folder}: no prepared store there; name one with --output, or prepare it first")
+    store = StoredImages(folder)
+    require_whole(folder, read_manifest(folder), large=True)
+    store.check(range(len(store.samples)), listener)
+    if listing:
+        _require_same_source(folder, store, listing)
+    return store
+
+
+def _require_same_source(folder: Path, store: StoredImages, listing: Listing) -> None:
+    if fingerprint(listing) != store.fingerprint:
+        raise DataError(
+            f"{folder}: prepared from other images than {listing.root} has now: remove it and prepare again, or name it "
+            "with --data"
+        )

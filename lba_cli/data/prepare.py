@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from lba_cli.data.images import BrokenImage, read_image
+from lba_cli.data.manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
 from lba_cli.data.parallel import map_chunks
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
-from lba_cli.data.store import IMAGES, PERMUTATIONS, Manifest, StoredImages, write_manifest, write_samples
+from lba_cli.data.store import StoredImages
 from lba_cli.errors import DataError
 from lba_cli.files import is_free, whole_folder
+from lba_cli.locks import only_one
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
@@ -59,42 +63,64 @@ def prepare(
     """
     if not is_free(output):
         raise DataError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
-    with whole_folder(output) as folder:
-        broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
+    with only_one(lock_of(output), f"preparing {output}"), whole_folder(output) as folder:
+        checksums, broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
         if broken and not skip_broken:
             raise DataError(_broken_message(listing, broken))
-        kept = [row for row in range(len(listing.samples)) if row not in broken]
-        write_samples(folder, kept, [listing.samples[row] for row in kept])
+        kept = sorted(checksums)
+        write_samples(folder, kept, [checksums[row] for row in kept], [listing.samples[row] for row in kept])
         if listing.permutations:
             shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
         skipped = tuple((listing.samples[row].path, reason) for row, reason in sorted(broken.items()))
-        write_manifest(folder, _manifest(listing, height, width, len(kept), skipped))
+        manifest = _manifest(listing, height, width, len(kept), skipped)
+        write_manifest(folder, manifest)
         if shared_arrays:
             _write_shared_arrays(folder, listener)
+            write_manifest(folder, manifest)  # it now lists these as well
     return Prepared(output, len(kept), skipped)
 
 
-def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Iterable[tuple[str, str]]) -> Manifest:
-    digest = fingerprint(listing)
-    records = tuple({"path": path, "reason": reason} for path, reason in skipped)
-    return Manifest(listing.name, height, width, images, str(listing.root.resolve()), digest, records)
+def lock_of(output: Path) -> Path:
+    """The lock file of whoever makes ``output``: beside it, because the folder isn't there yet."""
+    output = output.absolute()
+    return output.with_name(f".{output.name}.lock")
+
+
+def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Sequence[tuple[str, str]]) -> Manifest:
+    return Manifest(
+        dataset=listing.name,
+        height=height,
+        width=width,
+        images=images,
+        source=str(listing.root.resolve()),
+        fingerprint=fingerprint(listing),
+        skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
+    )
+
+
+class _Filled(NamedTuple):
+    """Rows that were written, with their checksums, and rows whose image is broken, with the reason."""
+
+    checksums: dict[int, int]
+    broken: dict[int, str]
 
 
 def _write_images(
     listing: Listing, path: Path, height: int, width: int, workers: int | None, listener: Listener
-) -> dict[int, str]:
-    """Fill the array at ``path``, a row a sample; return the rows whose image is broken, and why."""
+) -> _Filled:
+    """Fill the array at ``path``, a row a sample."""
     count = len(listing.samples)
     np.lib.format.open_memmap(path, "w+", np.uint8, (count, height, width, 3)).flush()
     _reserve(path)
     jobs = [(row, sample.path) for row, sample in enumerate(listing.samples)]
-    broken: dict[int, str] = {}
+    filled = _Filled({}, {})
     fill = partial(_fill_rows, listing.root, path)
     with listener.task(f"resizing to {height}×{width}", count, "images") as progress:
-        for done, failures in map_chunks(fill, jobs, workers=workers):
-            broken.update(failures)
+        for done, part in map_chunks(fill, jobs, workers=workers):
+            filled.checksums.update(part.checksums)
+            filled.broken.update(part.broken)
             progress.advance(done)
-    return broken
+    return filled
 
 
 def _reserve(path: Path) -> None:
@@ -108,16 +134,19 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> dict[int, str]:
+def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Filled:
     """Decode the images of ``jobs`` straight into their rows of the memory-mapped ``array``."""
     rows = np.load(array, mmap_mode="r+")
-    broken = {}
+    filled = _Filled({}, {})
     for row, path in jobs:
         try:
-            rows[row] = read_image(root / path, *rows.shape[1:3])
+            image = read_image(root / path, *rows.shape[1:3])
         except BrokenImage as problem:
-            broken[row] = str(problem)
-    return broken
+            filled.broken[row] = str(problem)
+        else:
+            rows[row] = image
+            filled.checksums[row] = zlib.crc32(image.data)
+    return filled
 
 
 def _broken_message(listing: Listing, broken: dict[int, str]) -> str:

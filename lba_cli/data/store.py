@@ -1,32 +1,26 @@
-"""Images ready to use: a prepared store (memory-mapped), or the data set's folder read image by image.
-
-A store is a folder: ``images.npy`` (rows × height × width × 3, uint8), ``samples.csv`` (a row's number, path,
-identity, camera, modality and part), ``manifest.json``, and the official protocol's ``rand_perm_cam.mat``.
-"""
+"""Images ready to use: a prepared store (memory-mapped), or the data set's folder read image by image."""
 
 from __future__ import annotations
 
-import csv
-import json
+import zlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from lba_cli.data.images import BrokenImage, read_image
+from lba_cli.data.manifest import IMAGES, MANIFEST, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
+from lba_cli.data.parallel import cores
 from lba_cli.data.samples import Listing, Sample, fingerprint
 from lba_cli.errors import DataError
-from lba_cli.vocabulary import MODALITIES, PARTS
+from lba_cli.reporting import Listener
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FORMAT = "lba-store"
-VERSION = 1
-MANIFEST, SAMPLES, IMAGES, PERMUTATIONS = "manifest.json", "samples.csv", "images.npy", "rand_perm_cam.mat"
-COLUMNS = ("row", *(column.name for column in fields(Sample)))
+CHECKED_AT_ONCE = 64
 
 
 class ImageSource(Protocol):
@@ -42,20 +36,12 @@ class ImageSource(Protocol):
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The images of the samples at ``indices``: (n, height, width, 3) uint8."""
 
+    def check(self, indices: Sequence[int], listener: Listener) -> None:
+        """Make sure, before the work, that the images at ``indices`` are as they were prepared.
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a store says of itself."""
-
-    dataset: str
-    height: int
-    width: int
-    images: int
-    source: str
-    fingerprint: str
-    skipped: tuple[dict[str, str], ...] = field(default=())
-    format: str = FORMAT
-    version: int = VERSION
+        Raises:
+            DataError: naming those that aren't.
+        """
 
 
 class StoredImages:
@@ -68,14 +54,15 @@ class StoredImages:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         manifest = read_manifest(folder)
+        require_whole(folder, manifest, large=False)
         self.name, self.height, self.width = manifest.dataset, manifest.height, manifest.width
         self.fingerprint = manifest.fingerprint
-        rows, samples = _read_samples(folder / SAMPLES)
-        self._rows, self.samples = rows, samples
+        rows, checksums, self.samples = read_samples(folder)
+        self._rows, self._checksums = np.asarray(rows, np.int64), np.asarray(checksums, np.int64)
         shape = _open_pixels(folder).shape
-        if len(samples) != manifest.images or shape[1:] != (self.height, self.width, 3):
+        if len(self.samples) != manifest.images or shape[1:] != (self.height, self.width, 3):
             raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't fit {MANIFEST}; prepare it again")
-        if len(rows) and not 0 <= rows.min() <= rows.max() < shape[0]:
+        if len(rows) and not 0 <= self._rows.min() <= self._rows.max() < shape[0]:
             raise DataError(f"{folder / SAMPLES}: names rows that {IMAGES} doesn't have; prepare it again")
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
@@ -86,6 +73,30 @@ class StoredImages:
         The file is mapped for this call alone, so that the pages once read don't count as this process's memory.
         """
         return np.asarray(_open_pixels(self._folder)[self._rows[list(indices)]])
+
+    def check(self, indices: Sequence[int], listener: Listener) -> None:
+        """Compare the images at ``indices`` with their checksums; raises as :meth:`ImageSource.check`."""
+        pieces = [indices[start : start + CHECKED_AT_ONCE] for start in range(0, len(indices), CHECKED_AT_ONCE)]
+        changed: list[int] = []
+        with (
+            listener.task("checking the store", len(indices), "images") as progress,
+            ThreadPoolExecutor(cores()) as threads,
+        ):
+            for piece, found in zip(pieces, threads.map(self._changed, pieces), strict=True):
+                changed += found
+                progress.advance(len(piece))
+        if changed:
+            paths = [self.samples[index].path for index in changed]
+            more = f" and {len(paths) - 10} more" if len(paths) > 10 else ""
+            raise DataError(
+                f"{self._folder / IMAGES}: {len(paths)} of {len(indices)} images changed since they were prepared "
+                f"({', '.join(paths[:10])}{more}); remove the store and prepare it again"
+            )
+
+    def _changed(self, indices: Sequence[int]) -> list[int]:
+        """Which of the images at ``indices`` don't have their checksum."""
+        pixels = _open_pixels(self._folder)
+        return [index for index in indices if zlib.crc32(pixels[self._rows[index]].data) != self._checksums[index]]
 
 
 class FolderImages:
@@ -109,10 +120,13 @@ class FolderImages:
                 images[row] = read_image(self._root / self.samples[index].path, self.height, self.width)
             except BrokenImage as problem:
                 raise DataError(
-                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave out such images with "
-                    "lba prepare … --skip-broken"
+                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave out "
+                    "such images with lba prepare … --skip-broken"
                 ) from problem
         return images
+
+    def check(self, indices: Sequence[int], listener: Listener) -> None:
+        """Nothing was prepared, so there is nothing to compare with; damage is told when an image is read."""
 
 
 def is_store(folder: Path) -> bool:
@@ -124,52 +138,6 @@ def default_store(root: Path, height: int, width: int) -> Path:
     """Where the data set at ``root`` is prepared to, and looked for, when no folder is named: beside it."""
     root = root.resolve() if root.name in ("", "..") else root
     return root.with_name(f"{root.name}-{height}x{width}")
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Read a store's manifest.
-
-    Raises:
-        DataError: it is damaged or of another version.
-    """
-    path = folder / MANIFEST
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content.get("format") != FORMAT or content.get("version") != VERSION:
-            raise DataError(f"{path}: not a store that this version reads; prepare the data set again")
-        return Manifest(**{**content, "skipped": tuple(content["skipped"])})
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as problem:
-        raise DataError(f"{path}: damaged ({problem}); prepare the data set again") from problem
-
-
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``manifest`` into ``folder``."""
-    (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
-
-
-def write_samples(folder: Path, rows: Sequence[int], samples: Sequence[Sample]) -> None:
-    """Write which row of ``images.npy`` shows which sample."""
-    with (folder / SAMPLES).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for row, sample in zip(rows, samples, strict=True):
-            writer.writerow([row, *(getattr(sample, column) for column in COLUMNS[1:])])
-
-
-def _read_samples(path: Path) -> tuple[NDArray[np.int64], tuple[Sample, ...]]:
-    rows, samples = [], []
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for line in csv.DictReader(file):
-                if line["modality"] not in MODALITIES or line["part"] not in PARTS:
-                    raise ValueError(f"an unknown modality or part in row {line['row']}")
-                rows.append(int(line["row"]))
-                samples.append(
-                    Sample(line["path"], int(line["identity"]), int(line["camera"]), line["modality"], line["part"])
-                )
-    except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
-        raise DataError(f"{path}: damaged ({problem}); prepare the data set again") from problem
-    return np.asarray(rows, np.int64), tuple(samples)
 
 
 def _open_pixels(folder: Path) -> NDArray[np.uint8]:

@@ -52,10 +52,12 @@ def embed_samples(
         batch_size, workers: how images are loaded.
 
     Raises:
+        DataError: a stored image changed since it was prepared.
         LbaError: the network gives values that aren't finite.
     """
     device = next(network.parameters()).device
     wanted = np.unique(np.fromiter(indices, np.int64))
+    source.check(wanted.tolist(), listener)
     vectors = np.full((len(wanted), network.embedding_size), np.nan, np.float32)
     was_training = network.training
     network.eval()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from lba_cli.errors import DataError
+from lba_cli.evaluation.matlab import load_cells
 from lba_cli.vocabulary import Mode, Shots
 
 if TYPE_CHECKING:
@@ -98,11 +99,8 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
     Raises:
         DataError: the file is missing, isn't a MATLAB file, or doesn't hold the permutations.
     """
-    from scipy.io import loadmat
-
     try:
-        with Path(path).open("rb") as file:
-            cameras = loadmat(file)["rand_perm_cam"].reshape(-1)  # type: ignore[arg-type]
+        cameras = load_cells(Path(path), "rand_perm_cam").reshape(-1)
         cells = {
             (identity, camera): np.asarray(cell, np.int64)
             for camera, people in enumerate(cameras, start=1)
@@ -113,8 +111,8 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
         raise DataError(
             f"{path}: no such file; the official protocol needs it, --protocol community does not"
         ) from None
-    except Exception as problem:  # SciPy's reader raises many kinds for damaged files
-        raise DataError(f"{path}: not the protocol's permutations ({type(problem).__name__}: {problem})") from problem
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError) as problem:
+        raise DataError(f"{path}: not the protocol's permutations ({problem})") from problem
     for (identity, camera), rows in cells.items():
         if not _are_permutations(rows):
             raise DataError(f"{path}: camera {camera}, identity {identity}: not {TRIALS} permutations of 1…n")

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lba_cli.errors import CheckpointError
+from lba_cli.config import LARGEST_SIDE
+from lba_cli.errors import CheckpointError, quoted
 from lba_cli.files import whole_file
-from lba_cli.model.files import load_pickled, load_safetensors
+from lba_cli.model.files import fits, load_pickled, load_safetensors
 from lba_cli.model.network import TwoStreamNetwork
 from lba_cli.vocabulary import BACKBONES
 
 FORMAT = "lba-checkpoint"
 VERSION = 1
+MOST_CLASSES = 2**20
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,9 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
             f"{path}: neither a checkpoint of lba nor the method's released one (no 'format', no 'net')"
         )
     if content.get("version") != VERSION:
-        raise CheckpointError(f"{path}: format version {content.get('version')!r}; this lba reads version {VERSION}")
+        raise CheckpointError(
+            f"{path}: format version {quoted(content.get('version'))}; this lba reads version {VERSION}"
+        )
     weights, training = content.get("weights"), content.get("training")
     if not isinstance(weights, dict) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
@@ -139,13 +143,13 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
 def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
     """The method's released layout: three whole ResNet-50s, of two of which only the stem is used."""
     state = content["net"]
-    if not isinstance(state, dict) or not isinstance(state.get("classifier.weight"), Tensor):
+    classifier = state.get("classifier.weight") if isinstance(state, dict) else None
+    if not isinstance(classifier, Tensor) or classifier.ndim != 2:
         raise CheckpointError(f"{path}: 'net' is not the method's state dict: it has no 'classifier.weight'")
     epoch = content.get("epoch")
-    description = Description(
-        "resnet50", len(state["classifier.weight"]), 288, 144, "SYSU-MM01", epoch if isinstance(epoch, int) else -1
-    )
-    weights = {_our_name(name): value for name, value in state.items()}
+    values = ("resnet50", classifier.shape[0], 288, 144, "SYSU-MM01", epoch if type(epoch) is int else -1)
+    description = _description(dict(zip((f.name for f in fields(Description)), values, strict=False)), path)
+    weights = {_our_name(str(name)): value for name, value in state.items()}
     return Checkpoint(description, {name: value for name, value in weights.items() if name})
 
 
@@ -164,22 +168,36 @@ def _our_name(released: str) -> str:
 def _metadata(path: Path, metadata: dict[str, str]) -> Any:
     try:
         return json.loads(metadata["lba"])["lba"]
-    except (KeyError, TypeError, json.JSONDecodeError) as problem:
+    except (KeyError, TypeError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{path}: not exported by lba: its metadata don't describe a network") from problem
 
 
 def _description(values: Any, path: Path) -> Description:
     try:
         description = Description(**values)
-        sizes = (description.num_classes, description.height, description.width)
-        sections = [description.figures, description.config, *description.config.values()]
-        if description.backbone not in BACKBONES or not all(type(size) is int and 0 < size < 2**24 for size in sizes):
-            raise ValueError
-        if not all(isinstance(section, dict) for section in sections) or type(description.epoch) is not int:
-            raise ValueError
-    except (TypeError, ValueError, AttributeError) as problem:
-        raise CheckpointError(f"{path}: damaged: it doesn't describe its network") from problem
+        sound = (
+            description.backbone in BACKBONES
+            and _is_count(description.num_classes, MOST_CLASSES)
+            and all(_is_count(side, LARGEST_SIDE) for side in (description.height, description.width))
+            and isinstance(description.dataset, str)
+            and type(description.epoch) is int
+            and all(type(figure) is float for figure in description.figures.values())
+            and all(isinstance(section, dict) for section in description.config.values())
+            and all(
+                isinstance(name, str)
+                for section in (description.config, *description.config.values())
+                for name in section
+            )
+        )
+    except (TypeError, AttributeError):
+        sound = False
+    if not sound:
+        raise CheckpointError(f"{path}: damaged: it doesn't describe its network")
     return description
+
+
+def _is_count(value: Any, most: int) -> bool:
+    return type(value) is int and 0 < value <= most
 
 
 def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
@@ -188,11 +206,12 @@ def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
     found = checkpoint.weights
     what = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
     for name in expected.keys() ^ found.keys():
-        raise CheckpointError(f"{what}: tensor '{name}' is {'missing' if name in expected else 'unknown'}")
+        raise CheckpointError(f"{what}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
     for name, tensor in expected.items():
         value = found[name]
-        if not isinstance(value, Tensor) or value.shape != tensor.shape or value.dtype != tensor.dtype:
-            seen = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        if not fits(value, tensor):
+            plain = isinstance(value, Tensor) and value.layout is torch.strided
+            seen = f"{tuple(value.shape)} {value.dtype}" if plain else f"a {type(value).__name__}"
             raise CheckpointError(
                 f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}"
             )

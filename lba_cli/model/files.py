@@ -1,4 +1,4 @@
-"""Reading tensors from files that strangers made: no code is run, and damage is told in one line."""
+"""Reading tensors from files that strangers made: no code is run, memory is bounded, damage is told in one line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lba_cli.errors import CheckpointError
+from lba_cli.errors import CheckpointError, quoted
 
+# More than any network of lba with its training state; a file of that size isn't opened.
+MOST_BYTES = 4 * 2**30
 # What a checkpoint's pickle may name besides tensors: NumPy's constructors, which the released checkpoint uses for its
 # figures. They are replaced by a stand-in that does nothing, so that not even NumPy's code runs.
 _NUMPY_NAMES = (
@@ -32,13 +34,13 @@ class Ignored:
 
 
 def load_pickled(path: Path) -> Any:
-    """Load a file of ``torch.save`` to the CPU: tensors and plain values alone.
+    """Load a file of ``torch.save`` (PyTorch 1.6 or newer) to the CPU: tensors and plain values alone.
 
     Raises:
-        CheckpointError: the file is missing, isn't a regular file, is truncated, or would run code.
+        CheckpointError: the file is missing, isn't a regular file, is too large, is truncated, or would run code.
     """
     require_file(path)
-    _refuse_bombs(path)
+    _require_plain_archive(path)
     try:
         with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about unusual pickles, which are refused in one line below
@@ -53,7 +55,7 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Load a ``.safetensors`` file: its tensors and its metadata.
 
     Raises:
-        CheckpointError: the file is missing or damaged.
+        CheckpointError: the file is missing, too large or damaged.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -61,32 +63,66 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, OSError) as problem:
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as problem:
         raise CheckpointError(f"{path}: damaged or not a safetensors file") from problem
 
 
 def require_file(path: Path) -> None:
-    """Raise a CheckpointError unless ``path`` is a regular file that is not empty."""
+    """Raise a CheckpointError unless ``path`` is a regular file that is neither empty nor absurdly large."""
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     if not path.is_file():
         raise CheckpointError(f"{path}: not a regular file")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise CheckpointError(f"{path}: the file is empty")
+    if size > MOST_BYTES:
+        raise CheckpointError(f"{path}: {size:,} bytes; no checkpoint is larger than {MOST_BYTES:,}")
 
 
-def _refuse_bombs(path: Path) -> None:
-    """PyTorch stores its tensors uncompressed; an archive that unpacks to more than its size isn't PyTorch's."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(entry.file_size for entry in archive.infolist())
-    if unpacked > path.stat().st_size:
+def fits(value: Any, wanted: Tensor) -> bool:
+    """Whether ``value`` is a plain tensor of ``wanted``'s shape and dtype whose elements are all really there.
+
+    A few bytes can claim to be any shape (sparse, meta and expanded tensors); reading those would take memory without bound.
+    """
+    return (
+        type(value) in (Tensor, nn.Parameter)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and value.shape == wanted.shape
+        and value.dtype == wanted.dtype
+        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    )
+
+
+def _require_plain_archive(path: Path) -> None:
+    """PyTorch's files are zip archives of uncompressed entries; whatever else calls itself one may unpack without bound."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as problem:
+        raise CheckpointError(f"{path}: {_not_an_archive(path)}") from problem
+    unpacked = sum(entry.file_size for entry in entries)
+    if unpacked > path.stat().st_size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
         raise CheckpointError(f"{path}: a compressed archive, not a checkpoint: it would unpack to {unpacked:,} bytes")
+
+
+def _not_an_archive(path: Path) -> str:
+    """What a file that isn't a zip archive is, judged by its first bytes alone."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"PK"):
+        return "damaged: the file was cut short"
+    if start.startswith(b"\x80"):
+        return (
+            "refused: a bare pickle, or PyTorch's format from before 1.6, which could run code; if you trust it, load it "
+            "with PyTorch and save it again"
+        )
+    return "damaged or not a checkpoint"
 
 
 def _refusal(problem: str) -> str:
     if "GLOBAL" in problem:
         name = problem.split("GLOBAL", 1)[1].split()[0]
-        return f"refused: its pickle asks for '{name}', which could run code; only tensors and plain values are loaded"
+        return f"refused: its pickle asks for {quoted(name)}, which could run code; only tensors and plain values are loaded"
     return "damaged or not a checkpoint (its pickle can't be read)"

@@ -11,7 +11,7 @@ from torchvision.models import get_model_weights
 
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
-from lba_cli.model.files import load_pickled, load_safetensors
+from lba_cli.model.files import fits, load_pickled, load_safetensors
 from lba_cli.model.network import TwoStreamNetwork
 
 
@@ -82,10 +82,12 @@ def _start_from(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: 
     """Copy stems and trunk; neck and classifier stay as they are."""
     wanted = {name: value for name, value in network.state_dict().items() if name.startswith(("stems.", "trunk."))}
     for name, value in wanted.items():
-        if name not in state or state[name].shape != value.shape:
-            found = tuple(state[name].shape) if name in state else "nothing"
+        if name not in state or not fits(state[name], value):
+            found = f"{tuple(state[name].shape)} {state[name].dtype}" if name in state else "nothing"
             raise CheckpointError(
-                f"{source}: not weights of a {network.backbone}: '{name}' should have shape {tuple(value.shape)}, "
+                f"{source}: not weights of a {network.backbone}: '{name}' should be {tuple(value.shape)} {value.dtype}, "
                 f"the file has {found}"
             )
+        if not torch.isfinite(state[name]).all():
+            raise CheckpointError(f"{source}: '{name}' has values that are not finite")
     network.load_state_dict({name: state[name] for name in wanted}, strict=False)

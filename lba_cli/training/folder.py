@@ -1,8 +1,9 @@
-"""A run's folder: ``config.yaml``, ``metrics.jsonl``, ``checkpoints/last.pt`` and ``checkpoints/best.pt``."""
+"""A run's folder: ``config.yaml``, ``metrics.jsonl``, ``timings.jsonl``, ``checkpoints/{last,previous,best}.pt``."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -11,10 +12,15 @@ from typing import Any
 
 from lba_cli.config import Run
 from lba_cli.errors import CheckpointError, LbaError, TrainingError
-from lba_cli.files import write_text
+from lba_cli.files import append_line, read_text, whole_file, write_text
+from lba_cli.locks import only_one
+from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lba_cli.reporting import Listener
 from lba_cli.settings import write_run
 
 RUNS = Path("runs")
+LOCK = ".lock"
+MOST_METRICS = 2**30
 
 
 @dataclass(frozen=True)
@@ -39,9 +45,35 @@ class RunFolder:
         return self.path / "checkpoints" / "last.pt"
 
     @property
+    def previous(self) -> Path:
+        """The checkpoint before the newest one, in case that one is damaged."""
+        return self.path / "checkpoints" / "previous.pt"
+
+    @property
     def best(self) -> Path:
         """The network at its best mAP."""
         return self.path / "checkpoints" / "best.pt"
+
+    @property
+    def timings(self) -> Path:
+        """How long each epoch took: a JSON object a line, apart from the metrics because it differs from run to run."""
+        return self.path / "timings.jsonl"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other process train into the folder during the block; a folder made for it and still empty is removed.
+
+        Raises:
+            LbaError: another process trains into it.
+        """
+        there = self.path.exists()
+        try:
+            with only_one(self.path / LOCK, f"training into {self.path}"):
+                yield
+        finally:
+            if not there:
+                with suppress(OSError):
+                    self.path.rmdir()
 
     def require_new(self) -> None:
         """Refuse a folder that holds something already.
@@ -49,51 +81,84 @@ class RunFolder:
         Raises:
             TrainingError: it does; nothing is overwritten.
         """
-        if self.last.exists():
+        if self.config.exists() or self.last.exists():
             raise TrainingError(
                 f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
             )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if self.path.exists() and (not self.path.is_dir() or any(p.name != LOCK for p in self.path.iterdir())):
             raise TrainingError(f"{self.path}: exists and isn't an empty folder; name another --output")
 
     @contextmanager
     def claimed(self, run: Run) -> Iterator[None]:
-        """Make the folder this run's by its ``config.yaml``; if the run ends without a checkpoint, take it back.
+        """Make the folder this run's by its ``config.yaml``; if the run ends before it wrote anything, take it back.
 
         Raises:
-            TrainingError: the folder holds something, or another process has just claimed it.
+            TrainingError: the folder holds something.
         """
         self.require_new()
-        self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            self.config.open("x").close()
-        except FileExistsError:
-            raise TrainingError(f"{self.path}: another run has just started there; name another --output") from None
         write_run(self.config, run)
         try:
             yield
         finally:
-            if not self.last.exists():
+            if not any(path.exists() for path in (self.last, self.best, self.metrics)):
                 self.config.unlink(missing_ok=True)
-                with suppress(OSError):
-                    self.path.rmdir()
+                for folder in (self.last.parent, self.path):
+                    with suppress(OSError):
+                        folder.rmdir()
+
+    def newest_state(self, listener: Listener) -> Checkpoint | None:
+        """The newest whole checkpoint; None where the run was ended before its first.
+
+        Raises:
+            TrainingError: the folder holds no run. CheckpointError: no checkpoint of it is whole.
+        """
+        problems: list[CheckpointError] = []
+        for path in (self.last, self.previous):
+            if not path.exists():
+                continue
+            try:
+                checkpoint = read_checkpoint(path)
+            except CheckpointError as problem:
+                problems.append(problem)
+                continue
+            for damaged in problems:
+                listener.warn(f"{damaged}; taking {path}, the one before it")
+            return checkpoint
+        if problems:
+            raise problems[0]
+        if not self.config.is_file():
+            raise TrainingError(f"{self.path}: holds no run that could be resumed; start one with --output {self.path}")
+        return None
+
+    def keep(self, checkpoint: Checkpoint) -> None:
+        """Make ``checkpoint`` the newest one; the newest so far becomes ``previous.pt``. One of both is always whole."""
+        if self.last.exists():
+            with whole_file(self.previous) as partial:
+                partial.unlink()
+                try:
+                    partial.hardlink_to(self.last)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(self.last, partial)
+        write_checkpoint(self.last, checkpoint)
 
     def records(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``.
+        """The lines of ``metrics.jsonl``; an unfinished last one, which a killed run left, isn't counted.
 
         Raises:
             LbaError: the file is missing, or a line isn't JSON.
         """
         try:
-            lines = self.metrics.read_text(encoding="utf-8").splitlines()
-        except OSError as problem:
-            raise LbaError(f"{self.metrics}: {problem.strerror}; is {self.path} a run's folder?") from problem
+            text = read_text(self.metrics, MOST_METRICS)
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = getattr(problem, "strerror", None) or "not a text file"
+            raise LbaError(f"{self.metrics}: {reason}; is {self.path} a run's folder?") from problem
+        lines = text[: text.rfind("\n") + 1].splitlines()
         return [self._record(number, line) for number, line in enumerate(lines, start=1)]
 
     def _record(self, number: int, line: str) -> dict[str, Any]:
         try:
             record = json.loads(line)
-        except ValueError as problem:
+        except (ValueError, RecursionError) as problem:
             raise LbaError(f"{self.metrics}:{number}: not JSON") from problem
         if not isinstance(record, dict) or "epoch" not in record:
             raise LbaError(f"{self.metrics}:{number}: not the record of an epoch")
@@ -101,18 +166,31 @@ class RunFolder:
 
     def append(self, record: dict[str, Any]) -> None:
         """Add a line to ``metrics.jsonl``."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        append_line(self.metrics, json.dumps(record))
+
+    def append_timing(self, timing: dict[str, Any]) -> None:
+        """Add a line to ``timings.jsonl``."""
+        append_line(self.timings, json.dumps(timing))
 
     def keep_records_before(self, epoch: int) -> None:
-        """Drop the lines of ``epoch`` and later ones, which a resumed run writes again."""
+        """Drop the lines of ``epoch`` and later ones, which a resumed run writes again.
+
+        Raises:
+            LbaError: lines of earlier epochs are missing or damaged.
+        """
+        kept = self.records()[:epoch] if self.metrics.exists() or epoch else []
+        if [record["epoch"] for record in kept] != list(range(epoch)):
+            raise LbaError(
+                f"{self.metrics}: doesn't hold the {epoch} epochs before the checkpoint; put the run's own file back, or "
+                "start a new run"
+            )
         if self.metrics.exists():
             lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
             write_text(self.metrics, "".join(lines[:epoch]))
 
 
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
-    """The runs below ``folder``, the newest checkpoint first."""
+    """The runs below ``folder`` that have a checkpoint, the newest first."""
     runs = [RunFolder(path) for path in folder.iterdir()] if folder.is_dir() else []
     yield from sorted((r for r in runs if r.last.is_file()), key=lambda r: r.last.stat().st_mtime_ns, reverse=True)
 

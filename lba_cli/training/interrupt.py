@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run between two steps, so that its state can be saved."""
+"""Ctrl-C, SIGTERM and SIGHUP end a run between two steps, so that its state can be saved."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from lba_cli.errors import Terminated
+
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class StopRequest:
@@ -21,7 +25,7 @@ class StopRequest:
         impatient = self._at_once or bool(self.signal)
         self.signal = self.signal or number
         if impatient:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -29,7 +33,7 @@ class StopRequest:
         self._at_once = True
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             if not self.signal:
                 raise
         finally:
@@ -38,12 +42,16 @@ class StopRequest:
 
 @contextmanager
 def stop_between_steps() -> Iterator[StopRequest]:
-    """Within the block SIGINT and SIGTERM are noted instead of raised (in the main thread; elsewhere nothing changes)."""
+    """Within the block the signals are noted instead of raised (in the main thread; elsewhere nothing changes).
+
+    A signal that the process was started to ignore, as ``nohup`` does with SIGHUP, stays ignored.
+    """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, request.receive) for number in heard}
     try:
         yield request
     finally:

@@ -38,24 +38,40 @@ READ_BACK_STEPS = 10
 
 
 def train(
-    config: Run, source: ImageSource, folder: RunFolder, listener: Listener, resume: Checkpoint | None = None
+    config: Run,
+    source: ImageSource,
+    folder: RunFolder,
+    listener: Listener,
+    state: Checkpoint | None = None,
+    *,
+    again: bool = False,
 ) -> Progress:
     """Train a network as ``config`` says and keep it in ``folder``.
 
     Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``; ``best.pt`` is the network with
     the highest mAP (all-search, single-shot, mean of ten trials) on the test images, the field's habit.
 
+    Args:
+        config, source: the settings and the images.
+        folder: of the run; the caller holds its lock where other processes could train into it (:meth:`RunFolder.locked`).
+        listener: told of the progress.
+        state: of this run, to go on from.
+        again: whether the folder's run, which has no state yet, is begun again; otherwise ``folder`` must be new.
+
     Raises:
         DataError: the data can't be trained on. TrainingError: a loss isn't finite, or the run can't be resumed.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
     """
     config = settle(config)
-    trainer = Trainer(config, source, folder, listener, pretrained="none" if resume else config.model.pretrained)
-    if resume:
-        trainer.progress = restore(resume, trainer.network, trainer.optimizer, source.fingerprint, str(folder.last))
+    trainer = Trainer(config, source, folder, listener, pretrained="none" if state else config.model.pretrained)
+    source.check(range(len(source.samples)), listener)
+    if state:
+        again = True
+        trainer.progress = restore(state, trainer.network, trainer.optimizer, source.fingerprint, str(folder.path))
+    if again:
         folder.keep_records_before(trainer.progress.epoch)
         write_run(folder.config, config)
-    with nullcontext() if resume else folder.claimed(config), stop_between_steps() as stop:
+    with nullcontext() if again else folder.claimed(config), stop_between_steps() as stop:
         trainer.run(stop)
     return trainer.progress
 
@@ -115,6 +131,8 @@ class Trainer:
             dense_triplet_weight=config.alignment.weight,
         )
         self.progress = Progress()
+        self._timing: dict[str, float] = {}
+        self._saved_at = time.monotonic()
 
     def run(self, stop: StopRequest) -> None:
         """Train from the present position to the last epoch."""
@@ -126,10 +144,8 @@ class Trainer:
             self.listener.task("training", self.config.train.epochs, "epochs", done=self.progress.epoch) as whole,
         ):
             for _ in epochs:
-                started, first_step = time.perf_counter(), self.progress.step
-                self._epoch(batches, stop)
-                seconds = time.perf_counter() - started
-                record = self._record(seconds, self.batches.steps - first_step, stop)
+                self._time_epoch(batches, stop)
+                record = self._record(stop)
                 self._finish_epoch(record)
                 write_events(record)
                 whole.advance()
@@ -150,8 +166,21 @@ class Trainer:
             pin=self.device.type == "cuda",
         )
 
+    def _time_epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
+        """Take the steps that are left of this epoch, and note how long they took."""
+        started, first = time.perf_counter(), self.progress.step
+        self._epoch(batches, stop)
+        seconds, steps = time.perf_counter() - started, self.progress.step - first
+        images = 2 * self.config.train.identities * self.config.train.instances * steps
+        self._timing = {
+            "epoch": self.progress.epoch,
+            "steps": steps,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(images / seconds, 1),
+        }
+
     def _epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
-        """Take the steps that are left of this epoch."""
+        """Take the steps that are left of this epoch; keep the state in between, now and then."""
         self._set_rates()
         self.network.train()
         steps, pending = self.batches.steps, PendingLosses(self.progress)
@@ -163,12 +192,15 @@ class Trainer:
                 pending.add(losses)
                 self.progress.step += 1
                 stopping = bool(stop.signal)
-                if self.progress.step % READ_BACK_STEPS == 0 or self.progress.step == steps or stopping:
+                saving = stopping or (self.progress.step < steps and self._is_checkpoint_due())
+                if self.progress.step % READ_BACK_STEPS == 0 or self.progress.step == steps or saving:
                     taken, means = pending.read_back()
                     rate = self.optimizer.param_groups[-1]["lr"]
                     bar.advance(taken, **means, learning_rate=rate, images_a_step=images)
                 if stopping:
                     self._save_and_stop(stop)
+                if saving:
+                    self._save()
 
     def _step(self, batch: TrainingBatch) -> dict[str, Tensor]:
         visible, infrared = (normalize(images.to(self.device, non_blocking=True)) for images in batch[:2])
@@ -193,19 +225,16 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
 
-    def _record(self, seconds: float, steps: int, stop: StopRequest) -> dict[str, Any]:
+    def _record(self, stop: StopRequest) -> dict[str, Any]:
         """This epoch's line in ``metrics.jsonl``, evaluated where it is due."""
         recipe, progress = self.config.train, self.progress
         require_finite(self.network, progress)
         last = progress.epoch + 1 == recipe.epochs
         due = last or (recipe.evaluate_every and (progress.epoch + 1) % recipe.evaluate_every == 0)
-        images = 2 * recipe.identities * recipe.instances * steps
         record: dict[str, Any] = {
             "epoch": progress.epoch,
             "learning_rate": self.optimizer.param_groups[-1]["lr"],
             "losses": {name: total / self.batches.steps for name, total in progress.sums.items()},
-            "seconds": round(seconds, 3),
-            "images_per_second": round(images / seconds, 1),
         }
         if due and self.can_evaluate:
             with stop.at_once():
@@ -238,10 +267,11 @@ class Trainer:
         self.folder.append(record)
         if better or not self.can_evaluate:
             write_checkpoint(self.folder.best, self._snapshot(resumable=False))
-        write_checkpoint(self.folder.last, self._snapshot(resumable=True))
+        self._keep()
+        self.folder.append_timing(self._timing)
         found = f", mAP {figures['mAP']:.2%}, rank-1 {figures['rank1']:.2%}" if figures else ""
         total = record["losses"]["total"]
-        speed = f"{record['images_per_second']:.0f} images/s"
+        speed = f"{self._timing['images_per_second']:.0f} images/s"
         self.listener.say(
             f"epoch {epoch + 1}/{self.config.train.epochs}: loss {total:.3f}{found}, "
             f"learning rate {record['learning_rate']:g}, {speed}"
@@ -251,8 +281,21 @@ class Trainer:
         optimizer = self.optimizer if resumable else None
         return snapshot(self.config, self.source, self.network, self.progress, optimizer)
 
-    def _save_and_stop(self, stop: StopRequest) -> NoReturn:
+    def _keep(self) -> None:
+        """Write the present state as the newest checkpoint."""
+        self.folder.keep(self._snapshot(resumable=True))
+        self._saved_at = time.monotonic()
+
+    def _save(self) -> None:
+        """Keep the state in the middle of an epoch."""
         require_finite(self.network, self.progress)
-        write_checkpoint(self.folder.last, self._snapshot(resumable=True))
+        self._keep()
+
+    def _is_checkpoint_due(self) -> bool:
+        minutes = self.config.train.checkpoint_minutes
+        return minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
+
+    def _save_and_stop(self, stop: StopRequest) -> NoReturn:
+        self._save()
         where = f"epoch {self.progress.epoch + 1} at step {self.progress.step}"
         raise Interrupted(stop.signal, f"stopped in {where}; go on with: lba train --resume {self.folder.path}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.errors import TrainingError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
+from lba_cli.model.files import fits
 from lba_cli.settings import differences
 
 # Settings that may change when a run is resumed: they say where and for how long, not what a step computes.
@@ -22,6 +24,7 @@ HARMLESS = {
     "data.workers",
     "train.epochs",
     "train.evaluate_every",
+    "train.checkpoint_minutes",
     "train.tensorboard",
     "evaluation.mode",
     "evaluation.shots",
@@ -86,6 +89,8 @@ def restore(
 ) -> Progress:
     """Put a checkpoint's state into ``network`` and ``optimizer``; return where the run was.
 
+    Everything is checked before anything is replaced.
+
     Args:
         checkpoint: what was saved.
         network, optimizer: of the same settings, their values arbitrary.
@@ -96,24 +101,58 @@ def restore(
         TrainingError: the checkpoint has no training state, or that of another run or other data.
     """
     state: dict[str, Any] = checkpoint.training
+    if not state:
+        raise TrainingError(f"{source}: can't be resumed: it is a network without a training state, such as best.pt")
     try:
-        progress = Progress(**state["progress"])
-        if state["data"] != fingerprint:
-            raise TrainingError(f"{source}: the run was started on other data; a resumed run needs the same images")
+        progress = _progress(state["progress"])
+        moments = _moments(state["optimizer"], optimizer)
+        other_data = state["data"] != fingerprint
         network.load_state_dict(checkpoint.weights)
-        optimizer.load_state_dict(state["optimizer"])
-    except (KeyError, TypeError, ValueError, RuntimeError) as problem:
-        raise TrainingError(f"{source}: can't be resumed: its training state is missing or of another run") from problem
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
+        raise TrainingError(f"{source}: can't be resumed: its training state is damaged or of another run") from problem
+    if other_data:
+        raise TrainingError(f"{source}: the run was started on other data; a resumed run needs the same images")
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress
 
 
-def require_same_run(before: Mapping[str, Any], now: Run, source: str) -> None:
-    """Refuse to go on with settings that would make it another run.
+def _progress(values: dict[str, Any]) -> Progress:
+    progress = Progress(**values)
+    numbers = [progress.best, *progress.sums.values(), *progress.figures.values()]
+    if not all(type(count) is int and 0 <= count < 2**31 for count in (progress.epoch, progress.step)):
+        raise ValueError("not an epoch or a step")
+    if not all(type(number) is float and math.isfinite(number) for number in numbers):
+        raise ValueError("not a figure")
+    return progress
+
+
+def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
+    """The optimizer's state by the parameters' numbers, each tensor of its parameter's shape and type, and finite."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = [number for group in values["param_groups"] for number in group["params"]]
+    if numbers != list(range(len(parameters))):
+        raise ValueError("other parameters")
+    moments: dict[int, Any] = values["state"]
+    for number, kept in moments.items():
+        for name, value in kept.items():
+            if name != "momentum_buffer" or not fits(value, parameters[number]) or not torch.isfinite(value).all():
+                raise ValueError(f"not the momentum of parameter {number}")
+    return moments
+
+
+def require_same_run(before: Mapping[str, Any], now: Run, source: str) -> str:
+    """Refuse to go on with settings that would make it another run; return those that changed and don't, as a line.
 
     Raises:
         TrainingError: naming every setting that differs and matters.
     """
-    changed = [d for d in differences(before, now.values()) if d[0] not in HARMLESS]
-    if changed:
-        told = "; ".join(f"{key}: {old} → {new}" for key, old, new in changed)
-        raise TrainingError(f"{source}: the run was started with other settings ({told}); start a new run for these")
+    changed = differences(before, now.values())
+    if mattering := _told(d for d in changed if d[0] not in HARMLESS):
+        raise TrainingError(
+            f"{source}: the run was started with other settings ({mattering}); start a new run for these"
+        )
+    return _told(changed)
+
+
+def _told(changed: Iterable[tuple[str, Any, Any]]) -> str:
+    return "; ".join(f"{key}: {old} → {new}" for key, old, new in changed)

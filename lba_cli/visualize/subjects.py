@@ -17,6 +17,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
+from lba_cli.reporting import Silent
 from lba_cli.vocabulary import MODALITIES, Modality
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def another_person(person: Person, people: Sequence[Person], samples: Sequence[S
 @torch.inference_mode()
 def stage_maps(network: TwoStreamNetwork, source: ImageSource, index: int, modality: Modality) -> StageMaps:
     """Feature maps of one sample, (1, C, H, W) each, in float32."""
+    source.check([index], Silent())
     device = next(network.parameters()).device
     with arithmetic("float32", device):
         return network.maps(to_images(source.read([index])).to(device), modality)

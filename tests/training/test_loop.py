@@ -18,11 +18,9 @@ from lba_cli.training.folder import RunFolder, newest_run
 from lba_cli.training.loop import Trainer, train
 from lba_cli.training.state import require_same_run
 
-TIMES = {"seconds", "images_per_second"}
 
-
-def records(folder):
-    return [{k: v for k, v in record.items() if k not in TIMES} for record in folder.records()]
+def metrics(folder):
+    return folder.metrics.read_bytes()
 
 
 def same_weights(first, second):
@@ -45,7 +43,7 @@ def reference(tmp_path_factory, store, source):
 
 def test_files_of_a_run(reference):
     _, folder = reference
-    lines = records(folder)
+    lines = folder.records()
     assert [line["epoch"] for line in lines] == [0, 1, 2]
     for line in lines:
         assert set(line["losses"]) >= {"identity", "hard_triplet", "dense_triplet", "total"}
@@ -61,7 +59,7 @@ def test_the_same_seed_gives_the_same_run(reference, source, tmp_path):
     run, folder = reference
     again = RunFolder(tmp_path / "again")
     train(run, source, again, Silent())
-    assert records(again) == records(folder)
+    assert metrics(again) == metrics(folder)
     assert same_weights(read_checkpoint(again.last), read_checkpoint(folder.last))
 
 
@@ -71,7 +69,7 @@ def test_the_kept_config_alone_reproduces_the_run(reference, source, tmp_path):
     _, folder = reference
     again = RunFolder(tmp_path / "again")
     train(resolve([Layer.from_file(folder.config)]), source, again, Silent())
-    assert records(again) == records(folder)
+    assert metrics(again) == metrics(folder)
 
 
 def test_the_kept_config_says_what_auto_meant(source, tmp_path, small_run):
@@ -83,7 +81,7 @@ def test_the_kept_config_says_what_auto_meant(source, tmp_path, small_run):
 def test_a_folder_belongs_to_the_run_that_claimed_it(source, tmp_path, small_run):
     run, folder = small_run(train__epochs=1), RunFolder(tmp_path / "run")
     with folder.claimed(run):
-        with pytest.raises(TrainingError, match="isn't an empty folder"):
+        with pytest.raises(TrainingError, match="holds a run already"):
             train(run, source, folder, Silent())
         assert folder.config.exists()
     assert not folder.path.exists(), "a run without a checkpoint leaves nothing"
@@ -94,7 +92,7 @@ def test_a_run_cannot_go_on_with_other_data(reference, source):
 
     class Changed:
         name, height, width, permutations, samples = source.name, source.height, source.width, None, source.samples
-        fingerprint, read = "other", source.read
+        fingerprint, read, check = "other", source.read, source.check
 
     with pytest.raises(TrainingError, match="started on other data"):
         train(run, Changed(), folder, Silent(), read_checkpoint(folder.last))
@@ -119,7 +117,7 @@ def test_an_update_that_breaks_the_network_is_noticed_before_it_is_kept(source, 
 def test_another_seed_gives_another_run(reference, source, tmp_path, small_run):
     other = RunFolder(tmp_path / "other")
     train(small_run(train__seed=1, train__epochs=1), source, other, Silent())
-    assert records(other)[0]["losses"] != records(reference[1])[0]["losses"]
+    assert metrics(other) != metrics(reference[1])
 
 
 class StopAt(Silent):
@@ -145,7 +143,7 @@ def test_a_stopped_run_resumes_exactly(reference, source, tmp_path, title, numbe
     assert caught.value.signal == number
     state = read_checkpoint(stopped.last)
     train(run, source, stopped, Silent(), state)
-    assert records(stopped) == records(folder)
+    assert metrics(stopped) == metrics(folder)
     assert same_weights(read_checkpoint(stopped.last), read_checkpoint(folder.last))
     assert same_weights(read_checkpoint(stopped.best), read_checkpoint(folder.best))
 
@@ -172,7 +170,7 @@ def test_lines_written_after_the_checkpoint_are_written_again(reference, source,
     train(small_run(train__epochs=1), source, copy, Silent())
     copy.append({"epoch": 1, "losses": {}})
     train(run, source, copy, Silent(), read_checkpoint(copy.last))
-    assert records(copy) == records(folder)
+    assert metrics(copy) == metrics(folder)
 
 
 def test_an_existing_run_is_refused(reference, tmp_path):
@@ -215,7 +213,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, small_run, mo
         train(run, source, folder, Silent())
     kept = read_checkpoint(folder.last)
     assert kept.description.epoch == 0
-    assert [record["epoch"] for record in records(folder)] == [0]
+    assert [record["epoch"] for record in folder.records()] == [0]
 
 
 def test_fewer_identities_than_the_batch_asks_for(source, tmp_path, small_run):
@@ -229,7 +227,7 @@ def test_no_test_images(source, tmp_path, small_run):
     class TrainOnly:
         name, height, width, permutations = source.name, source.height, source.width, None
         samples = tuple(s for s in source.samples if s.part == "train")
-        read, fingerprint = source.read, source.fingerprint
+        read, check, fingerprint = source.read, source.check, source.fingerprint
 
     told = []
 
@@ -240,7 +238,7 @@ def test_no_test_images(source, tmp_path, small_run):
     folder = RunFolder(tmp_path / "run")
     train(small_run(train__epochs=1), TrainOnly(), folder, Listener())
     assert "no test images" in told[0]
-    assert "evaluation" not in records(folder)[0]
+    assert "evaluation" not in folder.records()[0]
     assert folder.best.is_file()
 
 
@@ -248,7 +246,7 @@ def test_baseline_and_mixed_precision_train(source, tmp_path, small_run):
     for number, changes in enumerate(({"train__method": "baseline"}, {"train__precision": "bfloat16"})):
         folder = RunFolder(tmp_path / str(number))
         train(small_run(train__epochs=1, **changes), source, folder, Silent())
-        assert records(folder)[0]["losses"]["total"] > 0
+        assert folder.records()[0]["losses"]["total"] > 0
 
 
 def test_tensorboard_writes_events(source, tmp_path, small_run):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lba_cli.data.samples import Listing, Sample
 from lba_cli.errors import DataError
+from lba_cli.files import read_text
 from lba_cli.vocabulary import Modality, Part
 
 NAME = "SYSU-MM01"
@@ -98,9 +100,11 @@ def _read_id_lists(folder: Path) -> dict[int, Part]:
 def _read_ids(path: Path) -> Iterator[tuple[int, int]]:
     """Yield (line number, identity) from a file of comma-separated identities."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; SYSU-MM01 has its lists of identities there") from None
+    except OSError as problem:
+        raise DataError(f"{path}: {problem.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not a text file") from None
     if not text.strip():
@@ -122,8 +126,11 @@ def _name(root: Path) -> str:
     if not mark.is_file():
         return NAME
     try:
-        return f"synthetic-{json.loads(mark.read_text(encoding='utf-8'))['preset']}"
-    except (ValueError, KeyError, TypeError):
+        preset = json.loads(read_text(mark))["preset"]
+        if not re.fullmatch("[a-z]{1,20}", preset):
+            raise ValueError
+        return f"synthetic-{preset}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{mark}: damaged; it should say how the synthetic data were drawn") from None
 
 
