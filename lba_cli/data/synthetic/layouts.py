@@ -88,8 +88,11 @@ def write_dataset(
         raise DataError(f"{output} exists already and is left as it is; name another folder, or remove it first")
     chosen = PRESETS[preset]
     with whole_folder(output) as root:
-        with listener.task("drawing people", total=len(jobs), unit="images") as progress:
-            for drawn, _ in map_chunks(partial(draw, root, chosen.frame), jobs, workers=workers):
+        with (
+            listener.task("drawing people", total=len(jobs), unit="images") as progress,
+            map_chunks(partial(draw, root, chosen.frame), jobs, workers=workers) as chunks,
+        ):
+            for drawn, _ in chunks:
                 progress.advance(drawn)
         entries = chosen.entries()
         summary = _summary(output, entries)
