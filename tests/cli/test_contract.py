@@ -31,8 +31,8 @@ def test_the_four_lines(tiny, tmp_path):
         outputs.append(done.stdout + done.stderr)
     assert (tmp_path / "datasets" / "SYSU-MM01-64x32" / "manifest.json").is_file()
     (run,) = (tmp_path / "runs").iterdir()
-    assert {p.name for p in run.iterdir()} == {"config.yaml", "metrics.jsonl", "checkpoints"}
-    assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt", "best.pt"}
+    assert {p.name for p in run.iterdir()} == {"config.yaml", "metrics.jsonl", "timings.jsonl", "checkpoints"}
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
     assert f"{run.relative_to(tmp_path)}/checkpoints/best.pt, of the newest run" in outputs[2]
     assert "rank1" in outputs[2]

@@ -1,0 +1,203 @@
+"""What a run's folder holds after accidents, and how a run goes on from it."""
+
+import json
+
+import pytest
+import torch
+
+from lba_cli.errors import CheckpointError, LbaError, TrainingError
+from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lba_cli.reporting import Silent
+from lba_cli.training import loop
+from lba_cli.training.folder import RunFolder
+from lba_cli.training.loop import train
+from lba_cli.training.state import Progress
+
+
+class Told(Silent):
+    def __init__(self):
+        self.warnings = []
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+
+@pytest.fixture(scope="module")
+def finished(source, tmp_path_factory, request):
+    """A run of three epochs, by itself and as a function that copies it."""
+    import shutil
+
+    from cases import SMALL
+
+    from lba_cli.settings import Layer, resolve
+
+    run = resolve([Layer({**SMALL, "train": {**SMALL["train"], "epochs": 3}}, "the test")])
+    folder = RunFolder(tmp_path_factory.mktemp("runs") / "run")
+    train(run, source, folder, Silent())
+
+    def copy(to):
+        shutil.copytree(folder.path, to)
+        return RunFolder(to)
+
+    return run, folder, copy
+
+
+def same(first, second):
+    weights = [read_checkpoint(folder.last).weights for folder in (first, second)]
+    return first.metrics.read_bytes() == second.metrics.read_bytes() and all(
+        torch.equal(weights[0][name], weights[1][name]) for name in weights[0]
+    )
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "empty", "text"])
+def test_the_checkpoint_before_a_damaged_one_is_taken(finished, source, tmp_path, damage):
+    run, folder, copy = finished
+    damaged, told = copy(tmp_path / "run"), Told()
+    content = damaged.last.read_bytes()
+    if damage == "gone":
+        damaged.last.unlink()
+    else:
+        damaged.last.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"hello"}[damage])
+    state = damaged.newest_state(told)
+    assert state.description.epoch == 1
+    if damage != "gone":
+        (warning,) = told.warnings
+        assert warning.startswith(f"{damaged.last}: ")
+        assert warning.endswith(f"; taking {damaged.previous}, the one before it")
+    train(run, source, damaged, Silent(), state)
+    assert same(damaged, folder)
+
+
+def test_no_whole_checkpoint_is_an_error_of_the_newest(finished, tmp_path):
+    _, _, copy = finished
+    damaged = copy(tmp_path / "run")
+    for path in (damaged.last, damaged.previous):
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"last\.pt: damaged"):
+        damaged.newest_state(Silent())
+
+
+def test_a_run_ended_before_its_first_checkpoint_begins_again(finished, source, tmp_path):
+    run, folder, copy = finished
+    young = copy(tmp_path / "run")
+    for path in (young.last, young.previous, young.best):
+        path.unlink()
+    young.metrics.write_text(folder.metrics.read_text()[:100])
+    assert young.newest_state(Silent()) is None
+    train(run, source, young, Silent(), None, again=True)
+    assert same(young, folder)
+
+
+def test_it_is_not_taken_for_a_new_one(finished, source, tmp_path):
+    run, _, copy = finished
+    young = copy(tmp_path / "run")
+    for path in (young.last, young.previous, young.best):
+        path.unlink()
+    with pytest.raises(TrainingError, match="holds a run already: continue it with --resume"):
+        train(run, source, young, Silent())
+
+
+def test_a_folder_without_a_run(tmp_path):
+    with pytest.raises(TrainingError, match="holds no run that could be resumed"):
+        RunFolder(tmp_path).newest_state(Silent())
+
+
+def test_checkpoints_within_an_epoch(finished, source, tmp_path, monkeypatch):
+    """Every step is kept, and each of these states ends in the same run."""
+    run, folder, _ = finished
+    often = run.model_copy(update={"train": run.train.model_copy(update={"checkpoint_minutes": 1e-9})})
+    kept, keep = [], RunFolder.keep
+
+    def noting(self, checkpoint):
+        progress = checkpoint.training["progress"]
+        kept.append((progress["epoch"], progress["step"]))
+        keep(self, checkpoint)
+        if kept[-1] == (1, 1):
+            write_checkpoint(tmp_path / "within.pt", checkpoint)
+
+    monkeypatch.setattr(RunFolder, "keep", noting)
+    target = RunFolder(tmp_path / "run")
+    train(often, source, target, Silent())
+    assert kept == [(0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]
+    assert same(target, folder)
+    again = RunFolder(tmp_path / "again")
+    again.path.mkdir()
+    again.metrics.write_text("".join(folder.metrics.read_text().splitlines(keepends=True)[:1]))
+    train(often, source, again, Silent(), read_checkpoint(tmp_path / "within.pt"))
+    assert same(again, folder)
+
+
+def test_without_minutes_only_epochs_are_kept(finished, source, tmp_path, monkeypatch):
+    run, _, _ = finished
+    monkeypatch.setattr(loop.time, "monotonic", iter(range(0, 10**9, 10**6)).__next__)
+    never = run.model_copy(update={"train": run.train.model_copy(update={"checkpoint_minutes": None})})
+    kept = []
+    monkeypatch.setattr(
+        RunFolder, "keep", lambda self, checkpoint: kept.append(checkpoint.training["progress"]["step"])
+    )
+    train(never, source, RunFolder(tmp_path / "run"), Silent())
+    assert kept == [0, 0, 0]
+
+
+def test_metrics_that_lack_epochs_are_noticed(finished, source, tmp_path):
+    run, _, copy = finished
+    folder = copy(tmp_path / "run")
+    lines = folder.metrics.read_text().splitlines(keepends=True)
+    folder.metrics.write_text("".join(lines[1:]))
+    with pytest.raises(LbaError, match=r"metrics.jsonl: doesn't hold the 3 epochs before the checkpoint"):
+        train(run, source, folder, Silent(), read_checkpoint(folder.last))
+
+
+def test_an_unfinished_last_line_is_not_counted(finished, tmp_path):
+    _, _, copy = finished
+    folder = copy(tmp_path / "run")
+    with folder.metrics.open("a") as file:
+        file.write('{"epoch": 3, "los')
+    assert [record["epoch"] for record in folder.records()] == [0, 1, 2]
+
+
+def test_timings_are_a_file_of_their_own(finished):
+    _, folder, _ = finished
+    timings = [json.loads(line) for line in folder.timings.read_text().splitlines()]
+    assert [timing["epoch"] for timing in timings] == [0, 1, 2]
+    assert all(timing["images_per_second"] > 0 for timing in timings)
+
+
+BAD_STATES = {
+    "progress of another kind": lambda state: state | {"progress": {"epoch": "0"}},
+    "a negative step": lambda state: state | {"progress": vars(Progress(step=-1))},
+    "a figure that is not finite": lambda state: state | {"progress": vars(Progress(best=float("nan")))},
+    "no optimizer": lambda state: {k: v for k, v in state.items() if k != "optimizer"},
+    "other parameters": lambda state: state | {"optimizer": {"state": {}, "param_groups": [{"params": [0]}]}},
+    "momentum of another shape": lambda state: changed_momentum(state, torch.zeros(3)),
+    "momentum that is not finite": lambda state: changed_momentum(state, float("nan")),
+}
+
+
+def changed_momentum(state, value):
+    moments = dict(state["optimizer"]["state"])
+    buffer = moments[0]["momentum_buffer"]
+    moments[0] = {"momentum_buffer": value if isinstance(value, torch.Tensor) else torch.full_like(buffer, value)}
+    return state | {"optimizer": {**state["optimizer"], "state": moments}}
+
+
+@pytest.mark.parametrize("change", BAD_STATES.values(), ids=BAD_STATES.keys())
+def test_a_damaged_training_state_changes_nothing(finished, source, tmp_path, change):
+    run, folder, copy = finished
+    target, state = copy(tmp_path / "run"), read_checkpoint(folder.last)
+    before = {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()}
+    bad = Checkpoint(state.description, state.weights, change(state.training))
+    with pytest.raises(TrainingError, match="can't be resumed: its training state is damaged or of another run"):
+        train(run, source, target, Silent(), bad)
+    assert {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()} == before
+
+
+def test_changed_settings_on_resume(lba, finished, store, tmp_path):
+    _, _, copy = finished
+    copy(tmp_path / "run")
+    data = ("--data", store)
+    refused = lba("train", "--resume", "run", *data, "--set", "train.learning_rate=0.5", status=2)
+    assert "the run was started with other settings (train.learning_rate: 0.1 → 0.5)" in refused.output
+    taken = lba("train", "--resume", "run", *data, "--set", "data.workers=1", "--set", "train.checkpoint_minutes=3")
+    assert "changed settings: data.root: " in taken.output
+    assert "data.workers: 0 → 1; train.checkpoint_minutes: 10.0 → 3.0" in taken.output
