@@ -149,9 +149,9 @@ def _missing_table(listing: Listing) -> Table | None:
     from rich.table import Table
 
     from lba_cli.data.inventory import compare_with_inventory
-    from lba_cli.data.readers.sysu import NAME
+    from lba_cli.data.readers.sysu import LAYOUT
 
-    if listing.name not in (NAME, "synthetic-sysu"):
+    if listing.name not in (LAYOUT.title, "synthetic-sysu"):
         return None
     shortfalls = compare_with_inventory(Counter((s.identity, s.camera) for s in listing.samples))
     if not shortfalls:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from lba_cli.data.manifest import read_manifest, require_whole
-from lba_cli.data.readers import READERS
+from lba_cli.data.readers import read_dataset
 from lba_cli.data.samples import Listing, fingerprint
 from lba_cli.data.store import FolderImages, ImageSource, StoredImages, default_store, is_store
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
+from lba_cli.vocabulary import DatasetChoice
 
 
-def open_images(root: Path, dataset: str, height: int, width: int, listener: Listener) -> ImageSource:
+def open_images(root: Path, dataset: DatasetChoice, height: int, width: int, listener: Listener) -> ImageSource:
     """Open ``root``: a prepared store, or a data set's folder (the store prepared beside it is taken if there is one).
 
     Raises:
         DataError: there is no data set at ``root``, or the store holds images of another size.
     """
     folder = root if is_store(root) else default_store(root, height, width)
-    listing = None if is_store(root) or (is_store(folder) and not root.exists()) else READERS[dataset](root)
+    listing = None if is_store(root) or (is_store(folder) and not root.exists()) else read_dataset(root, dataset)
     if listing and not is_store(folder):
         for note in listing.notes:
             listener.warn(f"{root}: {note}")

@@ -13,7 +13,8 @@ from scipy.io import savemat
 
 from lba_cli.data.inventory import CAMERAS, InventoryEntry
 from lba_cli.data.parallel import map_chunks
-from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA, SYNTHETIC_MARK
+from lba_cli.data.readers.layout import SYNTHETIC_MARK
+from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA
 from lba_cli.data.synthetic.jobs import Job, draw
 from lba_cli.data.synthetic.presets import PRESETS, Preset
 from lba_cli.errors import ConfigError, DataError
