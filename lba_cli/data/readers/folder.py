@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from PIL import Image
+
+from lba_cli.data.images import formats
 from lba_cli.data.readers.layout import Layout, name_of
 from lba_cli.data.readers.lists import read_lines, shortened
 from lba_cli.data.readers.scan import Scan, camera_in_name
@@ -17,7 +20,6 @@ from lba_cli.errors import ConfigError, DataError
 from lba_cli.vocabulary import MODALITIES, Modality, Part
 
 LAYOUT = Layout("folder", "folders of your own", "visible/IDENTITY and infrared/IDENTITY", MODALITIES, MODALITIES)
-NOT_PICTURES = frozenset({"BUFR", "GRIB", "HDF5", "MPEG", "WMF"})  # Pillow knows these formats but can't decode them
 
 # {identity's name: {modality: paths}}
 People = dict[str, dict[Modality, list[str]]]
@@ -85,11 +87,9 @@ def read_folder(root: Path, split: FolderSplit) -> Listing:
 
 @cache
 def image_suffixes() -> frozenset[str]:
-    """The endings, in lower case, of the files that Pillow decodes."""
-    from PIL import Image
-
-    known = Image.registered_extensions().items()
-    return frozenset(suffix for suffix, kind in known if kind in Image.OPEN and kind not in NOT_PICTURES)
+    """The endings, in lower case, of the formats that are read."""
+    readable = formats()
+    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in readable)
 
 
 def _people(root: Path, scan: Scan) -> People:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from lba_cli.errors import DataError
+from lba_cli.files import read_text
 from lba_cli.vocabulary import Dataset
 
 SYNTHETIC_MARK = "synthetic.json"
@@ -75,6 +77,9 @@ def name_of(root: Path, real: str) -> str:
     if not mark.is_file():
         return real
     try:
-        return f"synthetic-{json.loads(mark.read_text(encoding='utf-8'))['preset']}"
-    except (ValueError, KeyError, TypeError):
+        preset = json.loads(read_text(mark))["preset"]
+        if not re.fullmatch("[a-z]{1,20}", preset):
+            raise ValueError
+        return f"synthetic-{preset}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise DataError(f"{mark}: damaged; it should say how the synthetic data were drawn") from None

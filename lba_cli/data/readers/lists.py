@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from lba_cli.errors import DataError
+from lba_cli.files import read_text
 
 MOST_SHOWN = 20
 
@@ -49,7 +50,7 @@ def read_lines(path: Path, purpose: str) -> list[str]:
         DataError: the file is missing, can't be read, or isn't text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {purpose}") from None
     except UnicodeDecodeError:
