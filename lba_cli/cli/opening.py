@@ -10,7 +10,7 @@ from typing import Any
 from lba_cli.cli.options import load_config
 from lba_cli.compute import resolve_device
 from lba_cli.config import Run
-from lba_cli.data.open import open_images
+from lba_cli.data.open import dataset_at, open_data
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import ConfigError
 from lba_cli.model import TwoStreamNetwork
@@ -31,8 +31,7 @@ class Opened:
 
     def images(self) -> ImageSource:
         """The data set, at the network's image size."""
-        data = self.run.data
-        return open_images(Path(data.root), data.dataset, data.height, data.width, self.listener)
+        return open_data(self.run.data, self.listener)
 
 
 def open_checkpoint(
@@ -56,7 +55,7 @@ def open_checkpoint(
         assignments,
         {"data.root": data and str(data), **options},
         listener,
-        base=description.config,
+        base=_for_data(data, description) if data else description.config,
         fixed={"data.height": description.height, "data.width": description.width},
     )
     if (run.data.height, run.data.width) != (description.height, description.width):
@@ -66,6 +65,15 @@ def open_checkpoint(
         )
     network = rebuild(checkpoint).to(resolve_device(run.run.device))
     return Opened(path, description, network, run, listener)
+
+
+def _for_data(root: Path, description: Description) -> Mapping[str, Any]:
+    """A checkpoint's settings, for a data set that may be another than it was trained on."""
+    settings = dict(description.config.get("data", {}))
+    settings.pop("dataset", None)
+    if dataset_at(root, description.height, description.width) != "regdb":
+        settings.pop("trial", None)
+    return {**description.config, "data": settings}
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:

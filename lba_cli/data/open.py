@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lba_cli.config import DataSection
 from lba_cli.data.manifest import read_manifest, require_whole
-from lba_cli.data.readers import FolderSplit, read_dataset
+from lba_cli.data.readers import FolderSplit, detect, read_dataset
 from lba_cli.data.samples import Listing, fingerprint
 from lba_cli.data.store import FolderImages, ImageSource, StoredImages, default_store, is_store
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
-from lba_cli.vocabulary import DatasetChoice
+from lba_cli.vocabulary import Dataset, DatasetChoice
 
 
 def open_images(
@@ -54,6 +55,38 @@ def open_images(
     chosen_store = store.of_split(split)
     listener.say(f"data: {_title(chosen_store)} from the store {folder}")
     return chosen_store
+
+
+def open_data(section: DataSection, listener: Listener) -> ImageSource:
+    """Open the data set that a configuration names; raises as :func:`open_images`, and ConfigError as FolderSplit."""
+    return open_images(
+        Path(section.root),
+        section.dataset,
+        section.height,
+        section.width,
+        listener,
+        split=section.trial,
+        folders=folder_split(section),
+    )
+
+
+def folder_split(section: DataSection) -> FolderSplit:
+    """Who is trained on and tested with of folders of one's own, as a configuration says.
+
+    Raises:
+        ConfigError: it names one list of identities without the other.
+    """
+    return FolderSplit(section.split_seed, section.test_share, section.train_ids, section.test_ids)
+
+
+def dataset_at(root: Path, height: int, width: int) -> Dataset:
+    """Whose layout the data set at ``root`` has, be it a folder or a store.
+
+    Raises:
+        DataError: there is none, or it can't be told.
+    """
+    folder = root if is_store(root) or root.exists() else default_store(root, height, width)
+    return read_manifest(folder).reader if is_store(folder) else detect(root)
 
 
 def _open_store(folder: Path, dataset: DatasetChoice, height: int, width: int) -> StoredImages:

@@ -71,7 +71,7 @@ class StoredImages:
         require_whole(folder, manifest, large=False)
         self.name, self.dataset, self.split = manifest.dataset, manifest.reader, 0
         self.height, self.width = manifest.height, manifest.width
-        self.fingerprint = manifest.fingerprint
+        self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)
         self._rows, self._checksums = np.asarray(rows, np.int64), np.asarray(checksums, np.int64)
         shape = _open_pixels(folder).shape
