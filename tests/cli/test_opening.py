@@ -44,6 +44,11 @@ def test_another_data_set_has_a_layout_of_its_own_and_no_split(images, trees, ot
     assert (opened.dataset, opened.split) == (other, 0)
 
 
+def test_lists_of_own_folders_are_not_looked_for_elsewhere(images, trees):
+    opened = images("folder", data=trees["sysu"], train_ids="train.txt", test_ids="test.txt")
+    assert opened.dataset == "sysu"
+
+
 def test_regdb_needs_a_split_of_those_who_were_trained_elsewhere(images, trees):
     with pytest.raises(DataError, match=r"data\.trial is needed"):
         images("llcm", data=trees["regdb"])

@@ -108,6 +108,26 @@ def test_a_configuration_opens_folders_and_stores(trees, stores, layout):
     assert [source.dataset for source in sources] == [layout, layout]
 
 
+@pytest.mark.parametrize(
+    ("layout", "stored", "words"),
+    [
+        ("sysu", False, "this data set comes with its split"),
+        ("llcm", True, "this data set comes with its split"),
+        ("folder", True, "the store keeps the split that it was prepared with"),
+        ("folder", False, None),
+    ],
+)
+def test_a_split_that_changes_nothing_is_warned_of(trees, stores, layout, stored, words):
+    warnings = []
+    listener = Silent()
+    listener.warn = warnings.append
+    root = (stores if stored else trees)[layout]
+    open_images(root, "auto", HEIGHT, WIDTH, listener, folders=FolderSplit(seed=4))
+    assert [text for text in warnings if "have no effect" in text] == (
+        [f"data.split_seed, data.test_share, data.train_ids and data.test_ids have no effect: {words}"] if words else []
+    )
+
+
 def test_one_id_list_in_a_configuration(trees):
     section = DataSection(root=str(trees["folder"]), height=HEIGHT, width=WIDTH, train_ids="train.txt")
     with pytest.raises(ConfigError, match=r"data\.train_ids is given without data\.test_ids"):
