@@ -65,6 +65,7 @@ def test_all_missing_lists_are_named(copy):
     ("line", "message"),
     [
         ("Visible/1/x.bmp", "'Visible/1/x.bmp' is not an image's path and a label"),
+        (f"Visible/{'1' * 2000}/x.bmp 0", "1' is not an image's path and a label"),
         ("17", "'17' is not an image's path and a label"),
         ("", "'' is not an image's path and a label"),
         ("Visible/1/x.bmp one", "'one' is not a label"),
