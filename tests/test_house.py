@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "lba_cli"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"vocabulary", "errors", "locks", "files", "reporting", "randomness", "__init__"},
+    {"vocabulary", "errors", "locks", "signals", "files", "reporting", "randomness", "__init__"},
     {"alignment"},
     {"config", "settings", "compute", "data", "model"},
     {"evaluation", "export"},
@@ -25,6 +25,7 @@ NEIGHBOURS = {
     ("model", "config"),
     ("files", "locks"),
     ("locks", "errors"),
+    ("signals", "errors"),
 }
 
 

@@ -6,12 +6,12 @@ import errno
 import functools
 import signal
 from collections.abc import Callable
-from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import typer
 
 from lba_cli.errors import Interrupted, LbaError, Terminated
+from lba_cli.signals import Ending
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MISTAKE, BUG = 2, 1
@@ -27,14 +27,16 @@ def guarded(command: Command) -> Command:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        _hear_the_end()
+        ending = Ending()
         try:
             command(*args, **kwargs)
-        except (KeyboardInterrupt, Terminated) as stop:
-            _end(128 + (stop.signal if isinstance(stop, Terminated) else signal.SIGINT), "interrupted")
+        except (KeyboardInterrupt, Terminated):
+            _end(128 + (ending.number or signal.SIGINT), "interrupted")
         except typer.Exit:
             raise
         except Exception as problem:
+            if ending.number and not isinstance(problem, Interrupted | LbaError):  # a library made another of it
+                _end(128 + ending.number, "interrupted")
             status, message = _explain(problem)
             if kwargs.get("debug") and status in (MISTAKE, BUG):
                 raise
@@ -59,23 +61,16 @@ def _explain(problem: Exception) -> tuple[int, str]:
             MISTAKE,
             f"error: {OUT_OF[problem.errno]} ({problem.filename or 'while writing'}); nothing is half-written",
         )
+    if isinstance(problem, FileExistsError):
+        return (
+            MISTAKE,
+            f"error: {problem.filename}: exists already; it appeared while this was made, and is left as it is",
+        )
     if isinstance(problem, OSError) and problem.filename:
         return MISTAKE, f"error: {problem.filename}: {problem.strerror}"
     if isinstance(problem, MemoryError):
         return MISTAKE, "error: the memory is used up; close other programs, or lower data.workers and the batch's size"
     return BUG, f"internal error: {type(problem).__name__}: {problem} (--debug shows the traceback; please report it)"
-
-
-def _hear_the_end() -> None:
-    """Make SIGTERM and SIGHUP exceptions, unless the process was started to ignore them (``nohup``)."""
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _terminate)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated(number)
 
 
 def _end(status: int, message: str) -> NoReturn:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Generator, Iterator, Sequence
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -18,11 +19,21 @@ from lba_cli.data.parallel import cores
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LbaError
 from lba_cli.randomness import Stream, numpy_generator
+from lba_cli.signals import held
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_WORKERS = 4
+# What PyTorch's loader says, in RuntimeErrors, when a worker died or a resource was used up.
+OUT_OF_RESOURCES = (
+    "DataLoader worker",
+    "shared memory",
+    "No space left",
+    "Too many open files",
+    "ancdata",
+    "Cannot allocate",
+)
 Position = TypeVar("Position")
 Item = TypeVar("Item")
 
@@ -133,18 +144,19 @@ def _load(
         prefetch_factor=4 if workers else None,
         worker_init_fn=_leave_interrupts_to_the_parent,
     )
-    items = iter(loader)
+    with held(for_children=True):
+        items = iter(loader)
     while True:
         try:
             item = next(items)
         except StopIteration:
             return
         except RuntimeError as problem:
-            if "DataLoader worker" not in str(problem):
+            if not any(sign in str(problem) for sign in OUT_OF_RESOURCES):
                 raise
             raise LbaError(
-                "a process that loads images was killed, perhaps for want of memory or of shared memory (in a container: "
-                "--shm-size); lower data.workers"
+                "a process that loads images was killed or ran out of memory, shared memory (in a container: --shm-size) "
+                "or open files (ulimit -n); lower data.workers, 0 loads in this process"
             ) from problem
         if isinstance(item, LbaError):
             raise item
@@ -152,5 +164,7 @@ def _load(
 
 
 def _leave_interrupts_to_the_parent(_: int) -> None:
+    """The parent ends its workers; a worker that notices the parent's end has nobody to tell."""
+    sys.excepthook = lambda *_: None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -117,8 +117,11 @@ def _write_images(
     _reserve(path)
     filled = _Filled({}, {})
     fill = partial(_fill_rows, listing.root, path)
-    with listener.task(f"resizing to {height}×{width}", count, "images") as progress:
-        for done, part in map_chunks(fill, jobs, workers=workers):
+    with (
+        listener.task(f"resizing to {height}×{width}", count, "images") as progress,
+        map_chunks(fill, jobs, workers=workers) as chunks,
+    ):
+        for done, part in chunks:
             filled.checksums.update(part.checksums)
             filled.broken.update(part.broken)
             progress.advance(done)

@@ -58,7 +58,7 @@ def export(
         raise ExportError(f"{path}: a file of the format {format_name} ends in {form.suffix}")
     if path.exists() and not force:
         raise ExportError(f"{path}: exists already; name another --output, or replace it with --force")
-    with whole_file(path) as partial:
+    with whole_file(path, replace=force) as partial:
         form.write(network, description, partial)
         deviation = largest_deviation(network, description, form.load(partial))
         if not deviation <= TOLERANCE:

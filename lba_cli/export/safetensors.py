@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from lba_cli.export.model import EmbeddingModel, metadata
 from lba_cli.model import TwoStreamNetwork, load_network
@@ -15,7 +15,7 @@ from lba_cli.model.checkpoint import Description
 def write_safetensors(network: TwoStreamNetwork, description: Description, path: Path) -> None:
     """Write the state dict of ``network``, with the description as metadata."""
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-    save_file(state, path, metadata={"lba": metadata(description), "format": "pt"})
+    path.write_bytes(save(state, metadata={"lba": metadata(description), "format": "pt"}))
 
 
 def load_safetensors_model(path: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from lba_cli.export.model import EmbeddingModel, example, metadata
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
+from lba_cli.signals import held
 
 METADATA_FILE = "lba.json"
 
@@ -22,8 +24,10 @@ def write_torch_export(network: TwoStreamNetwork, description: Description, path
         example(description, 2, infrared=True),
         dynamic_shapes=({0: batch}, {0: batch}),
     )
-    with path.open("wb") as file:  # given a name, PyTorch insists on its ending
-        torch.export.save(program, file, extra_files={METADATA_FILE: metadata(description)})
+    buffer = io.BytesIO()
+    with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+        torch.export.save(program, buffer, extra_files={METADATA_FILE: metadata(description)})
+    path.write_bytes(buffer.getbuffer())
 
 
 def load_torch_export(path: Path) -> Any:

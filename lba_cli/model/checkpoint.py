@@ -16,6 +16,7 @@ from lba_cli.errors import CheckpointError, quoted
 from lba_cli.files import whole_file
 from lba_cli.model.files import fits, load_pickled, load_safetensors
 from lba_cli.model.network import TwoStreamNetwork
+from lba_cli.signals import held
 from lba_cli.vocabulary import BACKBONES
 
 FORMAT = "lba-checkpoint"
@@ -119,8 +120,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "weights": checkpoint.weights,
         "training": checkpoint.training,
     }
-    buffer = io.BytesIO()  # so that a full disk is an OSError like any other, not a crash of PyTorch's writer
-    torch.save(content, buffer)
+    buffer = io.BytesIO()
+    with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+        torch.save(content, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(buffer.getbuffer())
 
@@ -205,13 +207,15 @@ def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
         expected = TwoStreamNetwork(checkpoint.description.backbone, checkpoint.description.num_classes).state_dict()
     found = checkpoint.weights
     what = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
-    for name in expected.keys() ^ found.keys():
+    for name in sorted(expected.keys() ^ found.keys(), key=str):
         raise CheckpointError(f"{what}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
     for name, tensor in expected.items():
         value = found[name]
         if not fits(value, tensor):
             plain = isinstance(value, Tensor) and value.layout is torch.strided
             seen = f"{tuple(value.shape)} {value.dtype}" if plain else f"a {type(value).__name__}"
+            if plain and value.shape == tensor.shape and value.dtype == tensor.dtype:
+                seen = "a tensor without its values"
             raise CheckpointError(
                 f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}"
             )

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from lba_cli.errors import Terminated
-
-STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+from lba_cli.signals import heard, in_main_thread
 
 
 class StopRequest:
@@ -47,11 +45,10 @@ def stop_between_steps() -> Iterator[StopRequest]:
     A signal that the process was started to ignore, as ``nohup`` does with SIGHUP, stays ignored.
     """
     request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
+    if not in_main_thread():
         yield request
         return
-    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, request.receive) for number in heard}
+    before = {number: signal.signal(number, request.receive) for number in heard()}
     try:
         yield request
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,8 +69,11 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
         LbaError: the file exists and ``force`` isn't given, or its ending isn't png, svg or pdf.
     """
     require_free(path, force)
-    with rc_context(STYLE), whole_file(path) as partial:
-        figure.savefig(partial, format=path.suffix[1:].lower(), facecolor="white")
+    buffer = io.BytesIO()  # so that a full disk is an error of writing, not a surprise within the drawing
+    with rc_context(STYLE):
+        figure.savefig(buffer, format=path.suffix[1:].lower(), facecolor="white")
+    with whole_file(path, replace=force) as partial:
+        partial.write_bytes(buffer.getbuffer())
 
 
 def require_free(path: Path, force: bool) -> None:

@@ -12,63 +12,21 @@ import argparse
 import os
 import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 import torch
-import yaml
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from cases import HEIGHT, SMALL, WIDTH
+from cases import HEIGHT, WIDTH
+from reliability.processes import end, finish, make_data, start
 
-import lba_cli.cli.evaluate
-import lba_cli.data.prepare
-import lba_cli.evaluation.run
-import lba_cli.export
-import lba_cli.training.loop
-from lba_cli.cli.app import app
-from lba_cli.data.readers import read_sysu
-from lba_cli.data.synthetic import write_dataset
-from lba_cli.errors import LbaError
 from lba_cli.model.checkpoint import read_checkpoint
-from lba_cli.reporting import Silent
 
 SIZE = ("--set", f"data.height={HEIGHT}", "--set", f"data.width={WIDTH}")
 RECIPE = ("--set", "train.epochs=3", "--set", "train.steps_per_epoch=4", "--set", "train.checkpoint_minutes=0.001")
-
-
-def start(folder: Path, *words: object) -> int:
-    """Begin ``lba words…`` in ``folder``; returns the process's number."""
-    process = os.fork()
-    if process:
-        return process
-    os.setsid()
-    os.chdir(folder)
-    log = os.open("log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    status = 70
-    try:
-        app([str(word) for word in words], standalone_mode=True)
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
-    finally:
-        os._exit(status)
-
-
-def finish(folder: Path, *words: object) -> float:
-    """Run a command to its end; returns its seconds.
-
-    Raises:
-        AssertionError: it failed.
-    """
-    started = time.monotonic()
-    _, status = os.waitpid(start(folder, *words), 0)
-    assert status == 0, (folder / "log.txt").read_text()
-    return time.monotonic() - started
 
 
 def kill(process: int, seconds: float) -> bool:
@@ -85,13 +43,6 @@ def kill_in_a_write(process: int, folder: Path, name: str, number: int) -> bool:
         if len(seen) >= number:
             return end(process)
     return False
-
-
-def end(process: int) -> bool:
-    """SIGKILL ``process``; whether it was still there."""
-    os.kill(process, signal.SIGKILL)
-    _, status = os.waitpid(process, 0)
-    return os.WIFSIGNALED(status)
 
 
 def same_runs(first: Path, second: Path) -> bool:
@@ -191,15 +142,10 @@ def main() -> int:
     for name, count in (("train", 20), ("prepare", 10), ("evaluate", 10), ("export", 10), ("seed", 0)):
         parser.add_argument(f"--{name}", type=int, default=count)
     asked = parser.parse_args()
-    torch.set_num_threads(1)
     chance = random.Random(asked.seed)
-    with tempfile.TemporaryDirectory() as name:
-        base = Path(name)
-        (base / "small.yaml").write_text(yaml.safe_dump(SMALL))
-        write_dataset("tiny", base / "tiny", seed=0, workers=1, listener=Silent())
-        lba_cli.data.prepare.prepare(
-            read_sysu(base / "tiny"), base / "store", HEIGHT, WIDTH, listener=Silent(), workers=1
-        )
+    base = Path(tempfile.mkdtemp())  # not TemporaryDirectory, which a forked process would remove at its end
+    try:
+        make_data(base)
         good = killed_trainings(base, asked.train, chance) == asked.train
         if asked.prepare:
             good &= killed_preparations(base, asked.prepare, chance) == asked.prepare
@@ -210,11 +156,10 @@ def main() -> int:
         if asked.export:
             words = ("export", *checkpoint, "--format", "safetensors", "--output", "net.safetensors")
             good &= killed_outputs(base, "export", words, "net.safetensors", asked.export, chance) == asked.export
+    finally:
+        shutil.rmtree(base)
     return 0 if good else 1
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except LbaError as problem:
-        sys.exit(f"error: {problem}")
+    sys.exit(main())

@@ -94,8 +94,11 @@ def write_dataset(
         SYNTHETIC_MARK: json.dumps(mark).encode() + b"\n",
     }
     with whole_folder(output) as root:
-        with listener.task("drawing people", total=len(planned.jobs), unit="images") as progress:
-            for drawn, _ in map_chunks(partial(draw, root, PRESETS[preset].frame), planned.jobs, workers=workers):
+        with (
+            listener.task("drawing people", total=len(planned.jobs), unit="images") as progress,
+            map_chunks(partial(draw, root, PRESETS[preset].frame), planned.jobs, workers=workers) as chunks,
+        ):
+            for drawn, _ in chunks:
                 progress.advance(drawn)
         for name, content in files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)

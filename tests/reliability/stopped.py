@@ -1,0 +1,111 @@
+"""Stop every command with SIGINT and with SIGTERM in the middle of its work: how it exits, how soon, and what it leaves.
+
+    python tests/reliability/stopped.py [--seed 0]
+
+Prints a line a command and signal, and exits with 1 if one doesn't end as it should: status 130 or 143, within seconds, no
+process of it left, no half-written file, and of a training run a state to go on from.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from cases import HEIGHT, WIDTH
+from reliability.processes import LOG, end, exit_status, finish, left_in_session, make_data, start
+
+SECONDS = 10.0
+SIZE = ("--set", f"data.height={HEIGHT}", "--set", f"data.width={WIDTH}")
+
+
+def commands(base: Path) -> dict[str, tuple[object, ...]]:
+    """Each command's words, and what makes it last long enough."""
+    checkpoint = ("--checkpoint", base / "run", "--data", base / "store")
+    long = ("--set", "train.steps_per_epoch=300", "--set", "data.workers=2")
+    return {
+        "prepare sysu": ("prepare", "sysu", "--root", base / "tiny", *SIZE, "--output", "store", "--workers", 2),
+        "prepare synthetic": ("prepare", "synthetic", "--preset", "small", "--output", "people"),
+        "train": ("train", "--config", base / "small.yaml", "--data", base / "store", "--output", "run", *long),
+        "evaluate": ("evaluate", *checkpoint, "--mode", "all", "--json", "figures.json", "--set", "data.workers=2"),
+        "export": ("export", "--checkpoint", base / "run", "--format", "pt2", "--output", "net.pt2"),
+        "visualize": ("visualize", "ranking", *checkpoint, "--output", "ranking.png", "--set", "data.workers=2"),
+        "demo": ("demo", "--output", "demo"),
+    }
+
+
+def stop(folder: Path, words: tuple[object, ...], number: signal.Signals, seconds: float) -> str:
+    """Stop a command after so many seconds; what is wrong with how it ended, or nothing."""
+    process = start(folder, *words)
+    time.sleep(seconds)
+    if os.waitpid(process, os.WNOHANG) != (0, 0):
+        return "it had ended before"
+    sent = time.monotonic()
+    if number == signal.SIGINT:
+        os.killpg(process, number)  # as a terminal's Ctrl-C, which every process of the group gets
+    else:
+        os.kill(process, number)
+    while not os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if time.monotonic() - sent > SECONDS:
+            end(process)
+            return f"it went on for {SECONDS:.0f} seconds"
+        time.sleep(0.01)
+    took, status = time.monotonic() - sent, exit_status(process)
+    time.sleep(0.5)
+    log = (folder / LOG).read_text()
+    problems = []
+    if status != 128 + number:
+        problems.append(f"exit status {status}")
+    if left := left_in_session(process):
+        problems.append(f"left running: {left}")
+    if "Traceback" in log:
+        problems.append("a traceback")
+    files = [str(path.relative_to(folder)) for path in folder.iterdir() if path.name not in (LOG, "run", "demo")]
+    hidden = [str(path.relative_to(folder)) for path in folder.rglob(".*")]
+    if files or hidden:
+        problems.append(f"left behind: {files + hidden}")
+    if words[0] == "train" and not (folder / "run" / "checkpoints" / "last.pt").is_file():
+        problems.append("no state saved")
+    return "; ".join(problems) or f"ok, {took:.1f} s"
+
+
+def main() -> int:
+    """Stop everything, both ways."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    chance = random.Random(parser.parse_args().seed)
+    bad = 0
+    base = Path(tempfile.mkdtemp())  # not TemporaryDirectory, which a forked process would remove at its end
+    try:
+        make_data(base)
+        finish(base, "train", "--config", base / "small.yaml", "--data", base / "store", "--output", base / "run")
+        for command, words in commands(base).items():
+            seconds = 3.0
+            if command not in ("train", "demo", "prepare synthetic"):  # these three last as long as is needed
+                folder = base / "whole" / command
+                folder.mkdir(parents=True)
+                seconds = finish(folder, *words)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                delay, told = chance.uniform(0.3, 0.8) * seconds, "it had ended before"
+                while told == "it had ended before" and delay > 0.01:
+                    folder = Path(tempfile.mkdtemp(dir=base))
+                    told = stop(folder, words, number, delay)
+                    delay /= 2
+                bad += not told.startswith("ok")
+                print(f"{command:18} {number.name:8} {told}", flush=True)
+                if not told.startswith("ok"):
+                    print((folder / LOG).read_text())
+    finally:
+        shutil.rmtree(base)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
