@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 Modality = Literal["visible", "infrared"]
 Part = Literal["train", "test"]
+Dataset = Literal["sysu", "regdb", "llcm", "folder"]
+DatasetChoice = Literal[Dataset, "auto"]
 Backbone = Literal[
     "resnet18",
     "resnet34",
@@ -29,6 +31,7 @@ Draw = Literal["community", "official"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 PARTS: tuple[Part, ...] = get_args(Part)
+DATASETS: tuple[Dataset, ...] = get_args(Dataset)
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 METHODS: tuple[Method, ...] = get_args(Method)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)

@@ -10,13 +10,20 @@ from typing import Any
 from lba_cli.cli.options import load_config
 from lba_cli.compute import resolve_device
 from lba_cli.config import Run
-from lba_cli.data.open import open_images
+from lba_cli.data.open import dataset_at, open_data
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import ConfigError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import RunFolder, newest_run
+from lba_cli.vocabulary import Dataset
+
+# Settings of the section data that matter to one data set alone.
+SETTINGS_OF: dict[Dataset, set[str]] = {
+    "regdb": {"trial"},
+    "folder": {"split_seed", "test_share", "train_ids", "test_ids"},
+}
 
 
 @dataclass(frozen=True)
@@ -31,8 +38,7 @@ class Opened:
 
     def images(self) -> ImageSource:
         """The data set, at the network's image size."""
-        data = self.run.data
-        return open_images(Path(data.root), data.dataset, data.height, data.width, self.listener)
+        return open_data(self.run.data, self.listener)
 
 
 def open_checkpoint(
@@ -56,7 +62,7 @@ def open_checkpoint(
         assignments,
         {"data.root": data and str(data), **options},
         listener,
-        base=description.config,
+        base=_for_data(data, description) if data else description.config,
         fixed={"data.height": description.height, "data.width": description.width},
     )
     if (run.data.height, run.data.width) != (description.height, description.width):
@@ -66,6 +72,14 @@ def open_checkpoint(
         )
     network = rebuild(checkpoint).to(resolve_device(run.run.device))
     return Opened(path, description, network, run, listener)
+
+
+def _for_data(root: Path, description: Description) -> Mapping[str, Any]:
+    """A checkpoint's settings, for a data set that may be another than it was trained on."""
+    dataset = dataset_at(root, description.height, description.width)
+    foreign = {"dataset"}.union(*(keys for owner, keys in SETTINGS_OF.items() if owner != dataset))
+    settings = {key: value for key, value in description.config.get("data", {}).items() if key not in foreign}
+    return {**description.config, "data": settings}
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:

@@ -35,7 +35,7 @@ class BrokenImage(Exception):
     """A file that can't be decoded as an image; the message says why."""
 
 
-def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
     """Decode an image, make it RGB, and resize it with Pillow's LANCZOS filter (the recipe's).
 
     Returns:
@@ -44,12 +44,13 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     Raises:
         BrokenImage: the file is absent, truncated, not an image, or one of those that aren't read (see above).
     """
+    path = Path(path)
     try:
         if not path.is_file():
             raise BrokenImage("no such file" if not path.exists() else "not a regular file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata; what matters is refused below
-            with Image.open(path, formats=_formats()) as image:
+            with Image.open(path, formats=formats()) as image:
                 resized = _upright(_rgb(image)).resize((width, height), Image.Resampling.LANCZOS)
     except BrokenImage:
         raise
@@ -60,8 +61,8 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
 
 
 @cache
-def _formats() -> tuple[str, ...]:
-    """Those of FORMATS that this Pillow has."""
+def formats() -> tuple[str, ...]:
+    """Those of FORMATS, by Pillow's names, that this Pillow has."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 

@@ -92,6 +92,7 @@ def test_a_run_cannot_go_on_with_other_data(reference, source):
 
     class Changed:
         name, height, width, permutations, samples = source.name, source.height, source.width, None, source.samples
+        dataset, split = source.dataset, source.split
         fingerprint, read, check = "other", source.read, source.check
 
     with pytest.raises(TrainingError, match="started on other data"):
@@ -227,6 +228,7 @@ def test_no_test_images(source, tmp_path, small_run):
     class TrainOnly:
         name, height, width, permutations = source.name, source.height, source.width, None
         samples = tuple(s for s in source.samples if s.part == "train")
+        dataset, split = source.dataset, source.split
         read, check, fingerprint = source.read, source.check, source.fingerprint
 
     told = []
