@@ -31,8 +31,13 @@ class Opened:
 
     def images(self) -> ImageSource:
         """The data set, at the network's image size."""
-        data = self.run.data
-        return open_images(Path(data.root), data.dataset, data.height, data.width, self.listener)
+        return open_run_images(self.run, self.listener)
+
+
+def open_run_images(run: Run, listener: Listener) -> ImageSource:
+    """The data set that a configuration names, at its image size and in its split."""
+    data = run.data
+    return open_images(Path(data.root), data.dataset, data.height, data.width, listener, split=data.trial)
 
 
 def open_checkpoint(

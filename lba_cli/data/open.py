@@ -12,7 +12,9 @@ from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
 
 
-def open_images(root: Path, dataset: str, height: int, width: int, listener: Listener) -> ImageSource:
+def open_images(
+    root: Path, dataset: str, height: int, width: int, listener: Listener, *, split: int | None = None
+) -> ImageSource:
     """Open ``root``: a prepared store, or a data set's folder (the store prepared beside it is taken if there is one).
 
     Raises:

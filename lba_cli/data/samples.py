@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lba_cli.vocabulary import Modality, Part
+from lba_cli.vocabulary import Dataset, Modality, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,12 @@ class Sample:
 
     Attributes:
         path: relative to the data set's root, with forward slashes.
-        identity: who, in the data set's own numbering.
-        camera: by which camera, in the data set's own numbering.
+        identity: who, in the numbering of the data set and the part: train and test never share people.
+        camera: by which camera, in the data set's own numbering; 0 where that isn't known.
         modality: of that camera.
         part: whether it is trained on or tested with.
+        split: the trial whose split this record belongs to, from 1; 0 where the data set has one split. An image of a
+            data set with several has a record in each.
     """
 
     path: str
@@ -27,6 +29,7 @@ class Sample:
     camera: int
     modality: Modality
     part: Part
+    split: int = 0
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,10 @@ class Listing:
     Attributes:
         name: as reports call it.
         root: the folder that sample paths start from.
-        samples: in the order part, identity, camera, path.
+        samples: in the order split, part, identity, camera, path.
         permutations: the file of the official protocol's draws, where the data set has one.
         notes: what a user should know of this copy, one line each.
+        dataset: whose layout it has, which says by which protocol it is scored.
     """
 
     name: str
@@ -46,6 +50,17 @@ class Listing:
     samples: tuple[Sample, ...]
     permutations: Path | None = None
     notes: tuple[str, ...] = field(default=())
+    dataset: Dataset = "sysu"
+
+    @property
+    def splits(self) -> int:
+        """How many splits it has, one of which is trained and tested on at a time; 0: it has just one."""
+        return max((sample.split for sample in self.samples), default=0)
+
+
+def in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    """The samples in the order of a :class:`Listing`."""
+    return tuple(sorted(samples, key=lambda s: (s.split, s.part != "train", s.identity, s.camera, s.path)))
 
 
 def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
@@ -61,15 +76,16 @@ def select(samples: Sequence[Sample], part: Part, modality: Modality) -> list[in
 
 
 def fingerprint(listing: Listing) -> str:
-    """A digest of which images a copy of a data set has: their paths, sizes, identities and parts, and the draws.
+    """A digest of which images a copy of a data set has: paths, sizes, identities, cameras, parts, splits, and the draws.
 
     Raises:
         FileNotFoundError: an image has vanished since it was listed.
     """
     digest = hashlib.sha256()
+    size = {path: (listing.root / path).stat().st_size for path in {s.path for s in listing.samples}}
     for s in listing.samples:
-        size = (listing.root / s.path).stat().st_size
-        digest.update(f"{s.path}\t{size}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.part}\n".encode())
+        split = f"\t{s.split}" if s.split else ""
+        digest.update(f"{s.path}\t{size[s.path]}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.part}{split}\n".encode())
     if listing.permutations:
         digest.update(listing.permutations.read_bytes())
     return digest.hexdigest()

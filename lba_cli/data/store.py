@@ -16,6 +16,7 @@ from lba_cli.data.parallel import cores
 from lba_cli.data.samples import Listing, Sample, fingerprint
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
+from lba_cli.vocabulary import Dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,8 @@ class ImageSource(Protocol):
     """A data set whose images can be had at one size."""
 
     name: str
+    dataset: Dataset
+    split: int
     height: int
     width: int
     samples: tuple[Sample, ...]
@@ -53,6 +56,8 @@ class StoredImages:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.dataset: Dataset = "sysu"
+        self.split = 0
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
         self.name, self.height, self.width = manifest.dataset, manifest.height, manifest.width
@@ -104,6 +109,7 @@ class FolderImages:
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
         self.name, self.samples, self.permutations = listing.name, listing.samples, listing.permutations
+        self.dataset, self.split = listing.dataset, max((sample.split for sample in listing.samples), default=0)
         self.height, self.width = height, width
         self.fingerprint = fingerprint(listing)
         self._root = listing.root
