@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lba_cli.compute import resolve_device
 from lba_cli.config import Run
 from lba_cli.data.open import open_images
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import ConfigError
+from lba_cli.errors import ConfigError, DataError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
 from lba_cli.reporting import Listener
@@ -30,14 +31,17 @@ class Opened:
     listener: Listener
 
     def images(self) -> ImageSource:
-        """The data set, at the network's image size."""
+        """The data set, at the network's image size; where it has several splits and none is named, the network's own."""
+        if self.run.data.trial is None and self.description.split:
+            with suppress(DataError):  # a data set with one split
+                return open_run_images(self.run, self.listener, self.description.split)
         return open_run_images(self.run, self.listener)
 
 
-def open_run_images(run: Run, listener: Listener) -> ImageSource:
-    """The data set that a configuration names, at its image size and in its split."""
+def open_run_images(run: Run, listener: Listener, split: int | None = None) -> ImageSource:
+    """The data set that a configuration names, at its image size and in its split, or in ``split``."""
     data = run.data
-    return open_images(Path(data.root), data.dataset, data.height, data.width, listener, split=data.trial)
+    return open_images(Path(data.root), data.dataset, data.height, data.width, listener, split=split or data.trial)
 
 
 def open_checkpoint(
@@ -61,7 +65,7 @@ def open_checkpoint(
         assignments,
         {"data.root": data and str(data), **options},
         listener,
-        base=description.config,
+        base=_settings_for(description.config, data),
         fixed={"data.height": description.height, "data.width": description.width},
     )
     if (run.data.height, run.data.width) != (description.height, description.width):
@@ -71,6 +75,14 @@ def open_checkpoint(
         )
     network = rebuild(checkpoint).to(resolve_device(run.run.device))
     return Opened(path, description, network, run, listener)
+
+
+def _settings_for(config: dict[str, Any], data: Path | None) -> dict[str, Any]:
+    """A checkpoint's own settings; with other data, less those that say how its own are read."""
+    if data is None or "data" not in config:
+        return config
+    kept = {key: value for key, value in config["data"].items() if key not in ("dataset", "trial")}
+    return {**config, "data": kept}
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[Any]]
 
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 1_000_000, 65_536, 8 * 1024**3
-LONGEST_WORD = 1024
+LONGEST_WORD, LARGEST_INTEGER = 1024, 2**31
 MOST_COMPRESSION, SMALL_BYTES = 100, 64 * 1024**2  # zipped further than this, a large array isn't features
 UNIT_TOLERANCE = 1e-5
 
@@ -109,12 +109,12 @@ def read_features(path: Path, dataset: Dataset | None = None) -> FeatureSet:
     _require_cameras(path, dataset, samples)
     vectors = _unit(path, arrays["features"])
     return FeatureSet(
-        name=str(arrays["name"]) if "name" in arrays else path.stem,
+        name=_words(arrays, "name") or path.stem,
         dataset=dataset,
         split=int(arrays.get("split", np.asarray(0))),
         samples=samples,
         embeddings=Embeddings(np.arange(len(samples)), vectors),
-        trained_on=str(arrays.get("trained_on", "")),
+        trained_on=_words(arrays, "trained_on"),
     )
 
 
@@ -189,8 +189,13 @@ def _stored_dataset(path: Path, arrays: Arrays) -> Dataset:
     for name in DATASETS:
         if name == stored:
             return name
-    says = f"names the data set '{stored[:40]}'" if stored else "does not say whose protocol scores it"
+    says = f"names the data set {stored[:40]!r}" if stored else "does not say whose protocol scores it"
     raise DataError(f"{path}: {says}: give --protocol-of {', '.join(DATASETS)}")
+
+
+def _words(arrays: Arrays, name: str) -> str:
+    """A single value as text of one printable line."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(arrays.get(name, "")))
 
 
 def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
@@ -202,7 +207,10 @@ def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
     modalities = arrays["modalities"].tolist()
     for row, modality in enumerate(modalities):
         if modality not in MODALITIES:
-            raise DataError(f"{path}: 'modalities', row {row}: '{modality[:40]}' is neither visible nor infrared")
+            raise DataError(f"{path}: 'modalities', row {row}: {modality[:40]!r} is neither visible nor infrared")
+    for name in ("identities", "cameras", "split"):
+        if name in arrays and (arrays[name].max() >= LARGEST_INTEGER or arrays[name].min() < 0):
+            raise DataError(f"{path}: '{name}' should be between 0 and {LARGEST_INTEGER - 1}")
     columns = (paths, arrays["identities"].tolist(), cameras, modalities)
     return tuple(Sample(*values, part="test") for values in zip(*columns, strict=True))
 
