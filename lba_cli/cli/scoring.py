@@ -9,7 +9,7 @@ from typing import Any
 
 from lba_cli.cli.opening import Opened, open_checkpoint
 from lba_cli.cli.options import load_config
-from lba_cli.cli.trials import SPLITS, TrialRuns, newest_trials
+from lba_cli.cli.trials import TrialRuns, newest_trials
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation import run as engine
@@ -105,7 +105,7 @@ def _open_trials(name: Path | None, request: Request, sources: _Sources, listene
     else:
         runs = TrialRuns(name)
     checkpoints, images = [], []
-    for split, folder in zip(SPLITS, runs.require_all(), strict=True):
+    for split, folder in runs.require_all().items():
         options = {**request.options, "data.trial": split}
         opened = open_checkpoint(folder.path, request.data, request.config, request.assignments, options, listener)
         checkpoints.append(opened)

@@ -49,14 +49,14 @@ class TrialRuns:
             )
         RunFolder(self.path).require_new()
 
-    def require_all(self) -> list[RunFolder]:
-        """The runs of all the splits.
+    def require_all(self) -> dict[int, RunFolder]:
+        """The runs of all the splits, by split.
 
         Raises:
             CheckpointError: naming the trials that have no checkpoint.
         """
-        runs = [self.of(split) for split in SPLITS]
-        missing = [run.path.name for run in runs if not run.last.is_file()]
+        runs = {split: self.of(split) for split in SPLITS}
+        missing = [run.path.name for run in runs.values() if not run.last.is_file()]
         if missing:
             raise CheckpointError(
                 f"{self.path}: {', '.join(missing)} of the trials trial-{SPLITS[0]} … trial-{SPLITS[-1]} have no checkpoint: "
