@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lba_cli.vocabulary import Backbone, Draw, FeaturePlace, Method, ModeChoice, Precision, ShotsChoice, Weighting
+from lba_cli.vocabulary import (
+    Backbone,
+    DatasetChoice,
+    Draw,
+    FeaturePlace,
+    Method,
+    ModeChoice,
+    Precision,
+    ShotsChoice,
+    Weighting,
+)
 
 LARGEST_SIDE = 2048
 
@@ -34,9 +44,15 @@ class RunSection(Section):
 class DataSection(Section):
     """The data set, the size of its images, and what happens to them in training."""
 
-    dataset: Literal["sysu"] = Field("sysu", description="which reader reads the root")
+    dataset: DatasetChoice = Field("auto", description="whose layout the root has; auto looks, a store knows")
     root: str = Field("datasets/SYSU-MM01", min_length=1, description="the data set's folder, or a prepared store")
-    trial: int | None = Field(None, ge=1, le=10, description="which of RegDB's ten splits")
+    trial: int | None = Field(None, ge=1, le=10, description="which of RegDB's ten splits; null elsewhere")
+    split_seed: int = Field(0, ge=0, lt=2**63, description="of the draw of who is tested with, in own folders")
+    test_share: float = Field(0.5, ge=0, le=1, description="of own folders' identities that are tested with")
+    train_ids: str | None = Field(
+        None, min_length=1, description="instead of the draw: a file in the root, one identity a line"
+    )
+    test_ids: str | None = Field(None, min_length=1, description="the same, of those tested with")
     height: int = Field(288, ge=32, le=LARGEST_SIDE, description="of the network's input, in pixels")
     width: int = Field(144, ge=16, le=LARGEST_SIDE, description="of the network's input, in pixels")
     workers: int | None = Field(

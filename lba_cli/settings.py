@@ -133,13 +133,17 @@ def write_run(path: Path, run: Run) -> None:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The settings in which two runs' values differ: (dotted key, first value, second value)."""
-    keys = [(section, key) for section in Run.model_fields for key in type(getattr(Run(), section)).model_fields]
-    return [
-        (f"{section}.{key}", first.get(section, {}).get(key), second.get(section, {}).get(key))
-        for section, key in keys
-        if first.get(section, {}).get(key) != second.get(section, {}).get(key)
+    """The settings in which two runs' values differ: (dotted key, first value, second value).
+
+    A setting that one of them lacks, because an older version wrote it, has its default there.
+    """
+    defaults = Run().values()
+    pairs = [
+        (f"{section}.{key}", first.get(section, {}).get(key, default), second.get(section, {}).get(key, default))
+        for section, settings in defaults.items()
+        for key, default in settings.items()
     ]
+    return [(key, old, new) for key, old, new in pairs if old != new]
 
 
 def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:

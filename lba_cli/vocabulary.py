@@ -7,6 +7,7 @@ from typing import Literal, get_args
 Modality = Literal["visible", "infrared"]
 Part = Literal["train", "test"]
 Dataset = Literal["sysu", "regdb", "llcm", "folder"]
+DatasetChoice = Literal[Dataset, "auto"]
 Backbone = Literal[
     "resnet18",
     "resnet34",

@@ -62,6 +62,35 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def trees(tiny, tmp_path_factory):
+    """The synthetic data set ``tiny`` in every layout, by the layout's word; tests must not change them."""
+    folder = tmp_path_factory.mktemp("trees")
+    roots = {"regdb": folder / "RegDB", "llcm": folder / "LLCM", "folder": folder / "own images"}
+    for layout, root in roots.items():
+        write_dataset("tiny", root, layout=layout, workers=1, listener=Silent())
+    return {"sysu": tiny, **roots}
+
+
+@pytest.fixture
+def hollow(trees, tmp_path):
+    """A copy of a tree of ``trees`` to change, its images empty files: ``hollow("regdb")``."""
+
+    def make(layout):
+        root = tmp_path / trees[layout].name
+        for path in trees[layout].rglob("*"):
+            target = root / path.relative_to(trees[layout])
+            if path.is_dir():
+                target.mkdir(parents=True)
+            elif path.suffix in (".txt", ".json"):
+                target.write_bytes(path.read_bytes())
+            else:
+                target.touch()
+        return root
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def store(tiny, tmp_path_factory):
     """A store of ``tiny``."""
     folder = tmp_path_factory.mktemp("stores") / "store"

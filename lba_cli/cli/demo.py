@@ -84,7 +84,7 @@ def _demo_run(name: str, config: Path | None, options: dict[str, str], assignmen
 
 
 def _draw_and_prepare(output: Path, run: Run, told: Listener) -> ImageSource:
-    from lba_cli.data.open import open_images
+    from lba_cli.data.open import open_data
     from lba_cli.data.prepare import prepare
     from lba_cli.data.readers import read_sysu
     from lba_cli.data.store import default_store
@@ -94,7 +94,7 @@ def _draw_and_prepare(output: Path, run: Run, told: Listener) -> ImageSource:
     write_dataset("small", people, seed=run.train.seed, listener=told)
     store = default_store(people, data.height, data.width)
     prepare(read_sysu(people), store, data.height, data.width, listener=told)
-    return open_images(people, data.dataset, data.height, data.width, told)
+    return open_data(data, told)
 
 
 def _untrained(run: Run, source: ImageSource) -> TwoStreamNetwork:

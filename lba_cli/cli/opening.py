@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,9 @@ from typing import Any
 from lba_cli.cli.options import load_config
 from lba_cli.compute import resolve_device
 from lba_cli.config import Run
-from lba_cli.data.open import open_images
+from lba_cli.data.open import dataset_at, open_data
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import ConfigError, DataError
+from lba_cli.errors import ConfigError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
 from lba_cli.reporting import Listener
@@ -31,17 +30,8 @@ class Opened:
     listener: Listener
 
     def images(self) -> ImageSource:
-        """The data set, at the network's image size; where it has several splits and none is named, the network's own."""
-        if self.run.data.trial is None and self.description.split:
-            with suppress(DataError):  # a data set with one split
-                return open_run_images(self.run, self.listener, self.description.split)
-        return open_run_images(self.run, self.listener)
-
-
-def open_run_images(run: Run, listener: Listener, split: int | None = None) -> ImageSource:
-    """The data set that a configuration names, at its image size and in its split, or in ``split``."""
-    data = run.data
-    return open_images(Path(data.root), data.dataset, data.height, data.width, listener, split=split or data.trial)
+        """The data set, at the network's image size."""
+        return open_data(self.run.data, self.listener)
 
 
 def open_checkpoint(
@@ -65,7 +55,7 @@ def open_checkpoint(
         assignments,
         {"data.root": data and str(data), **options},
         listener,
-        base=_settings_for(description.config, data),
+        base=_for_data(data, description) if data else description.config,
         fixed={"data.height": description.height, "data.width": description.width},
     )
     if (run.data.height, run.data.width) != (description.height, description.width):
@@ -77,12 +67,13 @@ def open_checkpoint(
     return Opened(path, description, network, run, listener)
 
 
-def _settings_for(config: dict[str, Any], data: Path | None) -> dict[str, Any]:
-    """A checkpoint's own settings; with other data, less those that say how its own are read."""
-    if data is None or "data" not in config:
-        return config
-    kept = {key: value for key, value in config["data"].items() if key not in ("dataset", "trial")}
-    return {**config, "data": kept}
+def _for_data(root: Path, description: Description) -> Mapping[str, Any]:
+    """A checkpoint's settings, for a data set that may be another than it was trained on."""
+    settings = dict(description.config.get("data", {}))
+    settings.pop("dataset", None)
+    if dataset_at(root, description.height, description.width) != "regdb":
+        settings.pop("trial", None)
+    return {**description.config, "data": settings}
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:

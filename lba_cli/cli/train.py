@@ -52,7 +52,7 @@ def train(
     """Train a network: the paper's recipe by default. Ctrl-C saves the state; --resume goes on from it."""
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
-    from lba_cli.cli.opening import open_run_images
+    from lba_cli.data.open import open_data
     from lba_cli.training.loop import train as run_training
 
     told = listener()
@@ -71,7 +71,7 @@ def train(
             run, state = _resumed(folder, config, assignments, options, told)
         else:
             folder.require_new()  # another process may have begun, and ended, since it was chosen
-        source = open_run_images(run, told)
+        source = open_data(run.data, told)
         told.say(f"run: {folder.path} ({run.train.method}, {run.model.backbone}, {run.train.epochs} epochs)")
         progress = run_training(run, source, folder, told, state, again=bool(resume))
     best = f", best mAP {progress.best:.2%}" if progress.best >= 0 else ""

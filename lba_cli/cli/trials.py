@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lba_cli.cli.opening import open_run_images
 from lba_cli.config import Run
+from lba_cli.data.open import open_data
 from lba_cli.errors import CheckpointError, ConfigError, DataError, Interrupted, TrainingError
 from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.reporting import Listener
@@ -134,7 +134,7 @@ def _train_trial(
             listener.say(f"{folder.path} is complete already")
             return
         listener.say(f"trial {split} of {SPLITS[-1]}: {folder.path}")
-        train(run, open_run_images(run, listener), folder, listener, state, again=started)
+        train(run, open_data(run.data, listener), folder, listener, state, again=started)
 
 
 def _own(split: int) -> dict[str, Any]:
@@ -142,6 +142,6 @@ def _own(split: int) -> dict[str, Any]:
 
 
 def _require_splits(run: Run, listener: Listener) -> None:
-    source = open_run_images(run, listener)
+    source = open_data(run.data, listener)
     if not source.split:
         raise DataError(f"{source.name} has one split; --trials all is for data sets with several, such as RegDB")

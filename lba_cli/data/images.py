@@ -49,7 +49,7 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
             raise BrokenImage("no such file" if not path.exists() else "not a regular file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about odd metadata; what matters is refused below
-            with Image.open(path, formats=_formats()) as image:
+            with Image.open(path, formats=formats()) as image:
                 resized = _upright(_rgb(image)).resize((width, height), Image.Resampling.LANCZOS)
     except BrokenImage:
         raise
@@ -60,8 +60,8 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
 
 
 @cache
-def _formats() -> tuple[str, ...]:
-    """Those of FORMATS that this Pillow has."""
+def formats() -> tuple[str, ...]:
+    """Those of FORMATS, by Pillow's names, that this Pillow has."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 

@@ -1,8 +1,9 @@
 """What a prepared store says of itself, and whether its files are what it says.
 
 A store is a folder: ``images.npy`` (rows × height × width × 3, uint8), ``samples.csv`` (a row's number and CRC-32, path,
-identity, camera, modality and part), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
-and SHA-256 of every other file. ``samples.csv`` vouches for the images row by row, so that rows are written and checked in
+identity, camera, modality, part and split), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
+and SHA-256 of every other file. A data set with several splits has each image once, and a line of ``samples.csv`` for every
+split that it is in. ``samples.csv`` vouches for the images row by row, so that rows are written and checked in
 parallel.
 """
 
@@ -22,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from lba_cli.data.samples import Sample
 from lba_cli.errors import DataError
 from lba_cli.files import read_bytes, read_text
-from lba_cli.vocabulary import MODALITIES, PARTS
+from lba_cli.vocabulary import MODALITIES, PARTS, Dataset
 
 FORMAT: Literal["lba-store"] = "lba-store"
 VERSION: Literal[2] = 2
@@ -53,9 +54,10 @@ class Manifest(_Strict):
     """What a store says of itself.
 
     Attributes:
-        dataset: its name.
+        dataset: the data set's name.
+        reader: of the data set, which says by which protocol it is scored.
         height, width: of the images, in pixels.
-        images: how many samples it has.
+        images: how many it holds.
         source: the folder that it was prepared from.
         fingerprint: of the source's listing, see :func:`lba_cli.data.samples.fingerprint`.
         skipped: images that couldn't be decoded.
@@ -63,6 +65,7 @@ class Manifest(_Strict):
     """
 
     dataset: str
+    reader: Dataset
     height: int
     width: int
     images: int
@@ -155,7 +158,14 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
             rows.append(int(line["row"]))
             checksums.append(int(line["crc32"]))
             samples.append(
-                Sample(line["path"], int(line["identity"]), int(line["camera"]), line["modality"], line["part"])
+                Sample(
+                    line["path"],
+                    int(line["identity"]),
+                    int(line["camera"]),
+                    line["modality"],
+                    line["part"],
+                    int(line["split"]),
+                )
             )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
         raise DataError(f"{path}: damaged ({problem!s:.120}); remove the store and prepare it again") from problem

@@ -67,17 +67,18 @@ def prepare(
         checksums, broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
         if broken and not skip_broken:
             raise DataError(_broken_message(listing, broken))
-        kept = sorted(checksums)
-        write_samples(folder, kept, [checksums[row] for row in kept], [listing.samples[row] for row in kept])
+        kept = [sample for sample in listing.samples if sample.path in checksums]
+        rows = {path: row for row, path in enumerate(_paths(listing))}
+        write_samples(folder, [rows[s.path] for s in kept], [checksums[s.path] for s in kept], kept)
         if listing.permutations:
             shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
-        skipped = tuple((listing.samples[row].path, reason) for row, reason in sorted(broken.items()))
-        manifest = _manifest(listing, height, width, len(kept), skipped)
+        skipped = tuple(sorted(broken.items()))
+        manifest = _manifest(listing, height, width, len(checksums), skipped)
         write_manifest(folder, manifest)
         if shared_arrays:
             _write_shared_arrays(folder, listener)
             write_manifest(folder, manifest)  # it now lists these as well
-    return Prepared(output, len(kept), skipped)
+    return Prepared(output, len(checksums), skipped)
 
 
 def lock_of(output: Path) -> Path:
@@ -89,6 +90,7 @@ def lock_of(output: Path) -> Path:
 def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Sequence[tuple[str, str]]) -> Manifest:
     return Manifest(
         dataset=listing.name,
+        reader=listing.dataset,
         height=height,
         width=width,
         images=images,
@@ -99,20 +101,20 @@ def _manifest(listing: Listing, height: int, width: int, images: int, skipped: S
 
 
 class _Filled(NamedTuple):
-    """Rows that were written, with their checksums, and rows whose image is broken, with the reason."""
+    """By their paths: the checksums of images that were written, and the reasons why others are broken."""
 
-    checksums: dict[int, int]
-    broken: dict[int, str]
+    checksums: dict[str, int]
+    broken: dict[str, str]
 
 
 def _write_images(
     listing: Listing, path: Path, height: int, width: int, workers: int | None, listener: Listener
 ) -> _Filled:
-    """Fill the array at ``path``, a row a sample."""
-    count = len(listing.samples)
+    """Fill the array at ``path``, a row an image."""
+    jobs = list(enumerate(_paths(listing)))
+    count = len(jobs)
     np.lib.format.open_memmap(path, "w+", np.uint8, (count, height, width, 3)).flush()
     _reserve(path)
-    jobs = [(row, sample.path) for row, sample in enumerate(listing.samples)]
     filled = _Filled({}, {})
     fill = partial(_fill_rows, listing.root, path)
     with listener.task(f"resizing to {height}×{width}", count, "images") as progress:
@@ -121,6 +123,11 @@ def _write_images(
             filled.broken.update(part.broken)
             progress.advance(done)
     return filled
+
+
+def _paths(listing: Listing) -> list[str]:
+    """Every image once, in the order of the first record of it."""
+    return list(dict.fromkeys(sample.path for sample in listing.samples))
 
 
 def _reserve(path: Path) -> None:
@@ -142,17 +149,17 @@ def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Fil
         try:
             image = read_image(root / path, *rows.shape[1:3])
         except BrokenImage as problem:
-            filled.broken[row] = str(problem)
+            filled.broken[path] = str(problem)
         else:
             rows[row] = image
-            filled.checksums[row] = zlib.crc32(image.data)
+            filled.checksums[path] = zlib.crc32(image.data)
     return filled
 
 
-def _broken_message(listing: Listing, broken: dict[int, str]) -> str:
-    lines = [f"  {listing.root / listing.samples[row].path}: {reason}" for row, reason in sorted(broken.items())]
+def _broken_message(listing: Listing, broken: dict[str, str]) -> str:
+    lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
     return (
-        f"{len(broken)} of {len(listing.samples)} images can't be decoded; replace them, or leave them out with "
+        f"{len(broken)} of {len(_paths(listing))} images can't be decoded; replace them, or leave them out with "
         "--skip-broken. Nothing was written.\n" + "\n".join(lines)
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lba_cli.errors import DataError
 from lba_cli.vocabulary import Dataset, Modality, Part
 
 
@@ -73,6 +74,28 @@ def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
 def select(samples: Sequence[Sample], part: Part, modality: Modality) -> list[int]:
     """Indices of the samples of one part and modality, in order."""
     return [index for index, s in enumerate(samples) if s.part == part and s.modality == modality]
+
+
+def indices_of_split(samples: Sequence[Sample], split: int | None, name: str) -> list[int]:
+    """Indices of the samples of one split, in order.
+
+    Args:
+        samples: of a whole data set.
+        split: from 1; None where the data set has one split.
+        name: of the data set, for messages.
+
+    Raises:
+        DataError: the data set has several splits and ``split`` is none of them, or one split and ``split`` isn't None.
+    """
+    splits = sorted({sample.split for sample in samples} - {0})
+    if splits and split is None:
+        raise DataError(
+            f"data.trial is needed: {name} has {len(splits)} splits; --set data.trial={splits[0]}, or --trials all"
+        )
+    if split is not None and split not in splits:
+        has = f"has the splits {splits[0]} to {splits[-1]}" if splits else "has one split; leave data.trial out"
+        raise DataError(f"data.trial={split}: {name} {has}")
+    return [index for index, sample in enumerate(samples) if sample.split == (split or 0)]
 
 
 def fingerprint(listing: Listing) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
 from lba_cli.data.images import BrokenImage, read_image
 from lba_cli.data.manifest import IMAGES, MANIFEST, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
 from lba_cli.data.parallel import cores
-from lba_cli.data.samples import Listing, Sample, fingerprint
+from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_split
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import Dataset
@@ -25,7 +26,17 @@ CHECKED_AT_ONCE = 64
 
 
 class ImageSource(Protocol):
-    """A data set whose images can be had at one size."""
+    """A data set whose images can be had at one size.
+
+    Attributes:
+        name: as reports call it.
+        dataset: its reader, which says by which protocol it is scored.
+        split: the one that the samples are of, from 1; 0 where the data set has one split.
+        height, width: of the images, in pixels.
+        samples: one record an image.
+        permutations: the file of the official protocol's draws, where the data set has one.
+        fingerprint: of the whole data set, all its splits.
+    """
 
     name: str
     dataset: Dataset
@@ -48,7 +59,7 @@ class ImageSource(Protocol):
 
 
 class StoredImages:
-    """A prepared store.
+    """A prepared store: the records of all its splits, until one is chosen by :meth:`of_split`.
 
     Raises:
         DataError: the folder isn't a whole store of this version.
@@ -56,21 +67,28 @@ class StoredImages:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self.dataset: Dataset = "sysu"
-        self.split = 0
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
-        self.name, self.height, self.width = manifest.dataset, manifest.height, manifest.width
-        self.fingerprint = manifest.fingerprint
+        self.name, self.dataset, self.split = manifest.dataset, manifest.reader, 0
+        self.height, self.width = manifest.height, manifest.width
+        self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)
         self._rows, self._checksums = np.asarray(rows, np.int64), np.asarray(checksums, np.int64)
         shape = _open_pixels(folder).shape
-        if len(self.samples) != manifest.images or shape[1:] != (self.height, self.width, 3):
+        if len(set(rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
             raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't fit {MANIFEST}; prepare it again")
         if len(rows) and not 0 <= self._rows.min() <= self._rows.max() < shape[0]:
             raise DataError(f"{folder / SAMPLES}: names rows that {IMAGES} doesn't have; prepare it again")
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
+
+    def of_split(self, split: int | None) -> Self:
+        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_split`."""
+        chosen = indices_of_split(self.samples, split, self.name)
+        view = copy(self)
+        view.split, view.samples = split or 0, tuple(self.samples[index] for index in chosen)
+        view._rows, view._checksums = self._rows[chosen], self._checksums[chosen]
+        return view
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The images of the samples at ``indices``: (n, height, width, 3) uint8.
@@ -80,7 +98,9 @@ class StoredImages:
         return np.asarray(_open_pixels(self._folder)[self._rows[list(indices)]])
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Compare the images at ``indices`` with their checksums; raises as :meth:`ImageSource.check`."""
+        """Compare the images at ``indices`` with their checksums, each once; raises as :meth:`ImageSource.check`."""
+        asked = np.asarray(indices, np.int64)
+        indices = asked[np.unique(self._rows[asked], return_index=True)[1]].tolist()
         pieces = [indices[start : start + CHECKED_AT_ONCE] for start in range(0, len(indices), CHECKED_AT_ONCE)]
         changed: list[int] = []
         with (
@@ -105,14 +125,24 @@ class StoredImages:
 
 
 class FolderImages:
-    """A data set's own folder; every image is decoded and resized when it is read."""
+    """A data set's own folder; every image is decoded and resized when it is read.
+
+    It has the records of all splits, until one is chosen by :meth:`of_split`.
+    """
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
-        self.name, self.samples, self.permutations = listing.name, listing.samples, listing.permutations
-        self.dataset, self.split = listing.dataset, max((sample.split for sample in listing.samples), default=0)
+        self.name, self.dataset, self.split = listing.name, listing.dataset, 0
+        self.samples, self.permutations = listing.samples, listing.permutations
         self.height, self.width = height, width
         self.fingerprint = fingerprint(listing)
         self._root = listing.root
+
+    def of_split(self, split: int | None) -> Self:
+        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_split`."""
+        chosen = indices_of_split(self.samples, split, self.name)
+        view = copy(self)
+        view.split, view.samples = split or 0, tuple(self.samples[index] for index in chosen)
+        return view
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The images of the samples at ``indices``: (n, height, width, 3) uint8.

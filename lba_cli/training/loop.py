@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lba_cli.alignment import Pairs, sample_pairs
-from lba_cli.compute import arithmetic, mixed_precision, resolve_device, resolve_precision
+from lba_cli.compute import arithmetic, mixed_precision, resolve_device
 from lba_cli.config import Run
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
@@ -30,7 +30,7 @@ from lba_cli.training.interrupt import StopRequest, stop_between_steps
 from lba_cli.training.losses import PendingLosses, require_finite
 from lba_cli.training.objective import Objective
 from lba_cli.training.schedule import parameter_groups, rate_factor
-from lba_cli.training.state import Progress, restore, snapshot
+from lba_cli.training.state import Progress, restore, settle, snapshot
 
 READ_BACK_STEPS = 10
 
@@ -61,7 +61,7 @@ def train(
         DataError: the data can't be trained on. TrainingError: a loss isn't finite, or the run can't be resumed.
         Interrupted: SIGINT or SIGTERM came; the state is saved.
     """
-    config = settle(config)
+    config = settle(config, source.dataset)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if state else config.model.pretrained)
     source.check(range(len(source.samples)), listener)
     if state:
@@ -73,18 +73,6 @@ def train(
     with nullcontext() if again else folder.claimed(config), stop_between_steps() as stop:
         trainer.run(stop)
     return trainer.progress
-
-
-def settle(config: Run) -> Run:
-    """The configuration with what ``auto`` means on this machine, which is what a run keeps.
-
-    Raises:
-        ConfigError: the device isn't here.
-    """
-    device = resolve_device(config.run.device)
-    run = config.run.model_copy(update={"device": str(device)})
-    precision = resolve_precision(config.train.precision, device)
-    return config.model_copy(update={"run": run, "train": config.train.model_copy(update={"precision": precision})})
 
 
 class Trainer:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from lba_cli.compute import resolve_device, resolve_precision
 from lba_cli.config import EvaluationSection, Run
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import TrainingError
@@ -16,10 +17,12 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.model.files import fits
 from lba_cli.settings import differences
+from lba_cli.vocabulary import Dataset
 
 # Settings that may change when a run is resumed: they say where and for how long, not what a step computes.
 HARMLESS = {
     "run.device",
+    "data.dataset",
     "data.root",
     "data.workers",
     "train.epochs",
@@ -51,6 +54,20 @@ class Progress:
     def begin_epoch(self, epoch: int) -> None:
         """Start ``epoch`` at its first step."""
         self.epoch, self.step, self.sums = epoch, 0, {}
+
+
+def settle(config: Run, dataset: Dataset) -> Run:
+    """The configuration with what ``auto`` means for these data and on this machine, which is what a run keeps.
+
+    Raises:
+        ConfigError: the device isn't here.
+    """
+    device = resolve_device(config.run.device)
+    run = config.run.model_copy(update={"device": str(device)})
+    precision = resolve_precision(config.train.precision, device)
+    train = config.train.model_copy(update={"precision": precision})
+    data = config.data.model_copy(update={"dataset": dataset})
+    return config.model_copy(update={"run": run, "train": train, "data": data})
 
 
 def snapshot(

@@ -1,136 +1,95 @@
-"""Reading SYSU-MM01's layout: what is there, what is ignored, what is refused."""
+"""What the readers share: telling layouts apart, and the records they make."""
 
-import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from lba_cli.data.inventory import compare_with_inventory, sysu_inventory
-from lba_cli.data.readers import read_sysu
+from lba_cli.data.readers import LAYOUTS, READERS, detect, read_dataset
+from lba_cli.data.samples import fingerprint, identity_classes
 from lba_cli.errors import DataError
+from lba_cli.vocabulary import DATASETS
 
 
-@pytest.fixture
-def copy(tiny, tmp_path):
-    root = tmp_path / "copy"
-    shutil.copytree(tiny, root)
-    return root
+def test_there_is_a_reader_and_a_layout_for_every_data_set():
+    assert tuple(READERS) == tuple(LAYOUTS) == DATASETS
+    assert all(layout.dataset == dataset for dataset, layout in LAYOUTS.items())
 
 
-def test_samples(tiny):
-    listing = read_sysu(tiny)
-    assert listing.name == "synthetic-tiny"
-    assert listing.permutations == tiny / "exp" / "rand_perm_cam.mat"
-    assert not listing.notes
-    for sample in listing.samples:
-        camera, identity, _ = sample.path.split("/")
-        assert camera == f"cam{sample.camera}"
-        assert int(identity) == sample.identity
-        assert (sample.modality == "infrared") == (sample.camera in (3, 6))
-        assert (tiny / sample.path).is_file()
-    ids = {part: {s.identity for s in listing.samples if s.part == part} for part in ("train", "test")}
-    wanted = {
-        name: set(map(int, (tiny / "exp" / f"{name}_id.txt").read_text().split(",")))
-        for name in ("train", "val", "test")
-    }
-    assert ids == {"train": wanted["train"] | wanted["val"], "test": wanted["test"]}
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_a_data_set_looks_like_itself_alone(trees, dataset):
+    for other, root in trees.items():
+        assert LAYOUTS[dataset].looks_like(root) == (other == dataset)
 
 
-def test_order_is_part_identity_camera_path(tiny):
-    keys = [(s.part != "train", s.identity, s.camera, s.path) for s in read_sysu(tiny).samples]
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_an_incomplete_copy_is_still_told(hollow, dataset):
+    root = hollow(dataset)
+    victim = next(root / sign for sign in LAYOUTS[dataset].signs if (root / sign).is_dir())
+    shutil.rmtree(victim)
+    assert detect(root) == dataset
+    with pytest.raises(DataError, match=rf"it has no .*{victim.name}"):
+        read_dataset(root)
+
+
+def test_no_data_set_and_more_than_one(tmp_path, hollow):
+    for root, words in ((tmp_path, "no data set that is known"), (tmp_path / "nowhere", "no such folder")):
+        with pytest.raises(DataError, match=words) as caught:
+            detect(root)
+        for title in ("SYSU-MM01 (cam1…cam6 and exp)", "RegDB (Visible, Thermal", "LLCM (idx/", "visible/IDENTITY"):
+            assert title in str(caught.value)
+        assert "\n" not in str(caught.value)
+    root = hollow("llcm")
+    (root / "visible").mkdir()
+    with pytest.raises(DataError, match=r"more than one data set \(llcm, folder\): .*--set data\.dataset=llcm"):
+        detect(root)
+    assert read_dataset(root, "llcm").dataset == "llcm"
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_order_is_split_part_identity_camera_path(trees, dataset):
+    samples = read_dataset(trees[dataset]).samples
+    keys = [(s.split, s.part != "train", s.identity, s.camera, s.path) for s in samples]
     assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
 
 
-def test_real_data_are_not_called_synthetic(copy):
-    (copy / "synthetic.json").unlink()
-    assert read_sysu(copy).name == "SYSU-MM01"
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_class_labels_count_from_zero(trees, dataset):
+    samples = [s for s in read_dataset(trees[dataset]).samples if s.split in (0, 1)]
+    classes = identity_classes(samples)
+    assert list(classes.values()) == list(range(12))
+    assert list(classes) == sorted(classes)
 
 
-def test_stray_files_are_ignored_and_counted(copy):
-    wanted = read_sysu(copy).samples
-    folder = copy / wanted[0].path
-    for name in ("Thumbs.db", ".DS_Store", "._0001.jpg"):
-        (folder.parent / name).write_bytes(b"x")
-    (copy / "cam1" / "notes.txt").write_text("x")
-    listing = read_sysu(copy)
-    assert listing.samples == wanted
-    assert listing.notes == ("4 files that are not images of an identity were ignored",)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_blanks_unicode_and_a_trailing_slash_in_the_root(hollow, tmp_path, dataset):
+    root = tmp_path / "größe 数据 set"
+    hollow(dataset).rename(root)
+    wanted = [(s.path, s.identity) for s in read_dataset(root).samples]
+    listing = read_dataset(Path(f"{root}/"))
+    assert [(s.path, s.identity) for s in listing.samples] == wanted
+    assert fingerprint(listing) == fingerprint(read_dataset(root))
 
 
-def test_upper_case_endings_are_images(copy):
-    first = copy / read_sysu(copy).samples[0].path
-    first.rename(first.with_suffix(".JPG"))
-    assert any(s.path.endswith(".JPG") for s in read_sysu(copy).samples)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_the_current_folder_is_a_root_too(hollow, monkeypatch, dataset):
+    monkeypatch.chdir(hollow(dataset))
+    assert read_dataset(Path()).dataset == dataset
 
 
-def test_identities_without_images_are_listed(copy):
-    (copy / "exp" / "val_id.txt").write_text("6,17,24,300,301")
-    assert read_sysu(copy).notes == ("2 identities of the id lists have no images: 300, 301",)
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_folders_may_be_links(hollow, tmp_path, dataset):
+    root = hollow(dataset)
+    wanted = read_dataset(root).samples
+    for number, folder in enumerate(path for path in list(root.iterdir()) if path.is_dir()):
+        folder.rename(tmp_path / str(number))
+        folder.symlink_to(tmp_path / str(number))
+    assert read_dataset(root).samples == wanted
 
 
-def test_no_data(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere: no such folder.*cam1…cam6 and exp.*lba prepare synthetic --output"):
-        read_sysu(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize("missing", ["cam3", "exp"])
-def test_another_folder(copy, missing):
-    shutil.rmtree(copy / missing)
-    with pytest.raises(DataError, match=rf"it has no {missing}.*lba prepare synthetic"):
-        read_sysu(copy)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "test_id.txt:1: empty"),
-        ("4,7,x1", "test_id.txt:1: 'x1' is not an identity"),
-        ("4,,7", "test_id.txt:1: '' is not an identity"),
-        ("4,7\n11,-2", "test_id.txt:2: '-2' is not an identity"),
-        ("4,99999", "test_id.txt:1: '99999' is not an identity"),
-        ("4,4", r"test_id.txt:1: identity 4 is already in test_id.txt:1"),
-        ("4,2", r"test_id.txt:1: identity 2 is already in train_id.txt:1"),
-    ],
-)
-def test_malformed_id_lists(copy, text, message):
-    (copy / "exp" / "test_id.txt").write_text(text)
-    with pytest.raises(DataError, match=message):
-        read_sysu(copy)
-
-
-def test_missing_and_binary_id_lists(copy):
-    (copy / "exp" / "val_id.txt").write_bytes(b"\xff\xfe1,2")
-    with pytest.raises(DataError, match=r"val_id\.txt: not a text file"):
-        read_sysu(copy)
-    (copy / "exp" / "val_id.txt").unlink()
-    with pytest.raises(DataError, match=r"val_id\.txt: no such file"):
-        read_sysu(copy)
-
-
-def test_lists_may_end_with_a_comma_and_a_line_break(copy):
-    (copy / "exp" / "test_id.txt").write_text("4, 7,11,\r\n")
-    assert {s.identity for s in read_sysu(copy).samples if s.part == "test"} == {4, 7, 11}
-
-
-def test_damaged_mark_of_synthetic_data(copy):
-    (copy / "synthetic.json").write_text(json.dumps(["tiny"]))
-    with pytest.raises(DataError, match=r"synthetic\.json: damaged"):
-        read_sysu(copy)
-
-
-def test_inventory_of_the_complete_data_set():
-    entries = sysu_inventory()
-    trained = [e for e in entries if e.split in ("train", "val")]
-    assert sum(e.images[c] for e in trained for c in (1, 2, 4, 5)) == 22258
-    assert sum(e.images[c] for e in trained for c in (3, 6)) == 11909
-    assert sum(e.images[c] for e in entries if e.split == "test" for c in (3, 6)) == 3803
-    assert len(trained) == 395
-
-
-def test_what_a_copy_lacks():
-    complete = {(e.identity, camera): count for e in sysu_inventory() for camera, count in e.images.items()}
-    assert compare_with_inventory(complete) == []
-    first = next(e.identity for e in sysu_inventory() if e.split == "test" and e.images[4])
-    complete[first, 4] -= 1
-    (shortfall,) = compare_with_inventory(complete)
-    assert (shortfall.camera, shortfall.expected - shortfall.found, shortfall.identities) == (4, 1, (first,))
+def test_the_fingerprint_covers_the_split(hollow):
+    listing = read_dataset(hollow("regdb"))
+    moved = tuple(replace(s, split=3 - s.split) if s.split in (1, 2) else s for s in listing.samples)
+    assert fingerprint(replace(listing, samples=moved)) != fingerprint(listing)

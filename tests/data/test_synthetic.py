@@ -1,9 +1,8 @@
-"""The synthetic data set: what is on disk, what it depends on, and what does and doesn't tell people apart."""
+"""The synthetic data set in SYSU-MM01's layout: what is on disk, and what it depends on."""
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import multiprocessing
 import os
 import signal
@@ -11,36 +10,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 from scipy.io import loadmat
 
 import lba_cli
 from lba_cli.data.inventory import sysu_inventory
 from lba_cli.data.synthetic import PRESETS, Job, plan, write_dataset
-from lba_cli.data.synthetic.people import Person, draw_person
-from lba_cli.data.synthetic.rendering import render
-from lba_cli.data.synthetic.textures import PATTERNS, second_tone
-from lba_cli.data.synthetic.wardrobe import MATERIALS, Surface, cloth, luminance
 from lba_cli.errors import ConfigError, DataError
 from lba_cli.reporting import Silent
 
 INFRARED = (3, 6)
 VISIBLE = (1, 2, 4, 5)
 SPLITS = ("train", "val", "test")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("synthetic") / "tiny"
-    write_dataset("tiny", folder, seed=0, workers=1, listener=Silent())
-    return folder
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -52,33 +39,11 @@ def ids(root: Path, split: str) -> list[int]:
     return [int(word) for word in (root / "exp" / f"{split}_id.txt").read_text().split(",")]
 
 
-def draw(person: Person, camera: int, seed: int = 0, preset: str = "tiny") -> NDArray[np.uint8]:
-    return np.asarray(render(person, camera, PRESETS[preset].frame, 0, np.random.default_rng((seed, camera))))
-
-
-def with_colours(thing: Any, rng: np.random.Generator) -> Any:
-    """The same thing in other visible colours, everything else untouched."""
-    if isinstance(thing, Surface):
-        return replace(thing, colour=tuple(rng.random(3)), accent=tuple(rng.random(3)))
-    if not is_dataclass(thing) or isinstance(thing, type):
-        return thing
-    return replace(thing, **{field.name: with_colours(getattr(thing, field.name), rng) for field in fields(thing)})
-
-
-def with_reflectances(thing: Any, rng: np.random.Generator) -> Any:
-    """The same thing of other materials, its visible colours untouched."""
-    if isinstance(thing, Surface):
-        return replace(thing, reflectance=float(rng.random()), accent_reflectance=float(rng.random()))
-    if not is_dataclass(thing) or isinstance(thing, type):
-        return thing
-    return replace(thing, **{field.name: with_reflectances(getattr(thing, field.name), rng) for field in fields(thing)})
-
-
 # --- what is on disk ---
 
 
 def test_every_planned_image_is_there_and_nothing_else(tiny: Path) -> None:
-    planned = {job.path(tiny) for job in plan("tiny")}
+    planned = {tiny / job.path for job in plan("tiny").jobs}
     assert set(tiny.rglob("*.jpg")) == planned
     others = {str(path.relative_to(tiny)) for path in tiny.rglob("*") if path.is_file()} - {
         str(path.relative_to(tiny)) for path in planned
@@ -99,7 +64,7 @@ def test_lists_have_every_identity_once_in_ascending_order(tiny: Path) -> None:
     lists = [ids(tiny, split) for split in SPLITS]
     assert [len(each) for each in lists] == [9, 3, 6]
     together = [identity for each in lists for identity in each]
-    assert sorted(together) == sorted({job.identity for job in plan("tiny")})
+    assert sorted(together) == sorted({job.identity for job in plan("tiny").jobs})
     assert all(each == sorted(each) for each in lists)
     assert max(together) > len(together), "the numbers are meant to have gaps"
 
@@ -130,8 +95,8 @@ def test_infrared_images_have_equal_channels_and_visible_ones_do_not(tiny: Path)
 def test_permutations_are_valid(tiny: Path) -> None:
     cameras = loadmat(tiny / "exp" / "rand_perm_cam.mat")["rand_perm_cam"]
     assert cameras.shape == (6, 1)
-    counts = Counter((job.camera, job.identity) for job in plan("tiny"))
-    last = max(job.identity for job in plan("tiny"))
+    counts = Counter((job.camera, job.identity) for job in plan("tiny").jobs)
+    last = max(job.identity for job in plan("tiny").jobs)
     seen = set()
     for camera in range(1, 7):
         cells = cameras[camera - 1, 0]
@@ -148,7 +113,7 @@ def test_permutations_are_valid(tiny: Path) -> None:
 
 
 def test_every_query_has_a_match_in_both_searches(tiny: Path) -> None:
-    under = {(job.camera, job.identity) for job in plan("tiny")}
+    under = {(job.camera, job.identity) for job in plan("tiny").jobs}
     for identity in ids(tiny, "test"):
         for camera in INFRARED:
             excluded = 2 if camera == 3 else None
@@ -159,8 +124,8 @@ def test_every_query_has_a_match_in_both_searches(tiny: Path) -> None:
 
 
 def test_some_identities_are_absent_from_some_cameras() -> None:
-    under = {(job.camera, job.identity) for job in plan("tiny")}
-    identities = {job.identity for job in plan("tiny")}
+    under = {(job.camera, job.identity) for job in plan("tiny").jobs}
+    identities = {job.identity for job in plan("tiny").jobs}
     assert len(under) < 6 * len(identities)
     for identity in identities:
         assert any((camera, identity) in under for camera in VISIBLE)
@@ -169,7 +134,7 @@ def test_some_identities_are_absent_from_some_cameras() -> None:
 
 def test_the_note_says_how_to_draw_it_again(tiny: Path) -> None:
     note = (tiny / "README.txt").read_text()
-    assert "lba prepare synthetic --preset tiny --seed 0" in note
+    assert "lba prepare synthetic --preset tiny --layout sysu --seed 0" in note
 
 
 def test_the_summary_counts_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,19 +169,11 @@ def test_no_two_images_are_alike(tiny: Path) -> None:
     assert len(set(images)) == len(images)
 
 
-def test_people_differ_and_are_themselves() -> None:
-    people = [draw_person(0, identity) for identity in range(60)]
-    assert people == [draw_person(0, identity) for identity in range(60)]
-    shapes = {(p.upper.kind, p.upper.surface.pattern, p.lower.kind, p.bag.kind, p.head.style) for p in people}
-    assert len(shapes) >= 57
-    assert draw_person(1, 7) != draw_person(0, 7)
-
-
 # --- plans ---
 
 
 def test_the_sysu_plan_is_the_real_inventory() -> None:
-    jobs = plan("sysu")
+    jobs = plan("sysu").jobs
     assert len(jobs) == len(set(jobs)) == 45_863
     counts = Counter((job.identity, job.camera) for job in jobs)
     for entry in sysu_inventory():
@@ -230,14 +187,14 @@ def test_the_sysu_plan_is_the_real_inventory() -> None:
 def test_the_small_plan() -> None:
     splits = Counter(entry.split for entry in PRESETS["small"].entries())
     assert splits == {"train": 64, "val": 16, "test": 32}
-    counts = Counter((job.identity, job.camera) for job in plan("small"))
+    counts = Counter((job.identity, job.camera) for job in plan("small").jobs)
     assert len(counts) == 112 * 6
     assert set(counts.values()) == {5, 6, 7}
 
 
 def test_a_plan_carries_its_seed() -> None:
-    assert plan("tiny", 5)[0] == Job(5, 2, 1, 1)
-    assert plan("tiny", 5) != plan("tiny", 6)
+    assert plan("tiny", 5).jobs[0] == Job(5, 2, 1, 1, "cam1/0002/0001.jpg")
+    assert plan("tiny", 5).jobs != plan("tiny", 6).jobs
 
 
 # --- mistakes ---
@@ -335,101 +292,3 @@ def group_ends(group: int, within: float = 30.0) -> bool:
         time.sleep(0.05)
     os.killpg(group, signal.SIGKILL)
     return False
-
-
-# --- what tells people apart ---
-
-
-@pytest.mark.parametrize("camera", INFRARED)
-def test_visible_colour_does_not_reach_infrared(camera: int) -> None:
-    for identity in range(8):
-        person = draw_person(0, identity)
-        recoloured = with_colours(person, np.random.default_rng(identity))
-        assert recoloured != person
-        assert (draw(person, camera) == draw(recoloured, camera)).all()
-        assert (draw(person, 1) != draw(recoloured, 1)).any()
-
-
-@pytest.mark.parametrize("camera", VISIBLE)
-def test_material_does_not_reach_visible_light(camera: int) -> None:
-    for identity in range(4):
-        person = draw_person(0, identity)
-        remade = with_reflectances(person, np.random.default_rng(identity))
-        assert (draw(person, camera) == draw(remade, camera)).all()
-        assert (draw(person, 3) != draw(remade, 3)).any()
-
-
-def test_infrared_grey_is_independent_of_visible_luminance() -> None:
-    rng = np.random.default_rng(0)
-    cloths = [cloth(rng, tuple(MATERIALS)) for _ in range(1500)]
-    visible = np.array([luminance(each.colour) for each in cloths])
-    infrared = np.array([each.reflectance for each in cloths])
-    assert abs(np.corrcoef(visible, infrared)[0, 1]) < 0.08
-
-
-def test_a_pattern_mostly_keeps_its_polarity_in_infrared_but_not_always() -> None:
-    rng = np.random.default_rng(0)
-    cloths = [cloth(rng, tuple(MATERIALS)) for _ in range(1500)]
-    lighter = np.array([luminance(each.accent) > luminance(each.colour) for each in cloths])
-    brighter = np.array([each.accent_reflectance > each.reflectance for each in cloths])
-    assert 0.55 < np.mean(lighter == brighter) < 0.85
-
-
-def test_patterns_can_be_seen_in_both_kinds_of_light() -> None:
-    rng = np.random.default_rng(1)
-    for _ in range(500):
-        each = cloth(rng, tuple(MATERIALS))
-        assert abs(luminance(each.accent) - luminance(each.colour)) > 0.3
-        assert abs(each.accent_reflectance - each.reflectance) > 0.15
-        assert min(each.reflectance, each.accent_reflectance) > 0
-        assert max(each.reflectance, each.accent_reflectance) < 1
-
-
-@pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_pattern_is_a_share_and_has_two_tones(pattern: Any) -> None:
-    angle = np.linspace(-3.1, 3.1, 80, dtype=np.float32)[None, :]
-    down = np.linspace(0.0, 0.7, 90, dtype=np.float32)[:, None]
-    share = np.broadcast_to(second_tone(pattern, angle * 0.2, down, angle, 0.14), (90, 80))
-    assert share.dtype == np.float32
-    assert share.min() == 0.0
-    assert share.max() == (0.0 if pattern == "plain" else 1.0)
-
-
-def border(path: Path) -> NDArray[np.float32]:
-    """The two upper corners, where the scene is and the person is not, free of brightness and contrast."""
-    image = Image.open(path).convert("L").resize((24, 48), Image.Resampling.BOX)
-    pixels = np.asarray(image, np.float32)
-    strip = np.concatenate([pixels[:9, :5].ravel(), pixels[:9, -5:].ravel()])
-    return (strip - strip.mean()) / (strip.std() + 1.0)
-
-
-def middle(path: Path) -> NDArray[np.float32]:
-    """The trunk of the person, as colours."""
-    pixels = np.asarray(Image.open(path).resize((24, 48), Image.Resampling.BOX), np.float32)
-    return pixels[12:26, 9:15].reshape(-1, 3).mean(0)
-
-
-def separation(root: Path, describe: Any) -> float:
-    """How much nearer two images of one person are than images of two people, both under the same visible camera:
-    the difference of the mean distances in standard errors of the former."""
-    same, other = [], []
-    for camera in VISIBLE:
-        jobs = [job for job in plan("tiny") if job.camera == camera]
-        described = [describe(job.path(root)) for job in jobs]
-        for first, second in itertools.combinations(range(len(jobs)), 2):
-            distance = float(np.linalg.norm(described[first] - described[second]))
-            (same if jobs[first].identity == jobs[second].identity else other).append(distance)
-    return float((np.mean(other) - np.mean(same)) / (np.std(other) / np.sqrt(len(same))))
-
-
-def test_the_background_does_not_tell_who_it_is(tiny: Path) -> None:
-    assert separation(tiny, border) < 3.0
-    assert separation(tiny, middle) > 5.0, "the measure would not notice an identity that can be seen"
-
-
-def test_image_size_and_file_size_do_not_tell_who_it_is(tiny: Path) -> None:
-    def size(path: Path) -> NDArray[np.float32]:
-        with Image.open(path) as image:
-            return np.array(image.size, np.float32)
-
-    assert separation(tiny, size) < 3.0

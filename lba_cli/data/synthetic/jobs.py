@@ -15,16 +15,21 @@ from lba_cli.data.synthetic.rendering import Frame, jpeg_quality, render
 
 @dataclass(frozen=True)
 class Job:
-    """One image to draw; ``index`` counts from 1 within the identity and the camera."""
+    """One image to draw.
+
+    Attributes:
+        seed: of the data set.
+        identity: who, among all people of that seed.
+        camera: which of the renderer's six cameras sees them.
+        index: from 1, within the identity and the camera.
+        path: relative to the data set's root; its ending says the format.
+    """
 
     seed: int
     identity: int
     camera: int
     index: int
-
-    def path(self, root: Path) -> Path:
-        """Where the image lies under the data set's ``root``."""
-        return root / f"cam{self.camera}" / f"{self.identity:04d}" / f"{self.index:04d}.jpg"
+    path: str
 
 
 def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
@@ -32,9 +37,12 @@ def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
     for job in jobs:
         rng = np.random.default_rng((job.seed, job.identity, job.camera, job.index))
         image = render(_person(job.seed, job.identity), job.camera, frame, job.seed, rng)
-        path = job.path(root)
+        path = root / job.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(path, "JPEG", quality=jpeg_quality(job.camera, rng))
+        if path.suffix == ".jpg":
+            image.save(path, quality=jpeg_quality(job.camera, rng))
+        else:
+            image.save(path)
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,146 @@
+"""Synthetic data in every layout: written, read back, and the same again."""
+
+import hashlib
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lba_cli.data.readers import detect, read_dataset
+from lba_cli.data.synthetic import PRESETS, plan, write_dataset
+from lba_cli.errors import ConfigError
+from lba_cli.reporting import Silent
+from lba_cli.vocabulary import DATASETS
+
+OTHERS = ("regdb", "llcm", "folder")
+
+
+def digests(root):
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize("layout", DATASETS)
+def test_what_is_written_is_read_back(trees, layout):
+    root = trees[layout]
+    assert detect(root) == layout
+    listing = read_dataset(root)
+    assert (listing.dataset, listing.name, listing.root) == (layout, "synthetic-tiny", root)
+    planned = {job.path for job in plan("tiny", layout=layout).jobs}
+    assert {sample.path for sample in listing.samples} == planned
+    assert json.loads((root / "synthetic.json").read_text()) == {"preset": "tiny", "layout": layout, "seed": 0}
+
+
+@pytest.mark.parametrize("layout", DATASETS)
+def test_enough_people_for_the_recipes_batch_and_none_in_both_parts(trees, layout):
+    listing = read_dataset(trees[layout])
+    people = {job.path: job.identity for job in plan("tiny", layout=layout).jobs}
+    for split in {sample.split for sample in listing.samples}:
+        samples = [sample for sample in listing.samples if sample.split == split]
+        parts = {part: {people[s.path] for s in samples if s.part == part} for part in ("train", "test")}
+        assert len(parts["train"]) >= 12
+        assert len(parts["test"]) >= 6
+        assert not parts["train"] & parts["test"]
+        for part in parts:
+            person_of = {}
+            for s in samples:
+                if s.part == part:
+                    assert person_of.setdefault(s.identity, people[s.path]) == people[s.path]
+
+
+@pytest.mark.parametrize("layout", OTHERS)
+def test_pixels_tell_the_modality(trees, layout):
+    for sample in read_dataset(trees[layout]).samples[::17]:
+        with Image.open(trees[layout] / sample.path) as image:
+            assert image.mode == "RGB"
+            assert (np.ptp(np.asarray(image).astype(int), axis=2).max() == 0) == (sample.modality == "infrared")
+
+
+@pytest.mark.parametrize("layout", OTHERS)
+def test_two_workers_write_the_same_bytes(trees, tmp_path, layout):
+    write_dataset("tiny", tmp_path / "again", layout=layout, workers=2, listener=Silent())
+    assert digests(tmp_path / "again") == digests(trees[layout])
+
+
+@pytest.mark.parametrize("layout", OTHERS)
+def test_no_two_images_are_alike(trees, layout):
+    images = [value for name, value in digests(trees[layout]).items() if not name.endswith((".txt", ".json"))]
+    assert len(set(images)) == len(images)
+
+
+def test_no_two_layouts_show_the_same_person():
+    for preset in ("tiny", "small"):
+        people = [{job.identity for job in plan(preset, layout=layout).jobs} for layout in DATASETS]
+        assert len(set().union(*people)) == sum(map(len, people))
+
+
+def test_another_seed_draws_other_splits():
+    lists = [plan("tiny", seed, "regdb").files for seed in (0, 1)]
+    assert lists[0].keys() == lists[1].keys()
+    assert all(lists[0][name] != lists[1][name] for name in lists[0])
+    halves = [lists[0][f"idx/train_visible_{trial}.txt"] for trial in range(1, 11)]
+    assert len(set(halves)) == 10
+
+
+def test_regdb_has_ten_images_of_everybody_in_ten_splits(trees):
+    listing = read_dataset(trees["regdb"])
+    assert listing.splits == 10
+    counts = Counter((s.split, s.part, s.modality, s.identity) for s in listing.samples)
+    assert set(counts.values()) == {10}
+    assert len(counts) == 10 * 2 * 2 * 12
+    assert {identity for *_, identity in counts} == set(range(12))
+    assert (trees["regdb"] / "idx" / "test_thermal_10.txt").is_file()
+    assert all(s.path.endswith(".bmp") for s in listing.samples)
+
+
+def test_llcm_has_nine_visible_and_eight_infrared_cameras(trees):
+    samples = read_dataset(trees["llcm"]).samples
+    for part in ("train", "test"):
+        cameras = {m: {s.camera for s in samples if (s.part, s.modality) == (part, m)} for m in ("visible", "infrared")}
+        assert cameras == {"visible": set(range(1, 10)), "infrared": {1, 2, 4, 5, 6, 7, 8, 9}}
+    assert not (trees["llcm"] / "test_nir" / "cam3").exists()
+
+
+@pytest.mark.parametrize("query", ["visible", "infrared"])
+def test_every_llcm_query_has_a_match_under_another_camera(trees, query):
+    tested = [s for s in read_dataset(trees["llcm"]).samples if s.part == "test"]
+    others = {(s.identity, s.camera) for s in tested if s.modality != query}
+    for s in tested:
+        assert any(identity == s.identity and camera != s.camera for identity, camera in others)
+
+
+def test_own_folders_have_blanks_cameras_and_people_with_one_modality(trees):
+    listing = read_dataset(trees["folder"])
+    assert listing.notes == ("3 identities have one modality only: they are distractors in galleries",)
+    assert any(s.path.startswith("visible/person 007/person 007_c1_") for s in listing.samples)
+    assert {s.camera for s in listing.samples} == {1, 2, 3, 6}
+    assert {s.path.rsplit(".")[-1] for s in listing.samples} == {"jpg", "png"}
+
+
+def test_small_folders_tell_no_camera():
+    jobs = plan("small", layout="folder").jobs
+    assert not any("_c" in job.path for job in jobs)
+    assert len({job.path for job in jobs}) == len(jobs)
+
+
+@pytest.mark.parametrize("layout", OTHERS)
+def test_the_real_counts_come_in_one_layout(tmp_path, layout):
+    with pytest.raises(ConfigError, match=rf"the layout '{layout}' comes in the presets tiny and small; 'sysu'"):
+        write_dataset("sysu", tmp_path / "x", layout=layout, listener=Silent())
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("layout", DATASETS)
+def test_plans_of_every_preset_name_each_image_once(layout):
+    for preset in PRESETS if layout == "sysu" else ("tiny", "small"):
+        jobs = plan(preset, layout=layout).jobs
+        assert len({job.path for job in jobs}) == len(jobs)
+        assert len({(job.identity, job.camera, job.index) for job in jobs}) == len(jobs)
+
+
+def test_the_note_names_layout_and_command(trees):
+    note = (trees["llcm"] / "README.txt").read_text()
+    assert "laid out as LLCM" in note
+    assert "lba prepare synthetic --preset tiny --layout llcm --seed 0" in note

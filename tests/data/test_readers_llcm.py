@@ -1,0 +1,154 @@
+"""Reading LLCM's layout: training lists, test folders, cameras."""
+
+import shutil
+
+import pytest
+
+from lba_cli.data.readers import read_llcm
+from lba_cli.data.readers.llcm import camera_of
+from lba_cli.errors import DataError
+
+
+@pytest.fixture
+def copy(hollow):
+    return hollow("llcm")
+
+
+def refused(root, *words):
+    with pytest.raises(DataError) as caught:
+        read_llcm(root)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+
+
+def append(root, name, line):
+    path = root / "idx" / name
+    path.write_text(path.read_text() + f"{line}\n")
+    return path, len(path.read_text().splitlines())
+
+
+def test_samples(trees):
+    listing = read_llcm(trees["llcm"])
+    assert (listing.dataset, listing.splits, listing.notes) == ("llcm", 0, ())
+    for sample in listing.samples:
+        folder, *_, name = sample.path.split("/")
+        assert folder in {"visible": ("vis", "test_vis"), "infrared": ("nir", "test_nir")}[sample.modality]
+        assert folder.startswith("test") == (sample.part == "test")
+        assert f"_c{sample.camera}_" in name
+        if sample.part == "test":
+            assert sample.path.split("/")[1:3] == [f"cam{sample.camera}", f"{sample.identity:04d}"]
+    lines = (trees["llcm"] / "idx" / "train_nir.txt").read_text().splitlines()
+    assert {(s.path, s.identity) for s in listing.samples if (s.part, s.modality) == ("train", "infrared")} == {
+        (path, int(label)) for path, label in map(str.split, lines)
+    }
+
+
+def test_real_data_are_called_llcm(copy):
+    (copy / "synthetic.json").unlink()
+    assert read_llcm(copy).name == "LLCM"
+
+
+@pytest.mark.parametrize(
+    ("path", "camera"),
+    [
+        ("vis/0001/0001_c3_x.jpg", 3),
+        ("vis/0001/0001_C3.JPG", 3),
+        ("vis/cam7/0001/0001_c3_x.jpg", 7),
+        ("vis/0001/0001_c12s1_x.jpg", 12),
+        ("vis/0001/0001_x.jpg", 0),
+        ("vis/camera/0001_cx.jpg", 0),
+        ("x_c4.jpg", 4),
+    ],
+)
+def test_cameras_of_training_images(path, camera):
+    assert camera_of(path) == camera
+
+
+def test_everything_missing_is_named(tmp_path, copy):
+    refused(tmp_path / "nowhere", "no such folder", "LLCM's idx/", "--layout llcm --output")
+    (copy / "idx" / "train_nir.txt").unlink()
+    (copy / "idx" / "test_id.txt").unlink()
+    shutil.rmtree(copy / "test_nir" / "cam5")
+    refused(copy, "it has no test_nir/cam5, idx/train_nir.txt, idx/test_id.txt.")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("vis/0001/x.jpg", "is not an image's path and a label"),
+        ("vis/0001/x.jpg A", "'A' is not a label"),
+        ("/vis/0001/x.jpg 0", "leads out of the data set"),
+        ("vis/../../x.jpg 0", "leads out of the data set"),
+        ("vis\\0001\\x.jpg 0", "forward slashes"),
+        ("vis/0003/x.jpg 0", "is of identity 3, which idx/test_id.txt has too"),
+        ("test_vis/cam1/0003/x.jpg 0", "is of identity 3, which idx/test_id.txt has too"),
+    ],
+)
+def test_malformed_lines(copy, line, message):
+    path, number = append(copy, "train_vis.txt", line)
+    refused(copy, f"{path}:{number}: ", message)
+
+
+def test_duplicates(copy):
+    first = (copy / "idx" / "train_vis.txt").read_text().splitlines()[0]
+    path, number = append(copy, "train_vis.txt", first)
+    refused(copy, f"{path}:{number}: ", "is already in train_vis.txt:1")
+    lines = path.read_text().splitlines()[:-1]
+    path.write_text("\n".join(lines))
+    other, number = append(copy, "train_nir.txt", first)
+    refused(copy, f"{other}:{number}: ", "is visible in train_vis.txt:1")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "test_id.txt:1: empty"),
+        ("3,6,x", "test_id.txt:1: 'x' is not an identity"),
+        ("3,6,3", "test_id.txt:1: identity 3 is already in test_id.txt:1"),
+        ("3,1", "is of identity 1, which idx/test_id.txt has too"),
+        ("500", "no image of any identity that idx/test_id.txt name"),
+    ],
+)
+def test_malformed_test_identities(copy, text, message):
+    (copy / "idx" / "test_id.txt").write_text(text)
+    refused(copy, message)
+
+
+def test_labels_need_not_be_contiguous_and_folders_need_not_tell(copy):
+    for name in ("train_vis.txt", "train_nir.txt"):
+        path = copy / "idx" / name
+        path.write_text(
+            "".join(f"{image} {7 * int(label) + 3}\n" for image, label in map(str.split, path.read_text().splitlines()))
+        )
+    (copy / "vis" / "of nobody.JPG").touch()
+    append(copy, "train_vis.txt", "vis/of nobody.JPG 3")
+    samples = read_llcm(copy).samples
+    assert {s.identity for s in samples if s.part == "train"} == {7 * label + 3 for label in range(12)}
+    assert next(s for s in samples if s.path.endswith("JPG")).camera == 0
+
+
+def test_missing_images_are_listed(copy):
+    images = sorted((copy / "nir").glob("*/*.jpg"))[:2]
+    for image in images:
+        image.unlink()
+    refused(copy, "2 of 219 images", *(image.relative_to(copy).as_posix() for image in images), "train_nir.txt:1")
+
+
+def test_strays_and_identities_without_images_are_noted(copy):
+    (copy / "test_vis" / "cam1" / "0003" / "Thumbs.db").touch()
+    (copy / "test_nir" / "cam2" / "notes.txt").touch()
+    (copy / "vis" / "0001" / ".DS_Store").touch()
+    (copy / "idx" / "test_id.txt").write_text("3,6,9,12,15,18,700\r\n")
+    assert read_llcm(copy).notes == (
+        "2 files that are not images of an identity were ignored",
+        "1 files that no list names were ignored",
+        "1 identities of idx/test_id.txt have no images: 700",
+    )
+
+
+def test_upper_case_endings_are_images(copy):
+    image = next((copy / "test_vis").glob("*/*/*.jpg"))
+    image.rename(image.with_suffix(".JPG"))
+    assert any(s.path.endswith(".JPG") for s in read_llcm(copy).samples)

@@ -1,0 +1,168 @@
+"""Reading RegDB's layout: its ten splits, and lists that contradict each other or the disk."""
+
+import re
+
+import pytest
+
+from lba_cli.data.readers import read_regdb
+from lba_cli.data.readers.regdb import LAYOUT
+from lba_cli.errors import DataError
+
+
+@pytest.fixture
+def copy(hollow):
+    return hollow("regdb")
+
+
+def edit(root, name, change):
+    """Rewrite the lines of a list by a function of them."""
+    path = root / "idx" / f"{name}.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("".join(f"{line}\n" for line in change(lines)))
+    return path
+
+
+def refused(root, *words):
+    with pytest.raises(DataError) as caught:
+        read_regdb(root)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+    return message
+
+
+def test_samples_are_the_lists(trees):
+    listing = read_regdb(trees["regdb"])
+    assert listing.dataset == "regdb"
+    assert listing.splits == 10
+    found = {(s.split, s.part, s.modality, s.path, s.identity) for s in listing.samples}
+    assert len(found) == len(listing.samples) == 40 * 120
+    for trial, part, (modality, word) in [(1, "train", ("visible", "visible")), (10, "test", ("infrared", "thermal"))]:
+        for line in (trees["regdb"] / "idx" / f"{part}_{word}_{trial}.txt").read_text().splitlines():
+            path, label = line.split(" ")
+            assert (trial, part, modality, path, int(label)) in found
+    assert {(s.modality, s.camera) for s in listing.samples} == {("visible", 1), ("infrared", 2)}
+
+
+def test_real_data_are_called_regdb(copy):
+    (copy / "synthetic.json").unlink()
+    assert read_regdb(copy).name == "RegDB"
+
+
+def test_no_folder_and_missing_folders(tmp_path, copy):
+    refused(tmp_path / "nowhere", "nowhere: no such folder", "RegDB's Visible, Thermal", "--layout regdb --output")
+    (copy / "Thermal").rename(copy / "thermal")
+    refused(copy, "it has no Thermal.", "lba prepare synthetic")
+
+
+def test_all_missing_lists_are_named(copy):
+    for name in ("train_visible_3", "test_thermal_10"):
+        (copy / "idx" / f"{name}.txt").unlink()
+    message = refused(copy, "idx/train_visible_3.txt, idx/test_thermal_10.txt")
+    assert "train_visible_1.txt" not in message
+    for name in LAYOUT.lists:
+        (copy / name).unlink(missing_ok=True)
+    assert all(name in refused(copy) for name in LAYOUT.lists)
+    assert len(LAYOUT.lists) == 40
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("Visible/1/x.bmp", "'Visible/1/x.bmp' is not an image's path and a label"),
+        ("17", "'17' is not an image's path and a label"),
+        ("", "'' is not an image's path and a label"),
+        ("Visible/1/x.bmp one", "'one' is not a label"),
+        ("Visible/1/x.bmp 1.5", "'1.5' is not a label"),
+        ("Visible/1/x.bmp -1", "'-1' is not a label"),
+        ("Visible/1/x.bmp ٣", "'٣' is not a label"),
+        ("Visible/1/x.bmp 1234567890", "'1234567890' is not a label"),
+        ("/etc/passwd 0", "'/etc/passwd' leads out of the data set"),
+        ("../Visible/1/x.bmp 0", "leads out of the data set"),
+        ("Visible/1/../../../x.bmp 0", "leads out of the data set"),
+        ("C:/Visible/x.bmp 0", "leads out of the data set"),
+        ("Visible\\1\\x.bmp 0", "paths are written with forward slashes"),
+        ("Visible/x.bmp 0", "'Visible/x.bmp' is not an image Visible/PERSON/NAME"),
+        ("Visible/1/deep/x.bmp 0", "is not an image Visible/PERSON/NAME"),
+        ("Thermal/1/x.bmp 0", "'Thermal/1/x.bmp' is not an image Visible/PERSON/NAME"),
+    ],
+)
+def test_malformed_lines(copy, line, message):
+    path = edit(copy, "test_visible_4", lambda lines: [*lines[:6], line, *lines[6:]])
+    refused(copy, f"{path}:7: ", message)
+
+
+def test_empty_and_binary_lists(copy):
+    (copy / "idx" / "train_thermal_2.txt").write_text("\n\n")
+    refused(copy, "train_thermal_2.txt:1: empty")
+    (copy / "idx" / "train_thermal_2.txt").write_bytes(b"\xff\xfe\x00\x01")
+    refused(copy, "train_thermal_2.txt: not a text file")
+
+
+def test_an_image_that_is_listed_twice(copy):
+    path = edit(copy, "train_visible_1", lambda lines: [*lines, lines[2]])
+    refused(copy, f"{path}:121: Visible/", "is already in train_visible_1.txt:3")
+    edit(copy, "train_visible_1", lambda lines: [*lines[:-1], lines[2].replace("/", "//", 1)])
+    refused(copy, "is already in train_visible_1.txt:3")
+
+
+def test_an_image_in_train_and_test(copy):
+    line = (copy / "idx" / "train_thermal_2.txt").read_text().splitlines()[0]
+    path = edit(copy, "test_thermal_2", lambda lines: [line.rsplit(" ", 1)[0] + lines[0][-2:], *lines[10:]])
+    refused(copy, f"{path}:1: {line.split()[0]} is trained on too (train_thermal_2.txt:1)")
+
+
+def test_a_person_in_train_and_test(copy):
+    lines = (copy / "idx" / "train_visible_2.txt").read_text().splitlines()
+    person = lines[0].split("/")[1]
+    (copy / "Visible" / person / "another.bmp").touch()
+    path = edit(copy, "test_visible_2", lambda old: [f"Visible/{person}/another.bmp 0", *old[10:]])
+    refused(copy, f"{path}:1: person {person} is trained on too (train_visible_2.txt:1)", "must not share people")
+
+
+def test_a_label_of_two_people_and_a_person_with_two_labels(copy):
+    path = edit(copy, "train_visible_5", lambda lines: [*lines[:10], lines[10].rsplit(" ", 1)[0] + " 0", *lines[11:]])
+    refused(copy, f"{path}:11: label 0 is of person ", "in train_visible_5.txt:1")
+    edit(copy, "train_visible_5", lambda lines: [lines[0], lines[1].rsplit(" ", 1)[0] + " 99", *lines[2:]])
+    refused(copy, f"{path}:2: person ", "has label 99 here, and label 0 in train_visible_5.txt:1")
+
+
+def test_visible_and_thermal_lists_of_different_labels(copy):
+    edit(copy, "test_thermal_9", lambda lines: lines[10:])
+    refused(copy, "test_visible_9.txt: its labels and those of test_thermal_9.txt", "only in test_visible_9.txt: 0")
+
+
+def test_all_missing_images_are_listed_but_not_more_than_twenty(copy):
+    images = sorted((copy / "Visible").glob("*/*.bmp"))
+    for image in images[:3]:
+        image.unlink()
+    message = refused(copy, "3 of 480 images that the lists name are missing", ".txt:")
+    assert all(image.relative_to(copy).as_posix() in message for image in images[:3])
+    for image in images[3:25]:
+        image.unlink()
+    message = refused(copy, "25 of 480 images", " and 5 more. Complete the copy")
+    assert len(re.findall(r"\.bmp", message)) == 20
+
+
+def test_blanks_line_ends_and_marks_do_not_matter(copy):
+    wanted = read_regdb(copy).samples
+    for path in (copy / "idx").iterdir():
+        text = path.read_text().replace("\n", " \t\r\n")
+        path.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n\n  \n")
+    assert read_regdb(copy).samples == wanted
+
+
+def test_upper_case_endings_blanks_and_unicode_in_paths(copy):
+    old = (copy / "idx" / "train_visible_1.txt").read_text().split()[0]
+    new = old.rsplit("/", 1)[0] + "/front view été.BMP"
+    (copy / old).rename(copy / new)
+    for path in (copy / "idx").iterdir():
+        path.write_text(path.read_text().replace(f"{old} ", f"{new} "))
+    assert any(s.path == new for s in read_regdb(copy).samples)
+
+
+def test_strays_are_counted(copy):
+    (copy / "Visible" / "1" / "Thumbs.db").touch()
+    (copy / "Thermal" / "extra.bmp").touch()
+    assert read_regdb(copy).notes == ("2 files that no list names were ignored",)
