@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from lba_cli.cli.opening import Opened, open_checkpoint
 from lba_cli.cli.options import load_config
-from lba_cli.cli.trials import TrialRuns, newest_trials
+from lba_cli.cli.trials import SPLITS, TrialRuns, newest_trials
+from lba_cli.config import Run
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation import run as engine
@@ -18,6 +19,7 @@ from lba_cli.evaluation.features import PLAIN
 from lba_cli.evaluation.report import Origin, Report, Result, over_splits
 from lba_cli.evaluation.variants import variants
 from lba_cli.reporting import Listener
+from lba_cli.training.folder import RunFolder
 from lba_cli.vocabulary import Dataset
 
 
@@ -99,23 +101,34 @@ def _open_single(name: Path | None, request: Request, sources: _Sources, listene
 
 
 def _open_trials(name: Path | None, request: Request, sources: _Sources, listener: Listener) -> Candidate:
+    """The models of ten splits, each on its own; or one model of another data set, on all ten."""
     if name is None:
         runs = newest_trials()
         listener.say(f"trials: {runs.path}, the newest")
     else:
         runs = TrialRuns(name)
-    checkpoints, images = [], []
-    for split, folder in runs.require_all().items():
-        options = {**request.options, "data.trial": split}
-        opened = open_checkpoint(folder.path, request.data, request.config, request.assignments, options, listener)
-        checkpoints.append(opened)
-        images.append(sources.of(opened))
-        if images[-1].split != split:
+    if runs.path.is_file() or RunFolder(runs.path).last.is_file():
+        one = _open(runs.path, SPLITS[0], request, listener)
+        checkpoints = [replace(one, run=_of_split(one.run, split)) for split in SPLITS]
+    else:
+        checkpoints = [_open(run.path, split, request, listener) for split, run in runs.require_all().items()]
+    images = [sources.of(opened) for opened in checkpoints]
+    for opened, source, split in zip(checkpoints, images, SPLITS, strict=True):
+        if source.split != split:
             raise ConfigError(
-                f"{folder.path}: would be scored on split {images[-1].split}: --trials all sets data.trial for each model, "
-                "and is for data sets with several splits"
+                f"{opened.path}: would be scored on split {source.split}: --trials all sets data.trial for each of a data "
+                "set's several splits; leave --set data.trial out"
             )
     return Candidate(str(runs.path), checkpoints, images)
+
+
+def _open(path: Path, split: int, request: Request, listener: Listener) -> Opened:
+    options = {**request.options, "data.trial": split}
+    return open_checkpoint(path, request.data, request.config, request.assignments, options, listener)
+
+
+def _of_split(run: Run, split: int) -> Run:
+    return run.model_copy(update={"data": run.data.model_copy(update={"trial": split})})
 
 
 def _score(candidate: Candidate, request: Request, listener: Listener) -> tuple[Result, ...]:

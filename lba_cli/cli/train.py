@@ -23,7 +23,7 @@ EXAMPLES = examples(
     "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",
     "lba train --set train.epochs=40 --set model.backbone=resnet18",
     "lba train --resume latest",
-    "lba train --data datasets/RegDB --trials all --output runs/regdb",
+    "lba train --config configs/regdb.yaml --trials all --output runs/regdb",
 )
 
 

@@ -137,7 +137,8 @@ def splits(monkeypatch):
         opened.append(split)
         return regdb(split)
 
-    monkeypatch.setattr("lba_cli.cli.opening.open_images", open_images)
+    monkeypatch.setattr("lba_cli.data.open.open_images", open_images)
+    monkeypatch.setattr("lba_cli.cli.opening.dataset_at", lambda *_: "regdb")
     return opened
 
 
@@ -147,7 +148,8 @@ ONE_STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--se
 def test_a_model_for_each_split(lba, splits, small_yaml, tmp_path, monkeypatch):
     """Four of the ten splits, for time's sake."""
     assert list(trials.SPLITS) == [*range(1, 11)]
-    monkeypatch.setattr(trials, "SPLITS", range(1, 5))
+    for module in ("trials", "scoring"):
+        monkeypatch.setattr(f"lba_cli.cli.{module}.SPLITS", range(1, 5))
     lba("train", "--config", small_yaml, "--trials", "all", "--output", "ten", *ONE_STEP)
     networks = [read_checkpoint(tmp_path / f"ten/trial-{t}/checkpoints/last.pt") for t in trials.SPLITS]
     assert [network.description.split for network in networks] == [1, 2, 3, 4]
@@ -189,7 +191,8 @@ def test_trials_are_only_for_data_sets_with_splits(lba, store, small_yaml, netwo
     )
     assert "one split" in message
     assert not (tmp_path / "x").exists()
-    assert "trial-1, trial-2" in refused(lba("evaluate", "--trials", "all", network_file, status=2))
+    assert "one split" in refused(lba("evaluate", "--trials", "all", network_file, status=2))
+    assert "trial-1, trial-2" in refused(lba("evaluate", "--trials", "all", tmp_path, status=2))
     assert "lba train --trials all" in refused(lba("evaluate", "--trials", "all", status=2))
     assert "not a folder of trials" in refused(lba("train", "--trials", "all", "--resume", "x", status=2))
 
@@ -213,10 +216,14 @@ def test_an_interrupted_trial_says_how_to_go_on(lba, splits, small_yaml, monkeyp
     assert "stopped in x/trial-2; go on with: lba train --trials all --resume x" in result.output
 
 
-def test_another_data_set_than_the_models(lba, splits, network_file):
+def test_another_data_set_than_the_models(lba, splits, network_file, monkeypatch):
     """Trained on synthetic SYSU-MM01, scored on RegDB: the settings of its own data set don't stand in the way."""
     output = lba("evaluate", network_file, "--data", "anywhere").output
     assert "trained on synthetic-tiny, scored on RegDB, split 1, community" in output
+    for module in ("trials", "scoring"):
+        monkeypatch.setattr(f"lba_cli.cli.{module}.SPLITS", range(1, 4))
+    output = lba("evaluate", network_file, "--data", "anywhere", "--trials", "all").output
+    assert "trained on synthetic-tiny, scored on RegDB, splits 1–3, community protocol, 3 trials" in output
 
 
 def test_models_of_different_images_are_not_set_side_by_side(lba, splits, network_file, other_file, monkeypatch):
@@ -227,7 +234,7 @@ def test_models_of_different_images_are_not_set_side_by_side(lba, splits, networ
         source.fingerprint = next(names)
         return source
 
-    monkeypatch.setattr("lba_cli.cli.opening.open_images", open_images)
+    monkeypatch.setattr("lba_cli.data.open.open_images", open_images)
     monkeypatch.setattr("lba_cli.cli.scoring._Sources.of", lambda self, opened: opened.images())
     message = refused(lba("evaluate", network_file, other_file, status=2))
     assert "would be scored on other images than" in message
