@@ -39,7 +39,7 @@ EXAMPLES = examples(
 Models = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[CHECKPOINT]...",
+        metavar="CHECKPOINT",
         help="Checkpoints or runs to score; several are set side by side, with the difference to the first.",
         show_default=False,
     ),
@@ -47,7 +47,9 @@ Models = Annotated[
 ModeOption = Annotated[
     ModeChoice | None,
     typer.Option(
-        help="SYSU-MM01: the gallery's cameras; elsewhere query-to-gallery. auto: the data set's usual [evaluation.mode].",
+        metavar="MODE",
+        help="SYSU-MM01: all-search, indoor-search; elsewhere query-to-gallery: infrared-to-visible, visible-to-infrared; "
+        "all; auto: the data set's usual [evaluation.mode].",
         show_default=False,
     ),
 ]
@@ -67,7 +69,11 @@ ProtocolOption = Annotated[
 ]
 Rerank = Annotated[
     bool | None,
-    typer.Option("--rerank", help="Also: k-reciprocal re-ranking [evaluation.rerank…].", show_default=False),
+    typer.Option(
+        "--rerank",
+        help="Also: k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
+        show_default=False,
+    ),
 ]
 Flip = Annotated[
     bool | None,

@@ -157,9 +157,12 @@ def _score_checkpoint(
 
 
 def _trained_on(opened: Opened, source: ImageSource) -> str:
-    """The name of the data set; with the split, where another one is scored."""
+    """The name of the data set; with its layout or its split, where another one of the same name is scored."""
     trained = opened.description
-    if trained.dataset == source.name and trained.split != source.split and trained.split:
+    layout = trained.config.get("data", {}).get("dataset", source.dataset)
+    if trained.dataset == source.name and layout not in ("auto", source.dataset):
+        return f"{trained.dataset} ({layout})"
+    if trained.dataset == source.name and trained.split not in (0, source.split):
         return f"{trained.dataset} (split {trained.split})"
     return trained.dataset
 

@@ -50,7 +50,7 @@ class _Columns:
         self.names = self.cells("model", "variant")
 
     def of(self, result: Result) -> list[str]:
-        return self.cells(escape(result.origin.model), result.variant)
+        return self.cells(escape(result.origin.name), result.variant)
 
     def cells(self, model: str, variant: str) -> list[str]:
         return [model] * self.model + [variant] * self.variant

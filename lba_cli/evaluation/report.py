@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lba_cli.evaluation.protocols import Setting
+from lba_cli.evaluation.protocols import BENCHMARKS, Setting
 from lba_cli.evaluation.published import Published
 from lba_cli.evaluation.ranking import Metrics
 from lba_cli.vocabulary import Dataset
@@ -27,6 +27,11 @@ class Origin:
 
     model: str = ""
     trained_on: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tables call the model: its path, that of its run for the best of a run."""
+        return self.model.removesuffix("/checkpoints/best.pt")
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,7 @@ class Result:
         """The result as plain values."""
         return {
             "dataset": self.dataset,
+            "benchmark": self.benchmark,
             "mode": self.setting.mode,
             "shots": self.setting.shots,
             "protocol": self.setting.protocol,
@@ -178,7 +184,8 @@ class Report:
         trained = sorted({each.origin.trained_on for each in self.results} - {""})
         names = result.dataset
         if set(trained) - {result.dataset}:
-            names = f"trained on {' and '.join(trained)}, scored on {result.dataset}"
+            protocol = "" if result.dataset == BENCHMARKS[result.benchmark].name else f" ({result.benchmark})"
+            names = f"trained on {' and '.join(trained)}, scored on {result.dataset}{protocol}"
         splits = _split_words(result.splits)
         trials = "1 trial" if len(result.trials) == 1 else f"{len(result.trials)} trials"
         return f"{names}{splits}, {result.setting.protocol} protocol, {trials}, in percent"

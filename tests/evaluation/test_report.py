@@ -41,9 +41,11 @@ def test_json_has_what_other_programs_rely_on():
 
 def test_titles():
     assert Report(((result(0.5, 0.6),),)).title() == "SYSU-MM01, community protocol, 2 trials, in percent"
-    crossed = result(0.5, dataset="LLCM")
+    crossed = result(0.5, dataset="LLCM", benchmark="llcm")
     assert Report(((crossed,),)).title().startswith("trained on SYSU-MM01, scored on LLCM, community")
-    split = result(0.5, dataset="RegDB", origin=Origin("a", "RegDB"), splits=(3,))
+    own = replace(crossed, dataset="my people", benchmark="folder")
+    assert Report(((own,),)).title().startswith("trained on SYSU-MM01, scored on my people (folder), community")
+    split = result(0.5, dataset="RegDB", benchmark="regdb", origin=Origin("a", "RegDB"), splits=(3,))
     assert Report(((split,),)).title() == "RegDB, split 3, community protocol, 1 trial, in percent"
     ten = over_splits([[replace(split, splits=(number,))] for number in range(1, 11)])
     assert Report((ten,)).title() == "RegDB, splits 1–10, community protocol, 10 trials, in percent"
