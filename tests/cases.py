@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
+from lba_cli.errors import DataError
+
 GOLDEN = Path(__file__).parent / "golden"
 HEIGHT, WIDTH = 64, 32
 SMALL = {
@@ -10,3 +14,14 @@ SMALL = {
     "train": {"epochs": 2, "steps_per_epoch": 2, "identities": 3, "instances": 2, "precision": "float32"},
     "run": {"device": "cpu"},
 }
+
+
+def refused(read, *words):
+    """Call ``read``, which must refuse its data in one line that has ``words``; the line."""
+    with pytest.raises(DataError) as caught:
+        read()
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message, message
+    return message

@@ -37,6 +37,28 @@ def test_the_reference_recipe_is_whole_and_is_the_default():
     }
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("regdb", {"dataset": "regdb", "root": "datasets/RegDB", "trial": 1}),
+        ("llcm", {"dataset": "llcm", "root": "datasets/LLCM"}),
+        ("folder", {"dataset": "folder", "root": "datasets/own"}),
+    ],
+)
+def test_the_other_data_sets_have_the_same_recipe(name, data):
+    path = next(path for path in CONFIGS if path.stem == name)
+    assert resolve([Layer.from_file(path)]) == Run(data=DataSection(**data))
+    written, whole = yaml.safe_load(path.read_text()), Run().values()
+    assert written.keys() == whole.keys()
+    assert all(written[section].keys() == whole[section].keys() for section in ("run", "model", "alignment", "train"))
+
+
+def test_settings_of_an_older_version_have_their_defaults():
+    older = {section: dict(values) for section, values in Run().values().items()}
+    del older["data"]["split_seed"]
+    assert differences(older, Run().values()) == []
+
+
 def test_round_trip(tmp_path):
     run = resolve([Layer.from_assignments(["train.epochs=3", "train.milestones=[1, 2]", "data.workers=0"])])
     write_run(tmp_path / "config.yaml", run)

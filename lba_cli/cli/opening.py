@@ -17,6 +17,13 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import RunFolder, newest_run
+from lba_cli.vocabulary import Dataset
+
+# Settings of the section data that matter to one data set alone.
+SETTINGS_OF: dict[Dataset, set[str]] = {
+    "regdb": {"trial"},
+    "folder": {"split_seed", "test_share", "train_ids", "test_ids"},
+}
 
 
 @dataclass(frozen=True)
@@ -69,10 +76,9 @@ def open_checkpoint(
 
 def _for_data(root: Path, description: Description) -> Mapping[str, Any]:
     """A checkpoint's settings, for a data set that may be another than it was trained on."""
-    settings = dict(description.config.get("data", {}))
-    settings.pop("dataset", None)
-    if dataset_at(root, description.height, description.width) != "regdb":
-        settings.pop("trial", None)
+    dataset = dataset_at(root, description.height, description.width)
+    foreign = {"dataset"}.union(*(keys for owner, keys in SETTINGS_OF.items() if owner != dataset))
+    settings = {key: value for key, value in description.config.get("data", {}).items() if key not in foreign}
     return {**description.config, "data": settings}
 
 

@@ -60,69 +60,46 @@ def sysu(
     prepare_store("sysu", Request(root, output, skip_broken, verify, workers, config, assignments, npy))
 
 
-@app.command(
-    epilog=examples("lba prepare regdb", "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken")
+def _offer(dataset: Dataset, description: str, *lines: str) -> None:
+    """Make ``lba prepare DATASET`` a command; ``lines`` are its examples."""
+
+    @app.command(dataset, help=description, epilog=examples(*lines))
+    @guarded
+    def command(
+        root: Root = None,
+        output: Output = None,
+        skip_broken: SkipBroken = False,
+        verify: Verify = False,
+        workers: Workers = None,
+        config: ConfigFile = None,
+        assignments: Assignments = None,
+        debug: Debug = False,
+    ) -> None:
+        prepare_store(dataset, Request(root, output, skip_broken, verify, workers, config, assignments))
+
+
+_offer(
+    "regdb",
+    "Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten splits.\n\n"
+    "Training and evaluation take one of them: --set data.trial=1 to 10.",
+    "lba prepare regdb",
+    "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken",
 )
-@guarded
-def regdb(
-    root: Root = None,
-    output: Output = None,
-    skip_broken: SkipBroken = False,
-    verify: Verify = False,
-    workers: Workers = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
-) -> None:
-    """Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten splits.
-
-    Training and evaluation take one of them: --set data.trial=1 to 10.
-    """
-    prepare_store("regdb", Request(root, output, skip_broken, verify, workers, config, assignments))
-
-
-@app.command(
-    epilog=examples("lba prepare llcm", "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken")
+_offer(
+    "llcm",
+    "Resize LLCM (idx, test_vis, test_nir and the training folders) once into a store.",
+    "lba prepare llcm",
+    "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken",
 )
-@guarded
-def llcm(
-    root: Root = None,
-    output: Output = None,
-    skip_broken: SkipBroken = False,
-    verify: Verify = False,
-    workers: Workers = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
-) -> None:
-    """Resize LLCM (idx, test_vis, test_nir and the training folders) once into a store."""
-    prepare_store("llcm", Request(root, output, skip_broken, verify, workers, config, assignments))
-
-
-@app.command(
-    epilog=examples(
-        "lba prepare folder --root cameras",
-        "lba prepare folder --root cameras --set data.split_seed=1 --set data.test_share=0.3",
-        "lba prepare folder --root cameras --set data.train_ids=train.txt --set data.test_ids=test.txt",
-    )
+_offer(
+    "folder",
+    "Resize your own images once into a store: visible/IDENTITY/* and infrared/IDENTITY/*, any names, any format.\n\n"
+    "A name with _c and a number in it tells the camera (007_c3_12.png). Half of the identities, drawn by seed, are "
+    "trained on; change that by data.split_seed and data.test_share, or name them in two files, one identity a line.",
+    "lba prepare folder --root cameras",
+    "lba prepare folder --root cameras --set data.split_seed=1 --set data.test_share=0.3",
+    "lba prepare folder --root cameras --set data.train_ids=train.txt --set data.test_ids=test.txt",
 )
-@guarded
-def folder(
-    root: Root = None,
-    output: Output = None,
-    skip_broken: SkipBroken = False,
-    verify: Verify = False,
-    workers: Workers = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
-) -> None:
-    """Resize your own images once into a store: visible/IDENTITY/* and infrared/IDENTITY/*, any names, any format.
-
-    A name with _c and a number in it tells the camera (007_c3_12.png). Half of the identities, drawn by seed, are trained
-    on; change that by data.split_seed and data.test_share, or name them in two files, one identity a line.
-    """
-    prepare_store("folder", Request(root, output, skip_broken, verify, workers, config, assignments))
 
 
 @app.command(

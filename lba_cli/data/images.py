@@ -35,7 +35,7 @@ class BrokenImage(Exception):
     """A file that can't be decoded as an image; the message says why."""
 
 
-def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
+def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
     """Decode an image, make it RGB, and resize it with Pillow's LANCZOS filter (the recipe's).
 
     Returns:
@@ -44,6 +44,7 @@ def read_image(path: Path, height: int, width: int) -> NDArray[np.uint8]:
     Raises:
         BrokenImage: the file is absent, truncated, not an image, or one of those that aren't read (see above).
     """
+    path = Path(path)
     try:
         if not path.is_file():
             raise BrokenImage("no such file" if not path.exists() else "not a regular file")

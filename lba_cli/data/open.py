@@ -45,6 +45,7 @@ def open_images(
         for note in listing.notes:
             listener.warn(f"{root}: {note}")
         chosen = FolderImages(listing, height, width).of_split(split)
+        _warn_of_idle_split(chosen.dataset, listing, folders, listener)
         listener.say(
             f"data: {_title(chosen)} from {root}, resized as it is read (lba prepare {listing.dataset} does that once)"
         )
@@ -53,6 +54,7 @@ def open_images(
     if listing:
         _require_same_source(folder, store, listing)
     chosen_store = store.of_split(split)
+    _warn_of_idle_split(store.dataset, listing, folders, listener)
     listener.say(f"data: {_title(chosen_store)} from the store {folder}")
     return chosen_store
 
@@ -102,6 +104,19 @@ def _open_store(folder: Path, dataset: DatasetChoice, height: int, width: int) -
             f"set at that size, or --set data.height={store.height} --set data.width={store.width}"
         )
     return store
+
+
+def _warn_of_idle_split(
+    dataset: Dataset, listing: Listing | None, folders: FolderSplit | None, listener: Listener
+) -> None:
+    """Say so where somebody chose a split of own folders and it changes nothing."""
+    if folders in (None, FolderSplit()):
+        return
+    keys = "data.split_seed, data.test_share, data.train_ids and data.test_ids have no effect"
+    if dataset != "folder":
+        listener.warn(f"{keys}: this data set comes with its split")
+    elif listing is None:
+        listener.warn(f"{keys}: the store keeps the split that it was prepared with")
 
 
 def _title(source: ImageSource) -> str:

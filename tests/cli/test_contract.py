@@ -56,6 +56,9 @@ def test_the_python_names():
 PICTURES = ("correspondences", "ranking", "masks", "curves")
 COMMANDS = (
     "prepare sysu",
+    "prepare regdb",
+    "prepare llcm",
+    "prepare folder",
     "prepare synthetic",
     "train",
     "evaluate",

@@ -10,6 +10,7 @@ from lba_cli.errors import DataError
 from lba_cli.files import read_text
 
 MOST_SHOWN = 20
+LONGEST_LINE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ def shortened(items: Sequence[object]) -> str:
 def _entry(line: str, source: Path, number: int) -> Entry:
     place = f"{source}:{number}"
     words = line.rsplit(maxsplit=1)
-    if len(words) < 2:
+    if len(words) < 2 or len(line) > LONGEST_LINE:
         raise DataError(f"{place}: '{line[:80]}' is not an image's path and a label")
     path, label = words
     if not (label.isascii() and label.isdecimal() and len(label) < 9):

@@ -20,7 +20,7 @@ MODALITY_OF_CAMERA: dict[int, Modality] = {
     6: "infrared",
 }
 CAMERA_FOLDERS = tuple(f"cam{camera}" for camera in MODALITY_OF_CAMERA)
-LAYOUT = Layout("sysu", "SYSU-MM01", "cam1…cam6 and exp", (*CAMERA_FOLDERS, "exp"), (*CAMERA_FOLDERS, "exp"))
+LAYOUT = Layout("sysu", "SYSU-MM01", "cam1…cam6 and exp", CAMERA_FOLDERS, (*CAMERA_FOLDERS, "exp"))
 ID_LISTS: tuple[tuple[str, Part], ...] = (("train_id.txt", "train"), ("val_id.txt", "train"), ("test_id.txt", "test"))
 
 

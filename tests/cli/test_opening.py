@@ -1,0 +1,66 @@
+"""Which data set a checkpoint is used on: its own by default, any other that is named."""
+
+import pytest
+from cases import HEIGHT, SMALL, WIDTH
+
+from lba_cli.cli.opening import open_checkpoint
+from lba_cli.errors import DataError
+from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
+from lba_cli.model.weights import build_network
+from lba_cli.reporting import Silent
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_network("resnet18", 12, "none", seed=3)
+
+
+@pytest.fixture
+def images(tmp_path, network, trees, monkeypatch):
+    """The images that a checkpoint trained on ``dataset`` is used on: ``images("regdb", data=…, trial=3)``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("LBA_CONFIG", raising=False)
+
+    def open_for(dataset, data=None, assignments=None, **settings):
+        trained = {**SMALL["data"], "root": str(trees[dataset]), "dataset": dataset, **settings}
+        description = Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, {}, {**SMALL, "data": trained})
+        path = tmp_path / "net.pt"
+        path.unlink(missing_ok=True)
+        write_checkpoint(path, Checkpoint(description, network.state_dict()))
+        return open_checkpoint(path, data, None, assignments, {}, Silent()).images()
+
+    return open_for
+
+
+def test_its_own_split_by_default(images, trees):
+    assert images("regdb", trial=3).split == 3
+    assert images("regdb", data=trees["regdb"], trial=3).split == 3
+    assert images("regdb", data=trees["regdb"], assignments=["data.trial=5"], trial=3).split == 5
+
+
+@pytest.mark.parametrize("other", ["sysu", "llcm", "folder"])
+def test_another_data_set_has_a_layout_of_its_own_and_no_split(images, trees, other):
+    opened = images("regdb", data=trees[other], trial=3)
+    assert (opened.dataset, opened.split) == (other, 0)
+
+
+def test_lists_of_own_folders_are_not_looked_for_elsewhere(images, trees):
+    opened = images("folder", data=trees["sysu"], train_ids="train.txt", test_ids="test.txt")
+    assert opened.dataset == "sysu"
+
+
+def test_regdb_needs_a_split_of_those_who_were_trained_elsewhere(images, trees):
+    with pytest.raises(DataError, match=r"data\.trial is needed"):
+        images("llcm", data=trees["regdb"])
+    assert images("llcm", data=trees["regdb"], assignments=["data.trial=2"]).split == 2
+
+
+def test_a_split_asked_for_where_there_is_one_is_refused(images, trees):
+    with pytest.raises(DataError, match=r"data\.trial=2: synthetic-tiny has one split"):
+        images("sysu", data=trees["llcm"], assignments=["data.trial=2"])
+
+
+def test_own_folders_keep_the_split_of_the_run(images, trees):
+    sources = [images("folder", data=data, split_seed=7) for data in (None, trees["folder"])]
+    assert sources[0].samples == sources[1].samples
+    assert sources[0].samples != images("folder").samples
