@@ -64,6 +64,15 @@ def test_a_model_of_any_data_set_is_scored_on_any_other(lba, trained, trees):
             assert wanted in output
 
 
+def test_what_a_run_measures_on_its_own_data_does_not_bind_it_elsewhere(lba, small_yaml, trees):
+    words = ("--config", small_yaml, "--data", trees["sysu"], *STEP, "--set", "evaluation.mode=indoor-search")
+    lba("train", *words, "--set", "evaluation.protocol=official", "--output", "indoors")
+    own = lba("evaluate", "indoors").output
+    assert "official protocol" in own
+    assert "indoor-search" in own
+    assert "visible-to-infrared" in lba("evaluate", "indoors", "--data", trees["llcm"]).output
+
+
 def test_another_split_than_the_models_is_refused(lba, trained):
     run = trained("regdb")
     result = lba("evaluate", run, "--set", "data.trial=3", status=2)
