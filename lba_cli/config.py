@@ -7,7 +7,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from lba_cli.vocabulary import Backbone, DatasetChoice, Draw, Method, ModeChoice, Precision, ShotsChoice, Weighting
+from lba_cli.vocabulary import (
+    Backbone,
+    DatasetChoice,
+    Draw,
+    FeaturePlace,
+    Method,
+    ModeChoice,
+    Precision,
+    ShotsChoice,
+    Weighting,
+)
 
 LARGEST_SIDE = 2048
 
@@ -113,9 +123,17 @@ class TrainSection(Section):
 class EvaluationSection(Section):
     """What is measured."""
 
-    mode: ModeChoice = Field("all-search", description="the gallery's cameras; all: both modes")
-    shots: ShotsChoice = Field("single", description="gallery images an identity and camera: 1 or 10")
+    mode: ModeChoice = Field("auto", description="auto: what is usual for the data set; all: every one it has")
+    shots: ShotsChoice = Field(
+        "auto", description="gallery images an identity and camera: 1, 10, or the whole gallery; both: single and multi"
+    )
     protocol: Draw = Field("community", description="whose gallery draws: the papers' or the data set's release's")
+    features_from: FeaturePlace = Field("pooled", description="neck: also score the features after the neck")
+    flip: bool = Field(False, description="also score the mean of each image's and its mirror image's embedding")
+    rerank: bool = Field(False, description="also score distances re-ranked by k-reciprocal neighbours")
+    rerank_k1: int = Field(20, ge=1, le=10_000, description="neighbours that may be reciprocal")
+    rerank_k2: int = Field(6, ge=1, le=10_000, description="neighbours whose encodings are averaged")
+    rerank_lambda: float = Field(0.3, ge=0, le=1, description="share of the original distance")
     batch_size: int = Field(128, ge=1, le=65_536, description="images embedded at a time")
 
 

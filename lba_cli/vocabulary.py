@@ -23,11 +23,12 @@ Backbone = Literal[
 Method = Literal["baseline", "full"]
 Weighting = Literal["batch_mean", "per_position"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
-Mode = Literal["all-search", "indoor-search"]
-Shots = Literal["single", "multi"]
-ModeChoice = Literal[Mode, "all"]
-ShotsChoice = Literal[Shots, "both"]
-Draw = Literal["community", "official"]
+Mode = Literal["all-search", "indoor-search", "infrared-to-visible", "visible-to-infrared"]
+Shots = Literal["single", "multi", "whole"]
+ModeChoice = Literal["auto", Mode, "all"]
+ShotsChoice = Literal["auto", Shots, "both"]
+Draw = Literal["community", "official", "released"]
+FeaturePlace = Literal["pooled", "neck"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 PARTS: tuple[Part, ...] = get_args(Part)

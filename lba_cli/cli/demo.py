@@ -33,8 +33,9 @@ def demo(
     """Draw people, train the full method on them for minutes, evaluate before and after, and draw the pictures."""
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
-    from lba_cli.cli.evaluate import figures_table
-    from lba_cli.evaluation.report import write_json
+    from lba_cli.cli.tables import figures_table
+    from lba_cli.evaluation.report import Report
+    from lba_cli.files import write_text
     from lba_cli.model import load_network
     from lba_cli.training.folder import RunFolder
     from lba_cli.training.loop import train
@@ -46,7 +47,7 @@ def demo(
     first = _demo_run("demo-warmup.yaml", config, people, assignments)
     run = _demo_run("demo.yaml", config, {**people, "model.pretrained": str(warm_up.last)}, assignments)
     source = _draw_and_prepare(output, run, told)
-    untrained = _evaluate(_untrained(first, source), source, run, told)
+    untrained = Report((_evaluate(_untrained(first, source), source, run, told),))
     out().print(figures_table(untrained))
     told.say(f"these are an untrained network's figures; now warming up a {run.model.backbone} by the identity loss")
     with warm_up.locked():
@@ -55,12 +56,12 @@ def demo(
     with folder.locked():
         train(run, source, folder, told)
     network = load_network(folder.best)
-    trained = _evaluate(network, source, run, told)
+    trained = Report((_evaluate(network, source, run, told),))
     out().print(figures_table(trained))
-    write_json(output / "untrained.json", untrained)
-    write_json(output / "trained.json", trained)
+    write_text(output / "untrained.json", untrained.as_json())
+    write_text(output / "trained.json", trained.as_json())
     _draw_pictures(output, network, source, folder, run, told)
-    before, after = untrained[0].mean()["rank1"], trained[0].mean()["rank1"]
+    before, after = (report.results[0].mean()["rank1"] for report in (untrained, trained))
     out().print(_farewell(output, before, after, time.monotonic() - started), markup=False, soft_wrap=True)
 
 
@@ -107,17 +108,18 @@ def _untrained(run: Run, source: ImageSource) -> TwoStreamNetwork:
     return network.to(resolve_device(run.run.device))
 
 
-def _evaluate(network: TwoStreamNetwork, source: ImageSource, run: Run, told: Listener) -> list[Result]:
+def _evaluate(network: TwoStreamNetwork, source: ImageSource, run: Run, told: Listener) -> tuple[Result, ...]:
     from lba_cli.evaluation.run import evaluate, settings
 
-    return evaluate(
+    results = evaluate(
         network,
         source,
-        settings(run.evaluation),
+        settings(run.evaluation, source),
         listener=told,
         batch_size=run.evaluation.batch_size,
         workers=run.data.workers,
     )
+    return tuple(results)
 
 
 def _draw_pictures(
@@ -130,7 +132,7 @@ def _draw_pictures(
     from lba_cli.visualize.masks import masks
     from lba_cli.visualize.ranking import ranking
 
-    (setting, *_) = settings(run.evaluation)
+    (setting, *_) = settings(run.evaluation, source)
     pictures = {
         "correspondences": correspondences(network, source),
         "ranking": ranking(network, source, setting, listener=told),

@@ -1,98 +1,220 @@
-"""``lba evaluate``: the protocols' figures of a checkpoint, as a table and as JSON."""
+"""``lba evaluate``: the protocols' figures of checkpoints or of features, as tables and as files."""
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lba_cli.cli.boundary import guarded
-from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples
+from lba_cli.cli.options import (
+    AllTrials,
+    Assignments,
+    CheckpointFile,
+    ConfigFile,
+    DataFolder,
+    Debug,
+    Force,
+    examples,
+)
 from lba_cli.errors import LbaError
-from lba_cli.vocabulary import Draw, ModeChoice, ShotsChoice
+from lba_cli.vocabulary import Dataset, Draw, FeaturePlace, ModeChoice, ShotsChoice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from rich.table import Table
-
-    from lba_cli.evaluation.report import Result
+    from lba_cli.evaluation.report import Report
+    from lba_cli.reporting import Listener
 
 EXAMPLES = examples(
     "lba evaluate --mode all-search",
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",
+    "lba evaluate runs/baseline runs/full --flip --rerank --published --markdown table.md",
+    "lba evaluate --trials all --checkpoint runs/regdb --csv figures.csv",
+    "lba evaluate --features theirs.npz --protocol-of llcm",
     "lba evaluate --protocol official --json figures.json",
 )
+
+Models = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="CHECKPOINT",
+        help="Checkpoints or runs to score; several are set side by side, with the difference to the first.",
+        show_default=False,
+    ),
+]
+ModeOption = Annotated[
+    ModeChoice | None,
+    typer.Option(
+        metavar="MODE",
+        help="SYSU-MM01: all-search, indoor-search; elsewhere query-to-gallery: infrared-to-visible, visible-to-infrared; "
+        "all; auto: the data set's usual [evaluation.mode].",
+        show_default=False,
+    ),
+]
+ShotsOption = Annotated[
+    ShotsChoice | None,
+    typer.Option(
+        help="Gallery images an identity and camera: 1, 10 or all; both: 1 and 10 [evaluation.shots].",
+        show_default=False,
+    ),
+]
+ProtocolOption = Annotated[
+    Draw | None,
+    typer.Option(
+        help="Whose draws: the papers', SYSU-MM01's own, or LLCM's transposed release [evaluation.protocol].",
+        show_default=False,
+    ),
+]
+Rerank = Annotated[
+    bool | None,
+    typer.Option(
+        "--rerank",
+        help="Also: k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
+        show_default=False,
+    ),
+]
+Flip = Annotated[
+    bool | None,
+    typer.Option("--flip", help="Also: the mean with the mirror image's embedding.", show_default=False),
+]
+FeaturesFrom = Annotated[
+    FeaturePlace | None,
+    typer.Option(help="neck: also the features after the neck [evaluation.features_from].", show_default=False),
+]
+Features = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.npz",
+        help="Score these features instead of a checkpoint's: arrays features (n, D), identities (n,), modalities (n,) of the "
+        "words visible and infrared, cameras (n,), paths (n,); optionally dataset, name, split, trained_on.",
+        show_default=False,
+    ),
+]
+ProtocolOf = Annotated[
+    Dataset | None,
+    typer.Option(help="Whose protocol scores --features; default: as the file says.", show_default=False),
+]
+SaveFeatures = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.npz", help="Also write the test images' features there.", show_default=False),
+]
+Json = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write every trial's figures there.", show_default=False)
+]
+Csv = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write means and deviations there.", show_default=False)
+]
+Markdown = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Also write a paper's table there.", show_default=False)
+]
+WithPublished = Annotated[bool, typer.Option("--published", help="Show the method's published figures beside.")]
+OtherSplit = Annotated[
+    bool, typer.Option("--allow-other-split", help="Score a model on another split than it was trained for.")
+]
 
 
 @guarded
 def evaluate(
+    models: Models = None,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
-    mode: Annotated[
-        ModeChoice | None,
-        typer.Option(help="The gallery's cameras [evaluation.mode].", show_default=False),
-    ] = None,
-    shots: Annotated[
-        ShotsChoice | None,
-        typer.Option(help="Gallery images an identity and camera: 1 or 10 [evaluation.shots].", show_default=False),
-    ] = None,
-    protocol: Annotated[
-        Draw | None,
-        typer.Option(
-            help="Whose gallery draws: the papers' or the data set's [evaluation.protocol].", show_default=False
-        ),
-    ] = None,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write every trial's figures there.", show_default=False)
-    ] = None,
+    mode: ModeOption = None,
+    shots: ShotsOption = None,
+    protocol: ProtocolOption = None,
+    trials: AllTrials = None,
+    rerank: Rerank = None,
+    flip: Flip = None,
+    features_from: FeaturesFrom = None,
+    features: Features = None,
+    protocol_of: ProtocolOf = None,
+    save_features: SaveFeatures = None,
+    json: Json = None,
+    csv: Csv = None,
+    markdown: Markdown = None,
+    published: WithPublished = False,
+    allow_other_split: OtherSplit = False,
     force: Force = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
     debug: Debug = False,
 ) -> None:
-    """Score a checkpoint on the test images: rank-1/5/10/20, mAP and mINP, mean ± deviation over ten trials."""
+    """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP, mean ± deviation over the trials."""
+    files = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
+    _require_free([path for path in files.values() if path], force)
+    names = [*(models or []), *([checkpoint] if checkpoint else [])]
+    _require_sense(names, data, features, protocol_of, save_features, trials)
     from lba_cli.cli.console import listener, output
-    from lba_cli.cli.opening import open_checkpoint
-    from lba_cli.evaluation.report import write_json
-    from lba_cli.evaluation.run import evaluate as run_evaluation
-    from lba_cli.evaluation.run import settings
+    from lba_cli.cli.scoring import Request, score_features, score_models
+    from lba_cli.cli.tables import report_tables
 
-    told = listener()
-    if json and json.exists() and not (force and json.is_file()):
-        raise LbaError(f"{json}: exists already; name another file, or replace it with --force")
-    options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
-    opened = open_checkpoint(checkpoint, data, config, assignments, options, told)
-    section = opened.run.evaluation
-    results = run_evaluation(
-        opened.network,
-        opened.images(),
-        settings(section),
-        listener=told,
-        batch_size=section.batch_size,
-        workers=opened.run.data.workers,
-    )
-    output().print(figures_table(results))
+    options = {
+        "evaluation.mode": mode,
+        "evaluation.shots": shots,
+        "evaluation.protocol": protocol,
+        "evaluation.rerank": rerank,
+        "evaluation.flip": flip,
+        "evaluation.features_from": features_from,
+    }
+    request, told = Request(data, config, assignments, options, allow_other_split, save_features), listener()
+    if features:
+        report = score_features(features, protocol_of, request, told)
+    else:
+        report = score_models(names or [None], request, told, all_trials=bool(trials))
+    report = _with_published(report, told) if published else report
+    for table in report_tables(report):
+        output().print(table, markup=False)
+    _write_files(report, json, csv, markdown, told)
+
+
+def _require_sense(
+    names: list[Path],
+    data: Path | None,
+    features: Path | None,
+    protocol_of: Dataset | None,
+    save_features: Path | None,
+    trials: str | None,
+) -> None:
+    """Refuse options that would have no effect beside each other."""
+    idle = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
+    for name in [name for name, given in idle.items() if features and given]:
+        raise LbaError(f"--features scores a file of features alone: leave {name} out")
+    if protocol_of and not features:
+        raise LbaError("--protocol-of says whose protocol scores --features; a checkpoint is scored by its data set's")
+
+
+def _require_free(paths: list[Path], force: bool) -> None:
+    """Refuse, before the work, files that couldn't be written after it."""
+    for path in paths:
+        if path.exists() and not (force and path.is_file()):
+            raise LbaError(f"{path}: exists already; name another file, or replace it with --force")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise LbaError(f"{path}: can't be written, {folder} is not a folder that can be written to")
+    if len({path.absolute() for path in paths}) < len(paths):
+        raise LbaError("two of the files to write have the same name")
+
+
+def _with_published(report: Report, told: Listener) -> Report:
+    from lba_cli.evaluation.published import published_for
+
+    rows = published_for(report.results[0].benchmark, [result.setting for result in report.results])
+    if not rows:
+        told.warn("the method's authors published no figures for these settings")
+    return replace(report, published=rows)
+
+
+def _write_files(report: Report, json: Path | None, csv: Path | None, markdown: Path | None, told: Listener) -> None:
+    from lba_cli.evaluation.tables import csv_text, markdown_text
+    from lba_cli.files import write_text
+
     if json:
-        write_json(json, results, checkpoint=str(opened.path), epoch=opened.description.epoch)
+        write_text(json, report.as_json(checkpoint=report.models[0][0].origin.model))
         told.say(f"figures of every trial: {json}")
-
-
-def figures_table(results: Sequence[Result]) -> Table:
-    """A row a setting: means ± deviations in percent."""
-    from rich import box
-    from rich.table import Table
-
-    from lba_cli.evaluation.report import FIGURES
-
-    first = results[0]
-    title = f"{first.dataset}, {first.setting.protocol} protocol, {len(first.trials)} trials, in percent"
-    table = Table("setting", "query", "gallery", *FIGURES, title=title, box=box.SIMPLE, padding=(0, 1))
-    for result in results:
-        mean, spread = result.mean(), result.spread()
-        cells = [f"{100 * mean[name]:.2f}\n±{100 * spread[name]:.2f}" for name in FIGURES]
-        counted = result.trials[0].num_queries
-        queries = f"{counted}" if counted == result.num_query else f"{counted}/{result.num_query}"
-        table.add_row(f"{result.setting.mode}\n{result.setting.shots}-shot", queries, str(result.num_gallery), *cells)
-    return table
+    if csv:
+        write_text(csv, csv_text(report))
+        told.say(f"means and deviations: {csv}")
+    if markdown:
+        write_text(markdown, markdown_text(report))
+        told.say(f"the table: {markdown}")

@@ -24,6 +24,8 @@ SETTINGS_OF: dict[Dataset, set[str]] = {
     "regdb": {"trial"},
     "folder": {"split_seed", "test_share", "train_ids", "test_ids"},
 }
+# Settings of the section evaluation whose words differ between data sets.
+WORDS_OF_PROTOCOLS = ("mode", "shots", "protocol")
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,12 @@ def _for_data(root: Path, description: Description) -> Mapping[str, Any]:
     """A checkpoint's settings, for a data set that may be another than it was trained on."""
     dataset = dataset_at(root, description.height, description.width)
     foreign = {"dataset"}.union(*(keys for owner, keys in SETTINGS_OF.items() if owner != dataset))
-    settings = {key: value for key, value in description.config.get("data", {}).items() if key not in foreign}
-    return {**description.config, "data": settings}
+    config = description.config
+    settings = {key: value for key, value in config.get("data", {}).items() if key not in foreign}
+    measured = dict(config.get("evaluation", {}))
+    if dataset != config.get("data", {}).get("dataset", dataset):
+        measured = {key: value for key, value in measured.items() if key not in WORDS_OF_PROTOCOLS}
+    return {**config, "data": settings, "evaluation": measured}
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -43,6 +43,15 @@ CheckpointFile = Annotated[
 DataFolder = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store.", show_default=False),
+]
+
+AllTrials = Annotated[
+    Literal["all"] | None,
+    typer.Option(
+        "--trials",
+        help="A model for each of the data set's ten splits: RUN/trial-1 … RUN/trial-10.",
+        show_default=False,
+    ),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lba_cli.cli.boundary import guarded
-from lba_cli.cli.options import Assignments, ConfigFile, DataFolder, Debug, examples, load_config
+from lba_cli.cli.options import AllTrials, Assignments, ConfigFile, DataFolder, Debug, examples, load_config
 from lba_cli.vocabulary import Method
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ EXAMPLES = examples(
     "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",
     "lba train --set train.epochs=40 --set model.backbone=resnet18",
     "lba train --resume latest",
+    "lba train --config configs/regdb.yaml --trials all --output runs/regdb",
 )
 
 
@@ -43,6 +44,7 @@ def train(
         str | None,
         typer.Option(metavar="RUN|latest", help="Go on with a run where it stopped.", show_default=False),
     ] = None,
+    trials: AllTrials = None,
     config: ConfigFile = None,
     assignments: Assignments = None,
     debug: Debug = False,
@@ -55,6 +57,9 @@ def train(
 
     told = listener()
     options = {"train.method": method, "data.root": data and str(data)}
+    if trials:
+        _train_trials(output, resume, config, assignments, options, told)
+        return
     state: Checkpoint | None = None
     if resume:
         folder = _folder_to_resume(resume, output)
@@ -76,10 +81,9 @@ def train(
 
 
 def _new_folder(output: Path | None, run: Run) -> RunFolder:
-    from lba_cli.training.folder import RUNS, RunFolder
+    from lba_cli.training.folder import RunFolder
 
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-    folder = RunFolder(output or RUNS / f"{stamp}-{run.train.method}")
+    folder = RunFolder(output or _dated(run.train.method))
     folder.require_new()
     return folder
 
@@ -94,6 +98,45 @@ def _folder_to_resume(name: str, output: Path | None) -> RunFolder:
     if output and output.resolve() != folder.path.resolve():
         raise TrainingError(f"--output {output}: a resumed run stays in its folder, {folder.path}; leave --output out")
     return folder
+
+
+def _dated(name: str) -> Path:
+    from lba_cli.training.folder import RUNS
+
+    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return RUNS / f"{stamp}-{name}"
+
+
+def _train_trials(
+    output: Path | None,
+    resume: str | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    options: dict[str, Any],
+    told: Listener,
+) -> None:
+    """Train a model for each split, or go on with those of a folder."""
+    from lba_cli.cli.console import output as out
+    from lba_cli.cli.trials import TrialRuns, newest_trials, shared_settings, train_trials
+
+    if resume:
+        runs = newest_trials() if resume == "latest" else TrialRuns(Path(resume))
+        base = shared_settings(runs).values
+    else:
+        runs, base = TrialRuns(output or _dated("trials")), {}
+
+    def make(own: dict[str, Any]) -> Run:
+        return load_config(config, assignments, {**options, **own}, told, base=base)
+
+    def go_on(folder: RunFolder, own: dict[str, Any]) -> tuple[Run, Checkpoint | None]:
+        return _resumed(folder, config, assignments, {**options, **own}, told)
+
+    train_trials(make, go_on, runs, told, resuming=bool(resume))
+    out().print(
+        f"{runs.path} is complete. Next: lba evaluate --trials all --checkpoint {runs.path}",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _resumed(

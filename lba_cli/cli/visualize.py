@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -92,8 +93,14 @@ def ranking(
     queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen by the seed.")] = 6,
     identity: Identities = None,
     top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images of each list.")] = 10,
-    mode: Annotated[Mode, typer.Option(help="The gallery's cameras.")] = "all-search",
-    shots: Annotated[Shots, typer.Option(help="Gallery images an identity and camera: 1 or 10.")] = "single",
+    mode: Annotated[
+        Mode | None,
+        typer.Option(help="SYSU-MM01: the gallery's cameras; elsewhere query-to-gallery.", show_default=False),
+    ] = None,
+    shots: Annotated[
+        Shots | None,
+        typer.Option(help="Gallery images an identity and camera: 1, 10 or all.", show_default=False),
+    ] = None,
     trial: Annotated[int, typer.Option(min=0, max=9, help="Which trial's gallery.")] = 0,
     seed: Seed = 0,
     force: Force = False,
@@ -102,15 +109,17 @@ def ranking(
     debug: Debug = False,
 ) -> None:
     """Show queries with the first of their ranked gallery, right ones framed green and wrong ones red."""
-    from lba_cli.evaluation.report import Setting
+    from lba_cli.evaluation.run import settings
     from lba_cli.visualize.ranking import ranking as draw
 
     path = output or FIGURES / "ranking.png"
-    opened = _open(path, force, checkpoint, data, config, assignments)
+    options = {"evaluation.mode": mode, "evaluation.shots": shots}
+    opened = _open(path, force, checkpoint, data, config, assignments, options)
+    source = opened.images()
     figure = draw(
         opened.network,
-        opened.images(),
-        Setting(mode, shots, opened.run.evaluation.protocol),
+        source,
+        settings(opened.run.evaluation, source)[0],
         listener=opened.listener,
         queries=queries,
         top=top,
@@ -190,6 +199,7 @@ def _open(
     data: Path | None,
     config: Path | None,
     assignments: list[str] | None,
+    options: Mapping[str, Any] | None = None,
 ) -> Opened:
     """Open a checkpoint for a picture at ``path``, which is refused before the work if it can't be written."""
     from lba_cli.cli.console import listener
@@ -197,7 +207,7 @@ def _open(
     from lba_cli.visualize.canvas import require_free
 
     require_free(path, force)
-    return open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    return open_checkpoint(checkpoint, data, config, assignments, options or {}, listener())
 
 
 def _save(figure: Figure, path: Path, force: bool) -> None:

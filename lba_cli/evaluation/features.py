@@ -1,12 +1,14 @@
-"""Embed images once; every setting and trial is scored from these."""
+"""Embed images once; every setting, variant and trial is scored from these."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from lba_cli.compute import arithmetic
 from lba_cli.data.loaders import images_in_order, normalize
@@ -18,6 +20,21 @@ from lba_cli.vocabulary import MODALITIES, Modality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class View(NamedTuple):
+    """How an image becomes an embedding; the paper's way is neither.
+
+    Attributes:
+        flip: the normalised mean of the image's and its mirror image's embedding.
+        neck: the features after the neck, instead of the pooled ones before it.
+    """
+
+    flip: bool = False
+    neck: bool = False
+
+
+PLAIN = View()
 
 
 class Embeddings:
@@ -32,7 +49,6 @@ class Embeddings:
         return self._vectors[[self._row[index] for index in indices]]
 
 
-@torch.inference_mode()
 def embed_samples(
     network: TwoStreamNetwork,
     source: ImageSource,
@@ -42,12 +58,29 @@ def embed_samples(
     batch_size: int = 128,
     workers: int | None = None,
 ) -> Embeddings:
+    """The plain embeddings of the samples at ``indices``; arguments and errors as :func:`embed_views`."""
+    views = embed_views(network, source, indices, [PLAIN], listener=listener, batch_size=batch_size, workers=workers)
+    return views[PLAIN]
+
+
+@torch.inference_mode()
+def embed_views(
+    network: TwoStreamNetwork,
+    source: ImageSource,
+    indices: Iterable[int],
+    views: Sequence[View],
+    *,
+    listener: Listener,
+    batch_size: int = 128,
+    workers: int | None = None,
+) -> dict[View, Embeddings]:
     """Embed the samples at ``indices``, each through the stem of its modality, in exact float32.
 
     Args:
         network: on its device; it is put in eval mode, and left in the mode it came in.
         source: the data set at the network's image size.
         indices: of samples; each is embedded once, however often it is named.
+        views: the ways in which each is embedded.
         listener: told of the progress.
         batch_size, workers: how images are loaded.
 
@@ -58,7 +91,7 @@ def embed_samples(
     device = next(network.parameters()).device
     wanted = np.unique(np.fromiter(indices, np.int64))
     source.check(wanted.tolist(), listener)
-    vectors = np.full((len(wanted), network.embedding_size), np.nan, np.float32)
+    vectors = {view: np.full((len(wanted), network.embedding_size), np.nan, np.float32) for view in views}
     was_training = network.training
     network.eval()
     try:
@@ -69,19 +102,27 @@ def embed_samples(
                 for images in images_in_order(
                     source, wanted[rows].tolist(), batch_size, workers=workers, pin=device.type == "cuda"
                 ):
-                    vectors[rows[done : done + len(images)]] = _embed(network, images, modality, device)
+                    inputs = normalize(images.to(device, non_blocking=True))
+                    for view, features in _embed(network, inputs, modality, views).items():
+                        vectors[view][rows[done : done + len(images)]] = features.float().cpu().numpy()
                     done += len(images)
                     progress.advance(len(images))
     finally:
         network.train(was_training)
-    if not np.isfinite(vectors).all():
+    if not all(np.isfinite(each).all() for each in vectors.values()):
         raise LbaError("the network gives embeddings that are not finite; its weights or its normalisation are damaged")
-    return Embeddings(wanted, vectors)
+    return {view: Embeddings(wanted, each) for view, each in vectors.items()}
 
 
-def _embed(
-    network: TwoStreamNetwork, images: torch.Tensor, modality: Modality, device: torch.device
-) -> NDArray[np.float32]:
-    inputs = normalize(images.to(device, non_blocking=True))
-    result: NDArray[np.float32] = network.embed(inputs, modality).float().cpu().numpy()
-    return result
+def _embed(network: TwoStreamNetwork, inputs: Tensor, modality: Modality, views: Sequence[View]) -> dict[View, Tensor]:
+    """(N, 3, H, W) images → (N, D) unit-length features in every view; the trunk runs once, or twice to mirror."""
+    pooled = [network.pooled(inputs, modality)]
+    if any(view.flip for view in views):
+        pooled.append(network.pooled(inputs.flip(3), modality))
+    return {view: _view(network, pooled, view) for view in views}
+
+
+def _view(network: TwoStreamNetwork, pooled: Sequence[Tensor], view: View) -> Tensor:
+    chosen = pooled if view.flip else pooled[:1]
+    unit = [F.normalize(network.neck(features) if view.neck else features, dim=1) for features in chosen]
+    return F.normalize(unit[0] + unit[1], dim=1) if view.flip else unit[0]

@@ -1,40 +1,56 @@
-"""What an evaluation found, as fractions, and the same as JSON."""
+"""What an evaluation found, as fractions: figures of every trial, of several models beside each other, and as JSON."""
 
 from __future__ import annotations
 
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
+from lba_cli.evaluation.protocols import BENCHMARKS, Setting
+from lba_cli.evaluation.published import Published
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.files import write_text
-from lba_cli.vocabulary import Draw, Mode, Shots
+from lba_cli.vocabulary import Dataset
 
 FIGURES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 
 
 @dataclass(frozen=True)
-class Setting:
-    """What is measured: the gallery's cameras, its images per identity and camera, and who draws them."""
+class Origin:
+    """Whose features were scored.
 
-    mode: Mode
-    shots: Shots
-    protocol: Draw
+    Attributes:
+        model: the checkpoint's path, or that of a file of features.
+        trained_on: the name of the data set it was trained on; empty where that isn't known.
+    """
+
+    model: str = ""
+    trained_on: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tables call the model: its path, that of its run for the best of a run."""
+        return self.model.removesuffix("/checkpoints/best.pt")
 
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one setting.
+    """The figures of one setting, scored in one way.
 
     Attributes:
         dataset: its name.
         setting: what was measured.
         trials: the figures of every trial.
-        num_query: queries, with those that have no match in the gallery.
-        num_gallery: gallery images of the first trial (every trial has as many).
+        num_query: queries of the first trial, with those that have no match in the gallery.
+        num_gallery: gallery images of the first trial (every trial has as many, except where the trials are splits).
+        benchmark: whose protocol it was.
+        variant: ``plain``, or the extras that were used, joined by plus signs.
+        origin: whose features were scored.
+        direction: the modalities of the queries and of the gallery, in words.
+        num_distractors: identities of the first gallery that no query is of.
+        splits: the data set's splits that were scored, one a trial; empty where it has one split.
+        note: what a reader of the figures has to know.
     """
 
     dataset: str
@@ -42,6 +58,13 @@ class Result:
     trials: tuple[Metrics, ...]
     num_query: int
     num_gallery: int
+    benchmark: Dataset = "sysu"
+    variant: str = "plain"
+    origin: Origin = Origin()
+    direction: str = "infrared-to-visible"
+    num_distractors: int = 0
+    splits: tuple[int, ...] = ()
+    note: str = ""
 
     def figures(self) -> list[dict[str, float]]:
         """Each trial's rank-1, -5, -10, -20, mAP and mINP."""
@@ -62,22 +85,145 @@ class Result:
         """The population standard deviation of each figure over the trials (it divides by their number)."""
         return {name: statistics.pstdev(trial[name] for trial in self.figures()) for name in FIGURES}
 
+    def query_words(self) -> str:
+        """The number of queries; with those counted before it where some have no match."""
+        counted = self.trials[0].num_queries
+        return f"{counted}" if counted == self.num_query else f"{counted}/{self.num_query}"
+
     def as_json(self) -> dict[str, Any]:
         """The result as plain values."""
         return {
             "dataset": self.dataset,
+            "benchmark": self.benchmark,
             "mode": self.setting.mode,
             "shots": self.setting.shots,
             "protocol": self.setting.protocol,
+            "variant": self.variant,
+            "direction": self.direction,
+            "checkpoint": self.origin.model,
+            "trained_on": self.origin.trained_on or None,
+            "splits": list(self.splits),
             "trials": self.figures(),
             "mean": self.mean(),
             "std": self.spread(),
             "num_query": self.num_query,
             "num_gallery": self.num_gallery,
             "num_query_counted": self.trials[0].num_queries,
+            "num_distractors": self.num_distractors,
+            "note": self.note,
         }
 
 
-def write_json(path: Path, results: Sequence[Result], **facts: Any) -> None:
-    """Write ``results``, and ``facts`` beside them, to ``path``, whole or not at all."""
-    write_text(path, json.dumps({**facts, "results": [result.as_json() for result in results]}, indent=2) + "\n")
+@dataclass(frozen=True)
+class Difference:
+    """How a model differs from the first one in one setting, over trials that draw the same images for both."""
+
+    first: Result
+    other: Result
+
+    def mean(self) -> dict[str, float]:
+        """The mean of each figure's trial-wise differences."""
+        return {name: statistics.fmean(values) for name, values in self._each().items()}
+
+    def spread(self) -> dict[str, float] | None:
+        """Their population standard deviation; None where there is one trial."""
+        if len(self.first.trials) < 2:
+            return None
+        return {name: statistics.pstdev(values) for name, values in self._each().items()}
+
+    def beyond_spread(self) -> dict[str, bool] | None:
+        """Of each figure, whether the mean difference is larger than the differences' standard deviation."""
+        mean, spread = self.mean(), self.spread()
+        return None if spread is None else {name: abs(mean[name]) > spread[name] for name in FIGURES}
+
+    def as_json(self) -> dict[str, Any]:
+        """The difference as plain values."""
+        setting = self.other.setting
+        return {
+            "mode": setting.mode,
+            "shots": setting.shots,
+            "protocol": setting.protocol,
+            "variant": self.other.variant,
+            "checkpoint": self.other.origin.model,
+            "compared_with": self.first.origin.model,
+            "difference": self.mean(),
+            "difference_std": self.spread(),
+            "beyond_spread": self.beyond_spread(),
+        }
+
+    def _each(self) -> dict[str, list[float]]:
+        pairs = list(zip(self.other.figures(), self.first.figures(), strict=True))
+        return {name: [other[name] - first[name] for other, first in pairs] for name in FIGURES}
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that an evaluation tells.
+
+    Attributes:
+        models: the results of each model, all in the same settings and variants, in the same order.
+        published: figures of the method's authors for these settings.
+    """
+
+    models: tuple[tuple[Result, ...], ...]
+    published: tuple[Published, ...] = ()
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """Of all the models, one after the other."""
+        return tuple(result for model in self.models for result in model)
+
+    def differences(self) -> list[Difference]:
+        """Of every model but the first to the first, in each setting and variant."""
+        first, *others = self.models
+        return [Difference(*pair) for other in others for pair in zip(first, other, strict=True)]
+
+    def title(self) -> str:
+        """What the tables show: trained on what, scored on what, by whose draws, in how many trials."""
+        result = self.results[0]
+        trained = sorted({each.origin.trained_on for each in self.results} - {""})
+        names = result.dataset
+        if set(trained) - {result.dataset}:
+            protocol = "" if result.dataset == BENCHMARKS[result.benchmark].name else f" ({result.benchmark})"
+            names = f"trained on {' and '.join(trained)}, scored on {result.dataset}{protocol}"
+        splits = _split_words(result.splits)
+        trials = "1 trial" if len(result.trials) == 1 else f"{len(result.trials)} trials"
+        return f"{names}{splits}, {result.setting.protocol} protocol, {trials}, in percent"
+
+    def notes(self) -> list[str]:
+        """What a reader has to know besides, one line each."""
+        notes = [result.note for result in self.results if result.note]
+        notes += [
+            f"{each.num_distractors} gallery identities are of no query (distractors) in {each.setting.mode}"
+            for each in self.models[0]
+            if each.num_distractors and each.variant == "plain"
+        ]
+        return list(dict.fromkeys(notes))
+
+    def as_json(self, **facts: Any) -> str:
+        """The whole report as JSON text, with ``facts`` beside it."""
+        content = {**facts, "results": [result.as_json() for result in self.results]}
+        if len(self.models) > 1:
+            content["comparison"] = [difference.as_json() for difference in self.differences()]
+        if self.published:
+            content["published"] = [each.as_json() for each in self.published]
+        return json.dumps(content, indent=2) + "\n"
+
+
+def over_splits(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
+    """One result a setting and variant from those of ten models, each of its own split: its trials are theirs."""
+    return tuple(
+        replace(
+            of_splits[0],
+            trials=tuple(trial for result in of_splits for trial in result.trials),
+            splits=tuple(split for result in of_splits for split in result.splits),
+        )
+        for of_splits in zip(*results, strict=True)
+    )
+
+
+def _split_words(splits: Sequence[int]) -> str:
+    if not splits:
+        return ""
+    numbers = f"{splits[0]}" if len(splits) == 1 else f"{splits[0]}–{splits[-1]}"
+    return f", split{'s' if len(splits) > 1 else ''} {numbers}"

@@ -1,51 +1,67 @@
-"""Evaluate a network on SYSU-MM01's protocols: every needed image is embedded once, for all settings and trials."""
+"""Evaluate a network by the protocol of the data set: every needed image is embedded once, for all settings and trials."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from lba_cli.config import EvaluationSection
-from lba_cli.data.samples import Sample
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import DataError
-from lba_cli.evaluation.features import Embeddings, embed_samples
-from lba_cli.evaluation.protocols import (
-    GALLERY_CAMERAS,
-    QUERY_CAMERAS,
-    SHOT_COUNT,
-    TRIALS,
-    community_gallery,
-    load_permutations,
-    official_gallery,
-)
+from lba_cli.errors import ConfigError, DataError
+from lba_cli.evaluation.feature_files import write_features
+from lba_cli.evaluation.features import PLAIN, Embeddings, View, embed_views
+from lba_cli.evaluation.protocols import BENCHMARKS, DIRECTIONS, ScoredSet, Setting, Trial, Trials, cameras_known
 from lba_cli.evaluation.ranking import Metrics, ignored_pairs, rank_metrics
-from lba_cli.evaluation.report import Result, Setting
+from lba_cli.evaluation.report import Origin, Result
+from lba_cli.evaluation.rerank import rerank
+from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Listener
-from lba_cli.vocabulary import MODES, SHOTS
+from lba_cli.vocabulary import Mode, Shots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class Trials:
-    """Who is compared with whom in one setting: sample indices of the queries, and of each trial's gallery."""
+def settings(section: EvaluationSection, source: ScoredSet) -> list[Setting]:
+    """The settings that a configuration asks for, in the order of the data set's own report.
 
-    setting: Setting
-    queries: list[int]
-    galleries: list[list[int]]
-
-
-def settings(section: EvaluationSection) -> list[Setting]:
-    """The settings that a configuration asks for, all-search before indoor-search."""
-    modes = MODES if section.mode == "all" else (section.mode,)
-    shots = SHOTS if section.shots == "both" else (section.shots,)
+    Raises:
+        ConfigError: the data set has no such protocol, mode or number of shots; the message names those it has.
+    """
+    benchmark = BENCHMARKS[source.dataset]
+    offered = benchmark.modes.get(section.protocol)
+    if offered is None:
+        raise _unknown(benchmark.name, "protocol", section.protocol, list(benchmark.modes))
+    modes: tuple[Mode, ...] = offered
+    if section.mode == "auto":
+        modes = tuple(mode for mode in benchmark.usual_modes if mode in offered)
+    elif section.mode != "all":
+        modes = (section.mode,)
+    shots: tuple[Shots, ...] = ("single", "multi")
+    if section.shots == "auto":
+        shots = (benchmark.usual_shots(source.samples),)
+    elif section.shots != "both":
+        shots = (section.shots,)
+    where = benchmark.name if section.protocol == "community" else f"{benchmark.name}'s protocol {section.protocol}"
+    for word, kind, there in (*((m, "mode", offered) for m in modes), *((s, "shots", benchmark.shots) for s in shots)):
+        if word not in there:
+            raise _unknown(where, kind, word, there)
     return [Setting(mode, shot, section.protocol) for mode in modes for shot in shots]
+
+
+def _unknown(where: str, kind: str, word: str, there: Sequence[str]) -> ConfigError:
+    return ConfigError(f"{where} has no {kind} '{word}'; it has {', '.join(there)} (--{kind}, evaluation.{kind})")
+
+
+def selection(source: ScoredSet) -> Setting:
+    """The setting whose mAP chooses a run's best epoch: the data set's most usual one."""
+    benchmark = BENCHMARKS[source.dataset]
+    return Setting(benchmark.usual_modes[0], benchmark.usual_shots(source.samples), "community")
 
 
 def evaluate(
@@ -54,89 +70,152 @@ def evaluate(
     wanted: Sequence[Setting],
     *,
     listener: Listener,
+    ways: Sequence[Variant] = (Variant(),),
+    origin: Origin = Origin(),
     batch_size: int = 128,
     workers: int | None = None,
+    save_features: Path | None = None,
 ) -> list[Result]:
-    """Score ``network`` on the test images of ``source`` in every setting of ``wanted``.
+    """Score ``network`` on the test images of ``source`` in every setting of ``wanted``, and in every way of ``ways``.
+
+    With ``save_features`` the plain features of every test image are also written there.
 
     Raises:
-        DataError: there are no test images, or the official draws don't fit this copy.
+        DataError: there are no test images, or the draws don't fit this copy.
     """
-    trials = [draw_trials(source, setting) for setting in wanted]
-    needed = {index for each in trials for images in (each.queries, *each.galleries) for index in images}
-    embeddings = embed_samples(network, source, needed, listener=listener, batch_size=batch_size, workers=workers)
-    with listener.task("ranking", TRIALS * len(trials), "trials") as progress:
-        results = []
-        for each in trials:
-            metrics = []
-            for gallery in each.galleries:
-                metrics.append(rank_trial(source.samples, embeddings, each.queries, gallery))
-                progress.advance()
-            results.append(Result(source.name, each.setting, tuple(metrics), len(each.queries), len(each.galleries[0])))
+    drawn = [draw_trials(source, setting) for setting in wanted]
+    needed = set().union(*(trials.samples() for trials in drawn))
+    views = dict.fromkeys(way.view for way in ways)
+    if save_features:
+        needed = {index for index, sample in enumerate(source.samples) if sample.part == "test"}
+        views = {PLAIN: None, **views}
+    embeddings = embed_views(
+        network, source, needed, list(views), listener=listener, batch_size=batch_size, workers=workers
+    )
+    if save_features:
+        write_features(save_features, source, sorted(needed), embeddings[PLAIN], trained_on=origin.trained_on)
+    return score(source, drawn, embeddings, ways, listener=listener, origin=origin)
+
+
+def score(
+    source: ScoredSet,
+    drawn: Sequence[Trials],
+    embeddings: Mapping[View, Embeddings],
+    ways: Sequence[Variant] = (Variant(),),
+    *,
+    listener: Listener,
+    origin: Origin = Origin(),
+) -> list[Result]:
+    """Rank the trials of every setting, in every way; :func:`evaluate` with embeddings that are there already."""
+    labels = labels_of(source)
+    total = len(ways) * sum(len(trials.each) for trials in drawn)
+    results = []
+    with listener.task("ranking", total, "trials") as progress:
+        for trials in drawn:
+            for way in ways:
+                metrics = []
+                for trial in trials.each:
+                    distance = _distance(embeddings[way.view], trial, way)
+                    metrics.append(rank_trial(source, labels, trial, distance))
+                    progress.advance()
+                results.append(_result(source, trials, way, tuple(metrics), origin))
     return results
 
 
-def draw_trials(source: ImageSource, setting: Setting) -> Trials:
-    """Draw the queries and ten galleries of ``setting``.
+def draw_trials(source: ScoredSet, setting: Setting) -> Trials:
+    """Draw the queries and the gallery of every trial of ``setting``.
 
     Raises:
-        DataError: there are no queries, no gallery, or the official draws don't fit.
+        DataError: there are no queries, no gallery, or the draws don't fit this copy.
     """
-    directories = directories_of(source.samples)
-    queries = [i for (_, camera), images in sorted(directories.items()) if camera in QUERY_CAMERAS for i in images]
-    cameras, shots = GALLERY_CAMERAS[setting.mode], SHOT_COUNT[setting.shots]
-    if setting.protocol == "official":
-        if source.permutations is None:
-            raise DataError(f"{source.name}: exp/rand_perm_cam.mat is missing, which the official protocol needs")
-        permutations = load_permutations(source.permutations)
-        galleries = [official_gallery(directories, permutations, cameras, trial, shots) for trial in range(TRIALS)]
-    else:
-        galleries = [community_gallery(directories, cameras, trial, shots) for trial in range(TRIALS)]
-    if not queries or not galleries[0]:
-        lacking = "infrared queries (cameras 3 and 6)" if not queries else f"gallery images under cameras {cameras}"
-        raise DataError(f"{source.name}: the test identities have no {lacking}")
-    return Trials(setting, queries, galleries)
+    trials = Trials(setting, BENCHMARKS[source.dataset].draw(source, setting))
+    for side, modality in zip(("queries", "gallery"), DIRECTIONS[setting.mode], strict=True):
+        if not getattr(trials.each[0], side):
+            of = "queries" if side == "queries" else "gallery images"
+            raise DataError(f"{source.name}: the test identities have no {modality} {of} for {setting.mode}")
+    return trials
 
 
-def directories_of(samples: Sequence[Sample]) -> dict[tuple[int, int], list[int]]:
-    """Indices of the test samples by (identity, camera), each list in the order of the paths."""
-    directories: dict[tuple[int, int], list[int]] = {}
-    for index, sample in enumerate(samples):
-        if sample.part == "test":
-            directories.setdefault((sample.identity, sample.camera), []).append(index)
-    return {key: sorted(images, key=lambda i: samples[i].path) for key, images in directories.items()}
+def require_own_split(description: Description, source: ScoredSet) -> None:
+    """Refuse to score a model on another split than it was trained for.
+
+    Raises:
+        DataError: it was trained on another split of the same data set.
+    """
+    if description.dataset == source.name and source.split and description.split not in (0, source.split):
+        raise DataError(
+            f"the model was trained on split {description.split} of {source.name}, this is split {source.split}: its test "
+            "people are among those that the model was trained on, which would inflate the figures. Score it on its own "
+            f"(--set data.trial={description.split}), or insist with --allow-other-split"
+        )
 
 
-def rank_trial(
-    samples: Sequence[Sample], embeddings: Embeddings, queries: Sequence[int], gallery: Sequence[int]
-) -> Metrics:
-    """The figures of one trial: score = dot product, SYSU-MM01's rules.
+class Labels(NamedTuple):
+    """(samples,) identities, and cameras where those of all the test images are known."""
+
+    identity: NDArray[np.int64]
+    camera: NDArray[np.int64] | None
+
+
+def labels_of(source: ScoredSet) -> Labels:
+    """The labels that ranking goes by."""
+    identity, camera = (np.asarray([getattr(s, name) for s in source.samples], np.int64) for name in Labels._fields)
+    return Labels(identity, camera if cameras_known(source.samples) else None)
+
+
+def rank_trial(source: ScoredSet, labels: Labels, trial: Trial, distance: NDArray[np.float32]) -> Metrics:
+    """The figures of one trial by the data set's rules, from its (queries, gallery) distances.
 
     Raises:
         DataError: no query has a true match in the gallery.
     """
     try:
         return rank_metrics(
-            -(embeddings.of(queries) @ embeddings.of(gallery).T),
-            *_columns(samples, queries, gallery, "identity"),
-            *_columns(samples, queries, gallery, "camera"),
-            protocol="sysu",
+            distance, *_columns(labels, trial.queries, trial.gallery), protocol=BENCHMARKS[source.dataset].rules
         )
     except ValueError as problem:
-        raise DataError(f"the test images can't be evaluated: {problem}") from problem
+        raise DataError(f"{source.name}: the test images can't be evaluated: {problem}") from problem
 
 
-def excluded(samples: Sequence[Sample], queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
+def excluded(source: ScoredSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
     """(queries, gallery) bool: which gallery images each query ignores."""
-    return ignored_pairs(
-        *_columns(samples, queries, gallery, "identity"),
-        *_columns(samples, queries, gallery, "camera"),
-        protocol="sysu",
-    )
+    columns = _columns(labels_of(source), queries, gallery)
+    return ignored_pairs(*columns, protocol=BENCHMARKS[source.dataset].rules)
 
 
 def _columns(
-    samples: Sequence[Sample], queries: Sequence[int], gallery: Sequence[int], name: str
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    first, second = (np.asarray([getattr(samples[i], name) for i in side], np.int64) for side in (queries, gallery))
-    return first, second
+    labels: Labels, queries: Sequence[int], gallery: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """Identities of both sides, and cameras of both."""
+    sides = (np.asarray(queries, np.int64), np.asarray(gallery, np.int64))
+    identities = [labels.identity[side] for side in sides]
+    cameras = [None if labels.camera is None else labels.camera[side] for side in sides]
+    return identities[0], identities[1], cameras[0], cameras[1]
+
+
+def _distance(embeddings: Embeddings, trial: Trial, way: Variant) -> NDArray[np.float32]:
+    queries, gallery = embeddings.of(trial.queries), embeddings.of(trial.gallery)
+    if way.reranking:
+        return rerank(queries, gallery, way.reranking)
+    result: NDArray[np.float32] = -(queries @ gallery.T)
+    return result
+
+
+def _result(source: ScoredSet, trials: Trials, way: Variant, metrics: tuple[Metrics, ...], origin: Origin) -> Result:
+    first = trials.each[0]
+    queried, searched = ({source.samples[index].identity for index in side} for side in (first.queries, first.gallery))
+    query, gallery = (source.samples[side[0]].modality for side in (first.queries, first.gallery))
+    return Result(
+        source.name,
+        trials.setting,
+        metrics,
+        len(first.queries),
+        len(first.gallery),
+        benchmark=source.dataset,
+        variant=way.name,
+        origin=origin,
+        direction=f"{query}-to-{gallery}",
+        num_distractors=len(searched - queried),
+        splits=(source.split,) if source.split else (),
+        note=BENCHMARKS[source.dataset].notes.get(trials.setting.protocol, ""),
+    )

@@ -36,6 +36,7 @@ class Description:
         epoch: the last one it was trained for, counted from 0.
         figures: retrieval figures at that epoch, as fractions.
         config: the resolved configuration of its run; empty for the released checkpoint.
+        split: which of the data set's splits it was trained on; 0 where the data set has one.
     """
 
     backbone: str
@@ -46,6 +47,7 @@ class Description:
     epoch: int = -1
     figures: dict[str, float] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
+    split: int = 0
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,7 @@ def _description(values: Any, path: Path) -> Description:
             and _is_count(description.num_classes, MOST_CLASSES)
             and all(_is_count(side, LARGEST_SIDE) for side in (description.height, description.width))
             and isinstance(description.dataset, str)
-            and type(description.epoch) is int
+            and all(type(number) is int for number in (description.epoch, description.split))
             and all(type(figure) is float for figure in description.figures.values())
             and all(isinstance(section, dict) for section in description.config.values())
             and all(

@@ -75,7 +75,11 @@ class TwoStreamNetwork(nn.Module):
         Returns:
             (N, D) float32; their dot products are the retrieval scores. Put the network in eval mode first.
         """
-        return F.normalize(generalized_mean_pool(self.maps(images, modality).layer4), dim=1)
+        return F.normalize(self.pooled(images, modality), dim=1)
+
+    def pooled(self, images: Tensor, modality: Modality) -> Tensor:
+        """(N, D) pooled layer4 features before the neck, not normalised; arguments as :meth:`embed`."""
+        return generalized_mean_pool(self.maps(images, modality).layer4)
 
     def embed_mixed(self, images: Tensor, infrared: Tensor) -> Tensor:
         """As :meth:`embed` for a batch of both modalities: (N,) bool ``infrared`` chooses each image's stem.

@@ -18,8 +18,7 @@ from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.loaders import TrainingBatch, normalize, training_batches
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
-from lba_cli.evaluation.report import Setting
-from lba_cli.evaluation.run import evaluate
+from lba_cli.evaluation.run import evaluate, selection
 from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
 from lba_cli.model.weights import build_network
 from lba_cli.randomness import Stream, torch_generator
@@ -33,7 +32,6 @@ from lba_cli.training.objective import Objective
 from lba_cli.training.schedule import parameter_groups, rate_factor
 from lba_cli.training.state import Progress, restore, settle, snapshot
 
-SELECTION = Setting("all-search", "single", "community")
 READ_BACK_STEPS = 10
 
 
@@ -49,7 +47,8 @@ def train(
     """Train a network as ``config`` says and keep it in ``folder``.
 
     Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``; ``best.pt`` is the network with
-    the highest mAP (all-search, single-shot, mean of ten trials) on the test images, the field's habit.
+    the highest mAP on the test images in the data set's most usual setting (SYSU-MM01: all-search, single-shot, mean of
+    ten trials), the field's habit.
 
     Args:
         config, source: the settings and the images.
@@ -237,7 +236,7 @@ class Trainer:
         (result,) = evaluate(
             self.network,
             self.source,
-            [SELECTION],
+            [selection(self.source)],
             listener=self.listener,
             batch_size=section.batch_size,
             workers=self.config.data.workers,

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from lba_cli.compute import resolve_device, resolve_precision
-from lba_cli.config import Run
+from lba_cli.config import EvaluationSection, Run
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import TrainingError
 from lba_cli.model import TwoStreamNetwork
@@ -29,10 +29,7 @@ HARMLESS = {
     "train.evaluate_every",
     "train.checkpoint_minutes",
     "train.tensorboard",
-    "evaluation.mode",
-    "evaluation.shots",
-    "evaluation.protocol",
-    "evaluation.batch_size",
+    *(f"evaluation.{key}" for key in EvaluationSection.model_fields),
 }
 
 
@@ -90,6 +87,7 @@ def snapshot(
         epoch=progress.epoch if progress.step else progress.epoch - 1,
         figures=progress.figures,
         config=config.values(),
+        split=source.split,
     )
     training = {}
     if optimizer:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
 from lba_cli.evaluation.features import embed_samples
-from lba_cli.evaluation.report import Setting
+from lba_cli.evaluation.protocols import Setting
 from lba_cli.evaluation.run import draw_trials, excluded
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
@@ -43,15 +43,19 @@ def ranking(
     Raises:
         DataError: there is nothing to rank, or a named identity has no query.
     """
-    drawn = draw_trials(source, setting)
-    chosen = _choose(source, drawn.queries, queries, seed, identities)
-    gallery = drawn.galleries[trial]
+    drawn = draw_trials(source, setting).each
+    if trial >= len(drawn):
+        raise DataError(
+            f"{source.name}: {setting.mode} has {len(drawn)} trials, counted from 0; there is no trial {trial}"
+        )
+    chosen = _choose(source, drawn[trial].queries, queries, seed, identities)
+    gallery = drawn[trial].gallery
     embeddings = embed_samples(network, source, [*chosen, *gallery], listener=listener, workers=workers)
     scores = embeddings.of(chosen) @ embeddings.of(gallery).T
-    scores[excluded(source.samples, chosen, gallery)] = -np.inf
+    scores[excluded(source, chosen, gallery)] = -np.inf
     tall = TILE * source.height / source.width
     figure = new_figure(2 * MARGIN + (top + 1) * (TILE + GAP) + GAP, HEAD + len(chosen) * (tall + LINE) + MARGIN)
-    title = f"Ranked galleries, {setting.mode}, {setting.shots}-shot, trial {trial}, {source.name}"
+    title = f"Ranked galleries, {setting.mode}, {setting.gallery_words()}, trial {drawn[trial].number}, {source.name}"
     write(figure, MARGIN, 0.22, title, fontsize=9)
     for row, (query, values) in enumerate(zip(chosen, scores, strict=True)):
         height = HEAD + row * (tall + LINE)

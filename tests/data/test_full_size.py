@@ -9,7 +9,7 @@ import pytest
 
 from lba_cli.data.samples import select
 from lba_cli.data.store import StoredImages
-from lba_cli.evaluation.report import Setting
+from lba_cli.evaluation.protocols import Setting
 from lba_cli.evaluation.run import draw_trials
 
 
@@ -38,14 +38,13 @@ def check_counts(store):
     }
     for (mode, shots), size in sizes.items():
         for draw in ("community", "official"):
-            trials = draw_trials(store, Setting(mode, shots, draw))
-            assert len(trials.queries) == 3803
-            assert {len(gallery) for gallery in trials.galleries} == {size}
-            identities = {store.samples[i].identity for i in trials.galleries[0]}
-            matched = [q for q in trials.queries if has_match(store.samples, q, trials.galleries[0])]
+            trials = draw_trials(store, Setting(mode, shots, draw)).each
+            assert {(len(trial.queries), len(trial.gallery)) for trial in trials} == {(3803, size)}
+            queries, gallery = trials[0].queries, trials[0].gallery
+            matched = [q for q in queries if has_match(store.samples, q, gallery)]
             if mode == "indoor-search":
-                assert len(identities) == 56
-                assert len(trials.queries) - len(matched) == 1595
+                assert len({store.samples[i].identity for i in gallery}) == 56
+                assert len(queries) - len(matched) == 1595
     assert json.loads((store._folder / "manifest.json").read_text())["dataset"] == "synthetic-sysu"
 
 

@@ -13,13 +13,16 @@ from lba_cli.data.store import FolderImages
 from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation import rank_metrics
 from lba_cli.evaluation.features import embed_samples
-from lba_cli.evaluation.report import FIGURES, Setting, write_json
+from lba_cli.evaluation.protocols import Setting
+from lba_cli.evaluation.report import FIGURES, Report
 from lba_cli.evaluation.run import draw_trials, evaluate
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
-from lba_cli.vocabulary import DRAWS, MODES, SHOTS
 
-EVERY = [Setting(mode, shots, draw) for mode in MODES for shots in SHOTS for draw in DRAWS]
+MODES = ("all-search", "indoor-search")
+EVERY = [
+    Setting(mode, shots, draw) for mode in MODES for shots in ("single", "multi") for draw in ("community", "official")
+]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +45,8 @@ def test_every_setting_has_ten_trials(results, source):
 
 def test_figures_from_single_embeddings(results, network, source):
     """One trial again, each image embedded by itself and scored by hand."""
-    trials = draw_trials(source, EVERY[0])
-    gallery = trials.galleries[3]
+    trial = draw_trials(source, EVERY[0]).each[3]
+    gallery = trial.gallery
 
     def embed(index):
         image = torch.from_numpy(source.read([index])).permute(0, 3, 1, 2).float() / 255
@@ -52,11 +55,11 @@ def test_figures_from_single_embeddings(results, network, source):
             normalised = (image - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
             return network.embed(normalised, source.samples[index].modality)[0].numpy()
 
-    scores = np.stack([embed(i) for i in trials.queries]) @ np.stack([embed(i) for i in gallery]).T
+    scores = np.stack([embed(i) for i in trial.queries]) @ np.stack([embed(i) for i in gallery]).T
     columns = [
         [getattr(source.samples[i], name) for i in side]
         for name in ("identity", "camera")
-        for side in (trials.queries, gallery)
+        for side in (trial.queries, gallery)
     ]
     wanted = rank_metrics(-scores, *columns, protocol="sysu")
     found = results[0].trials[3]
@@ -103,9 +106,8 @@ def test_weights_that_give_no_numbers_are_noticed(network_file, source):
         embed_samples(broken, source, [0], listener=Silent(), workers=0)
 
 
-def test_report_as_json(results, tmp_path):
-    write_json(tmp_path / "figures.json", results, checkpoint="x.pt")
-    content = json.loads((tmp_path / "figures.json").read_text())
+def test_report_as_json(results):
+    content = json.loads(Report((tuple(results),)).as_json(checkpoint="x.pt"))
     assert content["checkpoint"] == "x.pt"
     for entry, setting in zip(content["results"], EVERY, strict=True):
         assert (entry["mode"], entry["shots"], entry["protocol"]) == (setting.mode, setting.shots, setting.protocol)
@@ -117,7 +119,7 @@ def test_report_as_json(results, tmp_path):
 
 def test_no_test_images(network, source):
     class NoTests:
-        name, height, width, permutations = "x", HEIGHT, WIDTH, None
+        name, height, width, permutations, dataset, split = "x", HEIGHT, WIDTH, None, "sysu", 0
         samples = tuple(s for s in source.samples if s.part == "train")
 
     with pytest.raises(DataError, match="no infrared queries"):

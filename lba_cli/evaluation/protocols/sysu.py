@@ -1,63 +1,36 @@
-"""Who is query and who is gallery in each trial of SYSU-MM01's two protocols."""
+"""SYSU-MM01: infrared queries, galleries of visible cameras; the papers' draws, or the release's own permutations."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lba_cli.errors import DataError
 from lba_cli.evaluation.matlab import load_cells
-from lba_cli.vocabulary import Mode, Shots
+from lba_cli.evaluation.protocols.benchmark import DIRECTIONS, Benchmark, ScoredSet, Setting, Trial
+from lba_cli.evaluation.protocols.draws import (
+    SHOT_COUNT,
+    TRIALS,
+    Directories,
+    Image,
+    community_gallery,
+    directories_of,
+    whole,
+)
+from lba_cli.vocabulary import Mode
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Image = TypeVar("Image")
-
-TRIALS = 10
 QUERY_CAMERAS = (3, 6)
 GALLERY_CAMERAS: dict[Mode, tuple[int, ...]] = {"all-search": (1, 2, 4, 5), "indoor-search": (1, 2)}
-SHOT_COUNT: dict[Shots, int] = {"single": 1, "multi": 10}
+MODES: tuple[Mode, ...] = tuple(GALLERY_CAMERAS)
 
-# {(identity, camera): its images, sorted}
-Directories = Mapping[tuple[int, int], Sequence[Image]]
 # {(identity, camera): (10, images) 1-based}
 Permutations = Mapping[tuple[int, int], "NDArray[np.int64]"]
-DrawGallery = Callable[[Directories[Image], Sequence[int], int, int], list[Image]]
-
-
-def community_gallery(
-    directories: Directories[Image], cameras: Sequence[int], trial: int, shots: int = 1
-) -> list[Image]:
-    """The gallery that papers of the field draw: Python's own generator, seeded by the trial's number.
-
-    Args:
-        directories: the sorted images of every test identity under every camera.
-        cameras: the gallery's.
-        trial: from 0.
-        shots: images drawn from each directory; all of it where it holds fewer.
-
-    Returns:
-        The drawn images in gallery order: identities ascending, cameras ascending.
-    """
-    generator = random.Random(trial)
-    gallery: list[Image] = []
-    for identity in sorted({identity for identity, _ in directories}):
-        for camera in sorted(cameras):
-            images = directories.get((identity, camera))
-            if images:
-                gallery += _community_draw(generator, images, shots)
-    return gallery
-
-
-def _community_draw(generator: random.Random, images: Sequence[Image], shots: int) -> list[Image]:
-    if shots == 1:
-        return [generator.choice(images)]
-    return generator.sample(images, min(shots, len(images)))
 
 
 def official_gallery(
@@ -125,3 +98,33 @@ def _are_permutations(rows: NDArray[Any]) -> bool:
         and len(rows) == TRIALS
         and bool((np.sort(rows, axis=1) == np.arange(1, rows.shape[1] + 1)).all())
     )
+
+
+def _draw(source: ScoredSet, setting: Setting) -> tuple[Trial, ...]:
+    queried, searched = (directories_of(source.samples, modality) for modality in DIRECTIONS[setting.mode])
+    queries = whole({key: images for key, images in queried.items() if key[1] in QUERY_CAMERAS})
+    cameras, shots = GALLERY_CAMERAS[setting.mode], SHOT_COUNT[setting.shots]
+    if setting.protocol == "community":
+        galleries = [community_gallery(searched, cameras, trial, shots) for trial in range(TRIALS)]
+    else:
+        permutations = _permutations(source)
+        galleries = [official_gallery(searched, permutations, cameras, trial, shots) for trial in range(TRIALS)]
+    return tuple(Trial(number, queries, gallery) for number, gallery in enumerate(galleries))
+
+
+def _permutations(source: ScoredSet) -> Permutations:
+    if source.permutations is None:
+        raise DataError(f"{source.name}: exp/rand_perm_cam.mat is missing, which the official protocol needs")
+    return load_permutations(source.permutations)
+
+
+SYSU = Benchmark(
+    name="SYSU-MM01",
+    modes={"community": MODES, "official": MODES},
+    usual_modes=("all-search",),
+    shots=("single", "multi"),
+    usual_shots=lambda _: "single",
+    rules="sysu",
+    draw=_draw,
+    needs_cameras=True,
+)

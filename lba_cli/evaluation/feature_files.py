@@ -1,0 +1,241 @@
+"""Features as files: a NumPy ``.npz`` of plain arrays, so that the protocols can score what any program has made.
+
+Arrays, n rows for n test images: ``features`` (n, D) floats; ``identities`` (n,) integers; ``modalities`` (n,) the words
+visible and infrared; ``cameras`` (n,) integers (SYSU-MM01 and LLCM need them; 0: not known); ``paths`` (n,) words, distinct
+(draws go through each directory's images in their order; without them, in the order of the rows). Single values, all
+optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in reports), ``split`` (of
+RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before anything is read.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA
+from lba_cli.data.samples import Sample
+from lba_cli.errors import DataError
+from lba_cli.evaluation.features import Embeddings
+from lba_cli.evaluation.protocols import BENCHMARKS, ScoredSet
+from lba_cli.files import whole_file
+from lba_cli.vocabulary import DATASETS, MODALITIES, Dataset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Arrays = Mapping[str, NDArray[Any]]
+
+MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 1_000_000, 65_536, 8 * 1024**3
+LONGEST_WORD, LARGEST_INTEGER = 1024, 2**31
+MOST_COMPRESSION, SMALL_BYTES = 100, 64 * 1024**2  # zipped further than this, a large array isn't features
+UNIT_TOLERANCE = 1e-5
+
+
+class _Kind(NamedTuple):
+    """What an array has to be: NumPy's kinds of its values, its dimensions (0: a single value), whether it must be there."""
+
+    kinds: str
+    dimensions: int
+    required: bool = False
+    words: str = "integers"
+
+
+ARRAYS = {
+    "features": _Kind("f", 2, True, "floating-point numbers"),
+    "identities": _Kind("iu", 1, True),
+    "modalities": _Kind("U", 1, True, "words"),
+    "cameras": _Kind("iu", 1),
+    "paths": _Kind("U", 1, words="words"),
+    "dataset": _Kind("U", 0, words="a word"),
+    "name": _Kind("U", 0, words="a word"),
+    "split": _Kind("iu", 0, words="an integer"),
+    "trained_on": _Kind("U", 0, words="a word"),
+}
+
+
+@dataclass
+class FeatureSet:
+    """The test images of a data set as somebody's features; see :class:`lba_cli.evaluation.protocols.ScoredSet`."""
+
+    name: str
+    dataset: Dataset
+    split: int
+    samples: tuple[Sample, ...]
+    embeddings: Embeddings
+    trained_on: str = ""
+    permutations: Path | None = None
+
+
+def write_features(
+    path: Path, source: ScoredSet, indices: Iterable[int], embeddings: Embeddings, *, trained_on: str = ""
+) -> None:
+    """Write the embeddings of the samples at ``indices`` to ``path``, whole or not at all."""
+    chosen = list(indices)
+    samples = [source.samples[index] for index in chosen]
+    with whole_file(path) as partial, partial.open("wb") as file:
+        np.savez(
+            file,
+            features=embeddings.of(chosen),
+            identities=np.asarray([s.identity for s in samples], np.int64),
+            modalities=np.asarray([s.modality for s in samples]),
+            cameras=np.asarray([s.camera for s in samples], np.int64),
+            paths=np.asarray([s.path for s in samples]),
+            dataset=np.asarray(source.dataset),
+            name=np.asarray(source.name),
+            split=np.asarray(source.split),
+            trained_on=np.asarray(trained_on),
+        )
+
+
+def read_features(path: Path, dataset: Dataset | None = None) -> FeatureSet:
+    """Read and check a file of features; they are brought to unit length.
+
+    Args:
+        path: the ``.npz``.
+        dataset: whose protocol scores them; as the file says when None.
+
+    Raises:
+        DataError: the file isn't one, holds Python objects, is too large, or its arrays don't fit each other.
+    """
+    arrays = _read_arrays(path)
+    if dataset is None:
+        dataset = _stored_dataset(path, arrays)
+    samples = _samples(path, arrays)
+    _require_cameras(path, dataset, samples)
+    vectors = _unit(path, arrays["features"])
+    return FeatureSet(
+        name=_words(arrays, "name") or path.stem,
+        dataset=dataset,
+        split=int(arrays.get("split", np.asarray(0))),
+        samples=samples,
+        embeddings=Embeddings(np.arange(len(samples)), vectors),
+        trained_on=_words(arrays, "trained_on"),
+    )
+
+
+def _read_arrays(path: Path) -> Arrays:
+    if not path.is_file():
+        raise DataError(f"{path}: {'not a regular file' if path.exists() else 'no such file'}")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
+            for name in [name for name, kind in ARRAYS.items() if kind.required and name not in entries]:
+                raise DataError(f"{path}: the array '{name}' is missing; see lba evaluate --help")
+            known = {name: entry for name, entry in entries.items() if name in ARRAYS}
+            shapes = {name: _check_header(path, archive, name, entry) for name, entry in known.items()}
+            _require_one_length(path, shapes)
+            arrays = {}
+            for name, entry in known.items():
+                with archive.open(entry) as file:
+                    arrays[name] = np.lib.format.read_array(file, allow_pickle=False)
+            return arrays
+    except DataError:
+        raise
+    except Exception as problem:  # zipfile, zlib and NumPy raise many kinds for damaged files
+        raise DataError(f"{path}: damaged or not a .npz of arrays ({type(problem).__name__}: {problem})") from problem
+
+
+def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
+    """The shape of an array, from its header alone, which has to be of the right kind and of the entry's size."""
+    kind = ARRAYS[name]
+    if entry.file_size > MOST_BYTES or (
+        entry.file_size > SMALL_BYTES and entry.file_size > MOST_COMPRESSION * entry.compress_size
+    ):
+        raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes: these are no features")
+    with archive.open(entry) as file:
+        shape, dtype = _header(file)
+        start = file.tell()
+    if dtype.hasobject:
+        raise DataError(f"{path}: '{name}' holds Python objects, which are never loaded; save plain arrays")
+    if dtype.kind not in kind.kinds or len(shape) != kind.dimensions:
+        wanted = f"{kind.words}, {kind.dimensions}-dimensional" if kind.dimensions else kind.words
+        raise DataError(f"{path}: '{name}' should be {wanted}, not {dtype} of shape {shape}")
+    if dtype.kind == "U" and dtype.itemsize > 4 * LONGEST_WORD:
+        raise DataError(
+            f"{path}: '{name}' has words of up to {dtype.itemsize // 4} letters; {LONGEST_WORD} are allowed"
+        )
+    if any(size > limit for size, limit in zip(shape, (MOST_ROWS, MOST_COLUMNS), strict=False)):
+        raise DataError(
+            f"{path}: '{name}' of shape {shape} is too large; at most {MOST_ROWS} rows, {MOST_COLUMNS} columns"
+        )
+    if entry.file_size != start + int(np.prod(shape, dtype=object)) * dtype.itemsize:
+        raise DataError(f"{path}: damaged: '{name}' is not as long as its header says")
+    return shape
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = reader(file)
+    return shape, dtype
+
+
+def _require_one_length(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    rows, columns = shapes["features"]
+    if not rows or not columns:
+        raise DataError(f"{path}: 'features' of shape {shapes['features']} is empty")
+    for name, shape in shapes.items():
+        if shape and shape[0] != rows:
+            raise DataError(f"{path}: '{name}' has {shape[0]} rows, 'features' has {rows}")
+
+
+def _stored_dataset(path: Path, arrays: Arrays) -> Dataset:
+    stored = str(arrays.get("dataset", ""))
+    for name in DATASETS:
+        if name == stored:
+            return name
+    says = f"names the data set {stored[:40]!r}" if stored else "does not say whose protocol scores it"
+    raise DataError(f"{path}: {says}: give --protocol-of {', '.join(DATASETS)}")
+
+
+def _words(arrays: Arrays, name: str) -> str:
+    """A single value as text of one printable line."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(arrays.get(name, "")))
+
+
+def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
+    rows = len(arrays["features"])
+    paths = arrays["paths"].tolist() if "paths" in arrays else [f"row {row:09d}" for row in range(rows)]
+    if len(set(paths)) < rows:
+        raise DataError(f"{path}: 'paths' names an image twice")
+    cameras = arrays["cameras"].tolist() if "cameras" in arrays else [0] * rows
+    modalities = arrays["modalities"].tolist()
+    for row, modality in enumerate(modalities):
+        if modality not in MODALITIES:
+            raise DataError(f"{path}: 'modalities', row {row}: {modality[:40]!r} is neither visible nor infrared")
+    for name in ("identities", "cameras", "split"):
+        if name in arrays and (arrays[name].max() >= LARGEST_INTEGER or arrays[name].min() < 0):
+            raise DataError(f"{path}: '{name}' should be between 0 and {LARGEST_INTEGER - 1}")
+    columns = (paths, arrays["identities"].tolist(), cameras, modalities)
+    return tuple(Sample(*values, part="test") for values in zip(*columns, strict=True))
+
+
+def _require_cameras(path: Path, dataset: Dataset, samples: Iterable[Sample]) -> None:
+    """Refuse cameras that the protocol can't go by."""
+    benchmark = BENCHMARKS[dataset]
+    for row, sample in enumerate(samples):
+        if benchmark.needs_cameras and sample.camera <= 0:
+            raise DataError(f"{path}: 'cameras', row {row}: {benchmark.name}'s protocol needs every image's camera")
+        if dataset == "sysu" and MODALITY_OF_CAMERA.get(sample.camera) != sample.modality:
+            raise DataError(
+                f"{path}: 'cameras', row {row}: SYSU-MM01's camera {sample.camera} is not {sample.modality}"
+            )
+
+
+def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
+    """Rows of unit length; those that have it already stay as they are, to the bit."""
+    if not np.isfinite(features).all():
+        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
+        raise DataError(f"{path}: 'features', row {row}: a value is not finite")
+    lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
+    if not lengths.all():
+        raise DataError(f"{path}: 'features', row {int(np.argmin(lengths))}: all zero, so it points nowhere")
+    if features.dtype == np.float32 and (abs(lengths - 1) < UNIT_TOLERANCE).all():
+        return np.ascontiguousarray(features)
+    result: NDArray[np.float32] = (features / lengths).astype(np.float32)
+    return result

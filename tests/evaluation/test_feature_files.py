@@ -1,0 +1,188 @@
+"""Features as files: what is written scores the same, and what strangers made is checked before it is used."""
+
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from made import MadeImages, OppositeStems, tree
+
+from lba_cli.config import EvaluationSection
+from lba_cli.errors import DataError
+from lba_cli.evaluation import feature_files
+from lba_cli.evaluation.feature_files import read_features
+from lba_cli.evaluation.features import PLAIN
+from lba_cli.evaluation.run import draw_trials, evaluate, score, settings
+from lba_cli.evaluation.variants import variants
+from lba_cli.model import load_network
+from lba_cli.reporting import Silent
+from lba_cli.vocabulary import DATASETS
+
+
+def content(**changes):
+    """A small, right file's arrays; None leaves one out."""
+    random = np.random.default_rng(0)
+    arrays = {
+        "features": random.normal(size=(8, 4)).astype(np.float32),
+        "identities": np.array([1, 1, 2, 2, 1, 1, 2, 2]),
+        "modalities": np.array(["visible"] * 4 + ["infrared"] * 4),
+        "cameras": np.array([1, 2, 1, 2, 3, 6, 3, 6]),
+        "paths": np.array([f"{n}.jpg" for n in range(8)]),
+        "dataset": np.array("sysu"),
+    }
+    return {name: array for name, array in {**arrays, **changes}.items() if array is not None}
+
+
+def file(folder, **changes):
+    path = folder / "features.npz"
+    np.savez(path, **content(**changes))
+    return path
+
+
+def from_features(path, section=EvaluationSection(), dataset=None):
+    source = read_features(path, dataset)
+    drawn = [draw_trials(source, setting) for setting in settings(section, source)]
+    return score(source, drawn, {PLAIN: source.embeddings}, variants(section), listener=Silent())
+
+
+@pytest.mark.parametrize("words", [{}, {"mode": "all", "shots": "both", "rerank": True}, {"mode": "indoor-search"}])
+def test_a_round_trip_gives_identical_figures(network_file, source, tmp_path, words):
+    section = EvaluationSection(**words)
+    path = tmp_path / "f.npz"
+    results = evaluate(
+        load_network(network_file),
+        source,
+        settings(section, source),
+        listener=Silent(),
+        ways=variants(section),
+        workers=0,
+        save_features=path,
+    )
+    again = from_features(path, section)
+    assert [r.figures() for r in again] == [r.figures() for r in results]
+    assert [(r.dataset, r.variant, r.num_query, r.num_gallery) for r in again] == [
+        (r.dataset, r.variant, r.num_query, r.num_gallery) for r in results
+    ]
+    all_search = EvaluationSection(mode="all-search")  # the file holds every test image, whatever was asked for
+    wanted = evaluate(load_network(network_file), source, settings(all_search, source), listener=Silent(), workers=0)
+    assert from_features(path, all_search)[0].figures() == wanted[0].figures()
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_data_sets_round_trip(dataset, tmp_path):
+    source = MadeImages(tree(dataset), dataset, split=4 * (dataset == "regdb"))
+    wanted = settings(EvaluationSection(), source)
+    path = tmp_path / "f.npz"
+    results = evaluate(OppositeStems(), source, wanted, listener=Silent(), workers=0, save_features=path)
+    again = from_features(path)
+    assert [r.figures() for r in again] == [r.figures() for r in results]
+    assert [r.splits for r in again] == [r.splits for r in results]
+
+
+def test_other_programs_features(tmp_path):
+    """The least that is needed; any length, any floats; the protocol by its name."""
+    features = content()["features"].astype(np.float64) * 37
+    path = file(tmp_path, features=features, paths=None, dataset=None, cameras=None)
+    source = read_features(path, "regdb")
+    np.testing.assert_allclose(
+        source.embeddings.of(range(8)), features / np.linalg.norm(features, axis=1, keepdims=True), rtol=1e-6
+    )
+    assert source.name == "features"
+    assert len(from_features(path, dataset="folder")) == 2
+    np.savez_compressed(path, **content())
+    assert len(from_features(path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"features": None}, "the array 'features' is missing"),
+        ({"identities": None}, "the array 'identities' is missing"),
+        ({"modalities": None}, "the array 'modalities' is missing"),
+        ({"dataset": None}, "does not say whose protocol scores it: give --protocol-of sysu, regdb, llcm, folder"),
+        ({"dataset": np.array("market")}, "names the data set 'market': give --protocol-of"),
+        ({"features": np.ones((8, 4), int)}, "'features' should be floating-point numbers, 2-dimensional, not int64"),
+        ({"features": np.ones(8)}, r"'features' should be .* of shape \(8,\)"),
+        ({"features": np.ones((8, 0))}, "is empty"),
+        ({"features": np.full((8, 4), np.nan)}, "'features', row 0: a value is not finite"),
+        ({"features": np.eye(8, 4)}, "'features', row 4: all zero"),
+        ({"identities": np.ones(7, int)}, "'identities' has 7 rows, 'features' has 8"),
+        ({"identities": np.ones(8)}, "'identities' should be integers"),
+        ({"identities": np.array(list("abcdefgh"), object)}, "'identities' holds Python objects"),
+        ({"modalities": np.array([1] * 8)}, "'modalities' should be words"),
+        ({"modalities": np.array(["thermal"] * 8)}, "row 0: 'thermal' is neither visible nor infrared"),
+        ({"cameras": None}, "'cameras', row 0: SYSU-MM01's protocol needs every image's camera"),
+        ({"cameras": np.array([1] * 8)}, "'cameras', row 4: SYSU-MM01's camera 1 is not infrared"),
+        ({"paths": np.array(["x"] * 8)}, "'paths' names an image twice"),
+        ({"paths": np.array(["x" * 2000] * 8)}, "words of up to 2000 letters"),
+        ({"split": np.array([1, 2])}, "'split' should be an integer, not int64 of shape"),
+        ({"split": np.array(-1)}, "'split' should be between 0"),
+        ({"identities": np.full(8, 2**64 - 1, np.uint64)}, "'identities' should be between 0"),
+    ],
+)
+def test_arrays_that_do_not_fit(tmp_path, changes, message):
+    with pytest.raises(DataError, match=message):
+        read_features(file(tmp_path, **changes))
+
+
+class RunsCode:
+    def __reduce__(self):
+        return open, ("code-was-run", "w")
+
+
+def test_files_that_are_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = file(tmp_path).read_bytes()
+    np.save(tmp_path / "one.npy", np.ones(3))
+    files = {
+        "cut.npz": good[: len(good) // 2],
+        "text.npz": b"hello",
+        "empty.npz": b"",
+        "pickle.npz": pickle.dumps(RunsCode()),
+        "one.npz": (tmp_path / "one.npy").read_bytes(),
+        "flipped.npz": good[:200] + bytes(byte ^ 255 for byte in good[200:260]) + good[260:],
+    }
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    np.savez(tmp_path / "objects.npz", **content(features=np.array([[RunsCode()]] * 8, object)))
+    for name in (*files, "objects.npz", "missing.npz", "."):
+        with pytest.raises(DataError) as refused:
+            read_features(tmp_path / name)
+        assert len(str(refused.value).splitlines()) == 1
+    assert not (tmp_path / "code-was-run").exists()
+
+
+def npy(shape, dtype="<f4"):
+    """An array file's header alone."""
+    text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
+    text += " " * (64 - (len(text) + 11) % 64) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+def test_bombs_are_not_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_files, "SMALL_BYTES", 1_000_000)
+    small = content(features=None)
+    headers = {
+        "zeros": (npy((8, 60_000)) + bytes(8 * 60_000 * 4), "would unpack to"),
+        "columns": (npy((8, 10**8)), "too large"),
+        "rows": (npy((10**12, 4)), "too large"),
+        "short": (npy((8, 4)), "not as long as its header says"),
+        "long header": (b"\x93NUMPY\x02\x00" + struct.pack("<I", 20_000) + b" " * 20_000, "damaged or not"),
+    }
+    for name, (data, message) in headers.items():
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, **small)
+        with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("features.npy", data)
+        monkeypatch.setattr(np.lib.format, "read_array", lambda *_, **__: pytest.fail("unpacked"))
+        with pytest.raises(DataError, match=message):
+            read_features(path)
+        monkeypatch.undo()
+        monkeypatch.setattr(feature_files, "SMALL_BYTES", 1_000_000)
+
+
+def test_words_in_messages_stay_on_one_line(tmp_path):
+    with pytest.raises(DataError) as refused:
+        read_features(file(tmp_path, dataset=np.array("a\nb\nc")))
+    assert len(str(refused.value).splitlines()) == 1

@@ -1,0 +1,135 @@
+"""The report: JSON, CSV, Markdown, differences between models, published figures."""
+
+import csv
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lba_cli.evaluation.protocols import Setting
+from lba_cli.evaluation.published import PUBLISHED, published_for
+from lba_cli.evaluation.ranking import Metrics
+from lba_cli.evaluation.report import FIGURES, Difference, Origin, Report, Result, over_splits
+from lba_cli.evaluation.tables import csv_text, difference_cells, markdown_text
+
+SYSU = Setting("all-search", "single", "community")
+README = Path(__file__).parent.parent.parent / "README.md"
+
+
+def result(*rank1, model="a.pt", **changes):
+    """A result whose trials have these rank-1 rates; the other figures follow from them."""
+    trials = tuple(Metrics(np.linspace(rate, 1, 20), rate / 2, rate / 4, 90) for rate in rank1)
+    made = Result("SYSU-MM01", SYSU, trials, 100, 30, origin=Origin(model, "SYSU-MM01"))
+    return replace(made, **changes)
+
+
+def test_json_has_what_other_programs_rely_on():
+    content = json.loads(Report(((result(0.5, 0.7),),)).as_json(checkpoint="a.pt"))
+    (entry,) = content["results"]
+    assert entry["mean"]["rank1"] == pytest.approx(0.6)
+    assert entry["std"]["rank1"] == pytest.approx(0.1)
+    assert [trial["mAP"] for trial in entry["trials"]] == [0.25, 0.35]
+    assert (entry["num_query"], entry["num_query_counted"], entry["num_gallery"]) == (100, 90, 30)
+    assert (entry["variant"], entry["direction"], entry["trained_on"]) == ("plain", "infrared-to-visible", "SYSU-MM01")
+    assert "comparison" not in content
+    assert "published" not in content
+
+
+def test_titles():
+    assert Report(((result(0.5, 0.6),),)).title() == "SYSU-MM01, community protocol, 2 trials, in percent"
+    crossed = result(0.5, dataset="LLCM", benchmark="llcm")
+    assert Report(((crossed,),)).title().startswith("trained on SYSU-MM01, scored on LLCM, community")
+    own = replace(crossed, dataset="my people", benchmark="folder")
+    assert Report(((own,),)).title().startswith("trained on SYSU-MM01, scored on my people (folder), community")
+    split = result(0.5, dataset="RegDB", benchmark="regdb", origin=Origin("a", "RegDB"), splits=(3,))
+    assert Report(((split,),)).title() == "RegDB, split 3, community protocol, 1 trial, in percent"
+    ten = over_splits([[replace(split, splits=(number,))] for number in range(1, 11)])
+    assert Report((ten,)).title() == "RegDB, splits 1–10, community protocol, 10 trials, in percent"
+    assert "trained on" not in Report(((result(0.5, origin=Origin("x.npz")),),)).title()
+
+
+def test_ten_models_make_one_result():
+    each = [[result(rate, splits=(n,)), result(rate / 2, splits=(n,))] for n, rate in ((1, 0.5), (2, 0.9))]
+    first, second = over_splits(each)
+    assert first.splits == second.splits == (1, 2)
+    assert [trial["rank1"] for trial in first.figures()] == [0.5, 0.9]
+    assert second.mean()["rank1"] == pytest.approx(0.35)
+
+
+def test_differences_are_taken_trial_by_trial():
+    """Both models vary by 10 points over the trials, the difference only by half a point."""
+    first, other = result(0.4, 0.6), result(0.42, 0.63, model="b.pt")
+    difference = Difference(first, other)
+    assert difference.mean()["rank1"] == pytest.approx(0.025)
+    assert difference.spread()["rank1"] == pytest.approx(0.005)
+    assert difference.beyond_spread()["rank1"] is True
+    noisy = Difference(first, result(0.5, 0.5))
+    assert noisy.mean()["rank1"] == pytest.approx(0)
+    assert noisy.beyond_spread()["rank1"] is False
+    single = Difference(result(0.4), result(0.6))
+    assert single.spread() is None
+    assert single.beyond_spread() is None
+
+
+def test_models_side_by_side():
+    report = Report(((result(0.4, 0.6),), (result(0.42, 0.63, model="b.pt"),), (result(0.5, 0.5, model="c.pt"),)))
+    content = json.loads(report.as_json())
+    assert [r["checkpoint"] for r in content["results"]] == ["a.pt", "b.pt", "c.pt"]
+    assert [(d["checkpoint"], d["compared_with"]) for d in content["comparison"]] == [
+        ("b.pt", "a.pt"),
+        ("c.pt", "a.pt"),
+    ]
+    assert content["comparison"][0]["beyond_spread"]["rank1"] is True
+    (_, b), (_, c) = difference_cells(report, ["rank1"])
+    assert (b, c) == (["+2.50* ± 0.50"], ["+0.00 ± 10.00"])
+    text = markdown_text(report)
+    assert "Difference to a.pt, in points" in text
+    assert r"| b.pt | all-search, single-shot | plain | +2.50\* ± 0.50 |" in text
+
+
+def test_csv():
+    report = Report(((result(0.5, 0.7), result(0.6, 0.8, variant="flip")),), published_for("sysu", [SYSU]))
+    rows = list(csv.DictReader(io.StringIO(csv_text(report))))
+    assert [(row["kind"], row["variant"]) for row in rows[:2]] == [("measured", "plain"), ("measured", "flip")]
+    assert float(rows[0]["rank1"]) == pytest.approx(0.6)
+    assert float(rows[0]["rank1_std"]) == pytest.approx(0.1)
+    assert {f"{name}{end}" for name in FIGURES for end in ("", "_std")} <= rows[0].keys()
+    assert [(row["kind"], row["model"], row["mAP"]) for row in rows[2:]] == [
+        ("published", "baseline, retrained", "0.4954"),
+        ("published", "full, retrained", "0.5414"),
+        ("published", "full, released weights", "0.5522"),
+    ]
+
+
+def test_markdown_is_a_papers_table():
+    report = Report(((result(0.5, 0.7, model="a|b_c.pt"),),), published_for("sysu", [SYSU]))
+    lines = markdown_text(report).splitlines()
+    assert lines[0] == "**SYSU-MM01, community protocol, 2 trials, in percent**"
+    assert lines[2] == "| model | setting | variant | rank-1 | rank-10 | rank-20 | mAP | mINP |"
+    assert lines[4].startswith(r"| a\|b\_c.pt | all-search, single-shot | plain | 60.00 ± 10.00 | ")
+    assert lines[5].startswith(
+        "| published: baseline, retrained (SYSU-MM01) | all-search, single-shot | plain | 50.43 |"
+    )
+    cells = [len(re.findall(r"(?<!\\)\|", line)) for line in lines[2:]]
+    assert set(cells) == {9}
+
+
+def test_notes_and_distractors_are_told():
+    report = Report(((result(0.5, note="look out", num_distractors=3),),))
+    assert report.notes() == ["look out", "3 gallery identities are of no query (distractors) in all-search"]
+    assert "look out" in markdown_text(report)
+
+
+def test_published_figures_are_the_readmes():
+    text = README.read_text()
+    for row in PUBLISHED:
+        if row.benchmark == "sysu":
+            assert f"| {row.what} | {100 * row.figures['mAP']:.2f} | {100 * row.figures['rank1']:.2f} |" in text
+    assert published_for("regdb", [SYSU]) == ()
+    (llcm,) = published_for("llcm", [Setting("infrared-to-visible", "single", "community")])
+    assert llcm.figures == {"rank1": 0.4276, "mAP": 0.5095}
+    assert llcm.label.startswith("published: ")

@@ -1,0 +1,91 @@
+"""Every data set from its files to its pictures: prepare, train for a step, evaluate every mode and direction, visualize."""
+
+import json
+
+import pytest
+
+DIRECTIONS = ["infrared-to-visible", "visible-to-infrared"]
+STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
+# What is asked of evaluation, and the modes and shots that come of it.
+MEASURED = {
+    "sysu": (("--mode", "all", "--shots", "both"), ["all-search", "indoor-search"], ["single", "multi"]),
+    "regdb": (("--mode", "all"), DIRECTIONS[::-1], ["whole"]),
+    "llcm": (("--mode", "all"), DIRECTIONS, ["single"]),
+    "folder": (("--mode", "all", "--shots", "both"), DIRECTIONS, ["single", "multi"]),
+}
+
+
+@pytest.fixture
+def trained(lba, small_yaml, trees):
+    """Prepare a layout's tree and train on it for a step: ``trained("llcm")`` gives the run's folder."""
+
+    def make(dataset):
+        split = ("--set", "data.trial=2") if dataset == "regdb" else ()
+        lba("prepare", dataset, "--root", trees[dataset], "--output", f"{dataset}-store", "--config", small_yaml)
+        words = ("--config", small_yaml, "--data", f"{dataset}-store", *split, *STEP)
+        lba("train", *words, "--output", f"{dataset}-run")
+        return f"{dataset}-run"
+
+    return make
+
+
+@pytest.mark.parametrize("dataset", MEASURED)
+def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
+    run = trained(dataset)
+    words, modes, shots = MEASURED[dataset]
+    lba("evaluate", run, *words, "--json", "f.json")
+    results = json.loads((tmp_path / "f.json").read_text())["results"]
+    assert [(r["mode"], r["shots"]) for r in results] == [(mode, shot) for mode in modes for shot in shots]
+    for result in results:
+        assert len(result["trials"]) == (1 if dataset == "regdb" else 10)
+        assert all(0 < figure <= 1 for name, figure in result["mean"].items())
+        assert result["splits"] == ([2] if dataset == "regdb" else [])
+    # From the folder instead of the store: the same figures.
+    lba("evaluate", run, *words, "--data", trees[dataset], "--json", "folder.json")
+    assert json.loads((tmp_path / "folder.json").read_text())["results"] == results
+    for mode in modes:
+        lba("visualize", "ranking", "--checkpoint", run, "--mode", mode, "--output", f"{mode}.png")
+        assert (tmp_path / f"{mode}.png").read_bytes().startswith(b"\x89PNG")
+    lba("visualize", "correspondences", "--checkpoint", run, "--people", 2)
+    assert (tmp_path / "figures" / "correspondences.png").is_file()
+
+
+def test_a_model_of_any_data_set_is_scored_on_any_other(lba, trained, trees):
+    """One that has splits included; what its own data set asks for doesn't stand in the way."""
+    for dataset, others in (("regdb", ("sysu", "llcm", "folder")), ("llcm", ("sysu", "regdb", "folder"))):
+        run = trained(dataset)
+        for other in others:
+            split = ("--set", "data.trial=1") if other == "regdb" else ()
+            output = " ".join(lba("evaluate", run, "--data", trees[other], *split).output.split())
+            words = "split 1, " if other == "regdb" else ""
+            wanted = (
+                f"trained on synthetic-tiny ({dataset}), scored on synthetic-tiny ({other}), {words}community protocol"
+            )
+            assert wanted in output
+
+
+def test_what_a_run_measures_on_its_own_data_does_not_bind_it_elsewhere(lba, small_yaml, trees):
+    words = ("--config", small_yaml, "--data", trees["sysu"], *STEP, "--set", "evaluation.mode=indoor-search")
+    lba("train", *words, "--set", "evaluation.protocol=official", "--output", "indoors")
+    own = lba("evaluate", "indoors").output
+    assert "official protocol" in own
+    assert "indoor-search" in own
+    assert "visible-to-infrared" in lba("evaluate", "indoors", "--data", trees["llcm"]).output
+
+
+def test_another_split_than_the_models_is_refused(lba, trained):
+    run = trained("regdb")
+    result = lba("evaluate", run, "--set", "data.trial=3", status=2)
+    assert "trained on split 2 of synthetic-tiny, this is split 3" in result.output
+    assert "inflate the figures" in result.output
+    lba("evaluate", run, "--set", "data.trial=3", "--allow-other-split")
+
+
+def test_llcms_release_is_named(lba, trained):
+    output = lba("evaluate", trained("llcm"), "--protocol", "released").output
+    assert "released protocol" in output
+    assert "transposing its matrix of scores" in output
+
+
+def test_distractors_of_a_folder_are_counted(lba, trained):
+    assert "gallery identities are of no query (distractors)" in lba("evaluate", trained("folder")).output
