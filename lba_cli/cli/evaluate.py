@@ -165,7 +165,7 @@ def evaluate(
     report = _with_published(report, told) if published else report
     for table in report_tables(report):
         output().print(table, markup=False)
-    _write_files(report, json, csv, markdown, told)
+    _write_files(report, json, csv, markdown, force, told)
 
 
 def _require_sense(
@@ -205,16 +205,18 @@ def _with_published(report: Report, told: Listener) -> Report:
     return replace(report, published=rows)
 
 
-def _write_files(report: Report, json: Path | None, csv: Path | None, markdown: Path | None, told: Listener) -> None:
+def _write_files(
+    report: Report, json: Path | None, csv: Path | None, markdown: Path | None, force: bool, told: Listener
+) -> None:
     from lba_cli.evaluation.tables import csv_text, markdown_text
     from lba_cli.files import write_text
 
     if json:
-        write_text(json, report.as_json(checkpoint=report.models[0][0].origin.model))
+        write_text(json, report.as_json(checkpoint=report.models[0][0].origin.model), replace=force)
         told.say(f"figures of every trial: {json}")
     if csv:
-        write_text(csv, csv_text(report))
+        write_text(csv, csv_text(report), replace=force)
         told.say(f"means and deviations: {csv}")
     if markdown:
-        write_text(markdown, markdown_text(report))
+        write_text(markdown, markdown_text(report), replace=force)
         told.say(f"the table: {markdown}")
