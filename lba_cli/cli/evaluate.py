@@ -98,7 +98,11 @@ ProtocolOf = Annotated[
 ]
 SaveFeatures = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.npz", help="Also write the test images' features there.", show_default=False),
+    typer.Option(
+        metavar="FILE.npz",
+        help="Also write the test images' plain features there, in the arrays of --features.",
+        show_default=False,
+    ),
 ]
 Json = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Also write every trial's figures there.", show_default=False)
@@ -211,8 +215,9 @@ def _write_files(
     from lba_cli.evaluation.tables import csv_text, markdown_text
     from lba_cli.files import write_text
 
+    first = report.models[0][0].origin
     if json:
-        write_text(json, report.as_json(checkpoint=report.models[0][0].origin.model), replace=force)
+        write_text(json, report.as_json(checkpoint=first.model, epoch=first.epoch), replace=force)
         told.say(f"figures of every trial: {json}")
     if csv:
         write_text(csv, csv_text(report), replace=force)

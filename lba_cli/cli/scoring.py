@@ -149,7 +149,7 @@ def _score_checkpoint(
         engine.settings(section, source),
         listener=listener,
         ways=variants(section),
-        origin=Origin(name, _trained_on(opened, source)),
+        origin=Origin(name, _trained_on(opened, source), opened.description.epoch),
         batch_size=section.batch_size,
         workers=opened.run.data.workers,
         save_features=request.save_features,

@@ -23,10 +23,12 @@ class Origin:
     Attributes:
         model: the checkpoint's path, or that of a file of features.
         trained_on: the name of the data set it was trained on; empty where that isn't known.
+        epoch: the last one it was trained for, counted from 0; None where that isn't known, or differs between splits.
     """
 
     model: str = ""
     trained_on: str = ""
+    epoch: int | None = None
 
     @property
     def name(self) -> str:
@@ -102,6 +104,7 @@ class Result:
             "direction": self.direction,
             "checkpoint": self.origin.model,
             "trained_on": self.origin.trained_on or None,
+            "epoch": self.origin.epoch,
             "splits": list(self.splits),
             "trials": self.figures(),
             "mean": self.mean(),
@@ -217,9 +220,16 @@ def over_splits(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
             of_splits[0],
             trials=tuple(trial for result in of_splits for trial in result.trials),
             splits=tuple(split for result in of_splits for split in result.splits),
+            origin=_shared([result.origin for result in of_splits]),
         )
         for of_splits in zip(*results, strict=True)
     )
+
+
+def _shared(origins: Sequence[Origin]) -> Origin:
+    """What the models of ten splits have in common."""
+    same_epoch = len({origin.epoch for origin in origins}) == 1
+    return origins[0] if same_epoch else replace(origins[0], epoch=None)
 
 
 def _split_words(splits: Sequence[int]) -> str:

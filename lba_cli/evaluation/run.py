@@ -150,6 +150,27 @@ def require_own_split(description: Description, source: ScoredSet) -> None:
         )
 
 
+def require_scorable(source: ScoredSet) -> None:
+    """Refuse, before any work, a data set whose usual setting can't be scored: nobody to query, or nobody to be found.
+
+    Raises:
+        DataError: saying which.
+    """
+    trial = draw_trials(source, selection(source)).each[0]
+    labels = labels_of(source)
+    queries, gallery, *_ = _columns(labels, trial.queries, trial.gallery)
+    matches = (queries[:, None] == gallery) & ~excluded(source, trial.queries, trial.gallery)
+    if not matches.any():
+        raise _unscorable(source, "no query has a true match in the gallery")
+
+
+def _unscorable(source: ScoredSet, problem: object) -> DataError:
+    rule = ""
+    if BENCHMARKS[source.dataset].rules in ("llcm", "plain") and cameras_known(source.samples):
+        rule = " (images of the query's own identity under its own camera number are ignored)"
+    return DataError(f"{source.name}: the test images can't be evaluated: {problem}{rule}")
+
+
 class Labels(NamedTuple):
     """(samples,) identities, and cameras where those of all the test images are known."""
 
@@ -174,7 +195,7 @@ def rank_trial(source: ScoredSet, labels: Labels, trial: Trial, distance: NDArra
             distance, *_columns(labels, trial.queries, trial.gallery), protocol=BENCHMARKS[source.dataset].rules
         )
     except ValueError as problem:
-        raise DataError(f"{source.name}: the test images can't be evaluated: {problem}") from problem
+        raise _unscorable(source, problem) from problem
 
 
 def excluded(source: ScoredSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.loaders import TrainingBatch, normalize, training_batches
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
-from lba_cli.evaluation.run import evaluate, selection
+from lba_cli.evaluation.run import evaluate, require_scorable, selection
 from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
 from lba_cli.model.weights import build_network
 from lba_cli.randomness import Stream, torch_generator
@@ -95,7 +95,9 @@ class Trainer:
         if self.batches.left_out:
             listener.warn(f"{len(self.batches.left_out)} training identities lack a modality and are left out")
         self.can_evaluate = any(sample.part == "test" for sample in source.samples)
-        if not self.can_evaluate:
+        if self.can_evaluate:
+            require_scorable(source)
+        else:
             listener.warn(
                 f"{source.name}: no test images; the run goes without evaluation, and best.pt is its last state"
             )

@@ -64,8 +64,9 @@ def test_features_written_and_scored(lba, network_file, tmp_path):
         json.loads((tmp_path / f"{name}.json").read_text())["results"] for name in ("network", "features")
     )
     plain = [entry for entry in of_features if entry["variant"] == "plain"]
-    assert [entry.pop("checkpoint") for entry in plain] == ["f.npz", "f.npz"]
-    assert [{k: v for k, v in entry.items() if k != "checkpoint"} for entry in of_network] == plain
+    for entry in (*of_network, *plain):
+        assert (entry.pop("checkpoint"), entry.pop("epoch")) in ((str(network_file), 0), ("f.npz", None))
+    assert of_network == plain
 
 
 def test_the_same_features_by_another_protocol(lba, tmp_path):

@@ -13,7 +13,7 @@ from lba_cli.errors import DataError
 from lba_cli.evaluation import rank_metrics
 from lba_cli.evaluation.features import PLAIN, View, embed_views
 from lba_cli.evaluation.rerank import Reranking, rerank
-from lba_cli.evaluation.run import draw_trials, evaluate, require_own_split, settings
+from lba_cli.evaluation.run import draw_trials, evaluate, require_own_split, require_scorable, settings
 from lba_cli.evaluation.variants import variants
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import Description
@@ -153,6 +153,24 @@ def test_reranked_figures_keep_the_rules(network_file, source):
         for side in (trial.queries, trial.gallery)
     ]
     assert found.trials[4].mAP == rank_metrics(distance, *columns, protocol="sysu").mAP
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_what_can_not_be_scored_is_told_before_the_work(dataset):
+    samples = tree(dataset)
+    require_scorable(MadeImages(samples, dataset))
+    strangers = [replace(s, identity=s.identity + 10 * (s.modality == "infrared")) for s in samples]
+    with pytest.raises(DataError, match="no query has a true match in the gallery"):
+        require_scorable(MadeImages(strangers, dataset))
+
+
+def test_cameras_of_one_number_in_both_modalities():
+    """Every match is ignored; the message says by which rule."""
+    source = MadeImages(tree("folder", cameras={"visible": (1,), "infrared": (1,)}), "folder")
+    with pytest.raises(DataError, match="own identity under its own camera number are ignored"):
+        require_scorable(source)
+    with pytest.raises(DataError, match="own identity under its own camera number are ignored"):
+        scored(OppositeStems(), source)
 
 
 def test_the_wrong_split_is_refused():

@@ -58,6 +58,9 @@ def test_ten_models_make_one_result():
     assert first.splits == second.splits == (1, 2)
     assert [trial["rank1"] for trial in first.figures()] == [0.5, 0.9]
     assert second.mean()["rank1"] == pytest.approx(0.35)
+    epochs = [[result(0.5, origin=Origin("run", "RegDB", epoch))] for epoch in (3, 3, 4)]
+    assert over_splits(epochs[:2])[0].origin.epoch == 3
+    assert over_splits(epochs)[0].origin.epoch is None
 
 
 def test_differences_are_taken_trial_by_trial():

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import torch
+import yaml
 
 from lba_cli.compute import mixed_precision
 from lba_cli.data.loaders import normalize
@@ -75,7 +76,10 @@ def test_the_kept_config_alone_reproduces_the_run(reference, source, tmp_path):
 def test_the_kept_config_says_what_auto_meant(source, tmp_path, small_run):
     folder = RunFolder(tmp_path / "run")
     train(small_run(train__epochs=1, train__precision="auto", run__device="auto"), source, folder, Silent())
-    assert "auto" not in folder.config.read_text()
+    kept = yaml.safe_load(folder.config.read_text())
+    evaluation = kept.pop("evaluation")
+    assert "auto" not in yaml.safe_dump(kept)
+    assert (evaluation["mode"], evaluation["shots"]) == ("auto", "auto")  # whatever data the run is scored on
 
 
 def test_a_folder_belongs_to_the_run_that_claimed_it(source, tmp_path, small_run):
