@@ -148,6 +148,13 @@ def require_own_split(description: Description, source: ScoredSet) -> None:
             "people are among those that the model was trained on, which would inflate the figures. Score it on its own "
             f"(--set data.trial={description.split}), or insist with --allow-other-split"
         )
+    tested = {sample.identity for sample in source.samples if sample.part == "test"}
+    if source.dataset == "folder" and description.dataset == source.name and tested & set(description.identities):
+        raise DataError(
+            f"{source.name}: {len(tested & set(description.identities))} of the {len(tested)} test people are among those that "
+            "the model was trained on, which would inflate the figures: score it with its own data.split_seed, "
+            "data.test_share or lists of identities, or insist with --allow-other-split"
+        )
 
 
 def require_scorable(source: ScoredSet) -> None:

@@ -37,6 +37,7 @@ class Description:
         figures: retrieval figures at that epoch, as fractions.
         config: the resolved configuration of its run; empty for the released checkpoint.
         split: which of the data set's splits it was trained on; 0 where the data set has one.
+        identities: whom it was trained on, where a user draws the split; empty for data sets that come with theirs.
     """
 
     backbone: str
@@ -48,6 +49,7 @@ class Description:
     figures: dict[str, float] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     split: int = 0
+    identities: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,8 @@ def _description(values: Any, path: Path) -> Description:
             and all(_is_count(side, LARGEST_SIDE) for side in (description.height, description.width))
             and isinstance(description.dataset, str)
             and all(type(number) is int for number in (description.epoch, description.split))
+            and isinstance(description.identities, list)
+            and all(type(identity) is int for identity in description.identities)
             and all(type(figure) is float for figure in description.figures.values())
             and all(isinstance(section, dict) for section in description.config.values())
             and all(

@@ -11,6 +11,7 @@ import torch
 
 from lba_cli.compute import resolve_device, resolve_precision
 from lba_cli.config import EvaluationSection, Run
+from lba_cli.data.samples import identity_classes
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import TrainingError
 from lba_cli.model import TwoStreamNetwork
@@ -88,6 +89,7 @@ def snapshot(
         figures=progress.figures,
         config=config.values(),
         split=source.split,
+        identities=sorted(identity_classes(source.samples)) if source.dataset == "folder" else [],
     )
     training = {}
     if optimizer:

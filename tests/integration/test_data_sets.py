@@ -89,3 +89,11 @@ def test_llcms_release_is_named(lba, trained):
 
 def test_distractors_of_a_folder_are_counted(lba, trained):
     assert "gallery identities are of no query (distractors)" in lba("evaluate", trained("folder")).output
+
+
+def test_another_draw_of_a_folders_people_is_refused(lba, small_yaml, trees):
+    lba("train", "--config", small_yaml, "--data", trees["folder"], *STEP, "--output", "run")
+    lba("evaluate", "run")
+    result = lba("evaluate", "run", "--set", "data.split_seed=5", status=2)
+    assert "test people are among those that the model was trained on" in result.output
+    lba("evaluate", "run", "--set", "data.split_seed=5", "--allow-other-split")
