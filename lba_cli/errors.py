@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import reprlib
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+
 
 def quoted(text: object, most: int = 80) -> str:
     """A stranger's text in quotes for a message: on one line, of bounded length, without control characters."""
-    shown = "".join(c if c.isprintable() else "�" for c in str(text)[: most + 1])
-    return f"'{shown}'" if len(shown) <= most else f"'{shown[:most]}…'"
+    plain = "".join(c if c.isprintable() else "�" for c in str(text)[: most + 1])
+    return f"'{plain}'" if len(plain) <= most else f"'{plain[:most]}…'"
+
+
+def shown(value: object) -> str:
+    """A stranger's value for a message: of bounded length however large, deep or self-containing it is."""
+    try:
+        return " ".join(_SHORT.repr(value).split())
+    except Exception:  # a number of thousands of digits, or an object that can't be shown
+        return f"a {type(value).__name__}"
 
 
 class LbaError(Exception):

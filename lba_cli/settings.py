@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lba_cli.config import Run
-from lba_cli.errors import ConfigError
+from lba_cli.errors import ConfigError, quoted, shown
 from lba_cli.files import read_text, write_text
 
 
@@ -37,7 +37,16 @@ _Loader.yaml_implicit_resolvers = {
 for _kind, _pattern in _NUMBERS.items():
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _pattern, list("-+.0123456789"))
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_integer)
-MOST_CONFIG = 2**18
+MOST_CONFIG = 2**16
+DEEPEST = 8  # sections and lists in one another; settings need three
+
+
+class _Dumper(yaml.SafeDumper):
+    """Safe YAML that quotes what either this program or YAML 1.1 would read as something else than text."""
+
+
+for _kind, _pattern in _NUMBERS.items():
+    _Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", _pattern, list("-+.0123456789"))
 
 
 @dataclass(frozen=True)
@@ -84,11 +93,12 @@ class Layer:
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
             section, dot, name = key.strip().partition(".")
+            where = f"--set {' '.join(assignment.split())}"
             if not (equals and dot and section and name):
-                raise ConfigError(f"--set {assignment}: expected section.key=value, such as train.epochs=40")
-            value, _ = _parse(text, f"--set {assignment}")
+                raise ConfigError(f"{where}: expected section.key=value, such as train.epochs=40")
+            value, _ = _parse(text, where)
             values.setdefault(section, {})[name] = value
-            origins[section] = origins[f"{section}.{name}"] = f"--set {assignment}"
+            origins[section] = origins[f"{section}.{name}"] = where
         return cls(values, "--set", origins)
 
     @classmethod
@@ -117,7 +127,7 @@ def resolve(layers: Sequence[Layer]) -> Run:
                 continue
             if not isinstance(values, dict):
                 known = f"a section of settings such as '{section}.…'" if section in Run.model_fields else "a section"
-                raise ConfigError(f"{where}: '{section}' should be {known}, not {values!r}")
+                raise ConfigError(f"{where}: {quoted(section)} should be {known}, not {shown(values)}")
             merged.setdefault(section, {}).update(values)
             origins[str(section)] = where
             origins |= {f"{section}.{key}": layer.origins.get(f"{section}.{key}", layer.source) for key in values}
@@ -129,7 +139,7 @@ def resolve(layers: Sequence[Layer]) -> Run:
 
 def write_run(path: Path, run: Run) -> None:
     """Write all the settings of ``run`` as YAML; read back they give the same run."""
-    write_text(path, yaml.safe_dump(run.values(), sort_keys=False))
+    write_text(path, yaml.dump(run.values(), Dumper=_Dumper, sort_keys=False))
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -154,18 +164,26 @@ def _parse(text: str, source: str) -> tuple[Any, yaml.Node | None]:
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f":{mark.line + 1}" if mark and not source.startswith("--set") else ""
-        raise ConfigError(f"{source}{line}: not YAML: {getattr(problem, 'problem', None) or problem}") from problem
+        what = " ".join(str(getattr(problem, "problem", None) or problem).split())
+        raise ConfigError(f"{source}{line}: not YAML: {what:.200}") from problem
 
 
 def _refuse_what_settings_never_need(text: str) -> None:
-    """Refuse aliases, a few of which unfold into gigabytes, and tags, which ask for objects.
+    """Refuse aliases, a few of which unfold into gigabytes, tags, which ask for objects, and nesting without end.
 
     Raises:
         yaml.MarkedYAMLError: with the place.
     """
+    depth = 0
     for event in yaml.parse(text, Loader=_Loader):
-        for what, name in (("anchors and aliases", "anchor"), ("tags", "tag")):
-            if getattr(event, name, None) is not None:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        unwanted = {
+            "anchors and aliases": getattr(event, "anchor", None) is not None,
+            "tags": getattr(event, "tag", None) is not None,
+            f"more than {DEEPEST} levels": depth > DEEPEST,
+        }
+        for what, found in unwanted.items():
+            if found:
                 raise yaml.MarkedYAMLError(None, None, f"{what} have no place in settings", event.start_mark)  # type: ignore[arg-type]
 
 
@@ -177,7 +195,7 @@ def _origins(node: yaml.Node | None, path: str, prefix: str = "") -> Iterator[tu
     for key, value in node.value:
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in seen:
-            raise ConfigError(f"{path}:{line}: '{name}' stands here a second time")
+            raise ConfigError(f"{path}:{line}: {quoted(name)} stands here a second time")
         seen.add(name)
         yield name, f"{path}:{line}"
         if not prefix:
@@ -191,11 +209,11 @@ def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     if error["type"] == "extra_forbidden":
         model = type(getattr(Run(), section)) if rest else Run
         what = "setting" if rest else "section"
-        return f"{where}: unknown {what} '{key}'{_nearest(rest[0] if rest else section, model)}"
+        return f"{where}: unknown {what} {quoted(key)}{_nearest(rest[0] if rest else section, model)}"
     problem = error["msg"].removeprefix("Value error, ")
     problem = problem[0].lower() + problem[1:] if problem.startswith("Input") else problem
     return (
-        f"{where}: {key or 'settings'}: {problem.replace('input should', 'should')}, not {error['input']!r}"
+        f"{where}: {key or 'settings'}: {problem.replace('input should', 'should')}, not {shown(error['input'])}"
         if key
         else (f"{where}: {problem}")
     )

@@ -19,7 +19,9 @@ OUT_OF = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "the disk quota is used up",
     errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files",
 }
+NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new thread", "failed to map segment")
 
 
 def guarded(command: Command) -> Command:
@@ -56,6 +58,8 @@ def _explain(problem: Exception) -> tuple[int, str]:
             "error: the GPU's memory is used up: lower train.identities, train.instances or evaluation.batch_size, "
             "or use --set train.precision=bfloat16"
         )
+    if _is_want_of_memory(problem):
+        return MISTAKE, "error: the memory is used up; close other programs, or lower data.workers and the batch's size"
     if isinstance(problem, OSError) and problem.errno in OUT_OF:
         return (
             MISTAKE,
@@ -68,9 +72,16 @@ def _explain(problem: Exception) -> tuple[int, str]:
         )
     if isinstance(problem, OSError) and problem.filename:
         return MISTAKE, f"error: {problem.filename}: {problem.strerror}"
-    if isinstance(problem, MemoryError):
-        return MISTAKE, "error: the memory is used up; close other programs, or lower data.workers and the batch's size"
     return BUG, f"internal error: {type(problem).__name__}: {problem} (--debug shows the traceback; please report it)"
+
+
+def _is_want_of_memory(problem: Exception) -> bool:
+    """Whether the system gave no memory, no thread or no process; PyTorch and the loader of libraries say so in words."""
+    if isinstance(problem, MemoryError) or (
+        isinstance(problem, OSError) and problem.errno in (errno.ENOMEM, errno.EAGAIN)
+    ):
+        return True
+    return isinstance(problem, RuntimeError | ImportError) and any(sign in str(problem) for sign in NO_MEMORY)
 
 
 def _end(status: int, message: str) -> NoReturn:

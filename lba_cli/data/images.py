@@ -74,7 +74,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         high = (np.asarray(image) >> 8).astype(np.uint8)
         return _with_exif(Image.fromarray(high).convert("RGB"), image)
-    if image.mode == "I" and image.format == "PNG":  # how older Pillow opens 16-bit gray
+    if image.mode == "I" and image.format in ("PNG", "PPM"):  # as 16-bit gray opens, PNG's in older Pillows
         high = (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
         return _with_exif(Image.fromarray(high).convert("RGB"), image)
     if image.mode in ("I", "F"):

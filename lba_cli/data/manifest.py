@@ -62,6 +62,7 @@ class Manifest(_Strict):
         fingerprint: of the source's listing, see :func:`lba_cli.data.samples.fingerprint`.
         skipped: images that couldn't be decoded.
         files: every file of the store but the manifest.
+        checksum: of all this, see :meth:`digest`.
     """
 
     dataset: str
@@ -75,6 +76,11 @@ class Manifest(_Strict):
     files: dict[str, FileRecord] = {}
     format: Literal["lba-store"] = FORMAT
     version: Literal[2] = VERSION
+    checksum: str = ""
+
+    def digest(self) -> str:
+        """The SHA-256 of everything but ``checksum``."""
+        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -92,7 +98,7 @@ def read_manifest(folder: Path) -> Manifest:
                 f"{folder}: a store of format version {content.get('version')!r:.40}, this lba reads version {VERSION}: "
                 "remove it and prepare the data set again"
             )
-        return Manifest.model_validate_json(text)
+        manifest = Manifest.model_validate_json(text)
     except ValidationError as problem:
         first = problem.errors()[0]
         where = ".".join(map(str, first["loc"])) or "it"
@@ -102,12 +108,16 @@ def read_manifest(folder: Path) -> Manifest:
     except (OSError, ValueError, RecursionError) as problem:
         reason = getattr(problem, "strerror", None) or "not JSON"
         raise DataError(f"{path}: damaged ({reason}); remove the store and prepare it again") from problem
+    if manifest.checksum != manifest.digest():
+        raise DataError(f"{path}: changed since it was written; remove the store and prepare it again")
+    return manifest
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest`` into ``folder``, with the records of the files that are there now."""
     files = {path.name: _record(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
     content = manifest.model_copy(update={"files": files})
+    content = content.model_copy(update={"checksum": content.digest()})
     (folder / MANIFEST).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
@@ -155,21 +165,28 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
         for line in csv.DictReader(io.StringIO(text, newline="")):
             if line["modality"] not in MODALITIES or line["part"] not in PARTS:
                 raise ValueError(f"an unknown modality or part in row {line['row']}")
-            rows.append(int(line["row"]))
-            checksums.append(int(line["crc32"]))
+            rows.append(_number(line["row"]))
+            checksums.append(_number(line["crc32"]))
             samples.append(
                 Sample(
                     line["path"],
-                    int(line["identity"]),
-                    int(line["camera"]),
+                    _number(line["identity"]),
+                    _number(line["camera"]),
                     line["modality"],
                     line["part"],
-                    int(line["split"]),
+                    _number(line["split"]),
                 )
             )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
         raise DataError(f"{path}: damaged ({problem!s:.120}); remove the store and prepare it again") from problem
     return rows, checksums, tuple(samples)
+
+
+def _number(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 2**32:
+        raise ValueError(f"{text:.20} is out of range")
+    return number
 
 
 def _record(path: Path) -> FileRecord:

@@ -178,9 +178,9 @@ def default_store(root: Path, height: int, width: int) -> Path:
 
 def _open_pixels(folder: Path) -> NDArray[np.uint8]:
     try:
-        pixels: NDArray[np.uint8] = np.load(folder / IMAGES, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as problem:
+        pixels: NDArray[np.uint8] = np.lib.format.open_memmap(folder / IMAGES, mode="r")
+    except Exception as problem:  # NumPy raises many kinds for damaged headers
         raise DataError(f"{folder / IMAGES}: damaged or cut short; prepare the data set again") from problem
-    if pixels.dtype != np.uint8 or pixels.ndim != 4:
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or not pixels.flags.c_contiguous:
         raise DataError(f"{folder / IMAGES}: holds {pixels.dtype} of shape {pixels.shape}, not images; prepare again")
     return pixels

@@ -1,25 +1,41 @@
-"""MATLAB files from strangers: checked to be cells of numbers that are really there, before SciPy reads them.
+"""MATLAB files from strangers: cells of numbers, and nothing else, in bounded memory.
 
-The format (MAT-file Level 5) lets a few bytes declare cells without end, or unfold into gigabytes; its objects and structures
-aren't needed here.
+The format (MAT-file Level 5) lets a few bytes declare cells without end, or unfold into gigabytes, and SciPy's reader of it
+crashes on some damaged files, so that lba has its own; the format's objects and structures aren't needed here.
 """
 
 from __future__ import annotations
 
-import io
 import math
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from lba_cli.files import read_bytes
 
-MOST_FILE, MOST_UNPACKED = 64 * 2**20, 256 * 2**20
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_FILE, MOST_UNPACKED, MOST_ELEMENTS = 32 * 2**20, 64 * 2**20, 100_000
 HEADER = 128
 MATRIX, COMPRESSED, SIZES = 14, 15, 5  # kinds of elements
-CELL, NUMBERS = 1, range(6, 16)  # classes of arrays
+CELL, NUMBERS, COMPLEX = 1, range(6, 16), 0x800  # classes of arrays, and a flag
+STORED = {
+    1: "i1",
+    2: "u1",
+    3: "i2",
+    4: "u2",
+    5: "i4",
+    6: "u4",
+    7: "f4",
+    9: "f8",
+    12: "i8",
+    13: "u8",
+}  # kinds of elements
 DEEPEST = 4
 
 
@@ -32,37 +48,33 @@ class _Element(NamedTuple):
     content: memoryview
 
 
-def load_cells(path: Path, name: str) -> Any:
-    """Read the variable ``name`` of a MATLAB file with SciPy: an object array of arrays.
+def load_cells(path: Path, name: str) -> NDArray[np.object_]:
+    """Read the variable ``name`` of a MATLAB file: an array of cells, each an array of numbers or of cells.
 
     Raises:
-        OSError: the file can't be read or is larger than 64 MiB.
+        OSError: the file can't be read or is larger than 32 MiB.
         NotPlain: it is damaged, has more or something else in it than cells of numbers, or lacks the variable.
     """
-    from scipy.io import loadmat
-
     content = read_bytes(path, MOST_FILE)
-    _require_cells_of_numbers(content)
-    try:
-        return loadmat(io.BytesIO(content), variable_names=[name])[name]  # type: ignore[arg-type]
-    except Exception as problem:  # SciPy's reader raises many kinds for damaged files
-        raise NotPlain(f"{type(problem).__name__}: {problem}") from problem
-
-
-def _require_cells_of_numbers(content: bytes) -> None:
     order = {b"IM": "<", b"MI": ">"}.get(content[126:HEADER])
     if order is None:
         raise NotPlain("not a MATLAB 5 file")
+    variables = dict(_variables(memoryview(content)[HEADER:], order))
+    if name not in variables or variables[name].dtype != object:
+        raise NotPlain(f"it has no cells '{name}'")
+    return variables[name]
+
+
+def _variables(content: memoryview, order: str) -> Iterator[tuple[str, NDArray[Any]]]:
     left = MOST_UNPACKED
-    for element in _elements(memoryview(content)[HEADER:], order):
+    for element in _elements(content, order):
         if element.kind == COMPRESSED:
             unpacked = _unpack(element.content, left)
             left -= len(unpacked)
-            inner = list(_elements(memoryview(unpacked), order))
+            for inner in _elements(memoryview(unpacked), order):
+                yield _matrix(inner, order, 0)
         else:
-            inner = [element]
-        for each in inner:
-            _require_matrix(each, order, 0)
+            yield _matrix(element, order, 0)
 
 
 def _unpack(content: memoryview, most: int) -> bytes:
@@ -78,8 +90,11 @@ def _unpack(content: memoryview, most: int) -> bytes:
 
 def _elements(content: memoryview, order: str) -> Iterator[_Element]:
     """The elements that follow one another in ``content``."""
-    position = 0
+    position = count = 0
     while len(content) - position >= 8:
+        count += 1
+        if count > MOST_ELEMENTS:
+            raise NotPlain(f"it has more than {MOST_ELEMENTS:,} elements in one another")
         kind, size = struct.unpack_from(order + "II", content, position)
         start = position + 8
         if kind >> 16:  # a small element: kind and size share four bytes, its content has the other four
@@ -94,23 +109,37 @@ def _elements(content: memoryview, order: str) -> Iterator[_Element]:
         yield _Element(kind, content[start : start + size])
 
 
-def _require_matrix(element: _Element, order: str, depth: int) -> None:
+def _matrix(element: _Element, order: str, depth: int) -> tuple[str, NDArray[Any]]:
+    """An array's name and content; MATLAB's order is column by column."""
     if element.kind != MATRIX or depth > DEEPEST:
         raise NotPlain("it holds something else than cells of numbers")
     if not element.content:
-        return
+        return "", np.zeros((0, 0))
     parts = list(_elements(element.content, order))
     if len(parts) < 3 or len(parts[0].content) != 8 or parts[1].kind != SIZES:
         raise NotPlain("damaged: an array without class or sizes")
-    kind = struct.unpack_from(order + "I", parts[0].content)[0] & 0xFF
-    sizes = struct.unpack(f"{order}{len(parts[1].content) // 4}i", parts[1].content[: len(parts[1].content) // 4 * 4])
-    values = parts[3:]
+    flags = struct.unpack_from(order + "I", parts[0].content)[0]
+    sizes = np.frombuffer(parts[1].content, order + "i4", len(parts[1].content) // 4).tolist()
+    name, values = bytes(parts[2].content).decode("latin-1"), parts[3:]
     if any(size < 0 for size in sizes) or not 2 <= len(sizes) <= 8:
         raise NotPlain("damaged: an array of impossible sizes")
-    if kind == CELL:
+    if flags & 0xFF == CELL:
         if math.prod(sizes) != len(values):
             raise NotPlain("damaged: fewer cells than it declares")
-        for value in values:
-            _require_matrix(value, order, depth + 1)
-    elif kind not in NUMBERS or not values or math.prod(sizes) > len(values[0].content):
-        raise NotPlain("it holds something else than cells of numbers, or fewer numbers than it declares")
+        cells = np.empty(len(values), object)
+        for number, value in enumerate(values):
+            cells[number] = _matrix(value, order, depth + 1)[1]
+        return name, cells.reshape(sizes, order="F")
+    if flags & 0xFF not in NUMBERS or flags & COMPLEX or len(values) != 1:
+        raise NotPlain("it holds something else than cells of numbers")
+    return name, _numbers(values[0], order).reshape(sizes, order="F")
+
+
+def _numbers(element: _Element, order: str) -> NDArray[Any]:
+    """The values as they are stored: MATLAB keeps them in the smallest type that they fit."""
+    if element.kind not in STORED:
+        raise NotPlain("damaged: numbers of an unknown type")
+    kind = np.dtype(order + STORED[element.kind])
+    if not element.content:
+        return np.zeros(0, kind)
+    return np.frombuffer(element.content, kind, len(element.content) // kind.itemsize)

@@ -6,13 +6,13 @@ import io
 import json
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
 from lba_cli.config import LARGEST_SIDE
-from lba_cli.errors import CheckpointError, quoted
+from lba_cli.errors import CheckpointError, quoted, shown
 from lba_cli.files import whole_file
 from lba_cli.model.files import fits, load_pickled, load_safetensors
 from lba_cli.model.network import TwoStreamNetwork
@@ -136,12 +136,10 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
         raise CheckpointError(
             f"{path}: neither a checkpoint of lba nor the method's released one (no 'format', no 'net')"
         )
-    if content.get("version") != VERSION:
-        raise CheckpointError(
-            f"{path}: format version {quoted(content.get('version'))}; this lba reads version {VERSION}"
-        )
-    weights, training = content.get("weights"), content.get("training")
-    if not isinstance(weights, dict) or not isinstance(training, dict):
+    version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
+    if type(version) is not int or version != VERSION:
+        raise CheckpointError(f"{path}: format version {shown(version)}; this lba reads version {VERSION}")
+    if not _has_names(weights) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
     return Checkpoint(_description(content.get("description"), path), weights, training)
 
@@ -149,14 +147,19 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
 def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
     """The method's released layout: three whole ResNet-50s, of two of which only the stem is used."""
     state = content["net"]
-    classifier = state.get("classifier.weight") if isinstance(state, dict) else None
+    classifier = state.get("classifier.weight") if _has_names(state) else None
     if not isinstance(classifier, Tensor) or classifier.ndim != 2:
         raise CheckpointError(f"{path}: 'net' is not the method's state dict: it has no 'classifier.weight'")
     epoch = content.get("epoch")
     values = ("resnet50", classifier.shape[0], 288, 144, "SYSU-MM01", epoch if type(epoch) is int else -1)
     description = _description(dict(zip((f.name for f in fields(Description)), values, strict=False)), path)
-    weights = {_our_name(str(name)): value for name, value in state.items()}
+    weights = {_our_name(name): value for name, value in state.items()}
     return Checkpoint(description, {name: value for name, value in weights.items() if name})
+
+
+def _has_names(state: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether ``state`` is a dictionary whose keys are words."""
+    return isinstance(state, dict) and all(type(name) is str for name in state)
 
 
 def _our_name(released: str) -> str:
@@ -213,7 +216,7 @@ def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
         expected = TwoStreamNetwork(checkpoint.description.backbone, checkpoint.description.num_classes).state_dict()
     found = checkpoint.weights
     what = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
-    for name in sorted(expected.keys() ^ found.keys(), key=str):
+    for name in sorted(expected.keys() ^ found.keys()):
         raise CheckpointError(f"{what}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
     for name, tensor in expected.items():
         value = found[name]

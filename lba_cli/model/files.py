@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
+import struct
 import warnings
 import zipfile
 from pathlib import Path
@@ -15,14 +17,26 @@ from lba_cli.errors import CheckpointError, quoted
 
 # More than any network of lba with its training state; a file of that size isn't opened.
 MOST_BYTES = 4 * 2**30
-# What a checkpoint's pickle may name besides tensors: NumPy's constructors, which the released checkpoint uses for its
-# figures. They are replaced by a stand-in that does nothing, so that not even NumPy's code runs.
+MOST_PICKLE = 16 * 2**20
+# What a checkpoint's pickle may name: tensors and what they consist of …
+_TENSOR_NAMES = (
+    "collections.OrderedDict",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_tensor_v2",
+    *(
+        f"torch.{kind}Storage"
+        for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+    ),
+)
+# … and NumPy's constructors, which the released checkpoint uses for its figures. They are replaced by a stand-in that
+# does nothing, so that not even NumPy's code runs.
 _NUMPY_NAMES = (
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
     "numpy.ndarray",
     "numpy.dtype",
     *(f"numpy.dtypes.{kind}DType" for kind in ("Float16", "Float32", "Float64", "Int32", "Int64")),
 )
+_NAMES = {*_TENSOR_NAMES, *_NUMPY_NAMES, "_codecs.encode"}
 
 
 class Ignored:
@@ -46,7 +60,7 @@ def load_pickled(path: Path) -> Any:
             warnings.simplefilter("ignore")  # about unusual pickles, which are refused in one line below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
-        raise CheckpointError(f"{path}: {_refusal(str(problem))}") from problem
+        raise CheckpointError(f"{path}: damaged or not a checkpoint (its pickle can't be read)") from problem
     except Exception as problem:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(problem).__name__})") from problem
 
@@ -100,11 +114,27 @@ def _require_plain_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as problem:
+            unpacked = sum(entry.file_size for entry in entries)
+            if unpacked > path.stat().st_size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise CheckpointError(
+                    f"{path}: a compressed archive, not a checkpoint: it would unpack to {unpacked:,} bytes"
+                )
+            for entry in entries:
+                if entry.filename.endswith("data.pkl"):
+                    _require_known_names(path, archive, entry)
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, struct.error) as problem:
         raise CheckpointError(f"{path}: {_not_an_archive(path)}") from problem
-    unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > path.stat().st_size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        raise CheckpointError(f"{path}: a compressed archive, not a checkpoint: it would unpack to {unpacked:,} bytes")
+
+
+def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Refuse a pickle that names more than a checkpoint needs: PyTorch's own list has names that take memory without bound."""
+    if entry.file_size > MOST_PICKLE:
+        raise CheckpointError(
+            f"{path}: its pickle has {entry.file_size:,} bytes; no checkpoint's is larger than {MOST_PICKLE:,}"
+        )
+    for code, argument, _ in pickletools.genops(archive.read(entry)):
+        if code.name == "GLOBAL" and (name := str(argument).replace(" ", ".")) not in _NAMES:
+            raise CheckpointError(f"{path}: {_refusal(name)}")
 
 
 def _not_an_archive(path: Path) -> str:
@@ -121,8 +151,7 @@ def _not_an_archive(path: Path) -> str:
     return "damaged or not a checkpoint"
 
 
-def _refusal(problem: str) -> str:
-    if "GLOBAL" in problem:
-        name = problem.split("GLOBAL", 1)[1].split()[0]
-        return f"refused: its pickle asks for {quoted(name)}, which could run code; only tensors and plain values are loaded"
-    return "damaged or not a checkpoint (its pickle can't be read)"
+def _refusal(name: str) -> str:
+    return (
+        f"refused: its pickle asks for {quoted(name)}, which could run code; only tensors and plain values are loaded"
+    )

@@ -125,7 +125,7 @@ def restore(
         moments = _moments(state["optimizer"], optimizer)
         other_data = state["data"] != fingerprint
         network.load_state_dict(checkpoint.weights)
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
         raise TrainingError(f"{source}: can't be resumed: its training state is damaged or of another run") from problem
     if other_data:
         raise TrainingError(f"{source}: the run was started on other data; a resumed run needs the same images")

@@ -22,10 +22,19 @@ def curves(records: list[dict[str, Any]], name: str) -> Figure:
     """Draw the curves of a run from the lines of its ``metrics.jsonl``.
 
     Raises:
-        LbaError: the run has no epoch yet.
+        LbaError: the run has no epoch yet, or a line lacks what runs write.
     """
     if not records:
         raise LbaError(f"{name}: no epoch is complete yet, so there are no curves")
+    try:
+        return _draw(records, name)
+    except (LookupError, TypeError, ValueError, AttributeError) as problem:
+        raise LbaError(
+            f"{name}: its metrics.jsonl has lines that no run writes; put the run's own file back"
+        ) from problem
+
+
+def _draw(records: list[dict[str, Any]], name: str) -> Figure:
     epochs = [record["epoch"] for record in records]
     evaluated = [record for record in records if "evaluation" in record]
     figure = new_figure(7.0, 5.0)

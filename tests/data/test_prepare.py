@@ -8,7 +8,6 @@ import pytest
 from cases import HEIGHT, WIDTH
 from PIL import Image
 
-from lba_cli.data.images import BrokenImage, read_image
 from lba_cli.data.open import open_images
 from lba_cli.data.prepare import prepare
 from lba_cli.data.readers import read_sysu
@@ -101,19 +100,6 @@ def test_a_broken_image_of_a_folder_is_named_when_it_is_read(tmp_path):
     folder = FolderImages(broken_listing(tmp_path), 8, 8)
     with pytest.raises(DataError, match=r"3\.png: not a readable image.*--skip-broken"):
         folder.read([3])
-
-
-@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "1"])
-def test_images_of_other_kinds_become_rgb(tmp_path, mode):
-    Image.new("RGB", (10, 20), (200, 200, 200)).convert(mode).save(tmp_path / ("x.tif" if mode == "CMYK" else "x.png"))
-    image = read_image(next(tmp_path.iterdir()), 16, 8)
-    assert image.shape == (16, 8, 3)
-    assert image.dtype == np.uint8
-
-
-def test_a_missing_image(tmp_path):
-    with pytest.raises(BrokenImage, match="no such file"):
-        read_image(tmp_path / "x.png", 8, 8)
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "samples.csv", "images.npy"])

@@ -134,7 +134,7 @@ def test_wrong_tensors_are_named(tmp_path, content):
             content, **{"neck.weight": torch.full((512,), torch.nan)}
         ),
         "doesn't describe its network": {**content, "description": {"backbone": "vgg"}},
-        "format version '99'": {**content, "version": 99},
+        "format version 99": {**content, "version": 99},
     }
     for message, broken in cases.items():
         with pytest.raises(CheckpointError, match=message):

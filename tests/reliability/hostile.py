@@ -52,14 +52,16 @@ def with_tensor(name: str, value: object, **description: object) -> dict[str, ob
     return changed
 
 
-def archive(pickled: bytes, *, compress: bool = False, repeat: int = 1) -> bytes:
-    """A zip archive as PyTorch writes them, around any pickle."""
+def archive(pickled: bytes, *, storage: bytes = b"", compress: bool = False, repeat: int = 1) -> bytes:
+    """A zip archive as PyTorch writes them, around any pickle and one storage."""
     buffer = io.BytesIO()
     kind = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w", kind) as file:
         file.writestr("archive/data.pkl", pickled)
         file.writestr("archive/byteorder", b"little")
         file.writestr("archive/version", b"3\n")
+        if storage:
+            file.writestr("archive/data/0", storage)
         if compress:
             file.writestr("archive/data/0", bytes(50_000_000 * repeat))
     return buffer.getvalue()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lba_cli.data.samples import Sample
+from lba_cli.errors import DataError
 from lba_cli.vocabulary import Modality, Part
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
@@ -27,7 +28,7 @@ class Scan:
     ) -> Iterator[Sample]:
         """Yield the images of the wanted identities under ``root / place``, a camera's folder of identity folders."""
         for folder in (root / place).iterdir():
-            if not (folder.name.isdecimal() and folder.is_dir()):
+            if not (folder.name.isascii() and folder.name.isdecimal() and folder.is_dir()):
                 self.strays += 1
             elif part := part_of.get(int(folder.name)):
                 for image in self.images(folder):
@@ -35,9 +36,10 @@ class Scan:
                     yield Sample(path, int(folder.name), camera, modality, part)
 
     def images(self, folder: Path) -> Iterator[str]:
-        """Yield the names of the images directly in ``folder``."""
+        """Yield the names of the images directly in ``folder``; raises DataError for one that isn't UTF-8."""
         for file in folder.iterdir():
             if file.suffix.lower() in self.suffixes and not file.name.startswith(".") and file.is_file():
+                _require_text(file)
                 yield file.name
             else:
                 self.strays += 1
@@ -45,6 +47,14 @@ class Scan:
     def notes(self) -> list[str]:
         """What a user should know of the strays."""
         return [f"{self.strays} files that are not images of an identity were ignored"] if self.strays else []
+
+
+def _require_text(file: Path) -> None:
+    """Refuse a name that isn't text, which no list could hold."""
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{file.parent}: the file name {file.name!a} is not UTF-8; rename it") from None
 
 
 def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) -> list[str]:

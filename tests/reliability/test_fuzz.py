@@ -1,0 +1,220 @@
+"""Files that went wrong, by the hundreds here and by the thousands with ``-m slow``: each is read, or refused in one line.
+
+Every target goes through the function that commands read such a file with; nothing but its documented error may come out of
+it, within seconds and bounded memory. Hypothesis alone makes the inputs: atheris has no wheel for every Python that lba runs on.
+"""
+
+import resource
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from reliability import hostile, strange, strange_pickles
+from reliability.good import Place
+from reliability.strange import edited
+
+from lba_cli.data.images import BrokenImage, read_image
+from lba_cli.data.manifest import read_manifest, write_manifest
+from lba_cli.data.readers.lists import read_identities, read_image_list
+from lba_cli.data.store import StoredImages
+from lba_cli.errors import CheckpointError, ConfigError, DataError, LbaError
+from lba_cli.evaluation.feature_files import read_features
+from lba_cli.evaluation.protocols import load_permutations
+from lba_cli.model.checkpoint import read_checkpoint
+from lba_cli.reporting import Silent
+from lba_cli.settings import Layer, resolve, write_run
+from lba_cli.training.folder import RunFolder
+
+SECONDS, MEMORY, LONGEST = 20, 2_000_000, 1_000  # an input's time, all the inputs' growth in KiB, a message's length
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is fuzzed: the inputs, how many of them here and with ``-m slow``, and what is done with one."""
+
+    strategy: object
+    quick: int
+    slow: int
+    attempt: Callable
+
+
+def refuse(kind, function, *arguments):
+    """Call a reading function: its result, or None where it refused in one line."""
+    try:
+        return function(*arguments)
+    except kind as problem:
+        message = str(problem)
+        assert message.strip()
+        assert "\n" not in message, message
+        assert len(message) < LONGEST, message
+        return None
+
+
+def configs(place, data):
+    path = place.folder / "run.yaml"
+    path.write_bytes(data)
+    layer = refuse(ConfigError, Layer.from_file, path)
+    if layer:
+        same_when_read_back(place, layer)
+
+
+def assignments(place, words):
+    layer = refuse(ConfigError, Layer.from_assignments, words)
+    if layer:
+        same_when_read_back(place, layer)
+
+
+def same_when_read_back(place, *layers):
+    run = refuse(ConfigError, resolve, layers)
+    if run:
+        write_run(place.folder / "config.yaml", run)
+        assert resolve([Layer.from_file(place.folder / "config.yaml")]) == run
+
+
+def id_lists(place, data):
+    path = place.folder / "test_id.txt"
+    path.write_bytes(data)
+    found = refuse(DataError, lambda: list(read_identities(path, "SYSU-MM01")))
+    assert found is None or all(0 < identity < 10_000 for _, identity in found)
+
+
+def image_lists(place, edits):
+    path = place.folder / "list.txt"
+    path.write_bytes(edited(b"Visible/1/a.bmp 0\nVisible/1/b.bmp 0\nVisible/2/c c.bmp 1\n", edits))
+    for entry in refuse(DataError, read_image_list, place.folder, "list.txt") or ():
+        assert (place.folder / entry.path).resolve().is_relative_to(place.folder.resolve())
+
+
+def permutations(place, edits):
+    path = place.folder / "rand_perm_cam.mat"
+    path.write_bytes(edited(place.matlab, edits))
+    for rows in (refuse(DataError, load_permutations, path) or {}).values():
+        assert (np.sort(rows, axis=1) == np.arange(1, rows.shape[1] + 1)).all()
+
+
+def stores(place, change):
+    """A store with one file edited is refused, or has the same in it; a manifest that vouches for it may be part of the edit."""
+    name, edits, vouched = change
+    before = place.store[name].read_bytes()
+    folder = place.store[name].parent
+    manifest = read_manifest(folder)
+    try:
+        place.store[name].write_bytes(edited(before, edits))
+        if vouched and name != "manifest.json":
+            write_manifest(folder, manifest)
+        source = refuse(DataError, open_store, folder)
+        if source and not vouched:
+            assert (source.name, source.fingerprint, source.samples) == place.content[:3]
+            np.testing.assert_array_equal(source.read(range(len(source.samples))), place.content[3])
+    finally:
+        place.store[name].write_bytes(before)
+        write_manifest(folder, manifest)
+
+
+def open_store(folder):
+    source = StoredImages(folder)
+    source.check(range(len(source.samples)), Silent())
+    return source
+
+
+def feature_files(place, edits):
+    path = place.folder / "features.npz"
+    path.write_bytes(edited(place.features, edits))
+    refuse(DataError, read_features, path, "folder")
+
+
+def checkpoints(place, data, name="x.pt"):
+    path = place.folder / name
+    path.write_bytes(data)
+    checkpoint = refuse(CheckpointError, read_checkpoint, path)
+    if checkpoint:
+        refuse(ConfigError, resolve, [Layer(checkpoint.description.config, "it")])
+
+
+def real_checkpoints(place, edits):
+    """The edits hit the archive's ends, where its pickle and its directory are."""
+    checkpoints(place, edited(place.checkpoint, edits))
+
+
+def small_checkpoints(place, edits):
+    checkpoints(place, edited(place.small_checkpoint, edits))
+
+
+def pickles(place, pickled):
+    checkpoints(place, hostile.archive(pickled, storage=bytes(16)))
+
+
+def headers(place, header):
+    checkpoints(place, hostile.safetensors(header, bytes(8)), "x.safetensors")
+
+
+def images(place, change):
+    kind, edits = change
+    path = place.folder / "image.jpg"
+    path.write_bytes(edited(place.images[kind % len(place.images)], edits))
+    image = refuse(BrokenImage, read_image, path, 16, 8)
+    assert image is None or (image.shape == (16, 8, 3) and image.dtype == np.uint8)
+
+
+def metrics(place, data):
+    folder = RunFolder(place.folder)
+    folder.metrics.write_bytes(data)
+    assert all("epoch" in record for record in refuse(LbaError, folder.records) or ())
+
+
+TARGETS = {
+    "configs": Target(strange.CONFIGS, 60, 1500, configs),
+    "assignments": Target(strange.ASSIGNMENTS, 60, 1500, assignments),
+    "id lists": Target(strange.ID_LISTS, 40, 1000, id_lists),
+    "image lists": Target(strange.EDITS, 20, 500, image_lists),
+    "permutations": Target(strange.EDITS, 40, 1000, permutations),
+    "stores": Target(strange.STORE_CHANGES, 40, 800, stores),
+    "feature files": Target(strange.EDITS, 30, 800, feature_files),
+    "small checkpoints": Target(strange.EDITS, 30, 800, small_checkpoints),
+    "real checkpoints": Target(strange.EDITS, 5, 100, real_checkpoints),
+    "pickles": Target(strange_pickles.PICKLES, 60, 1500, pickles),
+    "safetensors headers": Target(strange_pickles.HEADERS, 30, 800, headers),
+    "images": Target(strange.IMAGE_CHANGES, 80, 1500, images),
+    "metrics": Target(strange.LINES, 20, 500, metrics),
+}
+
+
+def test_there_are_enough():
+    quick, slow = (sum(getattr(target, speed) for target in TARGETS.values()) for speed in ("quick", "slow"))
+    print(f"{quick} inputs, {slow:,} with -m slow")
+    assert quick >= 300
+    assert slow >= 10_000
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return Place(tmp_path_factory.mktemp("strange"))
+
+
+SPEEDS = ["quick", pytest.param("slow", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("speed", SPEEDS)
+@pytest.mark.parametrize("name", TARGETS)
+def test_whatever_is_read_is_refused_in_one_line_or_sound(place, capfd, name, speed):
+    target = TARGETS[name]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    @settings(
+        max_examples=getattr(target, speed),
+        deadline=timedelta(seconds=SECONDS),
+        derandomize=speed == "quick",
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(target.strategy)
+    def attempt(data):
+        target.attempt(place, data)
+
+    attempt()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
+    assert not capfd.readouterr().err

@@ -1,0 +1,199 @@
+"""What fuzzing has found, and what its finds led to."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from reliability import hostile
+from reliability.good import Place
+from reliability.test_fuzz import LONGEST, same_when_read_back
+
+from lba_cli.data.manifest import read_manifest, write_manifest
+from lba_cli.data.store import StoredImages
+from lba_cli.errors import CheckpointError, ConfigError, DataError, LbaError
+from lba_cli.evaluation.protocols import load_permutations
+from lba_cli.model.checkpoint import read_checkpoint
+from lba_cli.settings import Layer, resolve
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return Place(tmp_path_factory.mktemp("strange"))
+
+
+@pytest.mark.parametrize(
+    "root", ["09", "5e-4", "1e5", "010", "0x1f", "1:30", "~", "=", "yes", "2001-01-01", "a\0b", "\x85"]
+)
+def test_text_that_looks_like_something_else_is_read_back(place, root):
+    same_when_read_back(place, Layer({"data": {"root": root}}, "the test"))
+
+
+@pytest.mark.parametrize("text", ["[" * 60_000, "{" * 60_000, "- " * 30_000, "? " * 30_000], ids=range(4))
+def test_settings_nested_without_end_are_refused_at_once(place, text):
+    (place.folder / "deep.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"deep.yaml:1: not YAML: more than 8 levels"):
+        Layer.from_file(place.folder / "deep.yaml")
+
+
+def laughs():
+    billion = ["ha"]
+    for _ in range(40):
+        billion = [billion, billion]
+    return billion
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": torch.ones(2)},
+        {"version": laughs()},
+        {"weights": {10**5000: 1}},
+        {"weights": {("a", 1): torch.ones(1)}},
+        {"net": {10**5000: 1, "classifier.weight": torch.ones(2, 2)}},
+        {"net": torch.ones(2)},
+    ],
+    ids=range(6),
+)
+def test_checkpoints_of_odd_values(place, changes):
+    (place.folder / "odd.pt").write_bytes(hostile.saved({**hostile.content(), **changes}))
+    with pytest.raises(CheckpointError) as caught:
+        read_checkpoint(place.folder / "odd.pt")
+    assert len(str(caught.value)) < LONGEST
+
+
+@pytest.mark.parametrize("value", [laughs(), 10**5000, torch.ones(30, 30), "x" * 10**6], ids=range(4))
+def test_settings_of_a_checkpoint_that_cannot_be_shown(value):
+    with pytest.raises(ConfigError) as caught:
+        resolve([Layer({"train": {"epochs": value}}, "the checkpoint")])
+    assert len(str(caught.value)) < LONGEST
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["builtins bytearray", "torch Tensor", "builtins set"])
+def test_names_that_take_memory_without_bound(place, name):
+    number = (40 * 10**9).to_bytes(6, "little")
+    pickled = b"\x80\x02c" + name.replace(" ", "\n").encode() + b"\n\x8a\x06" + number + b"\x85R."
+    (place.folder / "large.pt").write_bytes(hostile.archive(pickled))
+    with pytest.raises(CheckpointError, match=f"asks for '{name.replace(' ', '.')}'"):
+        read_checkpoint(place.folder / "large.pt")
+
+
+def test_a_storage_that_claims_more_than_the_file_has(place):
+    archive, short = zipfile.ZipFile(io.BytesIO(place.checkpoint)), io.BytesIO()
+    largest = max(archive.infolist(), key=lambda entry: entry.file_size)
+    with zipfile.ZipFile(short, "w") as file:
+        for entry in archive.infolist():
+            file.writestr(entry.filename, archive.read(entry)[: 16 if entry is largest else None])
+    (place.folder / "short.pt").write_bytes(short.getvalue())
+    with pytest.raises(CheckpointError):
+        read_checkpoint(place.folder / "short.pt")
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY\x09\x00", b"\x80\x04"])
+def test_an_array_that_starts_as_something_else(place, start):
+    path = place.store["images.npy"]
+    before = path.read_bytes()
+    try:
+        path.write_bytes(start + before[len(start) :])
+        with pytest.raises(DataError, match="images.npy: damaged"):
+            StoredImages(path.parent)
+        path.write_bytes(before.replace(b"'fortran_order': False", b"'fortran_order':  True"))
+        with pytest.raises(DataError, match="images.npy"):
+            StoredImages(path.parent)
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"made up", b"made-up"), (b'"height": 8', b'"height": 9')])
+def test_a_changed_manifest_is_noticed(place, old, new):
+    path = place.store["manifest.json"]
+    before = path.read_bytes()
+    try:
+        path.write_bytes(before.replace(old, new))
+        with pytest.raises(DataError, match="manifest.json: changed since it was written"):
+            StoredImages(path.parent)
+    finally:
+        path.write_bytes(before)
+
+
+@pytest.mark.parametrize("number", ["9" * 30, "-1", "9" * 5000, "x", ""], ids=range(5))
+def test_a_vouched_for_row_out_of_range(place, number):
+    stores_with = place.store["samples.csv"]
+    before, manifest = stores_with.read_bytes(), read_manifest(stores_with.parent)
+    try:
+        stores_with.write_bytes(before.replace(b"\r\n0,", b"\r\n" + number.encode() + b",", 1))
+        write_manifest(stores_with.parent, manifest)
+        with pytest.raises(DataError, match="samples.csv: damaged"):
+            StoredImages(stores_with.parent)
+    finally:
+        stores_with.write_bytes(before)
+        write_manifest(stores_with.parent, manifest)
+
+
+@pytest.mark.parametrize("options", [{}, {"do_compression": True}], ids=["plain", "compressed"])
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float64, np.float32, np.int64])
+def test_matlab_files_are_read_as_scipy_reads_them(tmp_path, kind, options):
+    """SciPy's reader isn't used, because some damaged files crash it."""
+    from scipy.io import loadmat, savemat
+
+    from lba_cli.evaluation.matlab import load_cells
+
+    cells = np.empty((3, 2), object)
+    for place in np.ndindex(cells.shape):
+        cells[place] = np.arange(12).reshape(3, 4).astype(kind) + 10 * place[0] if any(place) else np.zeros((0, 0))
+    savemat(tmp_path / "x.mat", {"other": 3 * np.ones((2, 2)), "wanted": cells}, **options)
+    ours, theirs = load_cells(tmp_path / "x.mat", "wanted"), loadmat(tmp_path / "x.mat")["wanted"]
+    assert ours.shape == theirs.shape
+    for place in np.ndindex(cells.shape):
+        np.testing.assert_array_equal(ours[place], theirs[place])
+
+
+def test_a_matlab_file_of_countless_elements(place):
+    import struct
+    import zlib
+
+    header = place.matlab[:128]
+    order = "<" if header[126:128] == b"IM" else ">"
+    packed = zlib.compress(bytes(struct.pack(order + "II", 14, 0)) * 4_000_000)
+    path = place.folder / "bomb.mat"
+    path.write_bytes(header + struct.pack(order + "II", 15, len(packed)) + packed)
+    with pytest.raises(DataError, match="more than 100,000 elements"):
+        load_permutations(path)
+
+
+def test_folders_with_digits_of_other_scripts_are_strays(tmp_path):
+    from lba_cli.data.readers.scan import Scan
+
+    for name in ("0012", "１２", "٣"):
+        (tmp_path / "cam1" / name).mkdir(parents=True)
+        (tmp_path / "cam1" / name / "1.jpg").touch()
+    scan = Scan()
+    found = list(scan.samples(tmp_path, "cam1", 1, "visible", {12: "train", 3: "train"}))
+    assert [sample.path for sample in found] == ["cam1/0012/1.jpg"]
+    assert scan.strays == 2
+
+
+def test_a_file_name_that_is_no_text(tmp_path):
+    import os
+
+    from lba_cli.data.readers.scan import Scan
+
+    try:
+        (tmp_path / os.fsdecode(b"\xff.jpg")).touch()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    with pytest.raises(DataError, match="is not UTF-8; rename it"):
+        list(Scan().images(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{}, {"losses": 3}, {"losses": {"total": "x"}}, {"losses": {}, "learning_rate": 1, "evaluation": {"mAP": 1}}],
+)
+def test_curves_of_records_that_no_run_writes(record):
+    from lba_cli.visualize.curves import curves
+
+    with pytest.raises(LbaError, match="lines that no run writes"):
+        curves([{"epoch": 0, **record}], "runs/a")
