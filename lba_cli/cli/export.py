@@ -14,7 +14,7 @@ from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 if TYPE_CHECKING:
     from lba_cli.cli.opening import Opened
     from lba_cli.export import Export, Measuring
-    from lba_cli.export.card import EmbedOne
+    from lba_cli.export.model import EmbedOne
 
 EXAMPLES = examples(
     "lba export --format onnx --output person.onnx",
@@ -117,12 +117,10 @@ def _tell(result: Export, opened: Opened) -> None:
     from lba_cli.model.network import IMAGE_SIZE
 
     names = " and ".join(str(file.path) for file in result.files)
-    same = (
-        "equals the trained network within"
-        if result.precision == "float32"
-        else "deviates from the trained network by at most"
-    )
-    same = same if len(result.files) == 1 else same.replace("equals", "equal").replace("deviates", "deviate")
+    s = "s" if len(result.files) == 1 else ""
+    same = f"equal{s} the trained network within"
+    if result.precision != "float32":
+        same = f"deviate{s} from the trained network by at most"
     lines = [f"{names}: {same} {result.deviation:.1e} (batches of 1 and 7, both modalities)"]
     if result.measured:
         both = [result.measured.trained, result.measured.exported]

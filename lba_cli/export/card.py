@@ -6,15 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
-
 from lba_cli.data.images import MEAN, STANDARD_DEVIATION
-from lba_cli.export.model import INPUTS, OUTPUT, Flavour
+from lba_cli.export.model import INPUTS, OUTPUT, EmbedOne, Flavour
 from lba_cli.model.checkpoint import Description
-from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, Modality
+from lba_cli.vocabulary import ONNX_OPSET, ExportFormat
 
-# (N, 3, H, W) normalised images of one modality → (N, D) embeddings.
-EmbedOne = Callable[[Tensor, Modality], Tensor]
 FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 # What a card tells of a run's configuration: dotted keys and what they are called.
 SETTINGS = {
@@ -26,6 +22,7 @@ SETTINGS = {
     "model.pretrained": "started from",
 }
 SYNTHETIC = "synthetic-"
+LONGEST = 200  # letters of a stranger's text
 
 
 @dataclass(frozen=True)
@@ -225,7 +222,7 @@ def _limits(description: Description) -> Iterator[str]:
 
 def _plain(value: object) -> str:
     """A stranger's text that Markdown shows as it is, on one line."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)).split())
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)[:LONGEST]).split())
     for mark in "\\|*_`<>[]":
         text = text.replace(mark, f"\\{mark}")
     return text

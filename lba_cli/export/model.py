@@ -21,6 +21,8 @@ OUTPUT = "embeddings"
 LARGEST_BATCH = 65_536
 # (N, 3, H, W) normalised float32 images and (N,) bool, true for infrared ones, to (N, D) float32 embeddings.
 Embed = Callable[[Tensor, Tensor], Tensor]
+# The same for images of one modality, named.
+EmbedOne = Callable[[Tensor, Modality], Tensor]
 
 
 @dataclass(frozen=True)

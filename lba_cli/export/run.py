@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from lba_cli.errors import ExportError
-from lba_cli.export.card import EmbedOne, Export, ExportedFile, Measured, Measuring, card_text
-from lba_cli.export.model import Embed, Flavour, example
+from lba_cli.export.card import Export, ExportedFile, Measured, Measuring, card_text
+from lba_cli.export.model import Embed, EmbedOne, Flavour, example
 from lba_cli.export.official import load_official, write_official
 from lba_cli.export.onnx import load_onnx, write_onnx
 from lba_cli.export.safetensors import load_safetensors_model, write_safetensors
