@@ -29,6 +29,9 @@ ModeChoice = Literal["auto", Mode, "all"]
 ShotsChoice = Literal["auto", Shots, "both"]
 Draw = Literal["community", "official", "released"]
 FeaturePlace = Literal["pooled", "neck"]
+ExportFormat = Literal["onnx", "pt2", "safetensors", "official"]
+ExportPrecision = Literal["float32", "float16", "bfloat16"]
+Stems = Literal["one", "two"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 PARTS: tuple[Part, ...] = get_args(Part)
@@ -39,3 +42,5 @@ WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 MODES: tuple[Mode, ...] = get_args(Mode)
 SHOTS: tuple[Shots, ...] = get_args(Shots)
 DRAWS: tuple[Draw, ...] = get_args(Draw)
+
+ONNX_OPSET = 18

@@ -104,7 +104,8 @@ def _untrained(run: Run, source: ImageSource) -> TwoStreamNetwork:
     from lba_cli.model.weights import build_network
 
     classes = len(identity_classes(source.samples))
-    network = build_network(run.model.backbone, classes, run.model.pretrained, run.train.seed)
+    size = run.data.height, run.data.width
+    network = build_network(run.model.backbone, classes, run.model.pretrained, run.train.seed, size)
     return network.to(resolve_device(run.run.device))
 
 

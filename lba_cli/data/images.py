@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
+from lba_cli.errors import DataError
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -33,6 +35,22 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "JPEG2000", "AVIF
 
 class BrokenImage(Exception):
     """A file that can't be decoded as an image; the message says why."""
+
+
+def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """An image file, or an (H, W, 3) uint8 RGB array, resized as :func:`read_image` does: (height, width, 3) uint8.
+
+    Raises:
+        DataError: the file can't be read, or the array is of another kind.
+    """
+    if not isinstance(image, np.ndarray):
+        try:
+            return read_image(image, height, width)
+        except BrokenImage as problem:
+            raise DataError(f"{image}: {problem}") from problem
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise DataError(f"an image should be an (H, W, 3) array of uint8, not {image.dtype} of shape {image.shape}")
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
 def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:

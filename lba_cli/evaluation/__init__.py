@@ -1,6 +1,7 @@
 """Evaluation: embed once, draw the trials, rank, report."""
 
+from lba_cli.evaluation.images import embed_images
 from lba_cli.evaluation.protocols import community_gallery, load_permutations, official_gallery
 from lba_cli.evaluation.ranking import Metrics, rank_metrics
 
-__all__ = ["Metrics", "community_gallery", "load_permutations", "official_gallery", "rank_metrics"]
+__all__ = ["Metrics", "community_gallery", "embed_images", "load_permutations", "official_gallery", "rank_metrics"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -63,7 +64,6 @@ def embed_samples(
     return views[PLAIN]
 
 
-@torch.inference_mode()
 def embed_views(
     network: TwoStreamNetwork,
     source: ImageSource,
@@ -88,30 +88,101 @@ def embed_views(
         DataError: a stored image changed since it was prepared.
         LbaError: the network gives values that aren't finite.
     """
+    with exact(network) as device:
+        return _collect(
+            lambda images, modality: _embed(network, images, modality, views),
+            source,
+            indices,
+            dict.fromkeys(views, network.embedding_size),
+            images_to=device,
+            listener=listener,
+            batch_size=batch_size,
+            workers=workers,
+        )
+
+
+@torch.inference_mode()
+def embed_through(
+    embed: Callable[[Tensor, Modality], Tensor],
+    size: int,
+    source: ImageSource,
+    indices: Iterable[int],
+    *,
+    listener: Listener,
+    batch_size: int = 128,
+    workers: int | None = None,
+) -> Embeddings:
+    """The embeddings of the samples at ``indices`` by any function, such as an exported network's.
+
+    Args:
+        embed: (N, 3, H, W) normalised float32 images of one modality, on the CPU → (N, D) of unit length.
+        size: D.
+        source, indices, listener, batch_size, workers: and what is raised: as in :func:`embed_views`.
+    """
+    return _collect(
+        lambda images, modality: {PLAIN: embed(images, modality)},
+        source,
+        indices,
+        {PLAIN: size},
+        images_to=torch.device("cpu"),
+        listener=listener,
+        batch_size=batch_size,
+        workers=workers,
+    )[PLAIN]
+
+
+@contextmanager
+def exact(network: TwoStreamNetwork) -> Iterator[torch.device]:
+    """The network's device, for a block in which it embeds: in eval mode, exact float32 and without gradients."""
     device = next(network.parameters()).device
-    wanted = np.unique(np.fromiter(indices, np.int64))
-    source.check(wanted.tolist(), listener)
-    vectors = {view: np.full((len(wanted), network.embedding_size), np.nan, np.float32) for view in views}
     was_training = network.training
     network.eval()
     try:
-        with arithmetic("float32", device), listener.task("embedding", len(wanted), "images") as progress:
-            for modality in MODALITIES:
-                rows = np.flatnonzero([source.samples[index].modality == modality for index in wanted])
-                done = 0
-                for images in images_in_order(
-                    source, wanted[rows].tolist(), batch_size, workers=workers, pin=device.type == "cuda"
-                ):
-                    inputs = normalize(images.to(device, non_blocking=True))
-                    for view, features in _embed(network, inputs, modality, views).items():
-                        vectors[view][rows[done : done + len(images)]] = features.float().cpu().numpy()
-                    done += len(images)
-                    progress.advance(len(images))
+        with torch.inference_mode(), arithmetic("float32", device):
+            yield device
     finally:
         network.train(was_training)
-    if not all(np.isfinite(each).all() for each in vectors.values()):
-        raise LbaError("the network gives embeddings that are not finite; its weights or its normalisation are damaged")
+
+
+def _collect(
+    embed: Callable[[Tensor, Modality], Mapping[View, Tensor]],
+    source: ImageSource,
+    indices: Iterable[int],
+    sizes: Mapping[View, int],
+    *,
+    images_to: torch.device,
+    listener: Listener,
+    batch_size: int,
+    workers: int | None,
+) -> dict[View, Embeddings]:
+    """Feed the images to ``embed``, a modality after the other, and make sure that every row is filled."""
+    wanted = np.unique(np.fromiter(indices, np.int64))
+    source.check(wanted.tolist(), listener)
+    vectors = {view: np.full((len(wanted), size), np.nan, np.float32) for view, size in sizes.items()}
+    with listener.task("embedding", len(wanted), "images") as progress:
+        for modality in MODALITIES:
+            rows = np.flatnonzero([source.samples[index].modality == modality for index in wanted])
+            done = 0
+            for images in images_in_order(
+                source, wanted[rows].tolist(), batch_size, workers=workers, pin=images_to.type == "cuda"
+            ):
+                inputs = normalize(images.to(images_to, non_blocking=True))
+                for view, features in embed(inputs, modality).items():
+                    vectors[view][rows[done : done + len(images)]] = features.float().cpu().numpy()
+                done += len(images)
+                progress.advance(len(images))
+    require_finite(vectors.values())
     return {view: Embeddings(wanted, each) for view, each in vectors.items()}
+
+
+def require_finite(vectors: Iterable[NDArray[np.float32]]) -> None:
+    """Refuse embeddings that a damaged network gave.
+
+    Raises:
+        LbaError: a value isn't finite.
+    """
+    if not all(np.isfinite(each).all() for each in vectors):
+        raise LbaError("the network gives embeddings that are not finite; its weights or its normalisation are damaged")
 
 
 def _embed(network: TwoStreamNetwork, inputs: Tensor, modality: Modality, views: Sequence[View]) -> dict[View, Tensor]:

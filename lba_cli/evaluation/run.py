@@ -64,6 +64,17 @@ def selection(source: ScoredSet) -> Setting:
     return Setting(benchmark.usual_modes[0], benchmark.usual_shots(source.samples), "community")
 
 
+def selection_words(dataset: str) -> str:
+    """:func:`selection` in words, for a data set of which only the layout is known; empty where that isn't enough."""
+    benchmark = next((each for name, each in BENCHMARKS.items() if name == dataset), None)
+    if benchmark is None:
+        return ""
+    mode = benchmark.usual_modes[0]
+    if dataset == "folder":  # its gallery goes by what the file names tell
+        return mode
+    return f"{mode}, {Setting(mode, benchmark.usual_shots(()), 'community').gallery_words()}"
+
+
 def evaluate(
     network: TwoStreamNetwork,
     source: ImageSource,

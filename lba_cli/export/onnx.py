@@ -1,4 +1,4 @@
-"""ONNX: one file, dynamic batch, run by onnxruntime."""
+"""ONNX: dynamic batch, run by onnxruntime without this package."""
 
 from __future__ import annotations
 
@@ -10,48 +10,51 @@ import torch
 from torch import Tensor
 
 from lba_cli.errors import MissingExtra
-from lba_cli.export.model import INPUTS, OUTPUT, EmbeddingModel, example, metadata
+from lba_cli.export.model import INPUTS, OUTPUT, PLAIN, Embed, Flavour, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
+from lba_cli.vocabulary import ONNX_OPSET
 
-OPSET = 18
 
-
-def write_onnx(network: TwoStreamNetwork, description: Description, path: Path) -> None:
+def write_onnx(network: TwoStreamNetwork, description: Description, path: Path, flavour: Flavour = PLAIN) -> None:
     """Write ``network`` as an ONNX model; the metadata key ``lba`` says how to feed it.
 
     Raises:
-        MissingExtra: onnx or onnxscript isn't installed.
+        MissingExtra: onnx, onnxscript or onnxruntime isn't installed.
     """
     onnx, _, _ = (_require(package) for package in ("onnx", "onnxscript", "onnxruntime"))
-    batch = torch.export.Dim("batch", min=1, max=65_536)
+    module, inputs, shapes = traceable(network, description, flavour)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", UserWarning
         )  # that both inputs' first axes share the name 'batch', as they should
         program = torch.onnx.export(
-            EmbeddingModel(network).eval(),
-            example(description, 2, infrared=True),
+            module,
+            inputs,
             dynamo=True,
-            input_names=list(INPUTS),
+            input_names=list(flavour.inputs),
             output_names=[OUTPUT],
-            dynamic_shapes=({0: batch}, {0: batch}),
-            opset_version=OPSET,
+            dynamic_shapes=shapes,
+            opset_version=ONNX_OPSET,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
-    onnx.helper.set_model_props(model, {"lba": metadata(description)})
+    onnx.helper.set_model_props(model, {"lba": metadata(description, flavour, format="onnx", opset=ONNX_OPSET)})
     onnx.checker.check_model(model)
     onnx.save_model(model, str(path))
 
 
-def load_onnx(path: Path) -> Any:
-    """A function of (images, infrared) that runs the file through onnxruntime on the CPU."""
+def load_onnx(path: Path) -> Embed:
+    """A function of (images, infrared) that runs the file through onnxruntime on the CPU.
+
+    A file of one modality takes ``infrared`` too and goes by its own stem.
+    """
     session = _require("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    taken = {each.name for each in session.get_inputs()}
 
     def run(images: Tensor, infrared: Tensor) -> Tensor:
-        feeds = dict(zip(INPUTS, (images.numpy(), infrared.numpy()), strict=True))
+        feeds = {name: value.numpy() for name, value in zip(INPUTS, (images, infrared), strict=True) if name in taken}
         return torch.from_numpy(session.run([OUTPUT], feeds)[0])
 
     return run

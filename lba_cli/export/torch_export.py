@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import torch
+from torch import Tensor
 
-from lba_cli.export.model import EmbeddingModel, example, metadata
+from lba_cli.export.model import PLAIN, Embed, Flavour, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.signals import held
@@ -16,21 +16,27 @@ from lba_cli.signals import held
 METADATA_FILE = "lba.json"
 
 
-def write_torch_export(network: TwoStreamNetwork, description: Description, path: Path) -> None:
+def write_torch_export(
+    network: TwoStreamNetwork, description: Description, path: Path, flavour: Flavour = PLAIN
+) -> None:
     """Write ``network`` as an exported program with a dynamic batch; the extra file ``lba.json`` says how to feed it."""
-    batch = torch.export.Dim("batch", min=1, max=65_536)
-    program = torch.export.export(
-        EmbeddingModel(network).eval(),
-        example(description, 2, infrared=True),
-        dynamic_shapes=({0: batch}, {0: batch}),
-    )
+    module, inputs, shapes = traceable(network, description, flavour)
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+    extra = {METADATA_FILE: metadata(description, flavour, format="pt2", torch=torch.__version__)}
     buffer = io.BytesIO()
     with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
-        torch.export.save(program, buffer, extra_files={METADATA_FILE: metadata(description)})
+        torch.export.save(program, buffer, extra_files=extra)
     path.write_bytes(buffer.getbuffer())
 
 
-def load_torch_export(path: Path) -> Any:
-    """The program of the file, as a function of (images, infrared)."""
+def load_torch_export(path: Path) -> Embed:
+    """The program of the file, as a function of (images, infrared); one of a single modality goes by its own stem."""
     with path.open("rb") as file:
-        return torch.export.load(file).module()
+        program = torch.export.load(file)
+    module, taken = program.module(), len(program.graph_signature.user_inputs)
+
+    def run(images: Tensor, infrared: Tensor) -> Tensor:
+        result: Tensor = module(*(images, infrared)[:taken])
+        return result
+
+    return run

@@ -15,13 +15,15 @@ from lba_cli.config import LARGEST_SIDE
 from lba_cli.errors import CheckpointError, quoted, shown
 from lba_cli.files import whole_file
 from lba_cli.model.files import fits, load_pickled, load_safetensors
-from lba_cli.model.network import TwoStreamNetwork
+from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
+from lba_cli.model.released import BACKBONE, from_released
 from lba_cli.signals import held
 from lba_cli.vocabulary import BACKBONES
 
 FORMAT = "lba-checkpoint"
 VERSION = 1
 MOST_CLASSES = 2**20
+HALVES = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def rebuild(checkpoint: Checkpoint) -> TwoStreamNetwork:
     """The checkpoint's network, on the CPU and in eval mode."""
     description = checkpoint.description
     with torch.device("meta"):
-        network = TwoStreamNetwork(description.backbone, description.num_classes)
+        size = description.height, description.width
+        network = TwoStreamNetwork(description.backbone, description.num_classes, size)
     weights = {
         name: tensor.contiguous() for name, tensor in checkpoint.weights.items()
     }  # they were trained channels-last
@@ -95,8 +98,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
-    """The checkpoint that a safetensors file's content is; raises as :func:`read_checkpoint`."""
-    checkpoint = Checkpoint(_description(_metadata(path, metadata), path), weights)
+    """The checkpoint that a safetensors file's content is; raises as :func:`read_checkpoint`.
+
+    Weights that were exported in half precision become float32.
+    """
+    full = {name: value.float() if value.dtype in HALVES else value for name, value in weights.items()}
+    checkpoint = Checkpoint(_description(_metadata(path, metadata), path), full)
     _check_weights(path, checkpoint)
     return checkpoint
 
@@ -145,33 +152,19 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
 
 
 def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
-    """The method's released layout: three whole ResNet-50s, of two of which only the stem is used."""
     state = content["net"]
     classifier = state.get("classifier.weight") if _has_names(state) else None
     if not isinstance(classifier, Tensor) or classifier.ndim != 2:
         raise CheckpointError(f"{path}: 'net' is not the method's state dict: it has no 'classifier.weight'")
     epoch = content.get("epoch")
-    values = ("resnet50", classifier.shape[0], 288, 144, "SYSU-MM01", epoch if type(epoch) is int else -1)
+    values = (BACKBONE, classifier.shape[0], *IMAGE_SIZE, "SYSU-MM01", epoch if type(epoch) is int else -1)
     description = _description(dict(zip((f.name for f in fields(Description)), values, strict=False)), path)
-    weights = {_our_name(name): value for name, value in state.items()}
-    return Checkpoint(description, {name: value for name, value in weights.items() if name})
+    return Checkpoint(description, from_released(state))
 
 
 def _has_names(state: Any) -> TypeGuard[dict[str, Any]]:
     """Whether ``state`` is a dictionary whose keys are words."""
     return isinstance(state, dict) and all(type(name) is str for name in state)
-
-
-def _our_name(released: str) -> str:
-    """Our name of a released tensor; empty for those that aren't used."""
-    for modality, prefix in (("visible", "visible_module.visible."), ("infrared", "thermal_module.thermal.")):
-        if released.startswith(prefix):
-            rest = released.removeprefix(prefix)
-            return f"stems.{modality}.{rest}" if rest.startswith(("conv1.", "bn1.")) else ""
-    if released.startswith("base_resnet.base."):
-        rest = released.removeprefix("base_resnet.base.")
-        return f"trunk.{rest}" if rest.startswith("layer") else ""
-    return released.replace("bottleneck.", "neck.")
 
 
 def _metadata(path: Path, metadata: dict[str, str]) -> Any:

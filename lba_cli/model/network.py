@@ -16,6 +16,8 @@ from torchvision.models import resnet
 from lba_cli.model.pooling import generalized_mean_pool
 from lba_cli.vocabulary import BACKBONES, Modality
 
+IMAGE_SIZE = (288, 144)  # the paper's
+
 
 class StageMaps(NamedTuple):
     """Feature maps of the two stages that are aligned."""
@@ -30,6 +32,7 @@ class TwoStreamNetwork(nn.Module):
     Args:
         backbone: the name of a torchvision ResNet.
         num_classes: how many identities the classifier tells apart.
+        image_size: height and width of the images it is made for, in pixels; whoever feeds it from files goes by this.
 
     Attributes:
         embedding_size: D, the length of an embedding.
@@ -38,11 +41,13 @@ class TwoStreamNetwork(nn.Module):
         ValueError: ``backbone`` isn't a torchvision ResNet.
     """
 
-    def __init__(self, backbone: str = "resnet50", num_classes: int = 395) -> None:
+    def __init__(
+        self, backbone: str = "resnet50", num_classes: int = 395, image_size: tuple[int, int] = IMAGE_SIZE
+    ) -> None:
         super().__init__()
         if backbone not in BACKBONES:
             raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {backbone!r}")
-        self.backbone, self.num_classes = backbone, num_classes
+        self.backbone, self.num_classes, self.image_size = backbone, num_classes, image_size
         base: resnet.ResNet = getattr(resnet, backbone)(weights=None)
         twin: resnet.ResNet = getattr(resnet, backbone)(weights=None)
         self.stems = nn.ModuleDict({"visible": _stem(base), "infrared": _stem(twin)})

@@ -12,10 +12,12 @@ from torchvision.models import get_model_weights
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
 from lba_cli.model.files import fits, load_pickled, load_safetensors
-from lba_cli.model.network import TwoStreamNetwork
+from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 
 
-def build_network(backbone: str, num_classes: int, pretrained: str, seed: int) -> TwoStreamNetwork:
+def build_network(
+    backbone: str, num_classes: int, pretrained: str, seed: int, image_size: tuple[int, int] = IMAGE_SIZE
+) -> TwoStreamNetwork:
     """Build a network whose random weights come from ``seed`` alone and whose stems and trunk start from ``pretrained``.
 
     Args:
@@ -24,6 +26,7 @@ def build_network(backbone: str, num_classes: int, pretrained: str, seed: int) -
         pretrained: ``imagenet`` (downloaded by torchvision), ``none``, or a file: a torchvision state dict, or a checkpoint whose
             stems and trunk are taken.
         seed: of the initialisation; PyTorch's global generator is left as it was.
+        image_size: height and width of its images, in pixels.
 
     Raises:
         ConfigError: the weights can't be downloaded.
@@ -31,7 +34,7 @@ def build_network(backbone: str, num_classes: int, pretrained: str, seed: int) -
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = TwoStreamNetwork(backbone, num_classes)
+        network = TwoStreamNetwork(backbone, num_classes, image_size)
     if pretrained == "imagenet":
         _start_from(network, _both_stems(network, _download(backbone)), f"torchvision's ImageNet weights of {backbone}")
     elif pretrained != "none":

@@ -102,7 +102,8 @@ class Trainer:
                 f"{source.name}: no test images; the run goes without evaluation, and best.pt is its last state"
             )
         self.augmentation = Augmentation(data.pad, data.flip, data.erase)
-        network = build_network(config.model.backbone, len(self.batches.classes), pretrained, recipe.seed)
+        size = config.data.height, config.data.width
+        network = build_network(config.model.backbone, len(self.batches.classes), pretrained, recipe.seed, size)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
             parameter_groups(self.network, recipe.learning_rate, recipe.trunk_share),

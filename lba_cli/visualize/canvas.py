@@ -34,10 +34,17 @@ STYLE: Any = {
 }
 
 
-def new_figure(width: float, height: float) -> Figure:
+class Picture(Figure):
+    """A figure that a notebook shows when it is a cell's result, without pyplot and its list of open figures."""
+
+    def _repr_png_(self) -> bytes:
+        return _drawn(self, "png")
+
+
+def new_figure(width: float, height: float) -> Picture:
     """An empty figure of ``width`` × ``height`` inches, independent of any display."""
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height), dpi=DOTS_PER_INCH)
+        figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure
 
@@ -69,11 +76,17 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
         LbaError: the file exists and ``force`` isn't given, or its ending isn't png, svg or pdf.
     """
     require_free(path, force)
-    buffer = io.BytesIO()  # so that a full disk is an error of writing, not a surprise within the drawing
-    with rc_context(STYLE):
-        figure.savefig(buffer, format=path.suffix[1:].lower(), facecolor="white")
+    content = _drawn(figure, path.suffix[1:].lower())
     with whole_file(path, replace=force) as partial:
-        partial.write_bytes(buffer.getbuffer())
+        partial.write_bytes(content)
+
+
+def _drawn(figure: Figure, kind: str) -> bytes:
+    """The picture in memory, so that a full disk is an error of writing, not a surprise within the drawing."""
+    buffer = io.BytesIO()
+    with rc_context(STYLE):
+        figure.savefig(buffer, format=kind, facecolor="white")
+    return buffer.getvalue()
 
 
 def require_free(path: Path, force: bool) -> None:

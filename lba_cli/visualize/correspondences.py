@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -12,10 +13,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lba_cli.alignment import matching_probability, person_mask
+from lba_cli.data.images import any_image
 from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.visualize.canvas import RIGHT, WRONG, connect, new_figure, place, show_heat, show_image, write
-from lba_cli.visualize.subjects import Person, another_person, choose_people, heat, stage_maps
+from lba_cli.visualize.subjects import Person, another_person, choose_people, heat, maps_of, stage_maps
 from lba_cli.vocabulary import Modality
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 Stage = Literal["layer3", "layer4"]
 # Inches: an image's width, the gap beside a mask, the span that lines cross, margins, a row's line of text, the title.
 TILE, GAP, SPAN, MARGIN, LINE, HEAD = 0.68, 0.07, 0.5, 0.15, 0.34, 0.2
+DIRECTION: tuple[Modality, Modality] = ("infrared", "visible")
 PAIR = 4 * TILE + 2 * GAP + SPAN
 
 
@@ -92,9 +95,51 @@ def correspondences(
     for row, person in enumerate(chosen):
         top = HEAD + row * (tall + LINE) + LINE
         other = another_person(person, chosen, source.samples, seed)
-        _draw_pair(figure, MARGIN, top, matching, person, person)
-        _draw_pair(figure, 2 * MARGIN + PAIR, top, matching, person, other)
+        matching.draw(figure, MARGIN, top, person, person)
+        matching.draw(figure, 2 * MARGIN + PAIR, top, person, other)
     return figure
+
+
+def draw_correspondences(
+    network: TwoStreamNetwork,
+    infrared: str | Path | NDArray[np.uint8],
+    visible: str | Path | NDArray[np.uint8],
+    *,
+    stage: Stage = "layer3",
+    matches: int = 20,
+    temperature: float = 50.0,
+) -> Figure:
+    """Draw where ``network`` finds the places of an infrared picture in a visible one.
+
+    Args:
+        network: on its device; the pictures are resized to its ``image_size``.
+        infrared, visible: image files, or (H, W, 3) uint8 RGB arrays.
+        stage: whose features are matched.
+        matches: how many of the strongest matches are drawn.
+        temperature: of the matching probability.
+
+    Returns:
+        A matplotlib figure, which notebooks show and ``figure.savefig`` writes.
+
+    Raises:
+        DataError: a file can't be read, or an array isn't an image.
+    """
+    sides = []
+    for image, modality in zip((infrared, visible), DIRECTION, strict=True):
+        pixels = any_image(image, *network.image_size)
+        sides.append(Side(pixels, getattr(maps_of(network, pixels, modality), stage), modality))
+    tall = TILE * sides[0].image.shape[0] / sides[0].image.shape[1]
+    figure = new_figure(PAIR + 2 * MARGIN, LINE + tall + MARGIN)
+    _draw_pair(figure, MARGIN, LINE, sides[0], sides[1], matches, temperature, stage)
+    return figure
+
+
+class Side(NamedTuple):
+    """One image of a pair: (H, W, 3) uint8, its features (1, C, h, w), and what is written above it."""
+
+    image: NDArray[np.uint8]
+    features: Tensor
+    title: str
 
 
 @dataclass(frozen=True)
@@ -107,34 +152,48 @@ class _Matching:
     count: int
     temperature: float
 
-    def features(self, index: int, modality: Modality) -> Tensor:
-        """(1, C, H, W) features of a sample."""
-        features: Tensor = getattr(stage_maps(self.network, self.source, index, modality), self.stage)
-        return features
+    def side(self, person: Person, modality: Modality) -> Side:
+        """A person's image of a modality."""
+        index = person.infrared if modality == "infrared" else person.visible
+        features = getattr(stage_maps(self.network, self.source, index, modality), self.stage)
+        return Side(self.source.read([index])[0], features, f"{modality} {person.identity:04d}")
+
+    def draw(self, figure: Figure, left: float, top: float, person: Person, partner: Person) -> None:
+        """Draw a person's infrared image beside the partner's visible one."""
+        same = person.identity == partner.identity
+        words, colour = ("same person", RIGHT) if same else ("another person", WRONG)
+        sides = self.side(person, "infrared"), self.side(partner, "visible")
+        _draw_pair(figure, left, top, *sides, self.count, self.temperature, words, colour)
 
 
-def _draw_pair(figure: Figure, left: float, top: float, matching: _Matching, person: Person, partner: Person) -> None:
-    """Infrared mask, infrared image, visible image, visible mask; the two images joined by matches."""
-    query = matching.features(person.infrared, "infrared")
-    key = matching.features(partner.visible, "visible")
-    infrared, visible = (matching.source.read([index])[0] for index in (person.infrared, partner.visible))
-    tall = TILE * infrared.shape[0] / infrared.shape[1]
+def _draw_pair(
+    figure: Figure,
+    left: float,
+    top: float,
+    query: Side,
+    key: Side,
+    count: int,
+    temperature: float,
+    words: str,
+    colour: str = "black",
+) -> None:
+    """Mask, image, image, mask; the two images joined by matches, and ``words`` with their mean strength above."""
+    tall = TILE * query.image.shape[0] / query.image.shape[1]
     starts = (0.0, TILE + GAP, 2 * TILE + GAP + SPAN, 3 * TILE + 2 * GAP + SPAN)
     tiles = [place(figure, left + start, top, TILE, tall) for start in starts]
-    show_heat(tiles[0], infrared, heat(person_mask(query)), "mask")
-    show_image(tiles[1], infrared, f"infrared {person.identity:04d}")
-    show_image(tiles[2], visible, f"visible {partner.identity:04d}")
-    show_heat(tiles[3], visible, heat(person_mask(key)), "mask")
-    found = strongest_matches(query, key, matching.count, matching.temperature)
+    show_heat(tiles[0], query.image, heat(person_mask(query.features)), "mask")
+    show_image(tiles[1], query.image, query.title)
+    show_image(tiles[2], key.image, key.title)
+    show_heat(tiles[3], key.image, heat(person_mask(key.features)), "mask")
+    found = strongest_matches(query.features, key.features, count, temperature)
     places = [
-        _pixels(found.query, query.shape[2:], infrared.shape[:2]),
-        _pixels(found.key, key.shape[2:], visible.shape[:2]),
+        _pixels(found.query, query.features.shape[2:], query.image.shape[:2]),
+        _pixels(found.key, key.features.shape[2:], key.image.shape[:2]),
     ]
     strength = found.strength / max(float(found.strength.max()), 1e-12)
-    connect(tiles[1], tiles[2], np.hstack(places), strength, infrared.shape[0])
-    same = person.identity == partner.identity
-    words = f"{'same person' if same else 'another person'}, mean strength {found.strength.mean():.2f}"
-    write(figure, left + PAIR / 2, top - 0.17, words, color=RIGHT if same else WRONG, ha="center")
+    connect(tiles[1], tiles[2], np.hstack(places), strength, query.image.shape[0])
+    words = f"{words}, mean strength {found.strength.mean():.2f}"
+    write(figure, left + PAIR / 2, top - 0.17, words, color=colour, ha="center")
 
 
 def _pixels(places: NDArray[np.int64], grid: Sequence[int], image: Sequence[int]) -> NDArray[np.float64]:

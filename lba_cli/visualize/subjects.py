@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from lba_cli.compute import arithmetic
 from lba_cli.data.loaders import to_images
 from lba_cli.data.samples import Sample
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
+from lba_cli.evaluation.features import exact
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Silent
@@ -61,13 +60,16 @@ def another_person(person: Person, people: Sequence[Person], samples: Sequence[S
     return next(other for other in everyone if other.identity != person.identity)
 
 
-@torch.inference_mode()
 def stage_maps(network: TwoStreamNetwork, source: ImageSource, index: int, modality: Modality) -> StageMaps:
     """Feature maps of one sample, (1, C, H, W) each, in float32."""
     source.check([index], Silent())
-    device = next(network.parameters()).device
-    with arithmetic("float32", device):
-        return network.maps(to_images(source.read([index])).to(device), modality)
+    return maps_of(network, source.read([index])[0], modality)
+
+
+def maps_of(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Modality) -> StageMaps:
+    """Feature maps, (1, C, h, w) each, in float32, of an (H, W, 3) uint8 image."""
+    with exact(network) as device:
+        return network.maps(to_images(image[None]).to(device), modality)
 
 
 def heat(mask: Tensor) -> NDArray[np.float32]:

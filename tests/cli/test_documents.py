@@ -1,12 +1,19 @@
 """README, help examples and shipped files say nothing that isn't there."""
 
+import json
 import re
+import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
 GROUPS = ("prepare", "visualize")
 
 
@@ -45,15 +52,91 @@ def test_the_house_in_the_readme_is_the_house():
         assert (ROOT / "lba_cli" / room).is_dir(), room
 
 
-def test_the_python_example_of_the_readme_runs(tmp_path, monkeypatch, network_file, tiny):
-    import shutil
+def test_every_line_of_a_code_block_is_a_command_that_would_run():
+    """Commands are parsed with their options' values; nothing else stands in a block without a language."""
+    for language, code in BLOCKS:
+        if language == "python" or code.startswith("lba_cli/"):
+            continue
+        for line in code.strip().splitlines():
+            for command in line.split(" && "):
+                first, *words = shlex.split(command)
+                if first == "lba":
+                    parsed(words)
+                elif first == "docker":
+                    assert words[0] in ("build", "run"), line
+                    if words[0] == "run":
+                        parsed(words[words.index("lba") + 1 :])
+                else:
+                    assert (first, words[0]) in (("pip", "install"), ("python", "-m")), line
 
-    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+
+def parsed(words):
+    """A command line read by the command it names; its settings are resolved too."""
+    from typer.main import get_command
+
+    from lba_cli.cli.app import app
+    from lba_cli.settings import Layer, resolve
+
+    command, rest = get_command(app), list(words)
+    while hasattr(command, "commands"):
+        command = command.commands[rest.pop(0)]
+    context = command.make_context(command.name, rest)
+    resolve([Layer.from_assignments(context.params.get("assignments") or [])])
+
+
+def test_files_that_the_readme_names_are_there():
+    for path in re.findall(r"(?:python|pytest)[^`\n]* ((?:tests|configs)/[\w/.]*)", README):
+        assert (ROOT / path).exists(), path
+
+
+@pytest.fixture
+def demo(tmp_path, monkeypatch, network_file, tiny):
+    """A folder with what the README's examples start from: the demo's network and two pictures."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lba-demo" / "run" / "checkpoints").mkdir(parents=True)
     shutil.copy(network_file, tmp_path / "lba-demo" / "run" / "checkpoints" / "best.pt")
     shutil.copy(next((tiny / "cam1").glob("*/*.jpg")), "visible.jpg")
     shutil.copy(next((tiny / "cam3").glob("*/*.jpg")), "infrared.jpg")
+    return tmp_path
+
+
+def python_block(word):
+    (code,) = (code for language, code in BLOCKS if language == "python" and word in code)
+    return code
+
+
+def test_the_python_example_of_the_readme_runs_and_is_ten_lines_long(demo, capsys):
+    code = python_block("draw_correspondences")
+    assert len([line for line in code.splitlines() if line]) <= 10
     names = {}
     exec(code, names)
-    assert names["similarity"].shape == (1, 1)
+    similarity = float(names["infrared"] @ names["visible"])
+    assert -1 <= similarity <= 1
+    assert capsys.readouterr().out == f"similarity {similarity:.3f}\n"
+    assert (demo / "correspondences.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_plain_onnxruntime_example_gives_our_embeddings(demo, lba):
+    """The README's export, then its code in a process that has neither this package nor PyTorch."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    from lba_cli.evaluation import embed_images
+    from lba_cli.model import load_network
+
+    (line,) = (line for line in commands_in(README) if line.startswith("lba export --checkpoint lba-demo"))
+    lba(*line.split()[1:])
+    blocked = "import sys; sys.modules.update(lba_cli=None, torch=None)\n"
+    told = 'print(json.dumps([embed("infrared.jpg", True).tolist(), embed("visible.jpg", False).tolist()]))'
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", blocked + python_block("onnxruntime") + told],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    similarity, vectors = done.stdout.splitlines()
+    network = load_network("lba-demo/run/checkpoints/best.pt")
+    found = np.asarray(json.loads(vectors))
+    for vector, modality in zip(found, ("infrared", "visible"), strict=True):
+        np.testing.assert_allclose(vector, embed_images(network, [f"{modality}.jpg"], modality)[0], atol=1e-4)
+    assert similarity == f"similarity {found[0] @ found[1]:.3f}"

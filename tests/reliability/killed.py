@@ -154,7 +154,7 @@ def main() -> int:
             words = ("evaluate", *checkpoint, "--data", base / "store", "--json", "figures.json")
             good &= killed_outputs(base, "evaluate", words, "figures.json", asked.evaluate, chance) == asked.evaluate
         if asked.export:
-            words = ("export", *checkpoint, "--format", "safetensors", "--output", "net.safetensors")
+            words = ("export", *checkpoint, "--format", "safetensors", "--output", "net.safetensors", "--no-card")
             good &= killed_outputs(base, "export", words, "net.safetensors", asked.export, chance) == asked.export
     finally:
         shutil.rmtree(base)

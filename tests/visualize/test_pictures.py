@@ -5,12 +5,13 @@ import pytest
 import torch
 from PIL import Image
 
+from lba_cli.data.images import any_image
 from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation.report import Setting
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.canvas import RIGHT, WRONG, new_figure, save
-from lba_cli.visualize.correspondences import _pixels, correspondences, strongest_matches
+from lba_cli.visualize.correspondences import _pixels, correspondences, draw_correspondences, strongest_matches
 from lba_cli.visualize.curves import curves
 from lba_cli.visualize.masks import masks
 from lba_cli.visualize.ranking import ranking
@@ -82,6 +83,30 @@ def test_correspondences_draw_right_and_wrong_pairs(network, source, tmp_path, s
     with Image.open(tmp_path / "c.png") as image:
         assert image.width > 1000
         assert np.asarray(image.convert("L")).std() > 10
+
+
+def test_correspondences_of_two_pictures_of_ones_own(network, source, tiny):
+    files = [str(next((tiny / camera).glob("*/*.jpg"))) for camera in ("cam3", "cam1")]
+    figure = draw_correspondences(network, *files, matches=5)
+    assert len(figure.axes) == 4
+    assert len(figure.artists) == 5
+    assert figure._repr_png_().startswith(b"\x89PNG"), "what a notebook asks for"
+    shown = [axes.get_images()[0].get_array() for axes in figure.axes]
+    assert shown[1].shape[:2] == shown[2].shape[:2] == network.image_size
+    arrays = [any_image(file, 100, 60) for file in files]
+    again = draw_correspondences(network, *(any_image(file, *network.image_size) for file in files), matches=5)
+    assert again._repr_png_() == figure._repr_png_()
+    assert draw_correspondences(network, *arrays, stage="layer4").axes
+    with pytest.raises(DataError, match="no such file"):
+        draw_correspondences(network, "missing.jpg", files[1])
+
+
+def test_the_pair_of_a_data_set_is_drawn_as_the_same_two_pictures(network, source):
+    """The rows of ``correspondences`` and ``draw_correspondences`` join the same places."""
+    person = choose_people(source.samples, 1, seed=0)[0]
+    row = correspondences(network, source, people=1, matches=4)
+    pair = draw_correspondences(network, *source.read([person.infrared, person.visible]), matches=4)
+    assert [(line.xy1, line.xy2) for line in row.artists[:4]] == [(line.xy1, line.xy2) for line in pair.artists]
 
 
 def test_masks_show_six_images_a_person(network, source):

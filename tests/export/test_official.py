@@ -1,0 +1,94 @@
+"""The released layout: a round trip changes nothing, every parameter is there, and plain PyTorch loads it."""
+
+import math
+
+import pytest
+import torch
+from torchvision.models import resnet
+
+from lba_cli.export import export
+from lba_cli.model.checkpoint import read_checkpoint, rebuild
+
+
+@pytest.fixture(scope="module")
+def released(official_file):
+    return read_checkpoint(official_file)
+
+
+@pytest.fixture(scope="module")
+def exported(released, tmp_path_factory):
+    path = tmp_path_factory.mktemp("official") / "ours.t"
+    made = export(rebuild(released), released.description, "official", path)
+    assert made.deviation == 0
+    return path
+
+
+def test_a_round_trip_is_the_identity_to_the_bit(released, exported):
+    again = read_checkpoint(exported)
+    assert again.description == released.description
+    assert again.weights.keys() == released.weights.keys()
+    for name, value in released.weights.items():
+        assert torch.equal(again.weights[name], value), name
+
+
+def test_names_shapes_and_kinds_are_those_of_the_released_file(official, exported):
+    content = torch.load(exported, weights_only=True)
+    assert list(content) == ["net", "cmc", "mAP", "mINP", "epoch"]
+    wanted = official.state_dict("golden")
+    assert content["net"].keys() == wanted.keys()
+    for name, value in wanted.items():
+        assert (content["net"][name].shape, content["net"][name].dtype) == (value.shape, value.dtype), name
+    assert sum(value.numel() for name, value in content["net"].items() if not name.endswith("tracked")) > 71e6
+
+
+def test_used_tensors_are_the_released_ones_and_the_others_are_filled(official, exported):
+    net, wanted = torch.load(exported, weights_only=True)["net"], official.state_dict("golden")
+    for name, value in net.items():
+        prefix, _, rest = name.partition(".")[2].partition(".")
+        stem = rest.startswith(("conv1.", "bn1."))
+        if name.startswith("base_resnet.") and stem:
+            assert torch.equal(value, wanted[f"visible_module.visible.{rest}"]), name
+        elif prefix in ("visible", "thermal") and not stem:
+            assert torch.equal(value, wanted[f"base_resnet.base.{rest}"]), name
+        else:
+            assert torch.equal(value, wanted[name]), name
+
+
+def test_other_peoples_modules_load_it_strictly(exported):
+    """A whole ResNet-50 takes each of the three parts, as code that was written for the released file does."""
+    net = torch.load(exported, weights_only=True)["net"]
+    for prefix in ("visible_module.visible.", "thermal_module.thermal.", "base_resnet.base."):
+        part = {name.removeprefix(prefix): value for name, value in net.items() if name.startswith(prefix)}
+        network = resnet.resnet50(weights=None)
+        del network.fc
+        network.load_state_dict(part)
+
+
+def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, tmp_path):
+    from dataclasses import replace
+
+    figures = {"rank1": 0.5, "rank5": 0.7, "rank10": 0.8, "rank20": 0.9, "mAP": 0.4, "mINP": 0.3}
+    told = replace(released.description, figures=figures, epoch=7)
+    export(rebuild(released), told, "official", tmp_path / "a.t")
+    content = torch.load(tmp_path / "a.t", weights_only=True)
+    assert (content["mAP"], content["mINP"], content["epoch"]) == (0.4, 0.3, 7)
+    assert len(content["cmc"]) == 20
+    assert [content["cmc"][rank - 1] for rank in (1, 5, 10, 20)] == [0.5, 0.7, 0.8, 0.9]
+    assert sum(math.isnan(value) for value in content["cmc"]) == 16
+    export(rebuild(released), released.description, "official", tmp_path / "b.t")
+    assert math.isnan(torch.load(tmp_path / "b.t", weights_only=True)["mAP"])
+
+
+def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
+    from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
+    from lba_cli.model.weights import build_network
+
+    network = build_network("resnet50", 5, "none", seed=0)
+    write_checkpoint(
+        tmp_path / "net.pt", Checkpoint(Description("resnet50", 5, 64, 32, "synthetic-tiny"), network.state_dict())
+    )
+    result = lba(
+        "export", "--checkpoint", "net.pt", "--format", "official", "--output", "net.t", "--set", "run.device=cpu"
+    )
+    assert "takes images of 64×32" in result.output
+    assert "synthetic-tiny" in (tmp_path / "net.t.md").read_text()
