@@ -1,6 +1,6 @@
 """Take from commands what they need (files, memory, shared memory, workers): what is said, and what is left.
 
-    python tests/reliability/starved.py [--only WORD]
+    python tests/reliability/starved.py [--only limits files workers 'shared memory']
 
 Each must exit with 2 and one line, leave no process and nothing half-written, and of a training run a whole last state; where
 a limit is loose enough it may succeed. Prints a line a case, and exits with 1 if one fails. Needs Linux, and the cases of
@@ -159,16 +159,16 @@ CASES = {"limits": limits, "files": tightest, "workers": workers, "shared memory
 def main() -> int:
     """Run the cases; those of shared memory in a namespace of their own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=CASES)
+    parser.add_argument("--only", choices=CASES, nargs="+", default=["limits", "workers"])
     only = parser.parse_args().only
-    if only == "shared memory" and INSIDE not in os.environ:
+    if "shared memory" in only and INSIDE not in os.environ:
         os.environ[INSIDE] = "1"
         os.execvp("unshare", ["unshare", "--map-root-user", "--mount", sys.executable, *sys.argv])
     base, failed = Path(tempfile.mkdtemp()), 0
     try:
         make_data(base)
         finish(base, "train", "--config", base / "small.yaml", "--data", base / "store", "--output", base / "run")
-        for what in [only] if only else [name for name in CASES if name not in ("files", "shared memory")]:
+        for what in only:
             for name, told in CASES[what](base):
                 print(f"{name:40} {told or 'ok'}", flush=True)
                 failed += bool(told)
