@@ -22,6 +22,12 @@ def shown(value: object) -> str:
         return f"a {type(value).__name__}"
 
 
+LOST_WORKER = (
+    "a process that loads images was killed or ran out of memory, shared memory (in a container: --shm-size) or open files "
+    "(ulimit -n); lower data.workers, 0 loads in this process"
+)
+
+
 class LbaError(Exception):
     """A mistake that the user can mend; the message says what is wrong, where, and what to do."""
 

@@ -73,9 +73,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.rename(path)
         _flush(path.parent)
     finally:
+        held.release()  # before, because removing a folder needs open files too, and there may be no more
         if partial.exists():
             shutil.rmtree(partial, ignore_errors=True)
-        held.release()
 
 
 def sweep(path: Path) -> None:

@@ -18,6 +18,7 @@ from lba_cli.errors import LbaError
 
 # None on a system without flock, where the process that a lock file names is looked up instead
 fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
+NO_MORE_FILES = {errno.EMFILE, errno.ENFILE}
 NO_LOCKS_HERE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
 
 
@@ -50,11 +51,13 @@ if hasattr(os, "register_at_fork"):
 def hold(path: Path, *, new: bool = False) -> Held | None:
     """Lock the file or folder at ``path``; None where another process holds it, or has just removed it.
 
-    Where the file system has no locks, one that this process has just made (``new``) counts as held, any other doesn't.
+    Raises OSError where this process can't open more files. Where the file system has no locks, one that this process has just made (``new``) counts as held, any other doesn't.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
+    except OSError as problem:
+        if problem.errno in NO_MORE_FILES:
+            raise
         return None
     locked = _lock(descriptor)
     if (locked or (new and locked is None)) and _is_at(descriptor, path):

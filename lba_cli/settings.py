@@ -93,7 +93,7 @@ class Layer:
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
             section, dot, name = key.strip().partition(".")
-            where = f"--set {' '.join(assignment.split())}"
+            where = f"--set {' '.join(assignment.split()):.200}"
             if not (equals and dot and section and name):
                 raise ConfigError(f"{where}: expected section.key=value, such as train.epochs=40")
             value, _ = _parse(text, where)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import functools
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from lba_cli.errors import Interrupted, LbaError, Terminated
+from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, Terminated
 from lba_cli.signals import Ending
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -58,6 +59,8 @@ def _explain(problem: Exception) -> tuple[int, str]:
             "error: the GPU's memory is used up: lower train.identities, train.instances or evaluation.batch_size, "
             "or use --set train.precision=bfloat16"
         )
+    if isinstance(problem, RuntimeError) and str(problem).startswith("DataLoader worker"):  # PyTorch's, at any moment
+        return MISTAKE, f"error: {LOST_WORKER}"
     if _is_want_of_memory(problem):
         return MISTAKE, "error: the memory is used up; close other programs, or lower data.workers and the batch's size"
     if isinstance(problem, OSError) and problem.errno in OUT_OF:
@@ -86,5 +89,6 @@ def _is_want_of_memory(problem: Exception) -> bool:
 
 def _end(status: int, message: str) -> NoReturn:
     """Print the line and exit; what a stranger's file put into it can't steer the terminal."""
+    sys.unraisablehook = lambda _: None  # what destructors have to say after this helps nobody
     typer.echo("".join(c if c.isprintable() or c == "\n" else "�" for c in message), err=True)
     raise typer.Exit(status)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
+from multiprocessing.queues import Queue
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -17,7 +19,7 @@ from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.images import MEAN, STANDARD_DEVIATION
 from lba_cli.data.parallel import cores
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import LbaError
+from lba_cli.errors import LOST_WORKER, LbaError
 from lba_cli.randomness import Stream, numpy_generator
 from lba_cli.signals import held
 
@@ -154,17 +156,19 @@ def _load(
         except RuntimeError as problem:
             if not any(sign in str(problem) for sign in OUT_OF_RESOURCES):
                 raise
-            raise LbaError(
-                "a process that loads images was killed or ran out of memory, shared memory (in a container: --shm-size) "
-                "or open files (ulimit -n); lower data.workers, 0 loads in this process"
-            ) from problem
+            raise LbaError(LOST_WORKER) from problem
         if isinstance(item, LbaError):
             raise item
         yield item
 
 
 def _leave_interrupts_to_the_parent(_: int) -> None:
-    """The parent ends its workers; a worker that notices the parent's end has nobody to tell."""
+    """The parent ends its workers; a worker that notices the parent's end has nobody to tell.
+
+    A worker that can't hand over an item, for want of shared memory or open files, would drop it and let the parent wait
+    forever; it ends instead, which the parent notices.
+    """
+    Queue._on_queue_feeder_error = staticmethod(lambda *_: os._exit(1))  # type: ignore[attr-defined]
     sys.excepthook = lambda *_: None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

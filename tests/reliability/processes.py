@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -37,8 +38,8 @@ def make_data(base: Path) -> None:
     lba_cli.data.prepare.prepare(read_sysu(base / "tiny"), base / "store", HEIGHT, WIDTH, listener=Silent(), workers=1)
 
 
-def start(folder: Path, *words: object, log: Path | None = None) -> int:
-    """Begin ``lba words…`` in ``folder``, as the leader of a session; returns the process's number."""
+def start(folder: Path, *words: object, log: Path | None = None, before: Callable[[], object] = lambda: None) -> int:
+    """Begin ``lba words…`` in ``folder``, as the leader of a session, after ``before``; returns the process's number."""
     process = os.fork()
     if process:
         return process
@@ -49,6 +50,7 @@ def start(folder: Path, *words: object, log: Path | None = None) -> int:
     os.dup2(descriptor, 2)
     status = 70
     try:
+        before()
         app([str(word) for word in words], standalone_mode=True)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
@@ -90,6 +92,22 @@ def left_in_session(leader: int) -> list[str]:
                 state, _, _, session = (entry / "stat").read_text().rpartition(")")[2].split()[:4]
                 if int(session) == leader and state != "Z":
                     found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            except (OSError, ValueError):
+                continue
+    return found
+
+
+def children_of(process: int) -> dict[int, str]:
+    """The processes that ``process`` has started and that are still there, with their command lines."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if int(parent) == process and state != "Z":
+                    found[int(entry.name)] = (
+                        (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    )
             except (OSError, ValueError):
                 continue
     return found

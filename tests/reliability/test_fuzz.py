@@ -217,4 +217,6 @@ def test_whatever_is_read_is_refused_in_one_line_or_sound(place, capfd, name, sp
 
     attempt()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
-    assert not capfd.readouterr().err
+    told = capfd.readouterr().err  # libtiff tells about odd files itself, in lines of its own
+    assert name == "images" or not told
+    assert "Traceback" not in told
