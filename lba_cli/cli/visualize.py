@@ -10,6 +10,8 @@ import typer
 
 from lba_cli.cli.boundary import guarded
 from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples, load_config
+from lba_cli.cli.report import EXAMPLES as REPORT_EXAMPLES
+from lba_cli.cli.report import report
 from lba_cli.vocabulary import Mode, Shots
 
 if TYPE_CHECKING:
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from lba_cli.cli.opening import Opened
 
 app = typer.Typer(
-    help="Draw correspondences, ranked lists, masks, or the curves of a run.",
+    help="Draw correspondences, ranked lists, masks, or the curves of a run; or all of it as one HTML page.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+
+app.command(epilog=REPORT_EXAMPLES)(report)
 
 FIGURES = Path("figures")
 Picture = Annotated[
