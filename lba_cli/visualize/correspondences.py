@@ -14,17 +14,31 @@ from torch import Tensor
 from lba_cli.alignment import matching_probability, person_mask
 from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.visualize.canvas import RIGHT, WRONG, connect, new_figure, place, show_heat, show_image, write
+from lba_cli.visualize.canvas import (
+    INCHES,
+    RIGHT,
+    RIGHT_MARK,
+    WRONG,
+    WRONG_MARK,
+    connect,
+    headline,
+    new_figure,
+    place,
+    show_heat,
+    show_image,
+    write,
+)
 from lba_cli.visualize.subjects import Person, another_person, choose_people, heat, stage_maps
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import Modality, PaperWidth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Stage = Literal["layer3", "layer4"]
-# Inches: an image's width, the gap beside a mask, the span that lines cross, margins, a row's line of text, the title.
-TILE, GAP, SPAN, MARGIN, LINE, HEAD = 0.68, 0.07, 0.5, 0.15, 0.34, 0.2
-PAIR = 4 * TILE + 2 * GAP + SPAN
+# Inches: the gap beside a mask, the span that lines cross, margins, a row's two lines of text, the title.
+GAP, SPAN, MARGIN, LINE, HEAD = 0.07, 0.5, 0.12, 0.34, 0.3
+# How many pairs of images stand beside each other.
+ABREAST: dict[PaperWidth, int] = {"page": 2, "column": 1}
 
 
 class Matches(NamedTuple):
@@ -75,25 +89,30 @@ def correspondences(
     matches: int = 20,
     temperature: float = 50.0,
     seed: int = 0,
+    width: PaperWidth = "page",
 ) -> Figure:
-    """Draw people in rows: matches between two images of the person, and, for contrast, with somebody else.
+    """Draw people: matches between two images of the person, and, for contrast, with somebody else.
 
-    Each half row shows the infrared image with its person mask, and the visible one with its, joined by the strongest
-    matches.
+    Each pair is the infrared image with its person mask, and the visible one with its, joined by the strongest matches.
+    On a page's width a person's two pairs stand beside each other, on a column's below.
 
     Raises:
         DataError: the test part lacks the people asked for.
     """
     chosen = choose_people(source.samples, people, seed, identities)
-    tall = TILE * source.height / source.width
-    figure = new_figure(2 * PAIR + 3 * MARGIN, HEAD + (tall + LINE) * len(chosen) + MARGIN)
-    write(figure, MARGIN, 0.22, f"The {matches} strongest matches by {stage}, {source.name}", fontsize=9)
+    abreast = ABREAST[width]
+    pair = (INCHES[width] - MARGIN * (abreast + 1)) / abreast
+    tile = (pair - 2 * GAP - SPAN) / 4
+    tall = tile * source.height / source.width
+    figure = new_figure(INCHES[width], HEAD + (tall + LINE) * 2 * len(chosen) / abreast + MARGIN)
+    headline(figure, MARGIN, f"The {matches} strongest matches by {stage}, {source.name}")
     matching = _Matching(network, source, stage, matches, temperature)
-    for row, person in enumerate(chosen):
-        top = HEAD + row * (tall + LINE) + LINE
+    for number, person in enumerate(chosen):
         other = another_person(person, chosen, source.samples, seed)
-        _draw_pair(figure, MARGIN, top, matching, person, person)
-        _draw_pair(figure, 2 * MARGIN + PAIR, top, matching, person, other)
+        for at, partner in enumerate((person, other)):
+            row, column = divmod(2 * number + at, abreast)
+            top = HEAD + row * (tall + LINE) + LINE
+            _draw_pair(figure, MARGIN + column * (pair + MARGIN), top, tile, matching, (person, partner))
     return figure
 
 
@@ -113,17 +132,21 @@ class _Matching:
         return features
 
 
-def _draw_pair(figure: Figure, left: float, top: float, matching: _Matching, person: Person, partner: Person) -> None:
-    """Infrared mask, infrared image, visible image, visible mask; the two images joined by matches."""
+def _draw_pair(
+    figure: Figure, left: float, top: float, tile: float, matching: _Matching, people: tuple[Person, Person]
+) -> None:
+    """Infrared mask, infrared image of one, visible image of the other, visible mask; the images joined by matches."""
+    person, partner = people
+    same = person.identity == partner.identity
     query = matching.features(person.infrared, "infrared")
     key = matching.features(partner.visible, "visible")
     infrared, visible = (matching.source.read([index])[0] for index in (person.infrared, partner.visible))
-    tall = TILE * infrared.shape[0] / infrared.shape[1]
-    starts = (0.0, TILE + GAP, 2 * TILE + GAP + SPAN, 3 * TILE + 2 * GAP + SPAN)
-    tiles = [place(figure, left + start, top, TILE, tall) for start in starts]
+    tall = tile * infrared.shape[0] / infrared.shape[1]
+    starts = (0.0, tile + GAP, 2 * tile + GAP + SPAN, 3 * tile + 2 * GAP + SPAN)
+    tiles = [place(figure, left + start, top, tile, tall) for start in starts]
     show_heat(tiles[0], infrared, heat(person_mask(query)), "mask")
     show_image(tiles[1], infrared, f"infrared {person.identity:04d}")
-    show_image(tiles[2], visible, f"visible {partner.identity:04d}")
+    show_image(tiles[2], visible, f"visible {partner.identity:04d}", frame=RIGHT if same else WRONG)
     show_heat(tiles[3], visible, heat(person_mask(key)), "mask")
     found = strongest_matches(query, key, matching.count, matching.temperature)
     places = [
@@ -132,9 +155,9 @@ def _draw_pair(figure: Figure, left: float, top: float, matching: _Matching, per
     ]
     strength = found.strength / max(float(found.strength.max()), 1e-12)
     connect(tiles[1], tiles[2], np.hstack(places), strength, infrared.shape[0])
-    same = person.identity == partner.identity
-    words = f"{'same person' if same else 'another person'}, mean strength {found.strength.mean():.2f}"
-    write(figure, left + PAIR / 2, top - 0.17, words, color=RIGHT if same else WRONG, ha="center")
+    words = f"{RIGHT_MARK} same person" if same else f"{WRONG_MARK} another person"
+    middle = left + 2 * tile + GAP + SPAN / 2
+    write(figure, middle, top - 0.17, f"{words}, mean strength {found.strength.mean():.2f}", ha="center")
 
 
 def _pixels(places: NDArray[np.int64], grid: Sequence[int], image: Sequence[int]) -> NDArray[np.float64]:

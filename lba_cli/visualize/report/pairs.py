@@ -52,11 +52,11 @@ def distances(source: ImageSource, trial: Trial, embeddings: Embeddings) -> dict
     shares = [np.histogram(np.clip(each, low, edges[-1]), edges)[0] / max(1, len(each)) for each in (same, other)]
     closer = float((other < np.median(same)).mean()) if len(same) and len(other) else None
     return {
-        "edges": edges.round(4).tolist(),
+        "edges": [float(f"{edge:.6g}") for edge in edges],
         "same": shares[0].round(5).tolist(),
         "other": shares[1].round(5).tolist(),
         "counts": [len(same), len(other)],
-        "means": [round(float(each.mean()), 4) if len(each) else None for each in (same, other)],
+        "means": [float(f"{each.mean():.6g}") if len(each) else None for each in (same, other)],
         "closer": closer,
     }
 

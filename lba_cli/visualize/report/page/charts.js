@@ -127,10 +127,10 @@ function cmcCharts() {
 
 function distanceChart() {
   const { edges, same, other, counts, means, closer } = DATA.distances;
-  const centres = same.map((_, at) => Number(((edges[at] + edges[at + 1]) / 2).toFixed(4)));
+  const centres = same.map((_, at) => (edges[at] + edges[at + 1]) / 2);
   const line = (name, shares) => ({ name, points: shares.map((share, at) => [centres[at], 100 * share]) });
   const lines = [line(`same identity (${counts[0].toLocaleString("en")} pairs)`, same), line(`other identity (${counts[1].toLocaleString("en")} pairs)`, other)];
-  const mean = (value) => (value === null ? "–" : value.toFixed(3));
+  const mean = (value) => (value === null ? "–" : short(value));
   const words = `Cosine distances between every query and the gallery of one trial (${DATA.summary.shown_setting}), without pairs that the protocol ignores. Mean distance: ${mean(means[0])} of the same identity, ${mean(means[1])} of others.`;
   const overlap = closer === null ? "" : ` ${percent(closer)} % of the pairs of different identities are closer than half of the pairs of the same one.`;
   const options = { title: "Distances", x: "cosine distance", y: "percent of the pairs", lines, low: 0, filled: true };

@@ -46,7 +46,7 @@ function tile(place, kind, ...lines) {
   const image = IMAGES[place];
   const verdict = { right: ", right", wrong: ", wrong" }[kind] || "";
   const [height, width] = DATA.summary.size;
-  const picture = make("img", { src: image.src, alt: describe(image) + verdict, title: image.path, loading: "lazy", width, height });
+  const picture = make("img", { src: image.src, alt: describe(image) + verdict, title: image.path, decoding: "async", width, height });
   return make("figure", { class: `tile ${kind}` }, picture, make("figcaption", {}, ...lines.flatMap((line, at) => (at ? [make("br"), line] : [line]))));
 }
 
@@ -72,7 +72,7 @@ function table(caption, heads, rows) {
     make("tr", {}, ...cells.map((cell, at) => (at ? make("td", { class: kind(at) }, cell) : make("th", { scope: "row", class: kind(0) }, cell)))),
   );
   const element = make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
-  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": caption }, element);
+  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${caption}` }, element);
 }
 
 function folded(words, content) {

@@ -36,4 +36,3 @@ main.replaceChildren(summary(), curveCharts(), cmcCharts(), rankedLists(), corre
 const names = { summary: "Figures", curves: "Training", cmc: "CMC", lists: "Ranked lists", matching: "Correspondences", masks: "Masks", map: "Map", distances: "Distances", confusions: "Confusions" };
 document.getElementById("sections").append(...Object.entries(names).map(([id, words]) => make("a", { href: `#${id}` }, words)));
 themes();
-window.addEventListener("beforeprint", () => document.querySelectorAll("img[loading=lazy]").forEach((image) => image.removeAttribute("loading")));

@@ -51,7 +51,7 @@ function embeddingMap() {
     radios("Colour by", "map-colour", [["identity", "identity"], ["modality", "modality"]], (colour) => { state.colour = colour; arrange(); }),
     picker("Identity", [["", "all"], ...identities.map((each) => [each, number(each)])], (only) => { state.only = only; arrange(); }),
   );
-  const drawn = images.length < all ? `${images.length} of ${all.toLocaleString("en")} test images, drawn at random` : `All ${all} test images`;
+  const drawn = images.length < all ? `${images.length.toLocaleString("en")} of ${all.toLocaleString("en")} test images, drawn at random` : `All ${all} test images`;
   const shares = explained.map((share) => `${percent(share)} %`).join(" and ");
   const words = `${drawn}: circles ● are visible images, triangles ▲ infrared ones. The two axes of PCA have ${shares} of the variance. Distances in such a map only hint at those between embeddings.`;
   arrange();

@@ -24,12 +24,12 @@ function stacked(place, ...over) {
 }
 
 function correspondences() {
-  const state = { person: DATA.people[0], stage: "layer3", place: 0, number: 0 };
+  const state = { person: DATA.people[0], stage: "layer3" };
   const viewer = make("div", { class: "viewer" });
   const words = make("p", { class: "hint", role: "status", id: "matching-words" });
   const buttons = DATA.people.map((person, at) => {
     const image = IMAGES[person.images.infrared];
-    return make("button", { type: "button", "aria-pressed": String(at === 0), onclick: () => choose(at) }, make("img", { src: image.src, alt: "" }), `${number(image.identity)}`);
+    return make("button", { type: "button", "aria-pressed": String(at === 0), onclick: () => choose(at) }, make("img", { src: image.src, alt: "", width: DATA.summary.size[1], height: DATA.summary.size[0] }), `${number(image.identity)}`);
   });
 
   function choose(at) {
@@ -43,22 +43,22 @@ function correspondences() {
     const stage = stages[state.stage];
     const canvases = { same: make("canvas", { "aria-hidden": "true" }), other: make("canvas", { "aria-hidden": "true" }) };
     const bytes = { same: unpack(stage.same.of_peak), other: unpack(stage.other.of_peak) };
-    const look = (place, how) => {
-      state.place = place;
+    const places = [];
+    const look = (place) => {
+      places.forEach((cell, at) => cell.classList.toggle("here", at === place));
       for (const which of ["same", "other"]) {
         const size = stage.grid[0] * stage.grid[1];
         paint(canvases[which], stage.grid, bytes[which].subarray(place * size, (place + 1) * size), (share) => 0.25 + 0.6 * share);
       }
       words.textContent = sentence(stage, bytes, place);
-      if (how !== "first") words.dataset.place = String(place);
     };
     const [infrared, visible, other] = [images.infrared, images.visible, images.other].map((place) => IMAGES[place]);
     viewer.replaceChildren(
-      make("figure", {}, stacked(images.infrared, cells(stage.grid, look, `Places of the infrared image of ${number(infrared.identity)}`)), make("figcaption", {}, `infrared ${number(infrared.identity)}: point here`)),
+      make("figure", {}, stacked(images.infrared, cells(stage.grid, places, look, `Places of the infrared image of ${number(infrared.identity)}`)), make("figcaption", {}, `infrared ${number(infrared.identity)}: point here`)),
       make("figure", {}, stacked(images.visible, canvases.same), make("figcaption", {}, `visible ${number(visible.identity)}, the same person`)),
       make("figure", {}, stacked(images.other, canvases.other), make("figcaption", {}, `visible ${number(other.identity)}, another person`)),
     );
-    look(strongest(stage), "first");
+    look(strongest(stage));
   }
 
   const controls = make("div", { class: "controls" }, radios("Features of", "stage", [["layer3", "layer3"], ["layer4", "layer4"]], (stage) => { state.stage = stage; build(); }), ramp("0", "the place's largest probability"));
@@ -85,9 +85,8 @@ function sentence(stage, bytes, place) {
 }
 
 // A grid of places over an image; one of them is in the tab order, arrow keys move between them.
-function cells([rows, columns], look, label) {
+function cells([rows, columns], places, look, label) {
   const grid = make("div", { class: "cells", role: "grid", "aria-label": label });
-  const places = [];
   for (let row = 0; row < rows; row += 1) {
     const line = make("div", { role: "row" });
     for (let column = 0; column < columns; column += 1) {
@@ -143,5 +142,5 @@ function masks() {
   const words = "The person mask is where the features are strong; co-attention is where the other image's match shows the person too. Both run from 0 to 1 in each image.";
   const controls = make("div", { class: "controls" }, radios("Features of", "mask-stage", [["layer3", "layer3"], ["layer4", "layer4"]], show), ramp("0", "1"));
   show("layer3");
-  return section("masks", name, paragraph(words), controls, make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": name }, make("table", { class: "maps" }, head, body)));
+  return section("masks", name, paragraph(words), controls, make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${name}` }, make("table", { class: "maps" }, head, body)));
 }
