@@ -59,8 +59,8 @@ def new_figure(width: float, height: float) -> Figure:
 def plot_grid(figure: Figure, rows: int, columns: int) -> list[Axes]:
     """Axes for plots, row by row, with room for their labels and for a headline."""
     width, height = figure.get_size_inches()
-    edges = {"left": 0.5 / width, "right": 1 - 0.08 / width, "bottom": 0.38 / height, "top": 1 - 0.42 / height}
-    spaces = {"hspace": 0.65 * rows / (height - 0.8 - 0.65 * (rows - 1)), "wspace": 0.22}
+    edges = {"left": 0.5 / width, "right": 1 - 0.08 / width, "bottom": 0.38 / height, "top": 1 - 0.54 / height}
+    spaces = {"hspace": 0.65 * rows / (height - 0.92 - 0.65 * (rows - 1)), "wspace": 0.22}
     with rc_context(STYLE):
         grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={**edges, **spaces})
     return list(grid.flat)

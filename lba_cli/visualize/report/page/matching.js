@@ -7,13 +7,18 @@ function rampColour(share) {
   return low.map((value, channel) => Math.round(value + (high[channel] - value) * (at % 1)));
 }
 
-// Colours (h × w bytes) over a canvas; the browser enlarges it smoothly.
+const ENLARGED = 12;
+
+// Colours of (h × w) bytes, smoothly enlarged, so that they are as smooth on paper.
 function paint(canvas, [height, width], bytes, opacity) {
-  Object.assign(canvas, { width, height });
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(width, height);
+  const small = Object.assign(document.createElement("canvas"), { width, height });
+  const pixels = small.getContext("2d").createImageData(width, height);
   bytes.forEach((byte, at) => pixels.data.set([...rampColour(byte / 255), 255 * opacity(byte / 255)], 4 * at));
-  context.putImageData(pixels, 0, 0);
+  small.getContext("2d").putImageData(pixels, 0, 0);
+  Object.assign(canvas, { width: width * ENLARGED, height: height * ENLARGED });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
 function stacked(place, ...over) {
@@ -125,7 +130,9 @@ function masks() {
   const over = (place, stage, bytes) => {
     const canvas = make("canvas", { "aria-hidden": "true" });
     paint(canvas, stage.grid, unpack(bytes), () => 0.6);
-    return stacked(place, canvas);
+    const stack = stacked(place, canvas);
+    stack.classList.add("gray");
+    return stack;
   };
   const show = (name) => {
     body.replaceChildren(...DATA.people.map(({ images, stages }) => {
