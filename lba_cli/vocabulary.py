@@ -32,6 +32,7 @@ FeaturePlace = Literal["pooled", "neck"]
 ExportFormat = Literal["onnx", "pt2", "safetensors", "official"]
 ExportPrecision = Literal["float32", "float16", "bfloat16"]
 Stems = Literal["one", "two"]
+PaperWidth = Literal["column", "page"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 PARTS: tuple[Part, ...] = get_args(Part)

@@ -151,6 +151,7 @@ Pictures: {output}/correspondences.png, ranking.png, masks.png, curves.png
 
 What to try next:
   lba evaluate --checkpoint {output}/run --mode all --shots both
+  lba visualize report --checkpoint {output}/run
   lba visualize correspondences --checkpoint {output}/run --stage layer4
   lba export --checkpoint {output}/run --format onnx --output {output}/person.onnx
   lba train --config {output}/run/config.yaml --method baseline --output {output}/baseline

@@ -149,14 +149,14 @@ def _score_checkpoint(
         engine.settings(section, source),
         listener=listener,
         ways=variants(section),
-        origin=Origin(name, _trained_on(opened, source), opened.description.epoch),
+        origin=Origin(name, trained_on(opened, source), opened.description.epoch),
         batch_size=section.batch_size,
         workers=opened.run.data.workers,
         save_features=request.save_features,
     )
 
 
-def _trained_on(opened: Opened, source: ImageSource) -> str:
+def trained_on(opened: Opened, source: ImageSource) -> str:
     """The name of the data set; with its layout or its split, where another one of the same name is scored."""
     trained = opened.description
     layout = trained.config.get("data", {}).get("dataset", source.dataset)

@@ -10,7 +10,9 @@ import typer
 
 from lba_cli.cli.boundary import guarded
 from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples, load_config
-from lba_cli.vocabulary import Mode, Shots
+from lba_cli.cli.report import EXAMPLES as REPORT_EXAMPLES
+from lba_cli.cli.report import report
+from lba_cli.vocabulary import Mode, PaperWidth, Shots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from lba_cli.cli.opening import Opened
 
 app = typer.Typer(
-    help="Draw correspondences, ranked lists, masks, or the curves of a run.",
+    help="Draw correspondences, ranked lists, masks, or the curves of a run; or all of it as one HTML page.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
+
+app.command(epilog=REPORT_EXAMPLES)(report)
 
 FIGURES = Path("figures")
 Picture = Annotated[
@@ -41,6 +45,9 @@ Identities = Annotated[
     ),
 ]
 Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="Whose features are matched.")]
+Width = Annotated[
+    PaperWidth, typer.Option(help="Of a two-column paper, for which type is legible: a column of 3.3 inches, or 7.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of the choice of people and images.")]
 
 
@@ -60,6 +67,7 @@ def correspondences(
     stage: Stage = "layer3",
     matches: Annotated[int, typer.Option(min=1, max=500, help="How many of the strongest matches are drawn.")] = 20,
     seed: Seed = 0,
+    width: Width = "page",
     force: Force = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -80,6 +88,7 @@ def correspondences(
         matches=matches,
         temperature=temperature,
         seed=seed,
+        width=width,
     )
     _save(figure, path, force)
 
@@ -92,7 +101,12 @@ def ranking(
     output: Picture = None,
     queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen by the seed.")] = 6,
     identity: Identities = None,
-    top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images of each list.")] = 10,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=50, help="How many gallery images of each list; default: 10, in a column 5.", show_default=False
+        ),
+    ] = None,
     mode: Annotated[
         Mode | None,
         typer.Option(help="SYSU-MM01: the gallery's cameras; elsewhere query-to-gallery.", show_default=False),
@@ -103,12 +117,13 @@ def ranking(
     ] = None,
     trial: Annotated[int, typer.Option(min=0, max=9, help="Which trial's gallery.")] = 0,
     seed: Seed = 0,
+    width: Width = "page",
     force: Force = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
     debug: Debug = False,
 ) -> None:
-    """Show queries with the first of their ranked gallery, right ones framed green and wrong ones red."""
+    """Show queries with the first of their ranked gallery, right ones in solid green frames (✓), wrong ones in dashed orange (✗)."""
     from lba_cli.evaluation.run import settings
     from lba_cli.visualize.ranking import ranking as draw
 
@@ -122,9 +137,10 @@ def ranking(
         settings(opened.run.evaluation, source)[0],
         listener=opened.listener,
         queries=queries,
-        top=top,
+        top=top or (10 if width == "page" else 5),
         trial=trial,
         seed=seed,
+        width=width,
         identities=identity,
         workers=opened.run.data.workers,
     )
@@ -141,6 +157,7 @@ def masks(
     identity: Identities = None,
     stage: Stage = "layer3",
     seed: Seed = 0,
+    width: Width = "page",
     force: Force = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -160,6 +177,7 @@ def masks(
         stage=stage,
         temperature=temperature,
         seed=seed,
+        width=width,
     )
     _save(figure, path, force)
 
@@ -172,6 +190,7 @@ def curves(
         typer.Option("--run", metavar="RUN", help="The run's folder; default: the newest.", show_default=False),
     ] = None,
     output: Picture = None,
+    width: Width = "page",
     force: Force = False,
     config: ConfigFile = None,
     assignments: Assignments = None,
@@ -189,7 +208,7 @@ def curves(
     folder = RunFolder(run) if run else newest_run()
     if not run:
         listener().say(f"run: {folder.path}, the newest")
-    _save(draw(folder.records(), str(folder.path)), path, force)
+    _save(draw(folder.records(), str(folder.path), width=width), path, force)
 
 
 def _open(

@@ -104,23 +104,33 @@ def rank_metrics(
     Raises:
         ValueError: shapes that don't fit, distances that aren't numbers, an unknown protocol, or no query with a match.
     """
-    if protocol not in RULES:
-        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
-    distance = np.asarray(distance)
     query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
-    _require_shapes(distance, query, gallery)
-    rules = RULES[protocol]
-    pieces = []
-    step = max(1, CHUNK_ELEMENTS // max(1, len(gallery.identity)))
-    for start in range(0, len(distance), step):
-        rows = slice(start, start + step)
-        part = _Columns(query.identity[rows], None if query.camera is None else query.camera[rows])
-        pieces.append(_rank_chunk(distance[rows], part, gallery, rules))
-    first, precision, penalty = (np.concatenate(piece) for piece in zip(*pieces, strict=True))
+    ranked = _rank(np.asarray(distance), query, gallery, protocol)
+    first = ranked.first
     if not len(first):
         raise ValueError("no query has a true match in the gallery")
     cmc = (first[None, :] < np.arange(1, max_rank + 1)[:, None]).mean(axis=1)
-    return Metrics(cmc, float(precision.mean()), float(penalty.mean()), len(first))
+    return Metrics(cmc, float(ranked.precision.mean()), float(ranked.penalty.mean()), len(first))
+
+
+def average_precisions(
+    distance: ArrayLike,
+    query_ids: ArrayLike,
+    gallery_ids: ArrayLike,
+    query_cameras: ArrayLike | None = None,
+    gallery_cameras: ArrayLike | None = None,
+    *,
+    protocol: Protocol = "sysu",
+) -> NDArray[np.float64]:
+    """(Q,) average precision of each query, nan where it has no true match left and isn't counted.
+
+    Their mean over the counted ones is the mAP of :func:`rank_metrics`; arguments and errors are as there.
+    """
+    query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
+    ranked = _rank(np.asarray(distance), query, gallery, protocol)
+    each = np.full(len(ranked.counted), np.nan)
+    each[ranked.counted] = ranked.precision
+    return each
 
 
 def ignored_pairs(
@@ -141,10 +151,31 @@ def _columns(identities: ArrayLike, cameras: ArrayLike | None) -> _Columns:
     return _Columns(np.asarray(identities), None if cameras is None else np.asarray(cameras))
 
 
-def _rank_chunk(
-    distance: NDArray[Any], query: _Columns, gallery: _Columns, rules: _Rules
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """For each query that has a match: the place (from 0) that CMC counts, average precision, inverse penalty."""
+class _Ranked(NamedTuple):
+    """(Q,) which queries have a match; of those alone: the place (from 0) that CMC counts, precision, penalty."""
+
+    counted: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    precision: NDArray[np.float64]
+    penalty: NDArray[np.float64]
+
+
+def _rank(distance: NDArray[Any], query: _Columns, gallery: _Columns, protocol: Protocol) -> _Ranked:
+    """Rank every query, as many at a time as fit in memory; raises as :func:`rank_metrics`."""
+    if protocol not in RULES:
+        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
+    _require_shapes(distance, query, gallery)
+    pieces = []
+    step = max(1, CHUNK_ELEMENTS // max(1, len(gallery.identity)))
+    for start in range(0, len(distance), step):
+        rows = slice(start, start + step)
+        part = _Columns(query.identity[rows], None if query.camera is None else query.camera[rows])
+        pieces.append(_rank_chunk(distance[rows], part, gallery, RULES[protocol]))
+    return _Ranked(*(np.concatenate(piece) for piece in zip(*pieces, strict=True)))
+
+
+def _rank_chunk(distance: NDArray[Any], query: _Columns, gallery: _Columns, rules: _Rules) -> _Ranked:
+    """The queries of a chunk; average precision and inverse penalty as fractions."""
     order = np.argsort(distance, axis=1, kind="stable")
     match = (query.identity[:, None] == gallery.identity[None, :])[np.arange(len(order))[:, None], order]
     excluded = rules.excluded(query, gallery)
@@ -167,7 +198,7 @@ def _rank_chunk(
         first = _identities_before(gallery.identity[order], kept, first_column)
     else:
         first = place[rows, first_column]
-    return first, precision, penalty
+    return _Ranked(counted, first, precision, penalty)
 
 
 def _identities_before(ranked: NDArray[Any], kept: NDArray[np.bool_], column: NDArray[np.int64]) -> NDArray[np.int64]:

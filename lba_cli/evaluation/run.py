@@ -14,7 +14,7 @@ from lba_cli.errors import ConfigError, DataError
 from lba_cli.evaluation.feature_files import write_features
 from lba_cli.evaluation.features import PLAIN, Embeddings, View, embed_views
 from lba_cli.evaluation.protocols import BENCHMARKS, DIRECTIONS, ScoredSet, Setting, Trial, Trials, cameras_known
-from lba_cli.evaluation.ranking import Metrics, ignored_pairs, rank_metrics
+from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_metrics
 from lba_cli.evaluation.report import Origin, Result
 from lba_cli.evaluation.rerank import rerank
 from lba_cli.evaluation.variants import Variant
@@ -214,6 +214,12 @@ def rank_trial(source: ScoredSet, labels: Labels, trial: Trial, distance: NDArra
         )
     except ValueError as problem:
         raise _unscorable(source, problem) from problem
+
+
+def precision_of_queries(source: ScoredSet, trial: Trial, distance: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(queries,) average precision of each query of a trial, nan where it has no true match and isn't counted."""
+    columns = _columns(labels_of(source), trial.queries, trial.gallery)
+    return average_precisions(distance, *columns, protocol=BENCHMARKS[source.dataset].rules)
 
 
 def excluded(source: ScoredSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:

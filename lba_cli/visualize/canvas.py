@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,15 +18,28 @@ from matplotlib.ticker import MaxNLocator
 
 from lba_cli.errors import LbaError
 from lba_cli.files import whole_file
+from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-RIGHT, WRONG, QUERY = "#1a9850", "#d73027", "#4575b4"
-DOTS_PER_INCH = 200
+# Okabe and Ito's colours, which the colour-blind can tell apart; what they say is also said by marks, frames and dashes.
+RIGHT, WRONG, QUERY = "#009e73", "#d55e00", "#0072b2"
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
+RIGHT_MARK, WRONG_MARK = "✓", "✗"
+# A two-column paper's widths in inches, for which sizes of type are given in points: nothing is below 6.
+INCHES: dict[PaperWidth, float] = {"column": 3.3, "page": 7.0}
+HEADLINE, TEXT, SMALL = 8.0, 7.0, 6.0
+DOTS_PER_INCH = 300
 STYLE: Any = {
-    "font.family": "sans-serif",
-    "font.size": 8,
+    "font.family": "DejaVu Sans",
+    "font.size": TEXT,
+    "axes.labelsize": TEXT,
+    "axes.linewidth": 0.6,
+    "xtick.labelsize": SMALL,
+    "ytick.labelsize": SMALL,
+    "pdf.fonttype": 42,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -50,9 +64,12 @@ def new_figure(width: float, height: float) -> Picture:
 
 
 def plot_grid(figure: Figure, rows: int, columns: int) -> list[Axes]:
-    """Axes for plots, row by row, with room for their labels."""
+    """Axes for plots, row by row, with room for their labels and for a headline."""
+    width, height = figure.get_size_inches()
+    edges = {"left": 0.5 / width, "right": 1 - 0.08 / width, "bottom": 0.38 / height, "top": 1 - 0.54 / height}
+    spaces = {"hspace": 0.65 * rows / (height - 0.92 - 0.65 * (rows - 1)), "wspace": 0.22}
     with rc_context(STYLE):
-        grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={"hspace": 0.42, "wspace": 0.26})
+        grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={**edges, **spaces})
     return list(grid.flat)
 
 
@@ -66,7 +83,14 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
 def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
     """Write ``text`` with its baseline ``top`` inches below the upper edge, from ``left`` inches (or as ``ha`` says)."""
     width, height = figure.get_size_inches()
-    figure.text(left / width, 1 - top / height, text, **{"fontsize": 8, **style})
+    figure.text(left / width, 1 - top / height, text, **{"fontsize": TEXT, **style})
+
+
+def headline(figure: Figure, left: float, text: str) -> None:
+    """Write what a picture shows at its top, on as many lines as its width takes."""
+    width = figure.get_size_inches()[0]
+    letters = int((width - 2 * left) * 72 / (0.56 * HEADLINE))
+    write(figure, left, 0.06, textwrap.fill(text, letters, break_on_hyphens=False), fontsize=HEADLINE, va="top")
 
 
 def save(figure: Figure, path: Path, *, force: bool = False) -> None:
@@ -98,15 +122,18 @@ def require_free(path: Path, force: bool) -> None:
 
 
 def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: str | None = None) -> None:
-    """Show an (H, W, 3) uint8 image without axes, with a coloured frame where ``frame`` names one."""
+    """Show an (H, W, 3) uint8 image without axes, with a frame of the colour ``frame``: dashed where that is WRONG."""
     axes.imshow(image)
     axes.set_axis_off()
     if title:
-        axes.set_title(title, fontsize=6, pad=2.5)
+        axes.set_title(title, fontsize=SMALL, pad=2.5)
     if frame:
         height, width = image.shape[:2]
+        dashes = (0, (2.5, 1.5)) if frame == WRONG else "-"
         axes.add_patch(
-            Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=frame, linewidth=2.5, clip_on=False)
+            Rectangle(
+                (-0.5, -0.5), width, height, fill=False, edgecolor=frame, linewidth=1.8, linestyle=dashes, clip_on=False
+            )
         )
 
 
@@ -120,7 +147,7 @@ def show_heat(axes: Axes, image: NDArray[np.uint8], heat: NDArray[np.float32], t
     )  # fmt: skip
     axes.set_axis_off()
     if title:
-        axes.set_title(title, fontsize=6, pad=2.5)
+        axes.set_title(title, fontsize=SMALL, pad=2.5)
 
 
 def connect(
@@ -152,15 +179,24 @@ def connect(
 
 
 def plot_curves(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> None:
-    """Plot named (x values, y values) curves with a legend, in colours that the colour-blind can tell apart."""
-    colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"]
+    """Plot named (x values, y values) curves with a legend, told apart by colours, dashes and marks."""
     for index, (name, (xs, ys)) in enumerate(curves.items()):
-        marker = "o" if len(xs) < 25 else ""
-        axes.plot(xs, ys, label=name, color=colours[index % len(colours)], linewidth=1.4, marker=marker, markersize=3)
+        kind = index % len(COLOURS)
+        marker = "os^Dv<>"[kind] if len(xs) < 25 else ""
+        axes.plot(
+            xs,
+            ys,
+            label=name,
+            color=COLOURS[kind],
+            linestyle=DASHES[kind],
+            linewidth=1.1,
+            marker=marker,
+            markersize=2.5,
+        )
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len({value for xs, _ in curves.values() for value in xs}) == 1:
         axes.set_xlim(xs[0] - 1, xs[0] + 1)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     if len(curves) > 1:
-        axes.legend(fontsize=7)
+        axes.legend(fontsize=SMALL, edgecolor="none", framealpha=0.7, borderpad=0.2)

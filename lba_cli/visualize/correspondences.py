@@ -16,18 +16,32 @@ from lba_cli.alignment import matching_probability, person_mask
 from lba_cli.data.images import any_image
 from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.visualize.canvas import RIGHT, WRONG, connect, new_figure, place, show_heat, show_image, write
+from lba_cli.visualize.canvas import (
+    INCHES,
+    RIGHT,
+    RIGHT_MARK,
+    WRONG,
+    WRONG_MARK,
+    connect,
+    headline,
+    new_figure,
+    place,
+    show_heat,
+    show_image,
+    write,
+)
 from lba_cli.visualize.subjects import Person, another_person, choose_people, heat, maps_of, stage_maps
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import Modality, PaperWidth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Stage = Literal["layer3", "layer4"]
-# Inches: an image's width, the gap beside a mask, the span that lines cross, margins, a row's line of text, the title.
-TILE, GAP, SPAN, MARGIN, LINE, HEAD = 0.68, 0.07, 0.5, 0.15, 0.34, 0.2
+# Inches: the gap beside a mask, the span that lines cross, margins, a row's two lines of text, the title.
+GAP, SPAN, MARGIN, LINE, HEAD = 0.07, 0.5, 0.12, 0.34, 0.3
+# How many pairs of images stand beside each other.
+ABREAST: dict[PaperWidth, int] = {"page": 2, "column": 1}
 DIRECTION: tuple[Modality, Modality] = ("infrared", "visible")
-PAIR = 4 * TILE + 2 * GAP + SPAN
 
 
 class Matches(NamedTuple):
@@ -78,25 +92,30 @@ def correspondences(
     matches: int = 20,
     temperature: float = 50.0,
     seed: int = 0,
+    width: PaperWidth = "page",
 ) -> Figure:
-    """Draw people in rows: matches between two images of the person, and, for contrast, with somebody else.
+    """Draw people: matches between two images of the person, and, for contrast, with somebody else.
 
-    Each half row shows the infrared image with its person mask, and the visible one with its, joined by the strongest
-    matches.
+    Each pair is the infrared image with its person mask, and the visible one with its, joined by the strongest matches.
+    On a page's width a person's two pairs stand beside each other, on a column's below.
 
     Raises:
         DataError: the test part lacks the people asked for.
     """
     chosen = choose_people(source.samples, people, seed, identities)
-    tall = TILE * source.height / source.width
-    figure = new_figure(2 * PAIR + 3 * MARGIN, HEAD + (tall + LINE) * len(chosen) + MARGIN)
-    write(figure, MARGIN, 0.22, f"The {matches} strongest matches by {stage}, {source.name}", fontsize=9)
+    abreast = ABREAST[width]
+    pair = (INCHES[width] - MARGIN * (abreast + 1)) / abreast
+    tile = (pair - 2 * GAP - SPAN) / 4
+    tall = tile * source.height / source.width
+    figure = new_figure(INCHES[width], HEAD + (tall + LINE) * 2 * len(chosen) / abreast + MARGIN)
+    headline(figure, MARGIN, f"The {matches} strongest matches by {stage}, {source.name}")
     matching = _Matching(network, source, stage, matches, temperature)
-    for row, person in enumerate(chosen):
-        top = HEAD + row * (tall + LINE) + LINE
+    for number, person in enumerate(chosen):
         other = another_person(person, chosen, source.samples, seed)
-        matching.draw(figure, MARGIN, top, person, person)
-        matching.draw(figure, 2 * MARGIN + PAIR, top, person, other)
+        for at, partner in enumerate((person, other)):
+            row, column = divmod(2 * number + at, abreast)
+            top = HEAD + row * (tall + LINE) + LINE
+            matching.draw(figure, MARGIN + column * (pair + MARGIN), top, tile, person, partner)
     return figure
 
 
@@ -128,9 +147,11 @@ def draw_correspondences(
     for image, modality in zip((infrared, visible), DIRECTION, strict=True):
         pixels = any_image(image, *network.image_size)
         sides.append(Side(pixels, getattr(maps_of(network, pixels, modality), stage), modality))
-    tall = TILE * sides[0].image.shape[0] / sides[0].image.shape[1]
-    figure = new_figure(PAIR + 2 * MARGIN, LINE + tall + MARGIN)
-    _draw_pair(figure, MARGIN, LINE, sides[0], sides[1], matches, temperature, stage)
+    pair = INCHES["column"] - 2 * MARGIN
+    tile = (pair - 2 * GAP - SPAN) / 4
+    figure = new_figure(INCHES["column"], LINE + tile * sides[0].image.shape[0] / sides[0].image.shape[1] + MARGIN)
+    found = strongest_matches(sides[0].features, sides[1].features, matches, temperature)
+    _draw_pair(figure, MARGIN, LINE, tile, sides[0], sides[1], found, stage)
     return figure
 
 
@@ -158,42 +179,42 @@ class _Matching:
         features = getattr(stage_maps(self.network, self.source, index, modality), self.stage)
         return Side(self.source.read([index])[0], features, f"{modality} {person.identity:04d}")
 
-    def draw(self, figure: Figure, left: float, top: float, person: Person, partner: Person) -> None:
+    def draw(self, figure: Figure, left: float, top: float, tile: float, person: Person, partner: Person) -> None:
         """Draw a person's infrared image beside the partner's visible one."""
         same = person.identity == partner.identity
-        words, colour = ("same person", RIGHT) if same else ("another person", WRONG)
-        sides = self.side(person, "infrared"), self.side(partner, "visible")
-        _draw_pair(figure, left, top, *sides, self.count, self.temperature, words, colour)
+        words = f"{RIGHT_MARK} same person" if same else f"{WRONG_MARK} another person"
+        query, key = self.side(person, "infrared"), self.side(partner, "visible")
+        found = strongest_matches(query.features, key.features, self.count, self.temperature)
+        _draw_pair(figure, left, top, tile, query, key, found, words, RIGHT if same else WRONG)
 
 
 def _draw_pair(
     figure: Figure,
     left: float,
     top: float,
+    tile: float,
     query: Side,
     key: Side,
-    count: int,
-    temperature: float,
+    found: Matches,
     words: str,
-    colour: str = "black",
+    frame: str | None = None,
 ) -> None:
     """Mask, image, image, mask; the two images joined by matches, and ``words`` with their mean strength above."""
-    tall = TILE * query.image.shape[0] / query.image.shape[1]
-    starts = (0.0, TILE + GAP, 2 * TILE + GAP + SPAN, 3 * TILE + 2 * GAP + SPAN)
-    tiles = [place(figure, left + start, top, TILE, tall) for start in starts]
+    tall = tile * query.image.shape[0] / query.image.shape[1]
+    starts = (0.0, tile + GAP, 2 * tile + GAP + SPAN, 3 * tile + 2 * GAP + SPAN)
+    tiles = [place(figure, left + start, top, tile, tall) for start in starts]
     show_heat(tiles[0], query.image, heat(person_mask(query.features)), "mask")
     show_image(tiles[1], query.image, query.title)
-    show_image(tiles[2], key.image, key.title)
+    show_image(tiles[2], key.image, key.title, frame=frame)
     show_heat(tiles[3], key.image, heat(person_mask(key.features)), "mask")
-    found = strongest_matches(query.features, key.features, count, temperature)
     places = [
         _pixels(found.query, query.features.shape[2:], query.image.shape[:2]),
         _pixels(found.key, key.features.shape[2:], key.image.shape[:2]),
     ]
     strength = found.strength / max(float(found.strength.max()), 1e-12)
     connect(tiles[1], tiles[2], np.hstack(places), strength, query.image.shape[0])
-    words = f"{words}, mean strength {found.strength.mean():.2f}"
-    write(figure, left + PAIR / 2, top - 0.17, words, color=colour, ha="center")
+    middle = left + 2 * tile + GAP + SPAN / 2
+    write(figure, middle, top - 0.17, f"{words}, mean strength {found.strength.mean():.2f}", ha="center")
 
 
 def _pixels(places: NDArray[np.int64], grid: Sequence[int], image: Sequence[int]) -> NDArray[np.float64]:

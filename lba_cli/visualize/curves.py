@@ -7,7 +7,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lba_cli.errors import LbaError
-from lba_cli.visualize.canvas import new_figure, plot_curves, plot_grid
+from lba_cli.visualize.canvas import INCHES, TEXT, headline, new_figure, plot_curves, plot_grid
+from lba_cli.vocabulary import PaperWidth
 
 LOSS_NAMES = {
     "identity": "identity",
@@ -18,8 +19,8 @@ LOSS_NAMES = {
 }
 
 
-def curves(records: list[dict[str, Any]], name: str) -> Figure:
-    """Draw the curves of a run from the lines of its ``metrics.jsonl``.
+def curves(records: list[dict[str, Any]], name: str, *, width: PaperWidth = "page") -> Figure:
+    """Draw the curves of a run from the lines of its ``metrics.jsonl``, in one column or in two.
 
     Raises:
         LbaError: the run has no epoch yet, or a line lacks what runs write.
@@ -27,18 +28,19 @@ def curves(records: list[dict[str, Any]], name: str) -> Figure:
     if not records:
         raise LbaError(f"{name}: no epoch is complete yet, so there are no curves")
     try:
-        return _draw(records, name)
+        return _draw(records, name, width)
     except (LookupError, TypeError, ValueError, AttributeError) as problem:
         raise LbaError(
             f"{name}: its metrics.jsonl has lines that no run writes; put the run's own file back"
         ) from problem
 
 
-def _draw(records: list[dict[str, Any]], name: str) -> Figure:
+def _draw(records: list[dict[str, Any]], name: str, width: PaperWidth) -> Figure:
     epochs = [record["epoch"] for record in records]
     evaluated = [record for record in records if "evaluation" in record]
-    figure = new_figure(7.0, 5.0)
-    losses, rate, figures, cmc = plot_grid(figure, 2, 2)
+    rows, columns = (2, 2) if width == "page" else (4, 1)
+    figure = new_figure(INCHES[width], 2.3 * rows if width == "page" else 1.75 * rows)
+    losses, rate, figures, cmc = plot_grid(figure, rows, columns)
     terms = {
         shown: (epochs, [r["losses"][key] for r in records])
         for key, shown in LOSS_NAMES.items()
@@ -57,6 +59,6 @@ def _draw(records: list[dict[str, Any]], name: str) -> Figure:
             cmc, {key: (ranks, [100 * v for v in values]) for key, values in chosen.items()}, "rank", "CMC, percent"
         )
     for axes, title in ((losses, "Losses"), (rate, "Learning rate"), (figures, "Retrieval"), (cmc, "CMC")):
-        axes.set_title(title, fontsize=9)
-    figure.suptitle(name, fontsize=9)
+        axes.set_title(title, fontsize=TEXT)
+    headline(figure, 0.1, name)
     return figure

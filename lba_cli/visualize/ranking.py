@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from lba_cli.data.samples import Sample
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
 from lba_cli.evaluation.features import embed_samples
@@ -14,13 +15,25 @@ from lba_cli.evaluation.protocols import Setting
 from lba_cli.evaluation.run import draw_trials, excluded
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
-from lba_cli.visualize.canvas import QUERY, RIGHT, WRONG, new_figure, place, show_image, write
+from lba_cli.visualize.canvas import (
+    INCHES,
+    QUERY,
+    RIGHT,
+    RIGHT_MARK,
+    WRONG,
+    WRONG_MARK,
+    headline,
+    new_figure,
+    place,
+    show_image,
+)
+from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Inches: an image's width, the gap between images, the outer margin, a row's line of text, the head with the title.
-TILE, GAP, MARGIN, LINE, HEAD = 0.58, 0.09, 0.12, 0.24, 0.5
+# Inches: an image's least width, the gap between images, the outer margin, a row's two lines of text, the head.
+LEAST, GAP, MARGIN, LINE, HEAD = 0.42, 0.07, 0.1, 0.28, 0.3
 
 
 def ranking(
@@ -35,10 +48,12 @@ def ranking(
     seed: int = 0,
     identities: Sequence[int] | None = None,
     workers: int | None = None,
+    width: PaperWidth = "page",
 ) -> Figure:
     """Draw queries in rows, each with the ``top`` gallery images of one trial, best first, and their scores.
 
-    Gallery images that the protocol ignores for a query are left out, as in the figures.
+    Gallery images that the protocol ignores for a query are left out, as in the figures. Right ones have a solid frame and
+    a tick, wrong ones a dashed frame and a cross. A list too long for ``width`` makes the picture wider.
 
     Raises:
         DataError: there is nothing to rank, or a named identity has no query.
@@ -53,23 +68,28 @@ def ranking(
     embeddings = embed_samples(network, source, [*chosen, *gallery], listener=listener, workers=workers)
     scores = embeddings.of(chosen) @ embeddings.of(gallery).T
     scores[excluded(source, chosen, gallery)] = -np.inf
-    tall = TILE * source.height / source.width
-    figure = new_figure(2 * MARGIN + (top + 1) * (TILE + GAP) + GAP, HEAD + len(chosen) * (tall + LINE) + MARGIN)
+    tile = max(LEAST, (INCHES[width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
+    tall = tile * source.height / source.width
+    figure = new_figure(2 * MARGIN + (top + 1) * (tile + GAP) + GAP, HEAD + len(chosen) * (tall + LINE) + MARGIN)
     title = f"Ranked galleries, {setting.mode}, {setting.gallery_words()}, trial {drawn[trial].number}, {source.name}"
-    write(figure, MARGIN, 0.22, title, fontsize=9)
+    headline(figure, MARGIN, title)
     for row, (query, values) in enumerate(zip(chosen, scores, strict=True)):
-        height = HEAD + row * (tall + LINE)
+        height = HEAD + row * (tall + LINE) + LINE
         sample = source.samples[query]
-        axes = place(figure, MARGIN, height, TILE, tall)
-        show_image(axes, source.read([query])[0], f"{sample.identity:04d} cam {sample.camera}", frame=QUERY)
+        axes = place(figure, MARGIN, height, tile, tall)
+        show_image(axes, source.read([query])[0], _query_label(sample), frame=QUERY)
         order = np.argsort(-values, kind="stable")[:top]
         for column, index in enumerate(order[np.isfinite(values[order])], start=1):
             found = source.samples[gallery[index]]
-            axes = place(figure, MARGIN + GAP + column * (TILE + GAP), height, TILE, tall)
-            colour = RIGHT if found.identity == sample.identity else WRONG
-            label = f"{found.identity:04d}  {values[index]:.2f}"
+            axes = place(figure, MARGIN + GAP + column * (tile + GAP), height, tile, tall)
+            colour, mark = (RIGHT, RIGHT_MARK) if found.identity == sample.identity else (WRONG, WRONG_MARK)
+            label = f"{mark} {found.identity:04d}\n{values[index]:.2f}"
             show_image(axes, source.read([gallery[index]])[0], label, frame=colour)
     return figure
+
+
+def _query_label(sample: Sample) -> str:
+    return f"query {sample.identity:04d}" + (f"\ncam {sample.camera}" if sample.camera else "")
 
 
 def _choose(

@@ -53,7 +53,7 @@ def test_the_python_names():
     assert all(function.__doc__ for function in functions)
 
 
-PICTURES = ("correspondences", "ranking", "masks", "curves")
+PICTURES = ("correspondences", "ranking", "masks", "curves", "report")
 COMMANDS = (
     "prepare sysu",
     "prepare regdb",

@@ -10,7 +10,7 @@ from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation.report import Setting
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
-from lba_cli.visualize.canvas import RIGHT, WRONG, new_figure, save
+from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
 from lba_cli.visualize.correspondences import _pixels, correspondences, draw_correspondences, strongest_matches
 from lba_cli.visualize.curves import curves
 from lba_cli.visualize.masks import masks
@@ -72,13 +72,23 @@ def test_one_person_alone_is_contrasted_with_somebody_else(source):
     assert another_person(people[0], people, source.samples, 0).identity != people[0].identity
 
 
+def frame(axes):
+    """The colour of an image's frame, and whether it is solid or dashed."""
+    from matplotlib.colors import to_hex
+
+    (patch,) = axes.patches
+    return to_hex(patch.get_edgecolor()), "-" if patch.get_linestyle() in ("-", "solid") else "--"
+
+
 @pytest.mark.parametrize("stage", ["layer3", "layer4"])
 def test_correspondences_draw_right_and_wrong_pairs(network, source, tmp_path, stage):
     figure = correspondences(network, source, people=2, matches=5, stage=stage)
     assert len(figure.axes) == 2 * 2 * 4
     assert len(figure.artists) == 2 * 2 * 5
-    colours = [text.get_color() for text in figure.texts]
-    assert colours.count(RIGHT) == colours.count(WRONG) == 2
+    words = " ".join(text.get_text() for text in figure.texts)
+    assert words.count("✓ same person") == words.count("✗ another person") == 2
+    edges = [frame(axes) for axes in figure.axes if axes.patches]
+    assert edges.count((RIGHT, "-")) == edges.count((WRONG, "--")) == 2
     save(figure, tmp_path / "c.png")
     with Image.open(tmp_path / "c.png") as image:
         assert image.width > 1000
@@ -118,17 +128,14 @@ def test_ranking_frames_right_and_wrong(network, source):
         network, source, Setting("all-search", "single", "community"), listener=Silent(), queries=3, workers=0
     )
     assert len(figure.axes) == 3 * 11
-    from matplotlib.colors import to_hex
-
-    edges = [to_hex(patch.get_edgecolor()) for axes in figure.axes for patch in axes.patches]
-    assert edges.count("#4575b4") == 3
+    assert [frame(axes) for axes in figure.axes].count((QUERY, "-")) == 3
     for axes in figure.axes:
-        (patch,) = axes.patches
-        name = axes.get_title().split()[0]
+        mark, name = axes.get_title().split()[:2]
         row = figure.axes.index(axes) // 11
-        query = figure.axes[11 * row].get_title().split()[0]
+        query = figure.axes[11 * row].get_title().split()[1]
         if axes is not figure.axes[11 * row]:
-            assert to_hex(patch.get_edgecolor()) == (RIGHT if name == query else WRONG)
+            right = name == query
+            assert (mark, *frame(axes)) == (("✓", RIGHT, "-") if right else ("✗", WRONG, "--"))
 
 
 def test_ranking_leaves_out_what_the_protocol_ignores(network, source):
@@ -176,3 +183,46 @@ def test_an_existing_picture_is_kept(tmp_path):
 def test_an_ending_that_is_no_picture(tmp_path):
     with pytest.raises(LbaError, match=r"\.png, \.svg or \.pdf"):
         save(new_figure(1, 1), tmp_path / "x.txt")
+
+
+def made(kind, width, network, source):
+    """One of the four pictures at a paper's width."""
+    evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.2 + 0.04 * k for k in range(20)]}
+    losses = {"identity": 3.0, "hard_triplet": 1.0}
+    record = {"epoch": 0, "learning_rate": 0.1, "losses": losses, "evaluation": evaluation}
+    setting = Setting("all-search", "single", "community")
+    if kind == "curves":
+        return curves([record], "a run of a name that takes more than a line in a column of a paper", width=width)
+    if kind == "ranking":
+        return ranking(network, source, setting, listener=Silent(), queries=2, top=5, workers=0, width=width)
+    return {"correspondences": correspondences, "masks": masks}[kind](network, source, people=2, width=width)
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+@pytest.mark.parametrize("kind", ["correspondences", "ranking", "masks", "curves"])
+def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, network, source):
+    """No type below 6 points, and none of it beyond the edges or over other words."""
+    from matplotlib.text import Text
+
+    figure = made(kind, width, network, source)
+    assert figure.get_size_inches()[0] == pytest.approx(INCHES[width])
+    renderer = figure.canvas.get_renderer()
+    figure.canvas.draw()
+    shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
+    assert min(text.get_fontsize() for text in shown) >= 6
+    texts = [text for text in figure.texts + [axes.title for axes in figure.axes] if text.get_text()]
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    for number, (box, text) in enumerate(zip(boxes, texts, strict=True)):
+        assert box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1, text
+        assert box.y0 >= -1 and box.y1 <= figure.bbox.y1 + 1, text
+        for other in boxes[number + 1 :]:
+            assert not box.shrunk(0.98, 0.9).overlaps(other.shrunk(0.98, 0.9)), text
+
+
+def test_curves_differ_by_more_than_colour():
+    from lba_cli.visualize.canvas import plot_curves, plot_grid
+
+    (axes,) = plot_grid(new_figure(3, 3), 1, 1)
+    plot_curves(axes, {str(n): ([1, 2], [n, n]) for n in range(len(COLOURS))}, "x", "y")
+    assert len({line.get_color() for line in axes.lines}) == len(COLOURS)
+    assert len({line.get_marker() for line in axes.lines}) == len(COLOURS)

@@ -1,0 +1,138 @@
+// Line charts with bands and a readout; colours, dashes and marks tell the lines apart.
+const DASHES = ["", "7 4", "2 3", "9 3 2 3", "12 4", "4 2"];
+const CHART = { width: 520, height: 300, left: 52, right: 12, top: 10, bottom: 42 };
+
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+  const found = [];
+  for (let at = Math.ceil(low / step - 1e-9) * step; at <= high + step * 1e-9; at += step) found.push(Number(at.toPrecision(10)));
+  return found;
+}
+
+function short(value) {
+  return value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
+}
+
+// options: title, x, y (axis titles), lines [{name, points, band: [[x, low, high]]}], low, high, filled, fixed (decimals)
+function chart(options) {
+  const scales = scalesOf(options);
+  const { width, height, left, right, top, bottom } = CHART;
+  const words = `${options.title}: ${options.lines.map((line) => line.name).join(", ")}; the table below has the values`;
+  const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words });
+  drawAxes(picture, options, scales);
+  options.lines.forEach((line, at) => drawLine(picture, line, at, scales, options));
+  const guide = draw("line", { class: "guide", y1: top, y2: height - bottom, visibility: "hidden" });
+  picture.append(guide);
+  const readout = make("p", { class: "readout" });
+  const shown = (x) => options.lines.map((line) => [line.name, line.points.find((point) => point[0] === x)]).filter((each) => each[1]);
+  picture.addEventListener("pointermove", (event) => {
+    const box = picture.getBoundingClientRect();
+    const at = scales.back(((event.clientX - box.left) / box.width) * width);
+    const x = scales.xs.reduce((best, each) => (Math.abs(each - at) < Math.abs(best - at) ? each : best));
+    fill(guide, { x1: scales.x(x), x2: scales.x(x), visibility: "visible" }, []);
+    readout.textContent = `${options.x} ${short(x)}: ${shown(x).map(([name, point]) => `${name} ${short(point[1])}`).join(", ")}`;
+  });
+  picture.addEventListener("pointerleave", () => guide.setAttribute("visibility", "hidden"));
+  const legend = make("ul", { class: "legend" });
+  options.lines.forEach((line, at) => {
+    const sample = draw("svg", { viewBox: "0 0 36 12", "aria-hidden": "true" }, draw("line", { x1: 0, x2: 36, y1: 6, y2: 6, "stroke-width": 3, "stroke-dasharray": DASHES[at % 6], class: `k${at % 6}` }));
+    legend.append(make("li", {}, sample, line.name));
+  });
+  const heads = [{ words: options.x, number: true }, ...options.lines.map((line) => ({ words: line.name, number: true }))];
+  const rows = scales.xs.map((x) => [short(x), ...options.lines.map((line) => cell(line, x))]);
+  const values = folded("Values", table(options.title, heads, rows));
+  return make("figure", { class: "chart" }, make("h3", {}, options.title), picture, legend, readout, values);
+}
+
+function cell(line, x) {
+  const point = line.points.find((each) => each[0] === x);
+  const band = (line.band || []).find((each) => each[0] === x);
+  return point ? short(point[1]) + (band ? ` ± ${short((band[2] - band[1]) / 2)}` : "") : "–";
+}
+
+function scalesOf({ lines, low, high }) {
+  const { width, height, left, right, top, bottom } = CHART;
+  const points = lines.flatMap((line) => line.points);
+  const ends = lines.flatMap((line) => (line.band || []).flatMap((each) => [each[1], each[2]]));
+  const ys = [...points.map((point) => point[1]), ...ends];
+  const xs = [...new Set(points.map((point) => point[0]))].sort((a, b) => a - b);
+  let [x0, x1] = [xs[0], xs[xs.length - 1]];
+  if (x0 === x1) [x0, x1] = [x0 - 1, x1 + 1];
+  const y0 = low ?? Math.min(0, ...ys);
+  const y1 = Math.max(high ?? Math.max(...ys) * 1.05, y0 + 1e-6);
+  const x = (value) => left + ((value - x0) / (x1 - x0)) * (width - left - right);
+  const y = (value) => height - bottom - ((Math.min(y1, Math.max(y0, value)) - y0) / (y1 - y0)) * (height - top - bottom);
+  return { xs, x, y, x0, x1, y0, y1, back: (at) => x0 + ((at - left) / (width - left - right)) * (x1 - x0) };
+}
+
+function drawAxes(picture, options, { x, y, x0, x1, y0, y1 }) {
+  const { width, height, left, right, top, bottom } = CHART;
+  for (const value of ticks(y0, y1, 5)) {
+    picture.append(draw("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
+    picture.append(draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)));
+  }
+  for (const value of ticks(x0, x1, 7).filter((each) => !options.whole || Number.isInteger(each))) {
+    picture.append(draw("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, short(value)));
+  }
+  picture.append(draw("path", { class: "axis", d: `M${left} ${top}V${height - bottom}H${width - right}` }));
+  picture.append(draw("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, options.x));
+  picture.append(draw("text", { x: -(top + height - bottom) / 2, y: 13, "text-anchor": "middle", transform: "rotate(-90)" }, options.y));
+}
+
+function drawLine(picture, line, at, { x, y, y0 }, options) {
+  const colour = `k${at % 6}`;
+  const path = line.points.map(([px, py], step) => `${step ? "L" : "M"}${x(px).toFixed(1)} ${y(py).toFixed(1)}`).join("");
+  if (line.band) {
+    const up = line.band.map(([px, , high], step) => `${step ? "L" : "M"}${x(px).toFixed(1)} ${y(high).toFixed(1)}`).join("");
+    const down = [...line.band].reverse().map(([px, low]) => `L${x(px).toFixed(1)} ${y(low).toFixed(1)}`).join("");
+    picture.append(draw("path", { class: `band ${colour}`, d: `${up}${down}Z` }));
+  }
+  if (options.filled) {
+    const ends = [line.points[line.points.length - 1][0], line.points[0][0]];
+    picture.append(draw("path", { class: `band ${colour}`, d: `${path}L${x(ends[0])} ${y(y0)}L${x(ends[1])} ${y(y0)}Z` }));
+  }
+  picture.append(draw("path", { class: `plot ${colour}`, d: path, "stroke-dasharray": DASHES[at % 6], style: null, fill: "none" }));
+  if (line.points.length < 25) for (const [px, py] of line.points) picture.append(draw("circle", { class: colour, cx: x(px), cy: y(py), r: 2.5 }));
+}
+
+function curveCharts() {
+  if (!DATA.curves) {
+    const words = DATA.summary.has_run ? "No epoch of this run is complete yet, so there are no curves." : "This checkpoint is not in a run's folder, so there are no curves of its training.";
+    return section("curves", "Training", paragraph(words, "note"));
+  }
+  const { losses, rate, figures } = DATA.curves;
+  const inPercent = figures.map((line) => ({ ...line, points: line.points.map(([x, y]) => [x, 100 * y]) }));
+  const charts = [
+    { title: "Losses", x: "epoch", y: "loss", lines: losses },
+    { title: "Learning rate", x: "epoch", y: "rate", lines: rate },
+    { title: "Retrieval on the test identities", x: "epoch", y: "percent", lines: inPercent, low: 0 },
+  ].filter((each) => each.lines.length);
+  return section("curves", "Training", make("div", { class: "charts" }, ...charts.map((each) => chart({ whole: true, ...each }))));
+}
+
+function cmcCharts() {
+  const lines = DATA.cmc.map(({ name, mean, std }) => ({
+    name,
+    points: mean.map((value, at) => [at + 1, 100 * value]),
+    band: std.some((value) => value > 0) ? mean.map((value, at) => [at + 1, 100 * (value - std[at]), 100 * (value + std[at])]) : null,
+  }));
+  const trials = DATA.cmc[0].trials;
+  const spread = trials > 1 ? `The bands are ± one standard deviation over ${trials} trials.` : "There is one trial, so there is no spread.";
+  const words = `Share of the queries whose identity is among the first k of the ranked gallery. ${spread}`;
+  const options = { title: "CMC", x: "rank", y: "percent", lines, low: 0, high: 100, whole: true };
+  return section("cmc", "Cumulative matching", paragraph(words), make("div", { class: "charts" }, chart(options)));
+}
+
+function distanceChart() {
+  const { edges, same, other, counts, means, closer } = DATA.distances;
+  const centres = same.map((_, at) => (edges[at] + edges[at + 1]) / 2);
+  const line = (name, shares) => ({ name, points: shares.map((share, at) => [centres[at], 100 * share]) });
+  const lines = [line(`same identity (${counts[0].toLocaleString("en")} pairs)`, same), line(`other identity (${counts[1].toLocaleString("en")} pairs)`, other)];
+  const mean = (value) => (value === null ? "–" : short(value));
+  const words = `Cosine distances between every query and the gallery of one trial (${DATA.summary.shown_setting}), without pairs that the protocol ignores. Mean distance: ${mean(means[0])} of the same identity, ${mean(means[1])} of others.`;
+  const overlap = closer === null ? "" : ` ${percent(closer)} % of the pairs of different identities are closer than half of the pairs of the same one.`;
+  const options = { title: "Distances", x: "cosine distance", y: "percent of the pairs", lines, low: 0, filled: true };
+  return section("distances", "Same and other identities", paragraph(words + overlap), make("div", { class: "charts" }, chart(options)));
+}

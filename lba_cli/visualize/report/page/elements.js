@@ -1,0 +1,84 @@
+// What every section uses. A stranger's words reach the page as text alone.
+const DATA = JSON.parse(document.getElementById("data").textContent);
+const IMAGES = DATA.images;
+const SVG = "http://www.w3.org/2000/svg";
+
+function make(name, properties = {}, ...children) {
+  return fill(document.createElement(name), properties, children);
+}
+
+function draw(name, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, name), attributes, children);
+}
+
+function fill(element, properties, children) {
+  for (const [key, value] of Object.entries(properties)) {
+    if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value === true ? "" : value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+function section(id, title, ...children) {
+  return make("section", { id, "aria-labelledby": `${id}-title` }, make("h2", { id: `${id}-title` }, title), ...children);
+}
+
+function paragraph(words, kind = null) {
+  return make("p", { class: kind }, words);
+}
+
+function number(identity) {
+  return String(identity).padStart(4, "0");
+}
+
+function percent(fraction, digits = 1) {
+  return (100 * fraction).toFixed(digits);
+}
+
+function describe(image) {
+  const camera = image.camera ? ` under camera ${image.camera}` : "";
+  return `${image.modality} image of identity ${number(image.identity)}${camera}`;
+}
+
+// An image of the dictionary with its lines of words below; kind is "", "query", "right" or "wrong".
+function tile(place, kind, ...lines) {
+  const image = IMAGES[place];
+  const verdict = { right: ", right", wrong: ", wrong" }[kind] || "";
+  const [height, width] = DATA.summary.size;
+  const picture = make("img", { src: image.src, alt: describe(image) + verdict, title: image.path, decoding: "async", width, height });
+  return make("figure", { class: `tile ${kind}` }, picture, make("figcaption", {}, ...lines.flatMap((line, at) => (at ? [make("br"), line] : [line]))));
+}
+
+function picker(label, options, change) {
+  const select = make("select", { onchange: () => change(select.value) });
+  for (const [value, words] of options) select.append(make("option", { value }, words));
+  return make("label", {}, `${label} `, select);
+}
+
+function radios(label, name, options, change) {
+  const group = make("fieldset", {}, make("legend", {}, label));
+  options.forEach(([value, words], at) => {
+    const input = make("input", { type: "radio", name, value, checked: at === 0, onchange: () => change(value) });
+    group.append(make("label", {}, input, ` ${words}`));
+  });
+  return group;
+}
+
+function table(caption, heads, rows) {
+  const kind = (at) => (heads[at].number ? "number" : null);
+  const head = heads.map((each, at) => make("th", { scope: "col", class: kind(at) }, each.words));
+  const body = rows.map((cells) =>
+    make("tr", {}, ...cells.map((cell, at) => (at ? make("td", { class: kind(at) }, cell) : make("th", { scope: "row", class: kind(0) }, cell)))),
+  );
+  const element = make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
+  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${caption}` }, element);
+}
+
+function folded(words, content) {
+  return make("details", {}, make("summary", {}, words), content);
+}
+
+function unpack(text) {
+  return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+}

@@ -1,0 +1,59 @@
+// The map of embeddings: circles are visible images, triangles infrared ones.
+const MAP = { size: 600, margin: 18 };
+
+function embeddingMap() {
+  const { images, pca, tsne, note, explained, all } = DATA.map;
+  const identities = [...new Set(images.map((place) => IMAGES[place].identity))].sort((a, b) => a - b);
+  const state = { places: tsne || pca, colour: "identity", only: "", at: -1 };
+  const picture = draw("svg", { viewBox: `0 0 ${MAP.size} ${MAP.size}`, role: "application", tabindex: "0", "aria-roledescription": "map", "aria-label": "Map of embeddings; the arrow keys go from image to image" });
+  const shown = make("div", { class: "shown", role: "status" }, make("p", { class: "hint" }, "Point at an image's mark, or focus the map and use the arrow keys."));
+  const dots = images.map((place, at) => {
+    const dot = IMAGES[place].modality === "visible" ? draw("circle", { r: 5 }) : draw("path", { d: "M0-6.2L5.6 4H-5.6Z" });
+    dot.addEventListener("pointerenter", () => choose(at));
+    picture.append(dot);
+    return dot;
+  });
+  const order = images.map((_, at) => at).sort((a, b) => IMAGES[images[a]].identity - IMAGES[images[b]].identity || a - b);
+
+  function arrange() {
+    const inside = MAP.size - 2 * MAP.margin;
+    dots.forEach((dot, at) => {
+      const image = IMAGES[images[at]];
+      const [x, y] = state.places[at];
+      const turn = (identities.indexOf(image.identity) * 137.508) % 360;
+      const colour = state.colour === "modality" ? `var(--c${image.modality === "visible" ? 0 : 1})` : `light-dark(hsl(${turn} 65% 38%), hsl(${turn} 65% 68%))`;
+      const faded = state.only !== "" && String(image.identity) !== state.only;
+      fill(dot, { transform: `translate(${(MAP.margin + x * inside).toFixed(1)} ${(MAP.margin + (1 - y) * inside).toFixed(1)})`, class: `dot${faded ? " faded" : ""}${at === state.at ? " chosen" : ""}` }, []);
+      dot.style.fill = colour;
+    });
+  }
+
+  function choose(at) {
+    if (state.at >= 0) dots[state.at].classList.remove("chosen");
+    state.at = at;
+    dots[at].classList.add("chosen");
+    const image = IMAGES[images[at]];
+    const camera = image.camera ? `, camera ${image.camera}` : "";
+    shown.replaceChildren(tile(images[at], "", make("b", {}, `identity ${number(image.identity)}`), `${image.modality}${camera}`));
+  }
+
+  picture.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const among = order.filter((at) => state.only === "" || String(IMAGES[images[at]].identity) === state.only);
+    const now = among.indexOf(state.at);
+    choose(among[now < 0 ? 0 : (now + step + among.length) % among.length]);
+  });
+  const ways = [...(tsne ? [["tsne", "t-SNE"]] : []), ["pca", "PCA"]];
+  const controls = make("div", { class: "controls" },
+    ways.length > 1 ? radios("Map by", "map-way", ways, (way) => { state.places = DATA.map[way]; arrange(); }) : null,
+    radios("Colour by", "map-colour", [["identity", "identity"], ["modality", "modality"]], (colour) => { state.colour = colour; arrange(); }),
+    picker("Identity", [["", "all"], ...identities.map((each) => [each, number(each)])], (only) => { state.only = only; arrange(); }),
+  );
+  const drawn = images.length < all ? `${images.length.toLocaleString("en")} of ${all.toLocaleString("en")} test images, drawn at random` : `All ${all} test images`;
+  const shares = explained.map((share) => `${percent(share)} %`).join(" and ");
+  const words = `${drawn}: circles ● are visible images, triangles ▲ infrared ones. The two axes of PCA have ${shares} of the variance. Distances in such a map only hint at those between embeddings.`;
+  arrange();
+  return section("map", "Where the embeddings lie", paragraph(words), note ? paragraph(`Only PCA is shown: ${note}.`, "note") : null, controls, make("div", { class: "space" }, picture, shown));
+}

@@ -1,0 +1,153 @@
+// Where a place of the infrared image is found in visible ones, and the masks. Maps come as bytes, 0 to 255.
+const RAMP = [[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]];
+
+function rampColour(share) {
+  const at = Math.min(share, 0.9999) * (RAMP.length - 1);
+  const [low, high] = [RAMP[Math.floor(at)], RAMP[Math.floor(at) + 1]];
+  return low.map((value, channel) => Math.round(value + (high[channel] - value) * (at % 1)));
+}
+
+const ENLARGED = 12;
+
+// Colours of (h × w) bytes, smoothly enlarged, so that they are as smooth on paper.
+function paint(canvas, [height, width], bytes, opacity) {
+  const small = Object.assign(document.createElement("canvas"), { width, height });
+  const pixels = small.getContext("2d").createImageData(width, height);
+  bytes.forEach((byte, at) => pixels.data.set([...rampColour(byte / 255), 255 * opacity(byte / 255)], 4 * at));
+  small.getContext("2d").putImageData(pixels, 0, 0);
+  Object.assign(canvas, { width: width * ENLARGED, height: height * ENLARGED });
+  const context = canvas.getContext("2d");
+  context.imageSmoothingQuality = "high";
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+}
+
+function stacked(place, ...over) {
+  const image = IMAGES[place];
+  const [height, width] = DATA.summary.size;
+  const picture = make("img", { src: image.src, alt: describe(image), title: image.path, width, height });
+  return make("div", { class: "stack" }, picture, ...over);
+}
+
+function correspondences() {
+  const state = { person: DATA.people[0], stage: "layer3" };
+  const viewer = make("div", { class: "viewer" });
+  const words = make("p", { class: "hint", role: "status", id: "matching-words" });
+  const buttons = DATA.people.map((person, at) => {
+    const image = IMAGES[person.images.infrared];
+    return make("button", { type: "button", "aria-pressed": String(at === 0), onclick: () => choose(at) }, make("img", { src: image.src, alt: "", width: DATA.summary.size[1], height: DATA.summary.size[0] }), `${number(image.identity)}`);
+  });
+
+  function choose(at) {
+    state.person = DATA.people[at];
+    buttons.forEach((button, place) => button.setAttribute("aria-pressed", String(place === at)));
+    build();
+  }
+
+  function build() {
+    const { images, stages } = state.person;
+    const stage = stages[state.stage];
+    const canvases = { same: make("canvas", { "aria-hidden": "true" }), other: make("canvas", { "aria-hidden": "true" }) };
+    const bytes = { same: unpack(stage.same.of_peak), other: unpack(stage.other.of_peak) };
+    const places = [];
+    const look = (place) => {
+      places.forEach((cell, at) => cell.classList.toggle("here", at === place));
+      for (const which of ["same", "other"]) {
+        const size = stage.grid[0] * stage.grid[1];
+        paint(canvases[which], stage.grid, bytes[which].subarray(place * size, (place + 1) * size), (share) => 0.25 + 0.6 * share);
+      }
+      words.textContent = sentence(stage, bytes, place);
+    };
+    const [infrared, visible, other] = [images.infrared, images.visible, images.other].map((place) => IMAGES[place]);
+    viewer.replaceChildren(
+      make("figure", {}, stacked(images.infrared, cells(stage.grid, places, look, `Places of the infrared image of ${number(infrared.identity)}`)), make("figcaption", {}, `infrared ${number(infrared.identity)}: point here`)),
+      make("figure", {}, stacked(images.visible, canvases.same), make("figcaption", {}, `visible ${number(visible.identity)}, the same person`)),
+      make("figure", {}, stacked(images.other, canvases.other), make("figcaption", {}, `visible ${number(other.identity)}, another person`)),
+    );
+    look(strongest(stage));
+  }
+
+  const controls = make("div", { class: "controls" }, radios("Features of", "stage", [["layer3", "layer3"], ["layer4", "layer4"]], (stage) => { state.stage = stage; build(); }), ramp("0", "the place's largest probability"));
+  const explanation = "Point at a place of the infrared image, or move over it with the arrow keys: the colours show with which probability the network matches it to each place of a visible image, of the same person and of somebody else.";
+  build();
+  return section("matching", "Correspondences", paragraph(explanation), make("div", { class: "people", role: "group", "aria-label": "Person" }, ...buttons), controls, words, viewer);
+}
+
+// The place where the person's mask is largest.
+function strongest(stage) {
+  const mask = unpack(stage.masks[0]);
+  return mask.indexOf(Math.max(...mask));
+}
+
+function sentence(stage, bytes, place) {
+  const [, columns] = stage.grid;
+  const size = stage.grid[0] * columns;
+  const where = (at) => `row ${Math.floor(at / columns) + 1}, column ${(at % columns) + 1}`;
+  const best = (which) => {
+    const row = bytes[which].subarray(place * size, (place + 1) * size);
+    return `${where(row.indexOf(255))} (${percent(stage[which].peak[place])} %)`;
+  };
+  return `Infrared ${where(place)}: most probable at ${best("same")} of the same person, at ${best("other")} of the other.`;
+}
+
+// A grid of places over an image; one of them is in the tab order, arrow keys move between them.
+function cells([rows, columns], places, look, label) {
+  const grid = make("div", { class: "cells", role: "grid", "aria-label": label });
+  for (let row = 0; row < rows; row += 1) {
+    const line = make("div", { role: "row" });
+    for (let column = 0; column < columns; column += 1) {
+      const place = row * columns + column;
+      const cell = make("span", { role: "gridcell", tabindex: place ? "-1" : "0", "aria-label": `row ${row + 1}, column ${column + 1}` });
+      cell.addEventListener("pointerenter", () => look(place));
+      cell.addEventListener("pointerdown", () => look(place));
+      cell.addEventListener("focus", () => look(place));
+      places.push(cell);
+      line.append(cell);
+    }
+    grid.append(line);
+  }
+  grid.addEventListener("keydown", (event) => {
+    const at = places.indexOf(document.activeElement);
+    const [row, column] = [Math.floor(at / columns), at % columns];
+    const moved = { ArrowUp: [row - 1, column], ArrowDown: [row + 1, column], ArrowLeft: [row, column - 1], ArrowRight: [row, column + 1], Home: [row, 0], End: [row, columns - 1] }[event.key];
+    if (!moved || at < 0) return;
+    event.preventDefault();
+    const next = Math.max(0, Math.min(rows - 1, moved[0])) * columns + Math.max(0, Math.min(columns - 1, moved[1]));
+    places[at].tabIndex = -1;
+    places[next].tabIndex = 0;
+    places[next].focus();
+  });
+  return grid;
+}
+
+function ramp(low, high) {
+  const canvas = make("canvas", { class: "scale", "aria-hidden": "true" });
+  paint(canvas, [1, 64], Uint8Array.from({ length: 64 }, (_, at) => at * 4), () => 1);
+  return make("span", {}, `${low} `, canvas, ` ${high}`);
+}
+
+function masks() {
+  const body = make("tbody");
+  const over = (place, stage, bytes) => {
+    const canvas = make("canvas", { "aria-hidden": "true" });
+    paint(canvas, stage.grid, unpack(bytes), () => 0.6);
+    const stack = stacked(place, canvas);
+    stack.classList.add("gray");
+    return stack;
+  };
+  const show = (name) => {
+    body.replaceChildren(...DATA.people.map(({ images, stages }) => {
+      const stage = stages[name];
+      const sides = [images.infrared, images.visible].flatMap((place, side) => [
+        stacked(place), over(place, stage, stage.masks[side]), over(place, stage, stage.attention[side]),
+      ]);
+      return make("tr", {}, make("th", { scope: "row" }, number(IMAGES[images.infrared].identity)), ...sides.map((each) => make("td", {}, each)));
+    }));
+  };
+  const heads = ["identity", "infrared", "person mask", "co-attention", "visible", "person mask", "co-attention"];
+  const head = make("thead", {}, make("tr", {}, ...heads.map((words) => make("th", { scope: "col" }, words))));
+  const name = "Person masks and co-attention";
+  const words = "The person mask is where the features are strong; co-attention is where the other image's match shows the person too. Both run from 0 to 1 in each image.";
+  const controls = make("div", { class: "controls" }, radios("Features of", "mask-stage", [["layer3", "layer3"], ["layer4", "layer4"]], show), ramp("0", "1"));
+  show("layer3");
+  return section("masks", name, paragraph(words), controls, make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${name}` }, make("table", { class: "maps" }, head, body)));
+}

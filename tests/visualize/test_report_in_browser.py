@@ -1,0 +1,261 @@
+"""The report in a real headless Chromium, opened through file://: what it says, and how it reacts."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from browser import Page, browser_program
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not browser_program(), reason="no Chromium here (LBA_BROWSER names one)"),
+]
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory):
+    """The text of axe-core: of the file that LBA_AXE names, or of the npm registry's package."""
+    named = os.environ.get("LBA_AXE")
+    if named:
+        return Path(named).read_text(encoding="utf-8")
+    if not shutil.which("npm"):
+        pytest.skip("no npm for axe-core (LBA_AXE names its axe.min.js)")
+    folder = tmp_path_factory.mktemp("axe")
+    words = ["npm", "install", "--no-save", "--ignore-scripts", "--prefix", str(folder), "axe-core@4"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        pytest.skip("axe-core can't be had from the npm registry")
+    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, network_file, source):
+    """A report of an untrained network with a made-up run's curves."""
+    from lba_cli.evaluation.report import Origin
+    from lba_cli.model.checkpoint import read_checkpoint, rebuild
+    from lba_cli.reporting import Silent
+    from lba_cli.settings import Layer, resolve
+    from lba_cli.visualize.report import Bounds, Subject, write_report
+
+    checkpoint = read_checkpoint(network_file)
+    evaluation = {"mode": "all", "shots": "both"}
+    run = resolve([Layer({**checkpoint.description.config, "evaluation": evaluation}, "the test")])
+    losses = {"identity": 2.0, "hard_triplet": 1.0, "dense_triplet": 0.5}
+    figures = {"rank1": 0.2, "mAP": 0.1, "mINP": 0.05}
+    records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": figures} for n in range(3)]
+    origin = Origin("<b>run</b>/checkpoints/best.pt", source.name)
+    subject = Subject(rebuild(checkpoint), checkpoint.description, origin, run, records)
+    path = tmp_path_factory.mktemp("report") / "report of <b>&amp;.html"
+    bounds = Bounds(queries=30, top=5, people=3, points=60)
+    write_report(path, subject, source, listener=Silent(), bounds=bounds)
+    return path
+
+
+@pytest.fixture
+def page(report, tmp_path):
+    """The report, open; afterwards nothing was complained of and nothing was asked for but the file and its images."""
+    with Page(browser_program(), tmp_path / "profile") as page:
+        page.open(report)
+        yield page
+        assert page.console == []
+        outside = [url for url in page.requests if not url.startswith("data:")]
+        assert outside == [report.as_uri()[:120]]
+
+
+def count(page, selector):
+    return page.run(f"document.querySelectorAll({json.dumps(selector)}).length")
+
+
+def text(page, selector):
+    return page.run(f"document.querySelector({json.dumps(selector)}).textContent")
+
+
+def drawn(page, number):
+    """What the canvas of one of the viewer's images shows."""
+    return page.run(f"document.querySelectorAll('#matching .viewer canvas')[{number}].toDataURL()")
+
+
+def test_every_section_is_there_and_every_image_is_shown(page):
+    assert page.run("[...document.querySelectorAll('main > section')].map(s => s.id)") == [
+        *("summary", "curves", "cmc", "lists", "matching", "masks", "map", "distances", "confusions")
+    ]
+    assert count(page, "nav a") == 9
+    assert page.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert text(page, "h1") == "<b>run</b>"
+    assert "synthetic" in text(page, "#summary .note")
+    assert count(page, "#summary table:first-of-type tbody tr") >= 4
+    assert count(page, "#cmc path.plot") == 4
+    assert count(page, "#curves svg[role=img]") == 3
+
+
+def test_lists_are_filtered_and_ordered(page):
+    def lists():
+        return page.run(
+            "[...document.querySelectorAll('#lists .list')].map(l => ({ap: +l.textContent.match(/AP ([0-9.]+)/)[1],"
+            "camera: l.textContent.match(/camera ([0-9])/)[1], identity: l.textContent.match(/query ([0-9]+)/)[1],"
+            "right: l.querySelectorAll('.right').length, wrong: l.querySelectorAll('.wrong').length}))"
+        )
+
+    assert len(lists()) == 12
+    assert [each["ap"] for each in lists()] == sorted(each["ap"] for each in lists())
+    assert text(page, "#lists .count") == "12 of 30 lists are shown."
+    page.click("#lists .more")
+    assert len(lists()) == 24
+    page.choose("#lists .controls label:nth-of-type(1) select", "easiest")
+    assert [each["ap"] for each in lists()] == sorted((each["ap"] for each in lists()), reverse=True)
+    page.choose("#lists .controls label:nth-of-type(2) select", "6")
+    assert {each["camera"] for each in lists()} == {"6"}
+    wanted = lists()[0]["identity"]
+    page.choose("#lists .controls label:nth-of-type(3) select", str(int(wanted)))
+    assert {each["identity"] for each in lists()} == {wanted}
+    page.choose("#lists .controls label:nth-of-type(2) select", "")
+    page.choose("#lists .controls label:nth-of-type(3) select", "")
+    sizes = []
+    for outcome in ("right", "mixed", "wrong"):
+        page.click(f"#lists input[value={outcome}]")
+        sizes.append(int(text(page, "#lists .count").split(" of ")[1].split()[0]) if lists() else 0)
+        if outcome == "wrong":
+            assert all(each["right"] == 0 for each in lists())
+        else:
+            assert all(each["right"] > 0 for each in lists())
+    assert sum(sizes) == 30
+
+
+def test_correspondences_react_to_pointer_and_keyboard(page):
+    cells = "#matching [role=gridcell]"
+    before = drawn(page, 0), drawn(page, 1)
+    page.point_at(f"{cells}[aria-label='row 1, column 1']")
+    assert text(page, "#matching-words").startswith("Infrared row 1, column 1: most probable at row ")
+    pointed = drawn(page, 0), drawn(page, 1)
+    assert pointed != before
+    page.run(f"document.querySelector(\"{cells}[tabindex='0']\").focus()")
+    page.press("ArrowDown")
+    page.press("ArrowRight")
+    assert text(page, "#matching-words").startswith("Infrared row 2, column 2:")
+    assert page.run("document.activeElement.getAttribute('aria-label')") == "row 2, column 2"
+    assert count(page, f"{cells}[tabindex='0']") == 1
+    assert page.run("document.querySelector('#matching .here').ariaLabel") == "row 2, column 2"
+    assert (drawn(page, 0), drawn(page, 1)) != pointed
+    page.click("#matching input[value=layer4]")
+    fourth = drawn(page, 0)
+    page.click("#matching .people button:nth-child(2)")
+    assert page.run("document.querySelector('#matching .people button:nth-child(2)').ariaPressed") == "true"
+    assert drawn(page, 0) != fourth
+
+
+def test_the_heat_is_the_matching_probability(page):
+    """The brightest place of the canvas is the most probable position that the words name."""
+    page.point_at("#matching [role=gridcell][aria-label='row 2, column 2']")
+    words = text(page, "#matching-words")
+    row, column = (int(n) for n in words.split("most probable at row ")[1].split(" (")[0].split(", column "))
+    rows, columns = page.run("JSON.parse(document.getElementById('data').textContent).people[0].stages.layer3.grid")
+    brightest = page.run(
+        "(() => {const c = document.querySelector('#matching .viewer canvas'), w = c.width, h = c.height;"
+        f"const d = c.getContext('2d').getImageData(0, 0, w, h).data; const at = (r, k) => d[4 * (Math.floor((r + .5) * h / {rows}) * w"
+        f" + Math.floor((k + .5) * w / {columns})) + 3]; let best = [0, 0];"
+        f"for (let r = 0; r < {rows}; r++) for (let k = 0; k < {columns}; k++) if (at(r, k) > at(...best)) best = [r, k];"
+        "return best})()"
+    )
+    assert brightest == [row - 1, column - 1]
+
+
+def test_masks_change_with_the_stage(page):
+
+    assert count(page, "#masks tbody tr") == 3
+    before = page.run("document.querySelector('#masks tbody canvas').toDataURL()")
+    page.click("#masks input[value=layer4]")
+    assert page.run("document.querySelector('#masks tbody canvas').toDataURL()") != before
+
+
+def test_the_map_shows_what_is_pointed_at(page):
+    assert count(page, "#map svg .dot") == 60
+    page.point_at("#map svg circle:last-of-type")
+    assert "visible" in text(page, "#map .shown")
+    assert count(page, "#map .shown img") == 1
+    page.run("document.querySelector('#map svg').focus()")
+    page.press("ArrowRight")
+    first = text(page, "#map .shown")
+    page.press("ArrowLeft")
+    page.press("ArrowLeft")
+    assert text(page, "#map .shown") != first
+    identity = page.run("document.querySelector('#map select').options[2].value")
+    page.choose("#map select", identity)
+    assert 0 < count(page, "#map .dot:not(.faded)") < 60
+    page.press("ArrowRight")
+    assert text(page, "#map .shown").startswith(f"identity {int(identity):04d}")
+    colour = "document.querySelector('#map circle').style.fill"
+    before = page.run(colour)
+    page.click("#map input[value=modality]")
+    assert page.run(colour) != before
+
+
+def test_charts_read_out_and_have_tables(page):
+    page.point_at("#cmc svg[role=img]")
+    assert text(page, "#cmc .readout").startswith("rank 1")
+    assert count(page, "#cmc details tbody tr") == 20
+    page.click("#cmc summary")
+    assert page.run("document.querySelector('#cmc details').open")
+
+
+def test_the_theme_follows_the_system_and_the_switch(page):
+    paper = "getComputedStyle(document.body).backgroundColor"
+    page.media(prefers_color_scheme="light")
+    light = page.run(paper)
+    page.media(prefers_color_scheme="dark")
+    dark = page.run(paper)
+    assert light != dark
+    page.choose("#theme", "light")
+    assert page.run(paper) == light
+    page.media(prefers_color_scheme="light")
+    page.choose("#theme", "dark")
+    assert page.run(paper) == dark
+
+
+def test_it_fits_a_narrow_window_and_paper(page, tmp_path):
+    page.resize(380, 700)
+    assert page.run("document.documentElement.scrollWidth") <= 380
+    page.print_to(tmp_path / "report.pdf")
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
+    page.screenshot(tmp_path / "page.png", whole=True)
+    assert (tmp_path / "page.png").stat().st_size > 50_000
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_no_serious_fault(page, axe, theme):
+    page.media(prefers_color_scheme=theme)
+    page.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+    page.run(f"{axe};0")
+    faults = page.run(
+        "axe.run().then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
+        ".map(v => [v.id, v.nodes.length, v.nodes[0].html, v.nodes[0].failureSummary]))"
+    )
+    assert faults == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_report_of_a_run_on_synthetic_small(lba, small_yaml, tmp_path, axe):
+    """As people make it: draw the data, train for a step, make the report, open it."""
+    lba("prepare", "synthetic", "--preset", "small", "--output", "people")
+    step = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
+    lba("train", "--config", small_yaml, "--data", "people", "--output", "run", *step)
+    lba("visualize", "report", "--checkpoint", "run", "--mode", "all", "--shots", "both", "--output", "r.html")
+    path = tmp_path / "r.html"
+    assert path.stat().st_size < 20_000_000
+    with Page(browser_program(), tmp_path / "profile") as page:
+        page.open(path)
+        assert count(page, "#curves path.plot") > 0
+        page.point_at("#matching [role=gridcell][aria-label='row 2, column 2']")
+        assert text(page, "#matching-words").startswith("Infrared row 2, column 2")
+        page.click("#lists input[value=wrong]")
+        assert count(page, "#lists .list .right") == 0
+        page.run(f"{axe};0")
+        assert (
+            page.run("axe.run().then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact)).length)")
+            == 0
+        )
+        assert page.console == []
+        assert [url for url in page.requests if not url.startswith("data:")] == [path.as_uri()[:120]]
