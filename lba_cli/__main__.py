@@ -1,6 +1,17 @@
-"""``python -m lba_cli`` is the ``lba`` command (what ``torchrun -m`` needs)."""
+"""The ``lba`` command, also as ``python -m lba_cli`` (what ``torchrun -m`` needs)."""
 
-from lba_cli.cli.app import main
+import sys
+
+
+def main() -> None:
+    """Run the command; Ctrl-C while it starts ends it as quietly as later on."""
+    try:
+        from lba_cli.cli.app import app
+
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     main()

@@ -94,7 +94,7 @@ class TrainSection(Section):
     identities: int = Field(8, ge=2, le=4096, description="of a batch (B)")
     instances: int = Field(4, ge=1, le=4096, description="images an identity and modality in a batch (P)")
     steps_per_epoch: int | None = Field(
-        None, ge=1, description="null: floor(images of the larger modality / (B·P)) + 1"
+        None, ge=1, le=10_000_000, description="null: floor(images of the larger modality / (B·P)) + 1"
     )
     learning_rate: float = Field(0.1, gt=0, description="of neck and classifier")
     trunk_share: float = Field(0.1, gt=0, le=1, description="of the learning rate that stems and trunk get")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
 
 _SHORT = reprlib.Repr()
@@ -10,7 +11,8 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 def quoted(text: object, most: int = 80) -> str:
     """A stranger's text in quotes for a message: on one line, of bounded length, without control characters."""
-    plain = "".join(c if c.isprintable() else "�" for c in str(text)[: most + 1])
+    known = str(text) if isinstance(text, str | int | float | bool | None) else shown(text)
+    plain = "".join(c if c.isprintable() else "�" for c in known[: most + 1])
     return f"'{plain}'" if len(plain) <= most else f"'{plain[:most]}…'"
 
 
@@ -20,6 +22,15 @@ def shown(value: object) -> str:
         return " ".join(_SHORT.repr(value).split())
     except Exception:  # a number of thousands of digits, or an object that can't be shown
         return f"a {type(value).__name__}"
+
+
+# What the machine, not the file, is at fault for: the file may be as good as ever.
+_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
+
+
+def is_of_the_machine(problem: BaseException) -> bool:
+    """Whether reading failed for want of memory, of open files or of a working disk: no reason to call a file damaged."""
+    return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in _MACHINE)
 
 
 LOST_WORKER = (

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import errno
 import glob
+import io
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lba_cli.locks import Held, hold
+from lba_cli.locks import Held, hold, open_regular
 
 MOST_TEXT = 16 * 2**20
+TRIES = 10
 
 
 @contextmanager
@@ -80,8 +83,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def sweep(path: Path) -> None:
     """Remove what killed writers of ``path`` left beside it; what a live one is writing stays."""
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial({re.escape(path.suffix)})?")
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial*"):
-        held = hold(left)
+        held = hold(left) if ours.fullmatch(left.name) else None
         if held:
             shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
             held.release()
@@ -94,9 +98,13 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file; where the disk is full the file stays as it was."""
-    with path.open("ab", buffering=0) as file:
-        before = file.tell()
+    """Add a line to a file; where the disk is full the file stays as it was.
+
+    Raises:
+        OSError: it can't be written, or is a link or a pipe that somebody put there.
+    """
+    with io.FileIO(open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
+        before = os.fstat(file.fileno()).st_size
         try:
             content = f"{line}\n".encode()
             if file.write(content) != len(content):
@@ -129,18 +137,33 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 
 def _new_file(path: Path) -> tuple[Path, Held]:
-    while True:
+    for _ in range(TRIES):
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
         os.close(handle)
-        if held := hold(Path(name), new=True):
+        held = None
+        try:
+            held = hold(Path(name), new=True)
+        finally:
+            if not held:
+                Path(name).unlink(missing_ok=True)
+        if held:
             return Path(name), held
+    raise OSError(errno.ENOLCK, "a new file can't be locked there", str(path))
 
 
 def _new_folder(path: Path) -> tuple[Path, Held]:
-    while True:
+    for _ in range(TRIES):
         name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        if held := hold(Path(name), new=True):
+        held = None
+        try:
+            held = hold(Path(name), new=True)
+        finally:
+            if not held:
+                with suppress(OSError):
+                    Path(name).rmdir()
+        if held:
             return Path(name), held
+    raise OSError(errno.ENOLCK, "a new folder can't be locked there", str(path))
 
 
 def _move(partial: Path, path: Path, replace: bool) -> None:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,7 +20,11 @@ from lba_cli.errors import LbaError
 # None on a system without flock, where the process that a lock file names is looked up instead
 fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
 NO_MORE_FILES = {errno.EMFILE, errno.ENFILE}
-NO_LOCKS_HERE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
+# EBADF: NFS locks only what is open for writing, which folders can't be.
+NO_LOCKS_HERE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EACCES}
+TRIES = 20
+# A pipe must not block, and a link must not lead elsewhere.
+_NEVER_A_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Held:
@@ -51,10 +56,13 @@ if hasattr(os, "register_at_fork"):
 def hold(path: Path, *, new: bool = False) -> Held | None:
     """Lock the file or folder at ``path``; None where another process holds it, or has just removed it.
 
-    Raises OSError where this process can't open more files. Where the file system has no locks, one that this process has just made (``new``) counts as held, any other doesn't.
+    Where the file system has no locks, one that this process has just made (``new``) counts as held, any other doesn't.
+
+    Raises:
+        OSError: this process can't open more files.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, (os.O_RDONLY if path.is_dir() else os.O_RDWR) | _NEVER_A_LINK)
     except OSError as problem:
         if problem.errno in NO_MORE_FILES:
             raise
@@ -64,6 +72,20 @@ def hold(path: Path, *, new: bool = False) -> Held | None:
         return Held(descriptor)
     os.close(descriptor)
     return None
+
+
+def open_regular(path: Path, flags: int) -> int:
+    """Open a regular file that has one name; never through a link, which could lead to any file of the user's.
+
+    Raises:
+        OSError: it is something else.
+    """
+    descriptor = os.open(path, flags | os.O_CLOEXEC | _NEVER_A_LINK, 0o666)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "a link or no regular file; remove it", str(path))
+    return descriptor
 
 
 @contextmanager
@@ -93,8 +115,8 @@ def only_one(path: Path, work: str) -> Iterator[None]:
 
 
 def _open(path: Path, work: str) -> Held:
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    for _ in range(TRIES):
+        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
         try:
             free = _lock(descriptor)
             there = _is_at(descriptor, path)
@@ -108,6 +130,7 @@ def _open(path: Path, work: str) -> Held:
         if there:
             return Held(descriptor)
         os.close(descriptor)  # its owner has just ended and removed it
+    raise OSError(errno.ENOLCK, "can't be locked there", str(path))
 
 
 def _lock(descriptor: int) -> bool | None:

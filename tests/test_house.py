@@ -84,7 +84,7 @@ def test_files_and_functions_fit_on_a_page():
 def test_help_imports_nothing_heavy():
     code = (
         "import sys; sys.argv = ['lba', '--help']\n"
-        "from lba_cli.cli.app import main\n"
+        "from lba_cli.__main__ import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "heavy = {'torch', 'matplotlib', 'numpy', 'scipy', 'PIL', 'torchvision', 'yaml'} & set(sys.modules)\n"

@@ -80,9 +80,9 @@ from pathlib import Path
 from lba_cli.locks import only_one
 with only_one(Path(sys.argv[1]), "training"):
     if os.fork() == 0:
+        print("held", flush=True)
         time.sleep(30)
         os._exit(0)
-    print("held", flush=True)
     time.sleep(60)
 """
     process = subprocess.Popen(
@@ -144,6 +144,49 @@ def test_what_a_killed_writer_left_is_swept_and_a_live_ones_is_not(holder, tmp_p
     with whole_file(path) if what == "whole_file" else whole_folder(path):
         assert len(list(tmp_path.iterdir())) == 2, "the dead one's is gone; the live one's and this one's are there"
     assert len(list(tmp_path.glob(".out*"))) == 1
+
+
+def test_only_what_this_program_left_is_swept(tmp_path):
+    precious = tmp_path / ".st.backup.partial"
+    precious.mkdir()
+    (precious / "precious.txt").write_text("mine")
+    (tmp_path / ".st.mine.partial.bak").write_text("mine")
+    with whole_folder(tmp_path / "st"):
+        pass
+    assert (precious / "precious.txt").exists()
+    assert (tmp_path / ".st.mine.partial.bak").exists()
+
+
+def test_a_link_in_place_of_a_lock_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine")
+    (tmp_path / "lock").symlink_to("thesis.tex")
+    with pytest.raises(OSError), only_one(tmp_path / "lock", "training"):
+        pass
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
+
+
+def test_network_file_systems_that_lock_only_what_is_open_for_writing(tmp_path, monkeypatch):
+    import errno
+    import fcntl
+
+    def flock(descriptor, operation):
+        if fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        return real(descriptor, operation)
+
+    real = fcntl.flock
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    write_text(tmp_path / "a.txt", "a")
+    with whole_folder(tmp_path / "b"), only_one(tmp_path / "lock", "training"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.txt", "b"]
+
+
+def test_where_nothing_can_be_locked_no_files_are_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_is_at", lambda *_: False)
+    with pytest.raises(OSError, match="can't be locked there"):
+        write_text(tmp_path / "a.txt", "a")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_appeared_meanwhile_is_not_replaced(tmp_path):

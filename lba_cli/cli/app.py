@@ -40,8 +40,3 @@ app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.add_typer(visualize.app, name="visualize")
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)
-
-
-def main() -> None:
-    """Run the ``lba`` command."""
-    app()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +39,15 @@ def output() -> Console:
 @cache
 def listener() -> Listener:
     """The listener that suits stderr: bars on a terminal, lines elsewhere."""
-    console = Console(stderr=True, highlight=False)
+    console = _Unbroken(stderr=True, highlight=False)
     return Bars(console) if console.is_terminal else Lines(console)
+
+
+class _Unbroken(Console):
+    """A console whose reader may go away: Rich would end the program then, in the middle of its work."""
+
+    def on_broken_pipe(self) -> None:
+        """Go on."""
 
 
 class Lines:
@@ -50,8 +57,9 @@ class Lines:
         self._console = console
 
     def say(self, message: str) -> None:
-        """Print ``message``."""
-        self._console.print(message, markup=False, soft_wrap=True)
+        """Print ``message``; work doesn't stop because nobody can be told."""
+        with suppress(OSError):
+            self._console.print(message, markup=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Print ``message`` as a warning."""

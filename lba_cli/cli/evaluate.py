@@ -167,9 +167,9 @@ def evaluate(
     else:
         report = score_models(names or [None], request, told, all_trials=bool(trials))
     report = _with_published(report, told) if published else report
+    _write_files(report, json, csv, markdown, force, told)
     for table in report_tables(report):
         output().print(table, markup=False)
-    _write_files(report, json, csv, markdown, force, told)
 
 
 def _require_sense(

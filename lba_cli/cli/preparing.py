@@ -103,7 +103,11 @@ def _verify(store: Path, listing: Listing | None, told: Listener) -> None:
     from lba_cli.data.open import verify_store
 
     checked = verify_store(store, listing, told)
-    source = f"made from what {listing.root} has now" if listing else "its source isn't here to compare with"
+    source = (
+        f"{listing.root} still has the files it was made from, by name and size"
+        if listing
+        else "its source isn't here to compare with"
+    )
     output().print(f"{store} is whole: {checked.images:,} images; {source}", markup=False, soft_wrap=True)
 
 

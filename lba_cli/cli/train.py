@@ -148,13 +148,16 @@ def _resumed(
 ) -> tuple[Run, Checkpoint | None]:
     """A run to go on with: its settings (changed only where that can't matter), and its state if it has one."""
     from lba_cli.settings import Layer, resolve
-    from lba_cli.training.state import require_same_run
+    from lba_cli.training.state import require_same_run, settle
 
     state = folder.newest_state(told)
-    base = Layer(state.description.config, str(folder.last)) if state else Layer.from_file(folder.config)
+    kept = folder.config.is_file()  # it is newer than the checkpoint where a resumed run was ended before its next one
+    base = Layer.from_file(folder.config) if kept or not state else Layer(state.description.config, str(folder.last))
+    started = resolve([Layer(state.description.config, str(folder.last)) if state else base])
     layers = [base, *([Layer.from_file(config)] if config else [])]
-    run = resolve([*layers, Layer.from_options(options), Layer.from_assignments(assignments or [])])
-    changed = require_same_run(resolve([base]).values(), run, str(folder.path))
+    asked = resolve([*layers, Layer.from_options(options), Layer.from_assignments(assignments or [])])
+    run, before = settle(asked, asked.data.dataset), settle(started, started.data.dataset)
+    changed = require_same_run(before.values(), run, str(folder.path))
     if changed:
         told.say(f"changed settings: {changed}")
     if state:

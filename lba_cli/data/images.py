@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, is_of_the_machine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +73,8 @@ def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
     except BrokenImage:
         raise
     except Exception as problem:  # Pillow's decoders raise many kinds for broken files
+        if is_of_the_machine(problem):
+            raise
         reason = str(problem).replace(str(path), "it")
         raise BrokenImage(reason or type(problem).__name__) from problem
     return np.array(resized)  # a copy, so that tensors may share its memory

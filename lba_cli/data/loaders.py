@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.queues import Queue
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 import torch
@@ -46,6 +46,27 @@ class TrainingBatch(NamedTuple):
     visible: Tensor
     infrared: Tensor
     labels: Tensor
+
+
+class StepPositions(Sequence[tuple[int, int]]):
+    """The (epoch, step) of each of ``numbers``, counted over epochs of ``steps``, without a list of them all."""
+
+    def __init__(self, steps: int, numbers: range) -> None:
+        self._steps, self._numbers = steps, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[int, int]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> StepPositions: ...
+
+    def __getitem__(self, index: int | slice) -> tuple[int, int] | StepPositions:
+        if isinstance(index, slice):
+            return StepPositions(self._steps, self._numbers[index])
+        return divmod(self._numbers[index], self._steps)
 
 
 class _Maker(Dataset["Item | LbaError"], Generic[Position, Item]):

@@ -18,7 +18,7 @@ from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lba_cli.data.samples import Sample
 from lba_cli.errors import DataError
@@ -65,7 +65,7 @@ class Manifest(_Strict):
         checksum: of all this, see :meth:`digest`.
     """
 
-    dataset: str
+    dataset: str = Field(max_length=200)
     reader: Dataset
     height: int
     width: int
@@ -77,6 +77,13 @@ class Manifest(_Strict):
     format: Literal["lba-store"] = FORMAT
     version: Literal[2] = VERSION
     checksum: str = ""
+
+    @field_validator("dataset")
+    @classmethod
+    def _on_one_line(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("has characters that can't be printed")
+        return name
 
     def digest(self) -> str:
         """The SHA-256 of everything but ``checksum``."""

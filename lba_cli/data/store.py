@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +16,7 @@ from lba_cli.data.images import BrokenImage, read_image
 from lba_cli.data.manifest import IMAGES, MANIFEST, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
 from lba_cli.data.parallel import cores
 from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_split
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, is_of_the_machine
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import Dataset
 
@@ -36,6 +37,7 @@ class ImageSource(Protocol):
         samples: one record an image.
         permutations: the file of the official protocol's draws, where the data set has one.
         fingerprint: of the whole data set, all its splits.
+        content: of the images themselves, where they are prepared; empty where each is read from its file.
     """
 
     name: str
@@ -46,6 +48,10 @@ class ImageSource(Protocol):
     samples: tuple[Sample, ...]
     permutations: Path | None
     fingerprint: str
+
+    @property
+    def content(self) -> str:
+        """A digest of the images."""
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The images of the samples at ``indices``: (n, height, width, 3) uint8."""
@@ -74,6 +80,7 @@ class StoredImages:
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)
         self._rows, self._checksums = np.asarray(rows, np.int64), np.asarray(checksums, np.int64)
+        self._identity = _identity(folder)
         shape = _open_pixels(folder).shape
         if len(set(rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
             raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't fit {MANIFEST}; prepare it again")
@@ -95,7 +102,14 @@ class StoredImages:
 
         The file is mapped for this call alone, so that the pages once read don't count as this process's memory.
         """
+        if _identity(self._folder) != self._identity:
+            raise DataError(f"{self._folder / IMAGES}: replaced or changed while it was in use; put the store back")
         return np.asarray(_open_pixels(self._folder)[self._rows[list(indices)]])
+
+    @property
+    def content(self) -> str:
+        """A digest of the images' checksums."""
+        return hashlib.sha256(self._checksums.tobytes()).hexdigest()
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
         """Compare the images at ``indices`` with their checksums, each once; raises as :meth:`ImageSource.check`."""
@@ -134,7 +148,7 @@ class FolderImages:
         self.name, self.dataset, self.split = listing.name, listing.dataset, 0
         self.samples, self.permutations = listing.samples, listing.permutations
         self.height, self.width = height, width
-        self.fingerprint = fingerprint(listing)
+        self.fingerprint, self.content = fingerprint(listing), ""
         self._root = listing.root
 
     def of_split(self, split: int | None) -> Self:
@@ -176,10 +190,18 @@ def default_store(root: Path, height: int, width: int) -> Path:
     return root.with_name(f"{root.name}-{height}x{width}")
 
 
+def _identity(folder: Path) -> tuple[int, int, int, int]:
+    """Which file the images are in, and when it was changed last."""
+    stat = (folder / IMAGES).stat()
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
 def _open_pixels(folder: Path) -> NDArray[np.uint8]:
     try:
         pixels: NDArray[np.uint8] = np.lib.format.open_memmap(folder / IMAGES, mode="r")
     except Exception as problem:  # NumPy raises many kinds for damaged headers
+        if is_of_the_machine(problem):
+            raise
         raise DataError(f"{folder / IMAGES}: damaged or cut short; prepare the data set again") from problem
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or not pixels.flags.c_contiguous:
         raise DataError(f"{folder / IMAGES}: holds {pixels.dtype} of shape {pixels.shape}, not images; prepare again")

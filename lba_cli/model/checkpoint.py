@@ -23,6 +23,7 @@ from lba_cli.vocabulary import BACKBONES
 FORMAT = "lba-checkpoint"
 VERSION = 1
 MOST_CLASSES = 2**20
+LONGEST_NAME = 200
 HALVES = (torch.float16, torch.bfloat16)
 
 
@@ -182,6 +183,8 @@ def _description(values: Any, path: Path) -> Description:
             and _is_count(description.num_classes, MOST_CLASSES)
             and all(_is_count(side, LARGEST_SIDE) for side in (description.height, description.width))
             and isinstance(description.dataset, str)
+            and description.dataset.isprintable()
+            and len(description.dataset) < LONGEST_NAME
             and all(type(number) is int for number in (description.epoch, description.split))
             and isinstance(description.identities, list)
             and all(type(identity) is int for identity in description.identities)

@@ -13,11 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lba_cli.errors import CheckpointError, quoted
+from lba_cli.errors import CheckpointError, is_of_the_machine, quoted
 
 # More than any network of lba with its training state; a file of that size isn't opened.
 MOST_BYTES = 4 * 2**30
 MOST_PICKLE = 16 * 2**20
+# A few containers that hold each other twice are more than any memory or time when they are walked; checkpoints share none
+# but the types of NumPy's figures.
+MOST_FETCHED = 16
+PLAIN_CODES = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "GLOBAL", "BINBYTES", "SHORT_BINBYTES", "EMPTY_TUPLE"}
+# Bytes of a zip archive's end: of the plain record, and with those of large archives before it, which PyTorch writes.
+END, LONG_END = 22, 98
 # What a checkpoint's pickle may name: tensors and what they consist of …
 _TENSOR_NAMES = (
     "collections.OrderedDict",
@@ -61,7 +67,11 @@ def load_pickled(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise CheckpointError(f"{path}: damaged or not a checkpoint (its pickle can't be read)") from problem
+    except (MemoryError, OSError):
+        raise
     except Exception as problem:
+        if "allocate memory" in str(problem):
+            raise MemoryError from problem
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(problem).__name__})") from problem
 
 
@@ -78,6 +88,8 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as problem:
+        if is_of_the_machine(problem):
+            raise
         raise CheckpointError(f"{path}: damaged or not a safetensors file") from problem
 
 
@@ -119,11 +131,35 @@ def _require_plain_archive(path: Path) -> None:
                 raise CheckpointError(
                     f"{path}: a compressed archive, not a checkpoint: it would unpack to {unpacked:,} bytes"
                 )
+            _require_one_directory(path)
             for entry in entries:
                 if entry.filename.endswith("data.pkl"):
                     _require_known_names(path, archive, entry)
+            if damaged := archive.testzip():  # PyTorch's reader doesn't look at checksums
+                raise CheckpointError(f"{path}: damaged: {quoted(damaged)} in it isn't what was written")
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, struct.error) as problem:
+        if is_of_the_machine(problem):
+            raise
         raise CheckpointError(f"{path}: {_not_an_archive(path)}") from problem
+
+
+def _require_one_directory(path: Path) -> None:
+    """Refuse an archive whose directory isn't right before its end: PyTorch's reader could find another one than this.
+
+    Raises:
+        zipfile.BadZipFile: there is something before, between or after.
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - LONG_END))
+        tail = file.read()
+    length, start = struct.unpack_from("<II", tail, len(tail) - END + 12) if len(tail) >= END else (0, 0)
+    place = size - END
+    if len(tail) == LONG_END and tail[:4] == b"PK\x06\x06":
+        length, start = struct.unpack_from("<QQ", tail, 40)
+        place = size - LONG_END
+    if tail[-END:][:4] != b"PK\x05\x06" or start + length != place:
+        raise zipfile.BadZipFile("its directory is not at its end")
 
 
 def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
@@ -132,7 +168,19 @@ def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.Zi
         raise CheckpointError(
             f"{path}: its pickle has {entry.file_size:,} bytes; no checkpoint's is larger than {MOST_PICKLE:,}"
         )
+    fetched = 0
+    containers: set[Any] = set()
+    before, slots = "", 0
     for code, argument, _ in pickletools.genops(archive.read(entry)):
+        if "PUT" in code.name or code.name == "MEMOIZE":
+            slot = slots if code.name == "MEMOIZE" else int(argument or 0)
+            slots += 1
+            (containers.discard if before in PLAIN_CODES else containers.add)(slot)
+        elif "GET" in code.name and int(argument or 0) in containers:
+            fetched += 1
+            if fetched > MOST_FETCHED:
+                raise CheckpointError(f"{path}: refused: its pickle folds containers into one another without end")
+        before = code.name
         if code.name == "GLOBAL" and (name := str(argument).replace(" ", ".")) not in _NAMES:
             raise CheckpointError(f"{path}: {_refusal(name)}")
 

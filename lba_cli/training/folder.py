@@ -12,7 +12,7 @@ from typing import Any
 
 from lba_cli.config import Run
 from lba_cli.errors import CheckpointError, LbaError, TrainingError
-from lba_cli.files import append_line, read_text, whole_file, write_text
+from lba_cli.files import append_line, read_text, sweep, whole_file, write_text
 from lba_cli.locks import only_one
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lba_cli.reporting import Listener
@@ -81,6 +81,7 @@ class RunFolder:
         Raises:
             TrainingError: it does; nothing is overwritten.
         """
+        sweep(self.config)
         if self.config.exists() or self.last.exists():
             raise TrainingError(
                 f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
@@ -109,8 +110,10 @@ class RunFolder:
     def newest_state(self, listener: Listener) -> Checkpoint | None:
         """The newest whole checkpoint; None where the run was ended before its first.
 
+        A damaged ``last.pt`` is set aside as ``last-damaged.pt``, so that it can't take the place of the whole one before it.
+
         Raises:
-            TrainingError: the folder holds no run. CheckpointError: no checkpoint of it is whole.
+            TrainingError: the folder holds no run, or one whose checkpoints are gone. CheckpointError: none is whole.
         """
         problems: list[CheckpointError] = []
         for path in (self.last, self.previous):
@@ -123,11 +126,17 @@ class RunFolder:
                 continue
             for damaged in problems:
                 listener.warn(f"{damaged}; taking {path}, the one before it")
+                self.last.replace(self.last.with_name("last-damaged.pt"))
             return checkpoint
         if problems:
             raise problems[0]
         if not self.config.is_file():
             raise TrainingError(f"{self.path}: holds no run that could be resumed; start one with --output {self.path}")
+        if self.metrics.exists() and len(self.records()) > 1:
+            raise TrainingError(
+                f"{self.path}: its checkpoints are gone, of a run that has more than an epoch behind it; put {self.last.name} "
+                "or previous.pt back, or start a new run with another --output"
+            )
         return None
 
     def keep(self, checkpoint: Checkpoint) -> None:

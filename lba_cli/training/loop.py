@@ -15,7 +15,7 @@ from lba_cli.compute import arithmetic, mixed_precision, resolve_device
 from lba_cli.config import Run
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
-from lba_cli.data.loaders import TrainingBatch, normalize, training_batches
+from lba_cli.data.loaders import StepPositions, TrainingBatch, normalize, training_batches
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
 from lba_cli.evaluation.run import evaluate, require_scorable, selection
@@ -30,7 +30,7 @@ from lba_cli.training.interrupt import StopRequest, stop_between_steps
 from lba_cli.training.losses import PendingLosses, require_finite
 from lba_cli.training.objective import Objective
 from lba_cli.training.schedule import parameter_groups, rate_factor
-from lba_cli.training.state import Progress, restore, settle, snapshot
+from lba_cli.training.state import Progress, require_possible, restore, settle, snapshot
 
 READ_BACK_STEPS = 10
 
@@ -66,7 +66,11 @@ def train(
     source.check(range(len(source.samples)), listener)
     if state:
         again = True
-        trainer.progress = restore(state, trainer.network, trainer.optimizer, source.fingerprint, str(folder.path))
+        trainer.progress = restore(state, trainer.network, trainer.optimizer, source, str(folder.path))
+        require_possible(trainer.progress, config.train.epochs, trainer.batches.steps, str(folder.path))
+        if trainer.progress.best >= 0 and not folder.best.is_file():
+            listener.warn(f"{folder.best} is missing: the best of the epochs to come will be kept there")
+            trainer.progress.best = -1.0
     if again:
         folder.keep_records_before(trainer.progress.epoch)
         write_run(folder.config, config)
@@ -144,8 +148,8 @@ class Trainer:
 
     def _batches(self) -> Generator[TrainingBatch]:
         """All the batches from the present position to the run's end."""
-        first, steps = (self.progress.epoch, self.progress.step), self.batches.steps
-        positions = [(e, s) for e in range(first[0], self.config.train.epochs) for s in range(steps) if (e, s) >= first]
+        first = self.progress.epoch * self.batches.steps + self.progress.step
+        positions = StepPositions(self.batches.steps, range(first, self.config.train.epochs * self.batches.steps))
         return training_batches(
             self.source,
             self.batches,
@@ -218,6 +222,8 @@ class Trainer:
     def _record(self, stop: StopRequest) -> dict[str, Any]:
         """This epoch's line in ``metrics.jsonl``, evaluated where it is due."""
         recipe, progress = self.config.train, self.progress
+        if stop.signal:  # it came after the last step
+            self._save_and_stop(stop)
         require_finite(self.network, progress)
         last = progress.epoch + 1 == recipe.epochs
         due = last or (recipe.evaluate_every and (progress.epoch + 1) % recipe.evaluate_every == 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.model.files import fits
 from lba_cli.settings import differences
-from lba_cli.vocabulary import Dataset
+from lba_cli.vocabulary import DatasetChoice
 
 # Settings that may change when a run is resumed: they say where and for how long, not what a step computes.
 HARMLESS = {
@@ -27,10 +28,9 @@ HARMLESS = {
     "data.root",
     "data.workers",
     "train.epochs",
-    "train.evaluate_every",
     "train.checkpoint_minutes",
     "train.tensorboard",
-    *(f"evaluation.{key}" for key in EvaluationSection.model_fields),
+    *(f"evaluation.{key}" for key in EvaluationSection.model_fields if key != "batch_size"),
 }
 
 
@@ -57,7 +57,7 @@ class Progress:
         self.epoch, self.step, self.sums = epoch, 0, {}
 
 
-def settle(config: Run, dataset: Dataset) -> Run:
+def settle(config: Run, dataset: DatasetChoice) -> Run:
     """The configuration with what ``auto`` means for these data and on this machine, which is what a run keeps.
 
     Raises:
@@ -93,7 +93,7 @@ def snapshot(
     )
     training = {}
     if optimizer:
-        training = {"progress": vars(progress), "optimizer": optimizer.state_dict(), "data": source.fingerprint}
+        training = {"progress": vars(progress), "optimizer": optimizer.state_dict(), "data": _data(source)}
     return Checkpoint(description, network.state_dict(), training)
 
 
@@ -101,8 +101,8 @@ def restore(
     checkpoint: Checkpoint,
     network: TwoStreamNetwork,
     optimizer: torch.optim.Optimizer,
-    fingerprint: str,
-    source: str,
+    source: ImageSource,
+    name: str,
 ) -> Progress:
     """Put a checkpoint's state into ``network`` and ``optimizer``; return where the run was.
 
@@ -111,26 +111,53 @@ def restore(
     Args:
         checkpoint: what was saved.
         network, optimizer: of the same settings, their values arbitrary.
-        fingerprint: of the data that the run would go on with.
-        source: the checkpoint's name, for messages.
+        source: the data that the run would go on with.
+        name: of the run, for messages.
 
     Raises:
         TrainingError: the checkpoint has no training state, or that of another run or other data.
     """
     state: dict[str, Any] = checkpoint.training
     if not state:
-        raise TrainingError(f"{source}: can't be resumed: it is a network without a training state, such as best.pt")
+        raise TrainingError(f"{name}: can't be resumed: it is a network without a training state, such as best.pt")
     try:
         progress = _progress(state["progress"])
         moments = _moments(state["optimizer"], optimizer)
-        other_data = state["data"] != fingerprint
+        other_data = _is_other(state["data"], _data(source))
         network.load_state_dict(checkpoint.weights)
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
-        raise TrainingError(f"{source}: can't be resumed: its training state is damaged or of another run") from problem
+        raise TrainingError(f"{name}: can't be resumed: its training state is damaged or of another run") from problem
     if other_data:
-        raise TrainingError(f"{source}: the run was started on other data; a resumed run needs the same images")
+        raise TrainingError(f"{name}: the run was started on other data; a resumed run needs the same images")
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress
+
+
+def require_possible(progress: Progress, epochs: int, steps: int, name: str) -> None:
+    """Refuse a restored position that the settings don't have.
+
+    Raises:
+        TrainingError: it is beyond ``epochs``, or beyond the ``steps`` of one.
+    """
+    if progress.epoch > epochs or progress.step > steps:
+        raise TrainingError(
+            f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already; the settings say "
+            f"train.epochs={epochs}, of {steps} steps"
+        )
+
+
+def _data(source: ImageSource) -> dict[str, str]:
+    """Which images a run sees: the data set's listing, the records in use, and the images where they have checksums."""
+    records = "\n".join(f"{s.path}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.part}" for s in source.samples)
+    digest = hashlib.sha256(records.encode(errors="surrogateescape")).hexdigest()
+    return {"listing": source.fingerprint, "records": digest, "content": source.content}
+
+
+def _is_other(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether a run's images aren't the ones it started with; a folder read image by image has no digest of them."""
+    contents = before["content"], now["content"]
+    changed = all(contents) and contents[0] != contents[1]
+    return changed or any(before[name] != now[name] for name in ("listing", "records"))
 
 
 def _progress(values: dict[str, Any]) -> Progress:
@@ -140,6 +167,8 @@ def _progress(values: dict[str, Any]) -> Progress:
         raise ValueError("not an epoch or a step")
     if not all(type(number) is float and math.isfinite(number) for number in numbers):
         raise ValueError("not a figure")
+    if progress.step and "total" not in progress.sums:
+        raise ValueError("steps without their losses")
     return progress
 
 
@@ -150,6 +179,8 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
     if numbers != list(range(len(parameters))):
         raise ValueError("other parameters")
     moments: dict[int, Any] = values["state"]
+    if moments and moments.keys() != set(numbers):
+        raise ValueError("momentum of other parameters")
     for number, kept in moments.items():
         for name, value in kept.items():
             if name != "momentum_buffer" or not fits(value, parameters[number]) or not torch.isfinite(value).all():

@@ -69,7 +69,7 @@ def killed_trainings(base: Path, count: int, chance: random.Random) -> int:
     for number in range(count):
         run, workers = base / f"run{number}", ("--set", f"data.workers={number % 3}")
         for attempt in range(chance.choice((1, 1, 2, 3))):
-            words = ("--resume", run) if run.exists() else ("--output", run)
+            words = ("--resume", run) if (run / "config.yaml").exists() else ("--output", run)
             process = start(base, *train, *words, *workers)
             if (number + attempt) % 3 == 0:
                 hit = kill_in_a_write(process, run / "checkpoints", "last.pt", chance.randint(1, 4))
@@ -77,13 +77,14 @@ def killed_trainings(base: Path, count: int, chance: random.Random) -> int:
             else:
                 hit = kill(process, chance.uniform(0, duration))
             kills += hit
-        finish(base, *train, *(("--resume", run) if run.exists() else ("--output", run)), *workers)
+        finish(base, *train, *(("--resume", run) if (run / "config.yaml").exists() else ("--output", run)), *workers)
         left = [path.name for path in run.rglob(".*")]
         same += same_runs(base / "never-killed", run) and not left
         shutil.rmtree(run)
     print(
         f"train: {same} of {count} runs end bit-identical after {kills} kills, {in_writes} of them in a checkpoint write"
     )
+    assert kills >= count // 2, "too few were still running when the kill came to show anything"
     return same
 
 
@@ -91,10 +92,10 @@ def killed_preparations(base: Path, count: int, chance: random.Random) -> int:
     """How many of ``count`` preparations leave nothing or a whole store when killed, and are then made as if never killed."""
     words = ("prepare", "sysu", "--root", base / "tiny", *SIZE, "--npy")
     duration = finish(base, *words, "--output", "prepared")
-    same = 0
+    same = kills = 0
     for number in range(count):
         store = base / "stores" / f"store{number}"
-        kill(start(base, *words, "--output", store, "--workers", 1 + number % 2), chance.uniform(0, duration))
+        kills += kill(start(base, *words, "--output", store, "--workers", 1 + number % 2), chance.uniform(0, duration))
         if store.exists():
             finish(base, *words, "--output", store, "--verify")
         else:
@@ -104,7 +105,8 @@ def killed_preparations(base: Path, count: int, chance: random.Random) -> int:
             (store / name).read_bytes() == (base / "prepared" / name).read_bytes() for name in names
         ) and not list(store.parent.glob(".*"))
         shutil.rmtree(store)
-    print(f"prepare: {same} of {count} stores are as if never killed")
+    print(f"prepare: {same} of {count} stores are as if never killed, after {kills} kills")
+    assert kills >= count // 2, "too few were still running when the kill came to show anything"
     return same
 
 
@@ -117,7 +119,7 @@ def killed_outputs(
     duration = finish(folder, *words)
     whole = (folder / name).read_bytes()
     (folder / name).unlink()
-    same = 0
+    same = kills = 0
     for _ in range(count):
         process, until = start(folder, *words), time.monotonic() + chance.uniform(0, duration)
         intact = True
@@ -125,14 +127,15 @@ def killed_outputs(
             if (folder / name).exists():
                 intact &= (folder / name).read_bytes() == whole
             time.sleep(0.002)
-        end(process)
+        kills += end(process)
         intact &= not (folder / name).exists() or (folder / name).read_bytes() == whole
         (folder / name).unlink(missing_ok=True)
         finish(folder, *words)
         left = [path.name for path in folder.iterdir() if path.name not in (name, "log.txt")]
         same += intact and (folder / name).read_bytes() == whole and not left
         (folder / name).unlink()
-    print(f"{what}: {same} of {count} outputs were absent or whole at every moment")
+    print(f"{what}: {same} of {count} outputs were absent or whole at every moment, after {kills} kills")
+    assert kills >= count // 2, "too few were still running when the kill came to show anything"
     return same
 
 

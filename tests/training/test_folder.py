@@ -49,7 +49,7 @@ def same(first, second):
     )
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "empty", "text"])
+@pytest.mark.parametrize("damage", ["cut", "gone", "empty", "text", "bit"])
 def test_the_checkpoint_before_a_damaged_one_is_taken(finished, source, tmp_path, damage):
     run, folder, copy = finished
     damaged, told = copy(tmp_path / "run"), Told()
@@ -57,13 +57,18 @@ def test_the_checkpoint_before_a_damaged_one_is_taken(finished, source, tmp_path
     if damage == "gone":
         damaged.last.unlink()
     else:
-        damaged.last.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"hello"}[damage])
+        middle = len(content) // 2
+        flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        damages = {"cut": content[:middle], "empty": b"", "text": b"hello", "bit": flipped}
+        damaged.last.write_bytes(damages[damage])
     state = damaged.newest_state(told)
     assert state.description.epoch == 1
     if damage != "gone":
         (warning,) = told.warnings
         assert warning.startswith(f"{damaged.last}: ")
         assert warning.endswith(f"; taking {damaged.previous}, the one before it")
+        assert damaged.last.with_name("last-damaged.pt").exists(), "it can't take the place of the whole one"
+        assert not damaged.last.exists()
     train(run, source, damaged, Silent(), state)
     assert same(damaged, folder)
 
@@ -82,7 +87,7 @@ def test_a_run_ended_before_its_first_checkpoint_begins_again(finished, source, 
     young = copy(tmp_path / "run")
     for path in (young.last, young.previous, young.best):
         path.unlink()
-    young.metrics.write_text(folder.metrics.read_text()[:100])
+    young.metrics.write_text(folder.metrics.read_text().splitlines(keepends=True)[0] + "{")
     assert young.newest_state(Silent()) is None
     train(run, source, young, Silent(), None, again=True)
     assert same(young, folder)
@@ -95,6 +100,75 @@ def test_it_is_not_taken_for_a_new_one(finished, source, tmp_path):
         path.unlink()
     with pytest.raises(TrainingError, match="holds a run already: continue it with --resume"):
         train(run, source, young, Silent())
+
+
+def test_a_run_whose_checkpoints_are_gone_is_not_begun_again(finished, tmp_path):
+    _, _, copy = finished
+    folder = copy(tmp_path / "run")
+    for path in (folder.last, folder.previous):
+        path.unlink()
+    before = folder.metrics.read_bytes()
+    with pytest.raises(TrainingError, match="its checkpoints are gone"):
+        folder.newest_state(Silent())
+    assert folder.metrics.read_bytes() == before
+
+
+def test_a_missing_best_is_told_and_made_anew(finished, source, tmp_path):
+    run, _, copy = finished
+    folder, told = copy(tmp_path / "run"), Told()
+    folder.best.unlink()
+    longer = run.model_copy(update={"train": run.train.model_copy(update={"epochs": 4})})
+    train(longer, source, folder, told, read_checkpoint(folder.last))
+    assert any("best.pt is missing" in warning for warning in told.warnings)
+    assert folder.best.is_file()
+
+
+def test_fewer_epochs_than_there_are(finished, source, tmp_path):
+    run, _, copy = finished
+    folder = copy(tmp_path / "run")
+    shorter = run.model_copy(update={"train": run.train.model_copy(update={"epochs": 1})})
+    with pytest.raises(TrainingError, match="is in epoch 4 at step 0 already; the settings say train.epochs=1"):
+        train(shorter, source, folder, Silent(), read_checkpoint(folder.last))
+
+
+def test_an_extension_survives_a_kill_before_its_first_checkpoint(lba, finished, store, tmp_path):
+    """config.yaml is newer than the checkpoint then."""
+    _, _, copy = finished
+    folder = copy(tmp_path / "run")
+    folder.config.write_text(folder.config.read_text().replace("epochs: 3\n", "epochs: 4\n", 1))
+    lba("train", "--resume", "run", "--data", store)
+    assert len(folder.records()) == 4
+
+
+def test_images_that_changed_within_their_sizes_are_other_data(finished, source, tmp_path):
+    from dataclasses import dataclass
+
+    @dataclass
+    class Inverted:
+        """The same listing, other pixels."""
+
+        content = "0" * 64
+
+        def __getattr__(self, name):
+            return getattr(source, name)
+
+    run, _, copy = finished
+    folder = copy(tmp_path / "run")
+    with pytest.raises(TrainingError, match="started on other data"):
+        train(run, Inverted(), folder, Silent(), read_checkpoint(folder.last))
+
+
+def test_links_in_a_run_folder_lead_nowhere(lba, finished, store, tmp_path):
+    _, _, copy = finished
+    copy(tmp_path / "run")
+    (tmp_path / "thesis.tex").write_text("mine")
+    (tmp_path / "run" / ".lock").symlink_to("../thesis.tex")
+    lba("train", "--resume", "run", "--data", store, status=2)
+    (tmp_path / "run" / ".lock").unlink()
+    (tmp_path / "run" / "timings.jsonl").unlink()
+    (tmp_path / "run" / "timings.jsonl").symlink_to("../thesis.tex")
+    lba("train", "--resume", "run", "--data", store, "--set", "train.epochs=4", status=2)
+    assert (tmp_path / "thesis.tex").read_text() == "mine"
 
 
 def test_a_folder_without_a_run(tmp_path):
@@ -169,6 +243,11 @@ BAD_STATES = {
     "a figure that is not finite": lambda state: state | {"progress": vars(Progress(best=float("nan")))},
     "no optimizer": lambda state: {k: v for k, v in state.items() if k != "optimizer"},
     "other parameters": lambda state: state | {"optimizer": {"state": {}, "param_groups": [{"params": [0]}]}},
+    "momentum of a parameter that isn't there": lambda state: {
+        **state,
+        "optimizer": {**state["optimizer"], "state": {**state["optimizer"]["state"], 99999: {}}},
+    },
+    "steps without losses": lambda state: state | {"progress": vars(Progress(step=1))},
     "momentum of another shape": lambda state: changed_momentum(state, torch.zeros(3)),
     "momentum that is not finite": lambda state: changed_momentum(state, float("nan")),
 }

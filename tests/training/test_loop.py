@@ -97,7 +97,7 @@ def test_a_run_cannot_go_on_with_other_data(reference, source):
     class Changed:
         name, height, width, permutations, samples = source.name, source.height, source.width, None, source.samples
         dataset, split = source.dataset, source.split
-        fingerprint, read, check = "other", source.read, source.check
+        fingerprint, read, check, content = "other", source.read, source.check, ""
 
     with pytest.raises(TrainingError, match="started on other data"):
         train(run, Changed(), folder, Silent(), read_checkpoint(folder.last))
@@ -233,7 +233,7 @@ def test_no_test_images(source, tmp_path, small_run):
         name, height, width, permutations = source.name, source.height, source.width, None
         samples = tuple(s for s in source.samples if s.part == "train")
         dataset, split = source.dataset, source.split
-        read, check, fingerprint = source.read, source.check, source.fingerprint
+        read, check, fingerprint, content = source.read, source.check, source.fingerprint, ""
 
     told = []
 
