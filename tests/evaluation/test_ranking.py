@@ -5,6 +5,7 @@ import pytest
 from oracles.ranking import rank
 
 from lba_cli.evaluation import rank_metrics, ranking
+from lba_cli.evaluation.ranking import average_precisions
 
 
 def random_case(seed, queries=25, gallery=40, identities=9, levels=None):
@@ -79,3 +80,15 @@ def test_what_cannot_be_ranked():
         rank_metrics([[0.1]], [1], [1], [1, 2], [1])
     with pytest.raises(ValueError, match="sysu, regdb"):
         rank_metrics([[0.1]], [1], [1], protocol="sysy")
+
+
+def test_average_precision_of_each_query():
+    """Their mean is the mAP; who has no match is not a number."""
+    random = np.random.default_rng(0)
+    distance, gallery = random.random((9, 12)), random.integers(0, 4, 12)
+    queries = np.array([0, 1, 2, 3, 99, 0, 1, 2, 3])
+    each = average_precisions(distance, queries, gallery, protocol="regdb")
+    assert np.isnan(each[4])
+    assert np.nanmean(each) == pytest.approx(rank_metrics(distance, queries, gallery, protocol="regdb").mAP)
+    ranks = np.flatnonzero(gallery[np.argsort(distance[0])] == 0) + 1
+    assert each[0] == pytest.approx(np.mean([(n + 1) / rank for n, rank in enumerate(ranks)]))

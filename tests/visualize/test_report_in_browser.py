@@ -194,7 +194,7 @@ def test_the_map_shows_what_is_pointed_at(page):
 
 def test_charts_read_out_and_have_tables(page):
     page.point_at("#cmc svg[role=img]")
-    assert text(page, "#cmc .readout").startswith("rank 1")
+    assert text(page, "#cmc .readout").startswith("rank ")
     assert count(page, "#cmc details tbody tr") == 20
     page.click("#cmc summary")
     assert page.run("document.querySelector('#cmc details').open")

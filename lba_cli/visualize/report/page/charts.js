@@ -1,6 +1,6 @@
 // Line charts with bands and a readout; colours, dashes and marks tell the lines apart.
 const DASHES = ["", "7 4", "2 3", "9 3 2 3", "12 4", "4 2"];
-const CHART = { width: 520, height: 300, left: 52, right: 12, top: 10, bottom: 42 };
+const CHART = { width: 520, height: 300, left: 66, right: 12, top: 10, bottom: 42 };
 
 function ticks(low, high, count) {
   const rough = (high - low) / count;
