@@ -123,6 +123,40 @@ def test_a_label_of_two_people_and_a_person_with_two_labels(copy):
     refused(copy, f"{path}:2: person ", "has label 99 here, and label 0 in train_visible_5.txt:1")
 
 
+def test_thermal_lists_of_train_and_test_that_are_swapped(copy):
+    train, test = (copy / "idx" / f"{part}_thermal_3.txt" for part in ("train", "test"))
+    texts = train.read_text(), test.read_text()
+    train.write_text(texts[1])
+    test.write_text(texts[0])
+    person = int(texts[1].split("/")[1])
+    visible = (copy / "idx" / "test_visible_3.txt").read_text().splitlines()
+    line = next(n for n, text in enumerate(visible, start=1) if text.startswith(f"Visible/{person}/"))
+    path = copy / "idx" / "test_visible_3.txt"
+    refused(copy, f"{path}:{line}: person {person} is trained on too (train_thermal_3.txt:1)")
+
+
+def test_labels_of_other_people_in_the_visible_list_than_in_the_thermal_one(copy):
+    def shifted(lines):
+        return [f"{path} {(int(label) + 1) % 12}" for path, label in map(str.split, lines)]
+
+    edit(copy, "test_visible_6", shifted)
+    first = (copy / "idx" / "test_thermal_6.txt").read_text().split("/")[1]
+    last = (copy / "idx" / "test_visible_6.txt").read_text().splitlines()[110].split("/")[1]
+    refused(
+        copy,
+        f"{copy / 'idx' / 'test_thermal_6.txt'}:1: label 0 is of person {first} here, and of person {last} in "
+        "test_visible_6.txt:111",
+    )
+
+
+def test_a_person_whose_folders_are_numbered_with_and_without_zeros(copy):
+    wanted = [(s.split, s.part, s.modality, s.identity) for s in read_regdb(copy).samples]
+    (copy / "Thermal" / "7").rename(copy / "Thermal" / "007")
+    for path in (copy / "idx").iterdir():
+        path.write_text(path.read_text().replace("Thermal/7/", "Thermal/007/"))
+    assert [(s.split, s.part, s.modality, s.identity) for s in read_regdb(copy).samples] == wanted
+
+
 def test_visible_and_thermal_lists_of_different_labels(copy):
     edit(copy, "test_thermal_9", lambda lines: lines[10:])
     refused(copy, "test_visible_9.txt: its labels and those of test_thermal_9.txt", "only in test_visible_9.txt: 0")
