@@ -7,6 +7,7 @@ import pytest
 
 from lba_cli.data.readers import read_llcm
 from lba_cli.data.readers.llcm import camera_of
+from lba_cli.errors import DataError
 
 
 @pytest.fixture
@@ -128,7 +129,11 @@ def test_missing_images_are_listed(copy):
     images = sorted((copy / "nir").glob("*/*.jpg"))[:2]
     for image in images:
         image.unlink()
-    refused(copy, "2 of 219 images", *(image.relative_to(copy).as_posix() for image in images), "train_nir.txt:1")
+    with pytest.raises(DataError, match="2 of 219 images .* are missing") as caught:
+        read_llcm(copy)
+    assert str(caught.value).splitlines()[1:] == [
+        f"  {image} (train_nir.txt:{line})" for line, image in enumerate(images, 1)
+    ]
 
 
 def test_strays_and_identities_without_images_are_noted(copy):

@@ -7,6 +7,7 @@ import pytest
 
 from lba_cli.data.readers import read_regdb
 from lba_cli.data.readers.regdb import LAYOUT
+from lba_cli.errors import DataError
 
 
 @pytest.fixture
@@ -67,7 +68,6 @@ def test_all_missing_lists_are_named(copy):
         ("Visible/1/x.bmp", "'Visible/1/x.bmp' is not an image's path and a label"),
         (f"Visible/{'1' * 2000}/x.bmp 0", "1' is not an image's path and a label"),
         ("17", "'17' is not an image's path and a label"),
-        ("", "'' is not an image's path and a label"),
         ("Visible/1/x.bmp one", "'one' is not a label"),
         ("Visible/1/x.bmp 1.5", "'1.5' is not a label"),
         ("Visible/1/x.bmp -1", "'-1' is not a label"),
@@ -162,16 +162,16 @@ def test_visible_and_thermal_lists_of_different_labels(copy):
     refused(copy, "test_visible_9.txt: its labels and those of test_thermal_9.txt", "only in test_visible_9.txt: 0")
 
 
-def test_all_missing_images_are_listed_but_not_more_than_twenty(copy):
-    images = sorted((copy / "Visible").glob("*/*.bmp"))
-    for image in images[:3]:
+def test_all_missing_images_are_listed_one_a_line(copy):
+    images = sorted((copy / "Visible").glob("*/*.bmp"))[:25]
+    for image in images:
         image.unlink()
-    message = refused(copy, "3 of 480 images that the lists name are missing", ".txt:")
-    assert all(image.relative_to(copy).as_posix() in message for image in images[:3])
-    for image in images[3:25]:
-        image.unlink()
-    message = refused(copy, "25 of 480 images", " and 5 more. Complete the copy")
-    assert len(re.findall(r"\.bmp", message)) == 20
+    with pytest.raises(DataError) as caught:
+        read_regdb(copy)
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"{copy}: 25 of 480 images that the lists name are missing; complete the copy:"
+    assert sorted(line.split(" (")[0].strip() for line in lines) == sorted(map(str, images))
+    assert all(re.search(r" \((train|test)_visible_1\.txt:[0-9]+\)$", line) for line in lines)
 
 
 def test_blanks_line_ends_and_marks_do_not_matter(copy):
@@ -180,6 +180,14 @@ def test_blanks_line_ends_and_marks_do_not_matter(copy):
         text = path.read_text().replace("\n", " \t\r\n")
         path.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n\n  \n")
     assert read_regdb(copy).samples == wanted
+
+
+def test_blank_lines_are_skipped_and_counted(copy):
+    wanted = read_regdb(copy).samples
+    edit(copy, "test_visible_4", lambda lines: ["", *lines[:6], " \t", "", *lines[6:]])
+    assert read_regdb(copy).samples == wanted
+    path = edit(copy, "test_visible_4", lambda lines: [*lines[:9], "17", *lines[9:]])
+    refused(copy, f"{path}:10: '17' is not an image's path and a label")
 
 
 def test_upper_case_endings_blanks_and_unicode_in_paths(copy):
