@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
+from lba_cli.data.samples import NO_CAMERA
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
 from lba_cli.evaluation.features import embed_samples
@@ -61,7 +62,8 @@ def ranking(
         height = HEAD + row * (tall + LINE)
         sample = source.samples[query]
         axes = place(figure, MARGIN, height, TILE, tall)
-        show_image(axes, source.read([query])[0], f"{sample.identity:04d} cam {sample.camera}", frame=QUERY)
+        seen = "" if sample.camera == NO_CAMERA else f" cam {sample.camera}"
+        show_image(axes, source.read([query])[0], f"{sample.identity:04d}{seen}", frame=QUERY)
         order = np.argsort(-values, kind="stable")[:top]
         for column, index in enumerate(order[np.isfinite(values[order])], start=1):
             found = source.samples[gallery[index]]

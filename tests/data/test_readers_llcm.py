@@ -7,6 +7,7 @@ import pytest
 
 from lba_cli.data.readers import read_llcm
 from lba_cli.data.readers.llcm import camera_of
+from lba_cli.data.samples import NO_CAMERA
 from lba_cli.errors import DataError
 
 
@@ -53,8 +54,9 @@ def test_real_data_are_called_llcm(copy):
         ("vis/0001/0001_C3.JPG", 3),
         ("vis/cam7/0001/0001_c3_x.jpg", 7),
         ("vis/0001/0001_c12s1_x.jpg", 12),
-        ("vis/0001/0001_x.jpg", 0),
-        ("vis/camera/0001_cx.jpg", 0),
+        ("vis/0001/0001_c0_x.jpg", 0),
+        ("vis/0001/0001_x.jpg", NO_CAMERA),
+        ("vis/camera/0001_cx.jpg", NO_CAMERA),
         ("x_c4.jpg", 4),
     ],
 )
@@ -122,7 +124,7 @@ def test_labels_need_not_be_contiguous_and_folders_need_not_tell(copy):
     append(copy, "train_vis.txt", "vis/of nobody.JPG 3")
     samples = read_llcm(copy).samples
     assert {s.identity for s in samples if s.part == "train"} == {7 * label + 3 for label in range(12)}
-    assert next(s for s in samples if s.path.endswith("JPG")).camera == 0
+    assert next(s for s in samples if s.path.endswith("JPG")).camera == NO_CAMERA
 
 
 def test_missing_images_are_listed(copy):

@@ -63,7 +63,7 @@ def read_llcm(root: Path) -> Listing:
 
 
 def camera_of(path: str) -> int:
-    """The camera of a training image, from a folder ``cam3`` or ``_c3`` in the file's name; 0 where neither tells."""
+    """The camera of a training image, from a folder ``cam3`` or ``_c3`` in the file's name; or ``NO_CAMERA``."""
     *folders, name = path.split("/")
     numbers = [int(found[1]) for folder in folders if (found := _CAMERA_FOLDER.fullmatch(folder))]
     return numbers[-1] if numbers else camera_in_name(name)

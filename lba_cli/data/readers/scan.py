@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lba_cli.data.samples import Sample
+from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import DataError
 from lba_cli.vocabulary import Modality, Part
 
@@ -68,6 +68,6 @@ def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) 
 
 
 def camera_in_name(name: str) -> int:
-    """The camera that a file's name tells by ``_c`` and a number; 0 where it doesn't."""
+    """The camera that a file's name tells by ``_c`` and a number; ``NO_CAMERA`` where it doesn't."""
     found = _CAMERA.search(name)
-    return int(found[1]) if found else 0
+    return int(found[1]) if found else NO_CAMERA
