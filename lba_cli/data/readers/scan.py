@@ -39,7 +39,7 @@ class Scan:
         """Yield the names of the images directly in ``folder``; raises DataError for one that isn't UTF-8."""
         for file in folder.iterdir():
             if file.suffix.lower() in self.suffixes and not file.name.startswith(".") and file.is_file():
-                _require_text(file)
+                require_text(file)
                 yield file.name
             else:
                 self.strays += 1
@@ -49,8 +49,12 @@ class Scan:
         return [f"{self.strays} files that are not images of an identity were ignored"] if self.strays else []
 
 
-def _require_text(file: Path) -> None:
-    """Refuse a name that isn't text, which no list could hold."""
+def require_text(file: Path) -> None:
+    """Refuse the name of a file or folder that isn't text, which no list could hold.
+
+    Raises:
+        DataError: it isn't UTF-8.
+    """
     try:
         file.name.encode()
     except UnicodeEncodeError:
