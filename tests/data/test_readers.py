@@ -115,6 +115,24 @@ def test_the_name_of_an_identitys_folder_that_is_no_text_is_refused(hollow):
     cases.refused(lambda: read_dataset(root), f"{root / 'visible'}: the file name 'caf\\udce9' is not UTF-8; rename it")
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("Visible", "Infrared"), ("visible", "thermal"), ("Visible", "Thermal"), ("RGB", "ir"), ("vis", "infrared")],
+)
+def test_own_folders_of_another_spelling(tmp_path, names):
+    for name in names:
+        (tmp_path / name / "someone").mkdir(parents=True)
+    hint = (
+        f"If {names[0]}/ and {names[1]}/ are folders of your own, spell them visible/ and infrared/: lba prepare folder"
+    )
+    for dataset in ("auto", "folder"):
+        cases.refused(lambda dataset=dataset: read_dataset(tmp_path, dataset), hint)
+    (tmp_path / "idx").mkdir()
+    with pytest.raises(DataError) as caught:
+        read_dataset(tmp_path)
+    assert "spell them" not in str(caught.value)
+
+
 def test_the_fingerprint_covers_the_split(hollow):
     listing = read_dataset(hollow("regdb"))
     moved = tuple(replace(s, split=3 - s.split) if s.split in (1, 2) else s for s in listing.samples)
