@@ -88,7 +88,7 @@ Features = Annotated[
     typer.Option(
         metavar="FILE.npz",
         help="Score these features instead of a checkpoint's: arrays features (n, D), identities (n,), modalities (n,) of the "
-        "words visible and infrared, cameras (n,), paths (n,); optionally dataset, name, split, trained_on.",
+        "words visible and infrared, cameras (n,) (-1: not known), paths (n,); optionally dataset, name, split, trained_on.",
         show_default=False,
     ),
 ]

@@ -20,13 +20,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from lba_cli.data.samples import Sample
+from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import DataError
 from lba_cli.files import read_bytes, read_text
 from lba_cli.vocabulary import MODALITIES, PARTS, Dataset
 
 FORMAT: Literal["lba-store"] = "lba-store"
-VERSION: Literal[2] = 2
+VERSION: Literal[3] = 3
 MANIFEST, SAMPLES, IMAGES, PERMUTATIONS = "manifest.json", "samples.csv", "images.npy", "rand_perm_cam.mat"
 COLUMNS = ("row", "crc32", *(column.name for column in fields(Sample)))
 MOST_SAMPLES = 2**31
@@ -75,7 +75,7 @@ class Manifest(_Strict):
     skipped: tuple[Skipped, ...] = ()
     files: dict[str, FileRecord] = {}
     format: Literal["lba-store"] = FORMAT
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     checksum: str = ""
 
     @field_validator("dataset")
@@ -178,7 +178,7 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
                 Sample(
                     line["path"],
                     _number(line["identity"]),
-                    _number(line["camera"]),
+                    _number(line["camera"], NO_CAMERA),
                     line["modality"],
                     line["part"],
                     _number(line["split"]),
@@ -189,9 +189,9 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
     return rows, checksums, tuple(samples)
 
 
-def _number(text: str) -> int:
+def _number(text: str, least: int = 0) -> int:
     number = int(text)
-    if not 0 <= number < 2**32:
+    if not least <= number < 2**32:
         raise ValueError(f"{text:.20} is out of range")
     return number
 

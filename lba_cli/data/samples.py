@@ -10,6 +10,8 @@ from pathlib import Path
 from lba_cli.errors import DataError
 from lba_cli.vocabulary import Dataset, Modality, Part
 
+NO_CAMERA = -1  # where nobody says which camera it was; 0 is a camera like others
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -18,7 +20,7 @@ class Sample:
     Attributes:
         path: relative to the data set's root, with forward slashes.
         identity: who, in the numbering of the data set and the part: train and test never share people.
-        camera: by which camera, in the data set's own numbering; 0 where that isn't known.
+        camera: by which camera, in the data set's own numbering; ``NO_CAMERA`` where that isn't known.
         modality: of that camera.
         part: whether it is trained on or tested with.
         split: the trial whose split this record belongs to, from 1; 0 where the data set has one split. An image of a

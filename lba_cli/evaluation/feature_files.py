@@ -1,7 +1,7 @@
 """Features as files: a NumPy ``.npz`` of plain arrays, so that the protocols can score what any program has made.
 
 Arrays, n rows for n test images: ``features`` (n, D) floats; ``identities`` (n,) integers; ``modalities`` (n,) the words
-visible and infrared; ``cameras`` (n,) integers (SYSU-MM01 and LLCM need them; 0: not known); ``paths`` (n,) words, distinct
+visible and infrared; ``cameras`` (n,) integers (SYSU-MM01 and LLCM need them; -1: not known); ``paths`` (n,) words, distinct
 (draws go through each directory's images in their order; without them, in the order of the rows). Single values, all
 optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in reports), ``split`` (of
 RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before anything is read.
@@ -18,7 +18,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA
-from lba_cli.data.samples import Sample
+from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import DataError
 from lba_cli.evaluation.features import Embeddings
 from lba_cli.evaluation.protocols import BENCHMARKS, ScoredSet
@@ -203,14 +203,14 @@ def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
     paths = arrays["paths"].tolist() if "paths" in arrays else [f"row {row:09d}" for row in range(rows)]
     if len(set(paths)) < rows:
         raise DataError(f"{path}: 'paths' names an image twice")
-    cameras = arrays["cameras"].tolist() if "cameras" in arrays else [0] * rows
+    cameras = arrays["cameras"].tolist() if "cameras" in arrays else [NO_CAMERA] * rows
     modalities = arrays["modalities"].tolist()
     for row, modality in enumerate(modalities):
         if modality not in MODALITIES:
             raise DataError(f"{path}: 'modalities', row {row}: {modality[:40]!r} is neither visible nor infrared")
-    for name in ("identities", "cameras", "split"):
-        if name in arrays and (arrays[name].max() >= LARGEST_INTEGER or arrays[name].min() < 0):
-            raise DataError(f"{path}: '{name}' should be between 0 and {LARGEST_INTEGER - 1}")
+    for name, least in (("identities", 0), ("cameras", NO_CAMERA), ("split", 0)):
+        if name in arrays and (arrays[name].max() >= LARGEST_INTEGER or arrays[name].min() < least):
+            raise DataError(f"{path}: '{name}' should be between {least} and {LARGEST_INTEGER - 1}")
     columns = (paths, arrays["identities"].tolist(), cameras, modalities)
     return tuple(Sample(*values, part="test") for values in zip(*columns, strict=True))
 

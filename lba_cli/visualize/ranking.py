@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from lba_cli.data.samples import Sample
+from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
 from lba_cli.evaluation.features import embed_samples
@@ -89,7 +89,7 @@ def ranking(
 
 
 def _query_label(sample: Sample) -> str:
-    return f"query {sample.identity:04d}" + (f"\ncam {sample.camera}" if sample.camera else "")
+    return f"query {sample.identity:04d}" + ("" if sample.camera == NO_CAMERA else f"\ncam {sample.camera}")
 
 
 def _choose(

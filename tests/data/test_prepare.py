@@ -1,6 +1,7 @@
 """Preparing a store, and opening it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from lba_cli.data.open import open_images
 from lba_cli.data.prepare import prepare
 from lba_cli.data.readers import read_sysu
-from lba_cli.data.samples import Listing, Sample, identity_classes, select
+from lba_cli.data.samples import NO_CAMERA, Listing, Sample, identity_classes, select
 from lba_cli.data.store import FolderImages, StoredImages, default_store
 from lba_cli.errors import DataError
 from lba_cli.reporting import Silent
@@ -40,6 +41,14 @@ def test_folder_and_store_hold_the_same_pixels(tiny, source):
     folder = FolderImages(read_sysu(tiny), HEIGHT, WIDTH)
     indices = [5, 3, 3, 200]
     np.testing.assert_array_equal(folder.read(indices), source.read(indices))
+
+
+def test_a_store_keeps_camera_0_apart_from_no_camera(tmp_path):
+    made = listing_of(tmp_path, {f"{n}.png": np.zeros((4, 4, 3), np.uint8) for n in range(3)})
+    cameras = (NO_CAMERA, 0, 1)
+    samples = tuple(replace(sample, camera=camera) for sample, camera in zip(made.samples, cameras, strict=True))
+    prepare(replace(made, samples=samples), tmp_path / "s", 32, 16, listener=Silent(), workers=1)
+    assert StoredImages(tmp_path / "s").samples == samples
 
 
 def test_two_workers_write_the_same_store(tiny, store, tmp_path):

@@ -1,9 +1,11 @@
 """What the readers share: telling layouts apart, and the records they make."""
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cases
 import pytest
 
 from lba_cli.data.readers import LAYOUTS, READERS, detect, read_dataset
@@ -87,6 +89,48 @@ def test_folders_may_be_links(hollow, tmp_path, dataset):
         folder.rename(tmp_path / str(number))
         folder.symlink_to(tmp_path / str(number))
     assert read_dataset(root).samples == wanted
+
+
+@pytest.mark.parametrize(
+    ("dataset", "folder"),
+    [("sysu", "cam1/0004"), ("llcm", "test_vis/cam1/0003"), ("folder", "visible/passer-by 01")],
+)
+def test_names_that_are_no_text_are_refused(hollow, dataset, folder):
+    root = hollow(dataset)
+    try:
+        (root / folder / os.fsdecode(b"caf\xe9.jpg")).touch()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    cases.refused(
+        lambda: read_dataset(root), f"{root / folder}: the file name 'caf\\udce9.jpg' is not UTF-8; rename it"
+    )
+
+
+def test_the_name_of_an_identitys_folder_that_is_no_text_is_refused(hollow):
+    root = hollow("folder")
+    try:
+        (root / "visible" / os.fsdecode(b"caf\xe9")).mkdir()
+    except OSError:
+        pytest.skip("this file system has no such names")
+    cases.refused(lambda: read_dataset(root), f"{root / 'visible'}: the file name 'caf\\udce9' is not UTF-8; rename it")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Visible", "Infrared"), ("visible", "thermal"), ("Visible", "Thermal"), ("RGB", "ir"), ("vis", "infrared")],
+)
+def test_own_folders_of_another_spelling(tmp_path, names):
+    for name in names:
+        (tmp_path / name / "someone").mkdir(parents=True)
+    hint = (
+        f"If {names[0]}/ and {names[1]}/ are folders of your own, spell them visible/ and infrared/: lba prepare folder"
+    )
+    for dataset in ("auto", "folder"):
+        cases.refused(lambda dataset=dataset: read_dataset(tmp_path, dataset), hint)
+    (tmp_path / "idx").mkdir()
+    with pytest.raises(DataError) as caught:
+        read_dataset(tmp_path)
+    assert "spell them" not in str(caught.value)
 
 
 def test_the_fingerprint_covers_the_split(hollow):

@@ -7,7 +7,7 @@ import pytest
 
 from lba_cli.data.readers import FolderSplit, read_folder
 from lba_cli.data.readers.folder import image_suffixes
-from lba_cli.data.samples import fingerprint
+from lba_cli.data.samples import NO_CAMERA, fingerprint
 from lba_cli.errors import ConfigError
 
 
@@ -98,9 +98,10 @@ def test_another_split_is_another_fingerprint(copy):
 
 def test_cameras_in_names(own):
     tree = both("a")
-    tree["visible"]["a"] = ["x_c12_1.jpg", "X_C3.JPG", "x.jpg", "c5.jpg"]
+    tree["visible"]["a"] = ["x_c12_1.jpg", "X_C3.JPG", "x_c0.jpg", "x.jpg", "c5.jpg"]
     cameras = {s.path.rsplit("/")[-1]: s.camera for s in read_folder(own(tree), FolderSplit()).samples}
-    assert cameras == {"x_c12_1.jpg": 12, "X_C3.JPG": 3, "x.jpg": 0, "c5.jpg": 0, "1.jpg": 0}
+    told = {"x_c12_1.jpg": 12, "X_C3.JPG": 3, "x_c0.jpg": 0}
+    assert cameras == told | dict.fromkeys(("x.jpg", "c5.jpg", "1.jpg"), NO_CAMERA)
 
 
 def test_any_format_that_pillow_decodes(own):

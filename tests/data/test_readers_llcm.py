@@ -7,6 +7,8 @@ import pytest
 
 from lba_cli.data.readers import read_llcm
 from lba_cli.data.readers.llcm import camera_of
+from lba_cli.data.samples import NO_CAMERA
+from lba_cli.errors import DataError
 
 
 @pytest.fixture
@@ -52,8 +54,9 @@ def test_real_data_are_called_llcm(copy):
         ("vis/0001/0001_C3.JPG", 3),
         ("vis/cam7/0001/0001_c3_x.jpg", 7),
         ("vis/0001/0001_c12s1_x.jpg", 12),
-        ("vis/0001/0001_x.jpg", 0),
-        ("vis/camera/0001_cx.jpg", 0),
+        ("vis/0001/0001_c0_x.jpg", 0),
+        ("vis/0001/0001_x.jpg", NO_CAMERA),
+        ("vis/camera/0001_cx.jpg", NO_CAMERA),
         ("x_c4.jpg", 4),
     ],
 )
@@ -77,13 +80,71 @@ def test_everything_missing_is_named(tmp_path, copy):
         ("/vis/0001/x.jpg 0", "leads out of the data set"),
         ("vis/../../x.jpg 0", "leads out of the data set"),
         ("vis\\0001\\x.jpg 0", "forward slashes"),
-        ("vis/0003/x.jpg 0", "is of identity 3, which idx/test_id.txt has too"),
-        ("test_vis/cam1/0003/x.jpg 0", "is of identity 3, which idx/test_id.txt has too"),
+        ("vis/0003/x.jpg 0", "label 0 is of identity 3 here, and of identity 1 in train_vis.txt:1"),
+        ("vis/0001/x.jpg 99", "identity 1 has label 99 here, and label 0 in train_vis.txt:1"),
+        (
+            "nir/0001/x.jpg 0",
+            "lies in a folder of infrared images, this list is of visible ones; are idx/train_vis.txt and",
+        ),
+        ("test_NIR/cam1/x.jpg 0", "lies in a folder of infrared images"),
     ],
 )
 def test_malformed_lines(copy, line, message):
     path, number = append(copy, "train_vis.txt", line)
     refused(copy, f"{path}:{number}: ", message)
+
+
+def test_swapped_lists(copy):
+    visible, infrared = (copy / "idx" / f"train_{kind}.txt" for kind in ("vis", "nir"))
+    texts = visible.read_text(), infrared.read_text()
+    visible.write_text(texts[1])
+    infrared.write_text(texts[0])
+    refused(copy, f"{visible}:1: nir/0001/", "lies in a folder of infrared images", "train_nir.txt swapped?")
+
+
+def test_labels_that_stand_for_other_people_in_the_other_list(copy):
+    path = copy / "idx" / "train_nir.txt"
+    rows = [(image, (int(label) + 1) % 12) for image, label in map(str.split, path.read_text().splitlines())]
+    path.write_text("".join(f"{image} {label}\n" for image, label in rows))
+    refused(copy, f"{path}:1: label 1 is of identity 1 here, and of identity 2 in train_vis.txt:")
+
+
+def test_a_folder_that_names_both_modalities_or_none_is_not_held_against_a_list(copy):
+    for number, folder in enumerate(("vis_and_nir", "nir/vis", "environment", "advise")):
+        (copy / folder).mkdir(parents=True)
+        (copy / folder / "x.jpg").touch()
+        append(copy, "train_vis.txt", f"{folder}/x.jpg {number}")
+    assert sum(sample.path.endswith("/x.jpg") for sample in read_llcm(copy).samples) == 4
+
+
+def test_labels_in_one_list_only_are_noted(copy):
+    path = copy / "idx" / "train_nir.txt"
+    path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines() if not line.endswith(" 4")))
+    assert (
+        "1 labels are in one of idx/train_vis.txt and idx/train_nir.txt only, training needs data.skip_incomplete=true: 4"
+    ) in read_llcm(copy).notes
+
+
+def test_an_image_in_train_and_test(copy):
+    image = sorted((copy / "test_vis" / "cam1" / "0003").iterdir())[0].relative_to(copy).as_posix()
+    path, number = append(copy, "train_vis.txt", f"{image} 50")
+    refused(copy, f"{path}:{number}: {image} is tested with too")
+
+
+def test_training_folders_with_numbers_of_test_identities_are_noted(copy):
+    (copy / "idx" / "test_id.txt").write_text("3,6,9,12,15,18,1,2\n")
+    assert read_llcm(copy).notes == (
+        "2 folders of training images have the numbers of test identities; if those are the same people, the figures are "
+        "inflated: 1, 2",
+        "2 identities of idx/test_id.txt have no images: 1, 2",
+    )
+
+
+@pytest.mark.parametrize("folder", ["test_vis", "test_nir"])
+def test_no_test_image_of_a_modality_is_noted(copy, folder):
+    for image in (copy / folder).glob("*/*/*.jpg"):
+        image.unlink()
+    assert f"{folder} has no image of a test identity: nothing can be evaluated" in read_llcm(copy).notes
 
 
 def test_duplicates(copy):
@@ -102,7 +163,6 @@ def test_duplicates(copy):
         ("", "test_id.txt:1: empty"),
         ("3,6,x", "test_id.txt:1: 'x' is not an identity"),
         ("3,6,3", "test_id.txt:1: identity 3 is already in test_id.txt:1"),
-        ("3,1", "is of identity 1, which idx/test_id.txt has too"),
         ("500", "no image of any identity that idx/test_id.txt name"),
     ],
 )
@@ -121,14 +181,18 @@ def test_labels_need_not_be_contiguous_and_folders_need_not_tell(copy):
     append(copy, "train_vis.txt", "vis/of nobody.JPG 3")
     samples = read_llcm(copy).samples
     assert {s.identity for s in samples if s.part == "train"} == {7 * label + 3 for label in range(12)}
-    assert next(s for s in samples if s.path.endswith("JPG")).camera == 0
+    assert next(s for s in samples if s.path.endswith("JPG")).camera == NO_CAMERA
 
 
 def test_missing_images_are_listed(copy):
     images = sorted((copy / "nir").glob("*/*.jpg"))[:2]
     for image in images:
         image.unlink()
-    refused(copy, "2 of 219 images", *(image.relative_to(copy).as_posix() for image in images), "train_nir.txt:1")
+    with pytest.raises(DataError, match="2 of 219 images .* are missing") as caught:
+        read_llcm(copy)
+    assert str(caught.value).splitlines()[1:] == [
+        f"  {image} (train_nir.txt:{line})" for line, image in enumerate(images, 1)
+    ]
 
 
 def test_strays_and_identities_without_images_are_noted(copy):

@@ -7,6 +7,7 @@ import pytest
 
 from lba_cli.data.readers import read_regdb
 from lba_cli.data.readers.regdb import LAYOUT
+from lba_cli.errors import DataError
 
 
 @pytest.fixture
@@ -67,7 +68,6 @@ def test_all_missing_lists_are_named(copy):
         ("Visible/1/x.bmp", "'Visible/1/x.bmp' is not an image's path and a label"),
         (f"Visible/{'1' * 2000}/x.bmp 0", "1' is not an image's path and a label"),
         ("17", "'17' is not an image's path and a label"),
-        ("", "'' is not an image's path and a label"),
         ("Visible/1/x.bmp one", "'one' is not a label"),
         ("Visible/1/x.bmp 1.5", "'1.5' is not a label"),
         ("Visible/1/x.bmp -1", "'-1' is not a label"),
@@ -123,21 +123,55 @@ def test_a_label_of_two_people_and_a_person_with_two_labels(copy):
     refused(copy, f"{path}:2: person ", "has label 99 here, and label 0 in train_visible_5.txt:1")
 
 
+def test_thermal_lists_of_train_and_test_that_are_swapped(copy):
+    train, test = (copy / "idx" / f"{part}_thermal_3.txt" for part in ("train", "test"))
+    texts = train.read_text(), test.read_text()
+    train.write_text(texts[1])
+    test.write_text(texts[0])
+    person = int(texts[1].split("/")[1])
+    visible = (copy / "idx" / "test_visible_3.txt").read_text().splitlines()
+    line = next(n for n, text in enumerate(visible, start=1) if text.startswith(f"Visible/{person}/"))
+    path = copy / "idx" / "test_visible_3.txt"
+    refused(copy, f"{path}:{line}: person {person} is trained on too (train_thermal_3.txt:1)")
+
+
+def test_labels_of_other_people_in_the_visible_list_than_in_the_thermal_one(copy):
+    def shifted(lines):
+        return [f"{path} {(int(label) + 1) % 12}" for path, label in map(str.split, lines)]
+
+    edit(copy, "test_visible_6", shifted)
+    first = (copy / "idx" / "test_thermal_6.txt").read_text().split("/")[1]
+    last = (copy / "idx" / "test_visible_6.txt").read_text().splitlines()[110].split("/")[1]
+    refused(
+        copy,
+        f"{copy / 'idx' / 'test_thermal_6.txt'}:1: label 0 is of person {first} here, and of person {last} in "
+        "test_visible_6.txt:111",
+    )
+
+
+def test_a_person_whose_folders_are_numbered_with_and_without_zeros(copy):
+    wanted = [(s.split, s.part, s.modality, s.identity) for s in read_regdb(copy).samples]
+    (copy / "Thermal" / "7").rename(copy / "Thermal" / "007")
+    for path in (copy / "idx").iterdir():
+        path.write_text(path.read_text().replace("Thermal/7/", "Thermal/007/"))
+    assert [(s.split, s.part, s.modality, s.identity) for s in read_regdb(copy).samples] == wanted
+
+
 def test_visible_and_thermal_lists_of_different_labels(copy):
     edit(copy, "test_thermal_9", lambda lines: lines[10:])
     refused(copy, "test_visible_9.txt: its labels and those of test_thermal_9.txt", "only in test_visible_9.txt: 0")
 
 
-def test_all_missing_images_are_listed_but_not_more_than_twenty(copy):
-    images = sorted((copy / "Visible").glob("*/*.bmp"))
-    for image in images[:3]:
+def test_all_missing_images_are_listed_one_a_line(copy):
+    images = sorted((copy / "Visible").glob("*/*.bmp"))[:25]
+    for image in images:
         image.unlink()
-    message = refused(copy, "3 of 480 images that the lists name are missing", ".txt:")
-    assert all(image.relative_to(copy).as_posix() in message for image in images[:3])
-    for image in images[3:25]:
-        image.unlink()
-    message = refused(copy, "25 of 480 images", " and 5 more. Complete the copy")
-    assert len(re.findall(r"\.bmp", message)) == 20
+    with pytest.raises(DataError) as caught:
+        read_regdb(copy)
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"{copy}: 25 of 480 images that the lists name are missing; complete the copy:"
+    assert sorted(line.split(" (")[0].strip() for line in lines) == sorted(map(str, images))
+    assert all(re.search(r" \((train|test)_visible_1\.txt:[0-9]+\)$", line) for line in lines)
 
 
 def test_blanks_line_ends_and_marks_do_not_matter(copy):
@@ -146,6 +180,14 @@ def test_blanks_line_ends_and_marks_do_not_matter(copy):
         text = path.read_text().replace("\n", " \t\r\n")
         path.write_bytes(b"\xef\xbb\xbf" + text.encode() + b"\r\n\n  \n")
     assert read_regdb(copy).samples == wanted
+
+
+def test_blank_lines_are_skipped_and_counted(copy):
+    wanted = read_regdb(copy).samples
+    edit(copy, "test_visible_4", lambda lines: ["", *lines[:6], " \t", "", *lines[6:]])
+    assert read_regdb(copy).samples == wanted
+    path = edit(copy, "test_visible_4", lambda lines: [*lines[:9], "17", *lines[9:]])
+    refused(copy, f"{path}:10: '17' is not an image's path and a label")
 
 
 def test_upper_case_endings_blanks_and_unicode_in_paths(copy):

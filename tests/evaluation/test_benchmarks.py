@@ -7,7 +7,7 @@ from made import MadeImages, tree
 from oracles.draws import every, sample_gallery
 
 from lba_cli.config import EvaluationSection
-from lba_cli.data.samples import Sample
+from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import ConfigError, DataError
 from lba_cli.evaluation.protocols import BENCHMARKS, GALLERY_CAMERAS, Setting
 from lba_cli.evaluation.run import draw_trials, excluded, selection, settings
@@ -47,7 +47,7 @@ def test_what_is_usual():
     both = [(TO_VISIBLE, "single", "community"), (TO_INFRARED, "single", "community")]
     assert asked(MadeImages(tree("llcm"), "llcm")) == both
     assert asked(MadeImages(tree("folder"), "folder")) == both
-    unknown = MadeImages(tree("folder", cameras={"visible": (0,), "infrared": (0,)}), "folder")
+    unknown = MadeImages(tree("folder", cameras={"visible": (NO_CAMERA,), "infrared": (NO_CAMERA,)}), "folder")
     assert asked(unknown) == [(mode, "whole", "community") for mode in (TO_VISIBLE, TO_INFRARED)]
     assert asked(MadeImages(tree("llcm"), "llcm"), protocol="released") == [(TO_INFRARED, "single", "released")]
 
@@ -153,6 +153,8 @@ def test_folder_ignores_the_querys_own_view_only_where_all_cameras_are_known():
     ]
     assert excluded(MadeImages(samples, "folder"), [0], [1, 2, 3]).tolist() == [[True, False, False]]
     samples[3] = Sample("d", 2, 0, "visible", "test")
+    assert excluded(MadeImages(samples, "folder"), [0], [1, 2, 3]).tolist() == [[True, False, False]]
+    samples[3] = Sample("d", 2, NO_CAMERA, "visible", "test")
     unknown = MadeImages(samples, "folder")
     assert not excluded(unknown, [0], [1, 2, 3]).any()
     with pytest.raises(DataError, match=r"not every test image names its own.*--shots whole"):

@@ -9,6 +9,7 @@ import pytest
 from made import MadeImages, OppositeStems, tree
 
 from lba_cli.config import EvaluationSection
+from lba_cli.data.samples import NO_CAMERA
 from lba_cli.errors import DataError
 from lba_cli.evaluation import feature_files
 from lba_cli.evaluation.feature_files import read_features
@@ -80,6 +81,13 @@ def test_every_data_sets_round_trip(dataset, tmp_path):
     assert [r.splits for r in again] == [r.splits for r in results]
 
 
+@pytest.mark.parametrize(("camera", "shots"), [(NO_CAMERA, "whole"), (0, "single")])
+def test_camera_0_is_a_camera_and_minus_one_is_not_known(tmp_path, camera, shots):
+    cameras = np.array([1, 2, 1, 2, 3, camera, 3, camera])
+    results = from_features(file(tmp_path, cameras=cameras, dataset=np.array("folder")))
+    assert {result.setting.shots for result in results} == {shots}
+
+
 def test_other_programs_features(tmp_path):
     """The least that is needed; any length, any floats; the protocol by its name."""
     features = content()["features"].astype(np.float64) * 37
@@ -117,6 +125,7 @@ def test_other_programs_features(tmp_path):
         ({"paths": np.array(["x"] * 8)}, "'paths' names an image twice"),
         ({"paths": np.array(["x" * 2000] * 8)}, "words of up to 2000 letters"),
         ({"split": np.array([1, 2])}, "'split' should be an integer, not int64 of shape"),
+        ({"cameras": np.array([-2] * 8)}, "'cameras' should be between -1"),
         ({"split": np.array(-1)}, "'split' should be between 0"),
         ({"identities": np.full(8, 2**64 - 1, np.uint64)}, "'identities' should be between 0"),
     ],

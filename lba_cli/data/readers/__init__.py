@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lba_cli.data.readers import folder, llcm, regdb, sysu
 from lba_cli.data.readers.folder import FolderSplit, read_folder
-from lba_cli.data.readers.layout import Layout
+from lba_cli.data.readers.layout import Layout, spelling_hint
 from lba_cli.data.readers.llcm import read_llcm
 from lba_cli.data.readers.regdb import read_regdb
 from lba_cli.data.readers.sysu import read_sysu
@@ -55,7 +55,7 @@ def detect(root: Path) -> Dataset:
         )
     lacking = "no data set that is known" if root.is_dir() else "no such folder"
     raise DataError(
-        f"{root}: {lacking}; looked for {known}. To try without them: lba prepare synthetic --output {root}"
+        f"{root}: {lacking}; looked for {known}. {spelling_hint(root)}To try without them: lba prepare synthetic --output {root}"
     )
 
 

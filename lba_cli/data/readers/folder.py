@@ -14,7 +14,7 @@ from PIL import Image
 from lba_cli.data.images import formats
 from lba_cli.data.readers.layout import Layout, name_of
 from lba_cli.data.readers.lists import read_lines, shortened
-from lba_cli.data.readers.scan import Scan, camera_in_name
+from lba_cli.data.readers.scan import Scan, camera_in_name, require_text
 from lba_cli.data.samples import Listing, Sample, in_order
 from lba_cli.errors import ConfigError, DataError
 from lba_cli.vocabulary import MODALITIES, Modality, Part
@@ -97,26 +97,21 @@ def _people(root: Path, scan: Scan) -> People:
     people: People = {}
     for modality in MODALITIES:
         for folder in (root / modality).iterdir():
-            images = sorted(scan.images(folder)) if _is_identity(folder) else []
+            images: list[str] = []
+            if _is_identity(folder):
+                require_text(folder)
+                images = sorted(scan.images(folder))
             if not images:
                 scan.strays += 1
                 continue
             name = unicodedata.normalize("NFC", folder.name)
             person = people.setdefault(name, {each: [] for each in MODALITIES})
-            person[modality] += (_encodable(root, f"{modality}/{folder.name}/{image}") for image in images)
+            person[modality] += (f"{modality}/{folder.name}/{image}" for image in images)
     return dict(sorted(people.items()))
 
 
 def _is_identity(folder: Path) -> bool:
     return folder.is_dir() and not folder.name.startswith(".")
-
-
-def _encodable(root: Path, path: str) -> str:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raise DataError(f"{root}: the file name {path!a} isn't valid UTF-8; rename it") from None
-    return path
 
 
 def _parts_by_draw(people: People, both: list[str], split: FolderSplit) -> tuple[dict[str, Part], list[str]]:

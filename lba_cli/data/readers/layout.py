@@ -9,8 +9,12 @@ from pathlib import Path
 
 from lba_cli.errors import DataError
 from lba_cli.files import read_text
-from lba_cli.vocabulary import Dataset
+from lba_cli.vocabulary import Dataset, Modality
 
+_ALIKE: dict[Modality, tuple[str, ...]] = {
+    "visible": ("visible", "vis", "rgb"),
+    "infrared": ("infrared", "thermal", "nir", "ir"),
+}
 SYNTHETIC_MARK = "synthetic.json"
 
 
@@ -50,7 +54,8 @@ class Layout:
         missing += [name for name in self.lists if not (root / name).is_file()]
         if missing:
             raise DataError(
-                f"{root}: not {self.title}, or not all of it: it has no {', '.join(missing)}. {self.remedy} another folder"
+                f"{root}: not {self.title}, or not all of it: it has no {', '.join(missing)}. {spelling_hint(root)}"
+                f"{self.remedy} another folder"
             )
 
     @property
@@ -65,6 +70,17 @@ class Layout:
     @property
     def _theirs(self) -> str:
         return self.described if self.dataset == "folder" else f"{self.title}'s {self.described}"
+
+
+def spelling_hint(root: Path) -> str:
+    """A sentence on folders in ``root`` that look like a user's own images but aren't spelled that way; or nothing."""
+    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+    alike = {modality: [n for n in names if n.lower() in words] for modality, words in _ALIKE.items()}
+    if "idx" in names or not all(alike.values()) or all(modality in names for modality in alike):
+        return ""
+    found = " and ".join(f"{choice[0]}/" for choice in alike.values())
+    wanted = " and ".join(f"{modality}/" for modality in alike)
+    return f"If {found} are folders of your own, spell them {wanted}: lba prepare folder --root {root}. "
 
 
 def name_of(root: Path, real: str) -> str:

@@ -78,7 +78,7 @@ def read_identities(path: Path, title: str) -> Iterator[tuple[int, int]]:
 
 
 def read_image_list(root: Path, name: str) -> list[Entry]:
-    """Read ``root / name``, lines of ``relative/path.bmp LABEL``; whether the images exist isn't looked at.
+    """Read ``root / name``, lines of ``relative/path.bmp LABEL`` or blank; whether the images exist isn't looked at.
 
     Raises:
         DataError: the list is missing or empty, a line isn't a path and a label, a path leads out of the root, or an
@@ -90,6 +90,8 @@ def read_image_list(root: Path, name: str) -> list[Entry]:
         raise DataError(f"{source}:1: empty; expected lines such as path/to/image.bmp 0")
     entries: dict[str, Entry] = {}
     for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
         entry = _entry(line, source, number)
         earlier = entries.setdefault(entry.path, entry)
         if earlier is not entry:
@@ -101,16 +103,16 @@ def require_images(root: Path, entries: Iterable[Entry]) -> None:
     """Refuse lists that name images which aren't there.
 
     Raises:
-        DataError: naming them (twenty at most, and how many more) and a line that does.
+        DataError: naming all of them, one a line, and a line of a list that does.
     """
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.path, entry)
-    missing = [f"{path} ({entry.short_place})" for path, entry in first.items() if not (root / path).is_file()]
+    missing = [f"  {root / path} ({entry.short_place})" for path, entry in first.items() if not (root / path).is_file()]
     if missing:
         raise DataError(
-            f"{root}: {len(missing)} of {len(first)} images that the lists name are missing: {shortened(missing)}. "
-            "Complete the copy"
+            f"{root}: {len(missing)} of {len(first)} images that the lists name are missing; complete the copy:\n"
+            + "\n".join(missing)
         )
 
 

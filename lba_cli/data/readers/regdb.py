@@ -63,21 +63,26 @@ def read_regdb(root: Path) -> Listing:
 def _check_split(lists: Lists) -> None:
     """Refuse lists of a split in which labels or parts don't tell people apart."""
     for (_, modality), listed in lists.items():
-        _check_labels(listed, modality)
+        _check_paths(listed, modality)
+    both = {part: [entry for modality in MODALITIES for entry in lists[part, modality]] for part in PARTS}
+    _check_parts(both["train"], both["test"])
     for part in PARTS:
+        _check_labels(both[part])
         _check_same_labels(*(lists[part, modality] for modality in MODALITIES))
-    for modality in MODALITIES:
-        _check_parts(lists["train", modality], lists["test", modality])
 
 
-def _check_labels(listed: list[Entry], modality: Modality) -> None:
-    """Each label stands for one person's folder, and each folder for one label."""
-    by_label: dict[int, Entry] = {}
-    by_person: dict[str, Entry] = {}
+def _check_paths(listed: list[Entry], modality: Modality) -> None:
     for entry in listed:
         parts = entry.path.split("/")
         if len(parts) != 3 or parts[0] != FOLDERS[modality]:
             raise DataError(f"{entry.place}: '{entry.path}' is not an image {FOLDERS[modality]}/PERSON/NAME")
+
+
+def _check_labels(listed: list[Entry]) -> None:
+    """Each label stands for one person, and each person has one label, in a part's visible and thermal list alike."""
+    by_label: dict[int, Entry] = {}
+    by_person: dict[str, Entry] = {}
+    for entry in listed:
         same_label = by_label.setdefault(entry.label, entry)
         same_person = by_person.setdefault(_person(entry), entry)
         if _person(same_label) != _person(entry):
@@ -123,5 +128,6 @@ def _check_parts(train: list[Entry], test: list[Entry]) -> None:
 
 
 def _person(entry: Entry) -> str:
-    """The person's folder."""
-    return entry.path.split("/")[1]
+    """The person's folder, which has the same number or name under ``Visible`` and ``Thermal``; 007 is 7."""
+    folder = entry.path.split("/")[1]
+    return str(int(folder)) if folder.isascii() and folder.isdecimal() else folder

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lba_cli.data.samples import Sample
+from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import DataError
 from lba_cli.vocabulary import Modality, Part
 
@@ -39,7 +39,7 @@ class Scan:
         """Yield the names of the images directly in ``folder``; raises DataError for one that isn't UTF-8."""
         for file in folder.iterdir():
             if file.suffix.lower() in self.suffixes and not file.name.startswith(".") and file.is_file():
-                _require_text(file)
+                require_text(file)
                 yield file.name
             else:
                 self.strays += 1
@@ -49,8 +49,12 @@ class Scan:
         return [f"{self.strays} files that are not images of an identity were ignored"] if self.strays else []
 
 
-def _require_text(file: Path) -> None:
-    """Refuse a name that isn't text, which no list could hold."""
+def require_text(file: Path) -> None:
+    """Refuse the name of a file or folder that isn't text, which no list could hold.
+
+    Raises:
+        DataError: it isn't UTF-8.
+    """
     try:
         file.name.encode()
     except UnicodeEncodeError:
@@ -68,6 +72,6 @@ def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) 
 
 
 def camera_in_name(name: str) -> int:
-    """The camera that a file's name tells by ``_c`` and a number; 0 where it doesn't."""
+    """The camera that a file's name tells by ``_c`` and a number; ``NO_CAMERA`` where it doesn't."""
     found = _CAMERA.search(name)
-    return int(found[1]) if found else 0
+    return int(found[1]) if found else NO_CAMERA

@@ -6,7 +6,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from lba_cli.data.samples import Sample
+from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.vocabulary import Modality, Shots
 
 Image = TypeVar("Image")
@@ -70,4 +70,4 @@ def directories_of(samples: Sequence[Sample], modality: Modality) -> dict[tuple[
 
 def cameras_known(samples: Sequence[Sample]) -> bool:
     """Whether every test image's camera is known."""
-    return all(sample.camera for sample in samples if sample.part == "test")
+    return all(sample.camera != NO_CAMERA for sample in samples if sample.part == "test")

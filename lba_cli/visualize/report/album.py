@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from lba_cli.data.samples import NO_CAMERA
 from lba_cli.data.store import ImageSource
 from lba_cli.reporting import Listener
 
@@ -52,15 +53,16 @@ class Album:
     def as_json(self, encoded: Encoded, listener: Listener) -> list[dict[str, Any]]:
         """Every image that was asked for, in the order of the numbers, with what is known of it."""
         indices = list(self._numbers)
+        samples = [self._source.samples[index] for index in indices]
         return [
             {
                 "src": uri,
-                "identity": self._source.samples[index].identity,
-                "camera": self._source.samples[index].camera,
-                "modality": self._source.samples[index].modality,
-                "path": self._source.samples[index].path,
+                "identity": sample.identity,
+                "camera": None if sample.camera == NO_CAMERA else sample.camera,
+                "modality": sample.modality,
+                "path": sample.path,
             }
-            for index, uri in zip(indices, encoded.of(indices, listener), strict=True)
+            for sample, uri in zip(samples, encoded.of(indices, listener), strict=True)
         ]
 
 

@@ -37,7 +37,7 @@ function percent(fraction, digits = 1) {
 }
 
 function describe(image) {
-  const camera = image.camera ? ` under camera ${image.camera}` : "";
+  const camera = image.camera !== null ? ` under camera ${image.camera}` : "";
   return `${image.modality} image of identity ${number(image.identity)}${camera}`;
 }
 

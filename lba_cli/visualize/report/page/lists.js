@@ -31,7 +31,7 @@ function rankedLists() {
     count.textContent = chosen.length ? `${shown} of ${chosen.length} lists are shown.` : "No list is like that.";
   }
 
-  const cameras = distinct(lists, "camera").filter(Boolean);
+  const cameras = distinct(lists, "camera").filter((each) => each !== null);
   const controls = make("div", { class: "controls" },
     radios("Show", "outcome", OUTCOMES, (outcome) => show({ outcome })),
     picker("Order", [["hardest", "hardest first"], ["easiest", "easiest first"], ["identity", "by identity"]], (order) => show({ order })),
@@ -48,7 +48,7 @@ function rankedLists() {
 
 function rankedList(list) {
   const image = IMAGES[list.image];
-  const camera = image.camera ? `camera ${image.camera}` : "";
+  const camera = image.camera !== null ? `camera ${image.camera}` : "";
   const query = tile(list.image, "query", make("b", {}, `query ${number(image.identity)}`), camera, `AP ${percent(list.precision)} %`);
   const found = list.found.map(([place, score, right], at) => {
     const words = `${at + 1}. ${right ? "✓" : "✗"} ${number(IMAGES[place].identity)}`;
