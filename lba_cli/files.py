@@ -76,9 +76,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.rename(path)
         _flush(path.parent)
     finally:
-        held.release()  # before, because removing a folder needs open files too, and there may be no more
-        if partial.exists():
-            shutil.rmtree(partial, ignore_errors=True)
+        held.release()  # before, because removing a folder needs an open file too, and there may be no more
+        _remove(partial)
 
 
 def sweep(path: Path) -> None:
@@ -178,6 +177,18 @@ def _move(partial: Path, path: Path, replace: bool) -> None:
         if path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
         partial.rename(path)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, if it is there, with one open file at a time (``shutil.rmtree`` needs several)."""
+    for place, folders, files in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            for name in files:
+                Path(place, name).unlink()
+            for name in folders:
+                Path(place, name).rmdir()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _flush_all(folder: Path) -> None:

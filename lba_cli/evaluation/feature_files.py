@@ -137,7 +137,8 @@ def _read_arrays(path: Path) -> Arrays:
     except DataError:
         raise
     except Exception as problem:  # zipfile, zlib and NumPy raise many kinds for damaged files
-        raise DataError(f"{path}: damaged or not a .npz of arrays ({type(problem).__name__}: {problem})") from problem
+        reason = f"{type(problem).__name__}: {' '.join(str(problem).split()):.120}"
+        raise DataError(f"{path}: damaged or not a .npz of arrays ({reason})") from problem
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
