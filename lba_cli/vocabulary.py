@@ -29,6 +29,7 @@ ModeChoice = Literal["auto", Mode, "all"]
 ShotsChoice = Literal["auto", Shots, "both"]
 Draw = Literal["community", "official", "released"]
 FeaturePlace = Literal["pooled", "neck"]
+Engine = Literal["exact", "faiss"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 PARTS: tuple[Part, ...] = get_args(Part)
