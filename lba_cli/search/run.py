@@ -54,8 +54,8 @@ def embed_to_file(
     """Embed the images at ``paths``, in this order, into ``output``, whole or not at all.
 
     Every batch is kept in a hidden folder beside ``output`` (see :mod:`lba_cli.search.state`), so that the same call goes
-    on after whatever stopped it, with the same result to the bit. A state of another model or of other images is thrown
-    away.
+    on after whatever stopped it, with the same result (to the bit, where it computes with as many threads). A state of
+    another model or of other images is thrown away.
 
     Raises:
         LbaError: ``output`` can't be written, or another process writes it. DataError: images are broken and

@@ -65,17 +65,17 @@ def write_npz(path: Path, table: VectorTable) -> None:
     words = np.dtype(f"<U{max(map(len, table.paths), default=1)}")
     count = len(table.paths)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        with archive.open("paths.npy", "w", force_zip64=True) as file:
+        with archive.open(_entry("paths"), "w", force_zip64=True) as file:
             _header(file, words, (count,))
             for start in range(0, count, ROWS_AT_ONCE):
                 file.write(np.asarray(table.paths[start : start + ROWS_AT_ONCE], words).tobytes())
-        with archive.open("features.npy", "w", force_zip64=True) as file:
+        with archive.open(_entry("features"), "w", force_zip64=True) as file:
             _header(file, FLOAT32, (count, table.dimension))
             for block in table.blocks():
                 file.write(block.data)
         single = {"modality": table.modality, "model": table.model, "height": table.height, "width": table.width}
         for name, value in single.items():
-            with archive.open(f"{name}.npy", "w") as file:
+            with archive.open(_entry(name), "w") as file:
                 np.lib.format.write_array(file, np.asarray(value), allow_pickle=False)
 
 
@@ -91,6 +91,11 @@ def write_csv(path: Path, table: VectorTable) -> None:
 
 
 FORMATS: dict[str, Callable[[Path, VectorTable], None]] = {".npz": write_npz, ".csv": write_csv}
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """An array's entry; without the time of writing, so that the same content has the same bytes."""
+    return zipfile.ZipInfo(f"{name}.npy")
 
 
 def _header(file: IO[bytes], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:

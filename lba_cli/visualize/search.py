@@ -16,8 +16,9 @@ from lba_cli.visualize.canvas import QUERY, new_figure, place, show_image, write
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Inches: an image's width, the gap between images, the outer margin, a row's line of text, the head with the title.
-TILE, GAP, MARGIN, LINE, HEAD = 0.58, 0.09, 0.12, 0.24, 0.5
+# Inches: an image's width, the gap between images, the outer margin, a row's line of text, the head with the title; a
+# picture's least width.
+TILE, GAP, MARGIN, LINE, HEAD, LEAST_WIDTH = 0.58, 0.09, 0.12, 0.24, 0.5, 3.3
 ABSENT = 225  # the gray of an image that isn't there any more
 LONGEST_NAME = 14
 
@@ -29,7 +30,8 @@ def ranked_lists(lists: Sequence[tuple[str, Sequence[Hit]]], height: int, width:
     """
     tall = TILE * height / width
     columns = max((len(hits) for _, hits in lists), default=0)
-    figure = new_figure(2 * MARGIN + (columns + 1) * (TILE + GAP) + GAP, HEAD + len(lists) * (tall + LINE) + MARGIN)
+    wide = max(2 * MARGIN + (columns + 1) * (TILE + GAP) + GAP, LEAST_WIDTH)
+    figure = new_figure(wide, HEAD + len(lists) * (tall + LINE) + MARGIN)
     write(figure, MARGIN, 0.22, "Queries and what was found, with scores", fontsize=9)
     for row, (query, hits) in enumerate(lists):
         top = HEAD + row * (tall + LINE)
@@ -37,7 +39,7 @@ def ranked_lists(lists: Sequence[tuple[str, Sequence[Hit]]], height: int, width:
         show_image(axes, _image(query, height, width), _name(query), frame=QUERY)
         for column, hit in enumerate(hits, start=1):
             axes = place(figure, MARGIN + GAP + column * (TILE + GAP), top, TILE, tall)
-            show_image(axes, _image(hit.path, height, width), f"{column}   {hit.score:.2f}")
+            show_image(axes, _image(hit.path, height, width), f"{column}   {hit.score:.3f}")
     return figure
 
 
