@@ -59,6 +59,10 @@ class ExportError(LbaError):
     """An export that can't be written, or that doesn't equal the trained network."""
 
 
+class SearchError(LbaError):
+    """An index of a gallery that is absent, damaged, or of another model or modality than it is asked for."""
+
+
 class TrainingError(LbaError):
     """A run that can't start, continue, or go on."""
 

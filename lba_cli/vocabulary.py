@@ -33,6 +33,7 @@ ExportFormat = Literal["onnx", "pt2", "safetensors", "official"]
 ExportPrecision = Literal["float32", "float16", "bfloat16"]
 Stems = Literal["one", "two"]
 PaperWidth = Literal["column", "page"]
+Engine = Literal["exact", "faiss"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 PARTS: tuple[Part, ...] = get_args(Part)

@@ -14,6 +14,7 @@ FLOORS = [
     {"alignment"},
     {"config", "settings", "compute", "data", "model"},
     {"evaluation", "export"},
+    {"search"},
     {"training", "visualize"},
     {"cli", "__main__"},
 ]

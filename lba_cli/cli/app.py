@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lba_cli import __version__
-from lba_cli.cli import demo, evaluate, export, prepare, train, visualize
+from lba_cli.cli import demo, embed, evaluate, export, prepare, search, train, visualize
 
 app = typer.Typer(
     name="lba",
@@ -39,4 +39,6 @@ app.command("train", epilog=train.EXAMPLES)(train.train)
 app.command("evaluate", epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.command("export", epilog=export.EXAMPLES)(export.export)
 app.add_typer(visualize.app, name="visualize")
+app.command("embed", epilog=embed.EXAMPLES)(embed.embed)
+app.add_typer(search.app, name="search")
 app.command("demo", epilog=demo.EXAMPLES)(demo.demo)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +19,7 @@ from lba_cli.cli.options import (
     Force,
     examples,
 )
+from lba_cli.cli.outputs import require_free
 from lba_cli.errors import LbaError
 from lba_cli.vocabulary import Dataset, Draw, FeaturePlace, ModeChoice, ShotsChoice
 
@@ -146,7 +146,7 @@ def evaluate(
 ) -> None:
     """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP, mean ± deviation over the trials."""
     files = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
-    _require_free([path for path in files.values() if path], force)
+    require_free([path for path in files.values() if path], force)
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     _require_sense(names, data, features, protocol_of, save_features, trials)
     from lba_cli.cli.console import listener, output
@@ -186,18 +186,6 @@ def _require_sense(
         raise LbaError(f"--features scores a file of features alone: leave {name} out")
     if protocol_of and not features:
         raise LbaError("--protocol-of says whose protocol scores --features; a checkpoint is scored by its data set's")
-
-
-def _require_free(paths: list[Path], force: bool) -> None:
-    """Refuse, before the work, files that couldn't be written after it."""
-    for path in paths:
-        if path.exists() and not (force and path.is_file()):
-            raise LbaError(f"{path}: exists already; name another file, or replace it with --force")
-        folder = next(parent for parent in path.absolute().parents if parent.exists())
-        if not (folder.is_dir() and os.access(folder, os.W_OK)):
-            raise LbaError(f"{path}: can't be written, {folder} is not a folder that can be written to")
-    if len({path.absolute() for path in paths}) < len(paths):
-        raise LbaError("two of the files to write have the same name")
 
 
 def _with_published(report: Report, told: Listener) -> Report:

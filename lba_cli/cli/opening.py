@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lba_cli.cli.options import load_config
 from lba_cli.compute import resolve_device
@@ -18,6 +18,9 @@ from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import RunFolder, newest_run
 from lba_cli.vocabulary import Dataset
+
+if TYPE_CHECKING:
+    from lba_cli.search.embedder import Embedder
 
 # Settings of the section data that matter to one data set alone.
 SETTINGS_OF: dict[Dataset, set[str]] = {
@@ -67,11 +70,7 @@ def open_checkpoint(
         base=_for_data(data, description) if data else description.config,
         fixed={"data.height": description.height, "data.width": description.width},
     )
-    if (run.data.height, run.data.width) != (description.height, description.width):
-        raise ConfigError(
-            f"{path}: its network takes images of {description.height}×{description.width}, the settings say "
-            f"{run.data.height}×{run.data.width}: leave data.height and data.width out"
-        )
+    _require_size(path, (description.height, description.width), run)
     network = rebuild(checkpoint).to(resolve_device(run.run.device))
     return Opened(path, description, network, run, listener)
 
@@ -86,6 +85,41 @@ def _for_data(root: Path, description: Description) -> Mapping[str, Any]:
     if dataset != config.get("data", {}).get("dataset", dataset):
         measured = {key: value for key, value in measured.items() if key not in WORDS_OF_PROTOCOLS}
     return {**config, "data": settings, "evaluation": measured}
+
+
+def open_embedder(
+    checkpoint: Path | None,
+    model: Path | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    listener: Listener,
+) -> tuple[Embedder, Run]:
+    """What embeds images, from a checkpoint or from an exported ONNX file, and the settings.
+
+    Raises:
+        LbaError: both are named, or the one that is named can't be used.
+    """
+    from lba_cli.search.embedder import network_embedder, onnx_embedder
+
+    if model is None:
+        opened = open_checkpoint(checkpoint, None, config, assignments, {}, listener)
+        size = opened.description.height, opened.description.width
+        return network_embedder(opened.network, str(opened.path), *size), opened.run
+    if checkpoint:
+        raise ConfigError("--checkpoint and --model both name the model: leave one out")
+    embedder = onnx_embedder(model)
+    fixed = {"data.height": embedder.height, "data.width": embedder.width}
+    run = load_config(config, assignments, {}, listener, fixed=fixed)
+    _require_size(model, (embedder.height, embedder.width), run)
+    return embedder, run
+
+
+def _require_size(path: Path, size: tuple[int, int], run: Run) -> None:
+    if (run.data.height, run.data.width) != size:
+        raise ConfigError(
+            f"{path}: its network takes images of {size[0]}×{size[1]}, the settings say "
+            f"{run.data.height}×{run.data.width}: leave data.height and data.width out"
+        )
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:

@@ -40,6 +40,24 @@ CheckpointFile = Annotated[
         show_default=False,
     ),
 ]
+ModelFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE.onnx",
+        help="An exported ONNX file instead of a checkpoint (the extra onnx).",
+        show_default=False,
+    ),
+]
+ImageNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="IMAGES…",
+        help="Images, folders with all below them, or globs in quotes; they are taken in the order of their paths.",
+        show_default=False,
+    ),
+]
+SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded.")]
 DataFolder = Annotated[
     Path | None,
     typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store.", show_default=False),

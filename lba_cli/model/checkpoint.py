@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -116,6 +118,15 @@ def from_pickled(path: Path, content: Any) -> Checkpoint:
     checkpoint = _released(path, content) if "net" in content else _ours(path, content)
     _check_weights(path, checkpoint)
     return checkpoint
+
+
+def fingerprint(weights: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of a network's weights, in hexadecimal: their names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def is_checkpoint(content: Any) -> bool:

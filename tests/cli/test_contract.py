@@ -63,6 +63,8 @@ COMMANDS = (
     "train",
     "evaluate",
     "export",
+    "embed",
+    *(f"search {command}" for command in ("build", "query", "add", "remove", "info")),
     "demo",
     *(f"visualize {p}" for p in PICTURES),
 )

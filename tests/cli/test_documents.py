@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
-GROUPS = ("prepare", "visualize")
+GROUPS = ("prepare", "visualize", "search")
 
 
 def commands_in(text):
@@ -35,7 +35,8 @@ def test_commands_of_the_readme_exist_with_their_options(lba, line):
 
 
 def test_examples_in_help_use_options_that_exist(lba):
-    for path in (["prepare", "sysu"], ["train"], ["evaluate"], ["export"], ["visualize", "correspondences"], ["demo"]):
+    groups = (["prepare", "sysu"], ["visualize", "correspondences"], ["search", "build"], ["search", "query"])
+    for path in (*groups, ["train"], ["evaluate"], ["export"], ["embed"], ["demo"]):
         shown = lba(*path, "--help").output
         for line in re.findall(r"lba [a-z]+ .*", shown):
             assert all(word in shown.replace(line, "") for word in line.split() if word.startswith("--")), line

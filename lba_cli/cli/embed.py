@@ -1,0 +1,79 @@
+"""``lba embed``: vectors of any images, as a file that other programs load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lba_cli.cli.boundary import guarded
+from lba_cli.cli.options import (
+    Assignments,
+    CheckpointFile,
+    ConfigFile,
+    Debug,
+    Force,
+    ImageNames,
+    ModelFile,
+    SkipBroken,
+    examples,
+)
+from lba_cli.vocabulary import Modality
+
+EXAMPLES = examples(
+    "lba embed photos --modality visible --output photos.npz",
+    "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",
+    "lba embed photos --modality visible --output photos.npz --model person.onnx",
+)
+
+
+@guarded
+def embed(
+    images: ImageNames,
+    modality: Annotated[Modality, typer.Option(help="What the images are: it chooses the network's stem.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .npz or .csv.")],
+    checkpoint: CheckpointFile = None,
+    model: ModelFile = None,
+    skip_broken: SkipBroken = False,
+    force: Force = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Embed any images: unit-length vectors whose dot products are the scores.
+
+    A .npz has the arrays `paths`, `features` (n × D, float32), and `modality`, `model`, `height`, `width`; a .csv has a row
+    an image: path, modality, D numbers. What was interrupted, by whatever, goes on with the same command.
+    """
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.console import output as out
+    from lba_cli.cli.opening import open_embedder
+    from lba_cli.cli.outputs import require_free
+    from lba_cli.search.images import find_images
+    from lba_cli.search.run import embed_to_file, require_writable
+
+    told = listener()
+    require_writable(output, force)
+    require_free([output], force)
+    found = find_images(images)
+    for note in found.notes():
+        told.warn(note)
+    embedder, run = open_embedder(checkpoint, model, config, assignments, told)
+    made = embed_to_file(
+        embedder,
+        modality,
+        found.paths,
+        output,
+        batch_size=run.evaluation.batch_size,
+        listener=told,
+        skip_broken=skip_broken,
+        force=force,
+    )
+    for line in made.left_out:
+        told.warn(f"left out {line}")
+    out().print(
+        f"{output}: {made.images:,} {modality} images, vectors of {made.dimension} numbers",
+        markup=False,
+        soft_wrap=True,
+    )

@@ -1,0 +1,281 @@
+"""``lba search``: an index of a gallery, ranked for query images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lba_cli.cli.boundary import guarded
+from lba_cli.cli.options import (
+    Assignments,
+    CheckpointFile,
+    ConfigFile,
+    Debug,
+    Force,
+    ImageNames,
+    ModelFile,
+    SkipBroken,
+    examples,
+    load_config,
+)
+from lba_cli.errors import LbaError
+from lba_cli.vocabulary import Engine, Modality
+
+if TYPE_CHECKING:
+    from lba_cli.config import Run
+    from lba_cli.reporting import Listener
+    from lba_cli.search.embedder import Embedder
+    from lba_cli.search.index import Index
+    from lba_cli.search.manifest import Manifest
+
+app = typer.Typer(
+    help="Build an index of a gallery once, then rank it for query images.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.", show_default=False)]
+SearchEngine = Annotated[
+    Engine,
+    typer.Option(help="exact compares with every image; faiss, for millions, with a share of them (the extra faiss)."),
+]
+IndexCheckpoint = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE",
+        help="The checkpoint that built the index; default: the file that it was.",
+        show_default=False,
+    ),
+]
+
+
+@app.command(
+    epilog=examples(
+        "lba search build photos --index gallery --modality visible",
+        "lba search build photos 'more/*.jpg' --index gallery --modality visible --model person.onnx --engine faiss",
+    )
+)
+@guarded
+def build(
+    gallery: ImageNames,
+    index: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
+    modality: Annotated[Modality, typer.Option(help="What the gallery's images are.")],
+    checkpoint: CheckpointFile = None,
+    model: ModelFile = None,
+    engine: Annotated[
+        Engine,
+        typer.Option(help="faiss: also make what queries with --engine faiss need (the extra faiss)."),
+    ] = "exact",
+    skip_broken: SkipBroken = False,
+    force: Force = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Embed a gallery into an index: a folder that appears whole or not at all. Images are known by absolute paths."""
+    from lba_cli.cli.console import listener
+    from lba_cli.cli.opening import open_embedder
+    from lba_cli.search.approximate import require_faiss
+    from lba_cli.search.embedding import embedded_rows
+    from lba_cli.search.index import About
+    from lba_cli.search.update import build_index, require_place
+
+    told, left_out = listener(), list[str]()
+    require_place(index, replace=force)
+    if engine == "faiss":
+        require_faiss()
+    paths = _gallery_paths(gallery, told)
+    embedder, run = open_embedder(checkpoint, model, config, assignments, told)
+    size = run.evaluation.batch_size
+    rows = embedded_rows(embedder, modality, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
+    made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
+    _finish(index, made, left_out, told)
+
+
+@app.command(
+    epilog=examples(
+        "lba search query gallery night.png --modality infrared",
+        "lba search query gallery night --modality infrared --top 20 --json ranks.json --picture ranks.png",
+    )
+)
+@guarded
+def query(
+    index: IndexFolder,
+    images: ImageNames,
+    modality: Annotated[Modality, typer.Option(help="What the query images are.")],
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images of each list.")] = 10,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the lists there.", show_default=False)
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw the first lists there: .png, .svg or .pdf.", show_default=False),
+    ] = None,
+    engine: SearchEngine = "exact",
+    same_modality: Annotated[
+        bool, typer.Option("--same-modality", help="Allow queries of the gallery's own modality.")
+    ] = False,
+    checkpoint: IndexCheckpoint = None,
+    model: ModelFile = None,
+    skip_broken: SkipBroken = False,
+    force: Force = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Rank the gallery for query images: a table with scores (dot products, 1 at most), best first."""
+    from lba_cli.cli.console import listener, output
+    from lba_cli.cli.outputs import require_free
+    from lba_cli.cli.rankings import draw_lists, ranking_table, write_lists
+    from lba_cli.search.images import find_images
+    from lba_cli.search.index import open_index
+    from lba_cli.search.query import rank_images
+
+    require_free([path for path in (json, picture) if path], force)
+    if picture:
+        from lba_cli.visualize.canvas import require_free as require_picture
+
+        require_picture(picture, force)
+    told = listener()
+    opened = open_index(index)
+    _require_other_modality(opened, modality, same_modality)
+    found = find_images(images)
+    for note in found.notes():
+        told.warn(note)
+    embedder, run = _model_of(opened, checkpoint, model, config, assignments, told)
+    size = run.evaluation.batch_size
+    lists, broken = rank_images(
+        opened, embedder, modality, found.paths, top, engine, batch_size=size, listener=told, skip_broken=skip_broken
+    )
+    for line in broken:
+        told.warn(f"left out {line}")
+    for each in lists:
+        output().print(ranking_table(each))
+    if json:
+        write_lists(json, opened, modality, engine, lists, force)
+    if picture:
+        draw_lists(picture, opened, lists, force, told)
+
+
+@app.command(epilog=examples("lba search add gallery new-photos"))
+@guarded
+def add(
+    index: IndexFolder,
+    images: ImageNames,
+    modality: Annotated[
+        Modality | None,
+        typer.Option(help="What the images are; they must be what the gallery's are.", show_default=False),
+    ] = None,
+    checkpoint: IndexCheckpoint = None,
+    model: ModelFile = None,
+    skip_broken: SkipBroken = False,
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Add images to an index; those that it has already are embedded again."""
+    from lba_cli.cli.console import listener
+    from lba_cli.search.embedding import embedded_rows
+    from lba_cli.search.index import About, open_index
+    from lba_cli.search.update import add_rows
+
+    told, left_out = listener(), list[str]()
+    opened = open_index(index)
+    opened.require_modality(modality or opened.manifest.modality)
+    paths = _gallery_paths(images, told)
+    embedder, run = _model_of(opened, checkpoint, model, config, assignments, told)
+    kind, size = opened.manifest.modality, run.evaluation.batch_size
+    rows = embedded_rows(embedder, kind, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
+    made, replaced = add_rows(index, About.of(embedder, kind), rows)
+    if replaced:
+        told.say(f"{replaced} images were there already and are embedded again")
+    _finish(index, made, left_out, told)
+
+
+@app.command(epilog=examples("lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos"))
+@guarded
+def remove(
+    index: IndexFolder,
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATHS…",
+            help="Images, folders or globs in quotes; the files needn't exist any more.",
+            show_default=False,
+        ),
+    ],
+    config: ConfigFile = None,
+    assignments: Assignments = None,
+    debug: Debug = False,
+) -> None:
+    """Remove images from an index; the image files stay."""
+    from lba_cli.cli.console import listener
+    from lba_cli.search.update import remove_rows
+
+    told = listener()
+    load_config(config, assignments, {}, told)
+    made, count = remove_rows(index, paths)
+    told.say(f"{count} images were removed")
+    _finish(index, made, [], told)
+
+
+@app.command(epilog=examples("lba search info gallery"))
+@guarded
+def info(index: IndexFolder, config: ConfigFile = None, assignments: Assignments = None, debug: Debug = False) -> None:
+    """Check every byte of an index, and say what it holds."""
+    from lba_cli.cli.console import listener, output
+    from lba_cli.cli.rankings import info_table
+    from lba_cli.search.index import open_index
+
+    load_config(config, assignments, {}, listener())
+    output().print(info_table(open_index(index, fully=True)))
+
+
+def _gallery_paths(names: list[str], told: Listener) -> list[str]:
+    """The images of ``names`` by their absolute paths, in their order."""
+    from lba_cli.search.images import absolute_path, find_images
+
+    found = find_images(names)
+    for note in found.notes():
+        told.warn(note)
+    return sorted({absolute_path(path) for path in found.paths})
+
+
+def _model_of(
+    index: Index,
+    checkpoint: Path | None,
+    model: Path | None,
+    config: Path | None,
+    assignments: list[str] | None,
+    told: Listener,
+) -> tuple[Embedder, Run]:
+    """The model that is named, or the file that built the index; it must be the one that did."""
+    from lba_cli.cli.opening import open_embedder
+
+    origin = Path(index.manifest.origin)
+    if checkpoint is None and model is None and origin.is_file():
+        told.say(f"model: {origin}, which built the index")
+        checkpoint, model = (None, origin) if origin.suffix == ".onnx" else (origin, None)
+    embedder, run = open_embedder(checkpoint, model, config, assignments, told)
+    index.require_model(embedder)
+    return embedder, run
+
+
+def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> None:
+    if index.manifest.modality == modality and not allowed:
+        raise LbaError(
+            f"{index.folder}: holds {modality} images, as the queries are: name the queries' true --modality, or search "
+            "within one modality with --same-modality"
+        )
+
+
+def _finish(index: Path, made: Manifest, left_out: list[str], told: Listener) -> None:
+    from lba_cli.cli.console import output
+
+    for line in left_out:
+        told.warn(f"left out {line}")
+    words = f"{index}: {made.images:,} {made.modality} images, vectors of {made.dimension} numbers"
+    output().print(words, markup=False, soft_wrap=True)

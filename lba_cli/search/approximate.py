@@ -1,0 +1,67 @@
+"""Approximate search by FAISS, for galleries of millions: an inverted file of cells, a share of which is looked through."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lba_cli.errors import MissingExtra, SearchError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_FOR_CELLS = 10_000  # fewer vectors are compared one by one
+TRAINING_ROWS_A_CELL = 40
+CELLS_LOOKED_THROUGH = 64
+ROWS_AT_ONCE = 16_384
+
+
+def require_faiss() -> Any:
+    """The module ``faiss``.
+
+    Raises:
+        MissingExtra: it isn't installed.
+    """
+    try:
+        return import_module("faiss")
+    except ImportError as problem:
+        raise MissingExtra("faiss-cpu", "faiss") from problem
+
+
+def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
+    """Write a FAISS index of (n, D) ``vectors`` by inner product: flat for few, with 4·√n cells for many."""
+    faiss = require_faiss()
+    count, dimension = vectors.shape
+    index = faiss.IndexFlatIP(dimension)
+    if count >= LEAST_FOR_CELLS:
+        cells = int(4 * count**0.5)
+        index = faiss.IndexIVFFlat(index, dimension, cells, faiss.METRIC_INNER_PRODUCT)
+        sample = np.linspace(0, count - 1, min(count, TRAINING_ROWS_A_CELL * cells)).astype(np.int64)
+        index.train(np.ascontiguousarray(vectors[sample]))
+    for start in range(0, count, ROWS_AT_ONCE):
+        index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE]))
+    faiss.write_index(index, str(path))
+
+
+def faiss_candidates(
+    path: Path, queries: NDArray[np.float32], count: int, shape: tuple[int, int]
+) -> list[NDArray[np.int64]]:
+    """For each of (q, D) ``queries`` about ``count`` rows of the (n, D) gallery, ascending, that may be the nearest.
+
+    Raises:
+        SearchError: the file is damaged, or of another gallery. MissingExtra: FAISS isn't installed.
+    """
+    faiss = require_faiss()
+    try:
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    except RuntimeError as problem:
+        raise SearchError(f"{path}: damaged; build the index anew with lba search build") from problem
+    if (index.ntotal, index.d) != shape:
+        raise SearchError(f"{path}: of another gallery; build the index anew with lba search build")
+    if hasattr(index, "nprobe"):
+        index.nprobe = CELLS_LOOKED_THROUGH
+    _, found = index.search(np.ascontiguousarray(queries), min(count, shape[0]))
+    return [np.unique(rows[(rows >= 0) & (rows < shape[0])]) for rows in found]

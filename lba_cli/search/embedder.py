@@ -1,0 +1,151 @@
+"""What turns images into vectors: a network of ours, or an exported ONNX file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lba_cli.compute import arithmetic
+from lba_cli.config import LARGEST_SIDE
+from lba_cli.data.loaders import normalize
+from lba_cli.errors import CheckpointError, LbaError, MissingExtra
+from lba_cli.export.model import INPUTS, OUTPUT
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.checkpoint import fingerprint
+from lba_cli.model.files import require_file
+from lba_cli.vocabulary import Modality
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    # (n, H, W, 3) uint8 images of one modality → (n, D) float32
+    Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
+
+IMAGES, INFRARED = INPUTS
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A model that embeds images.
+
+    Attributes:
+        origin: the file it comes from.
+        fingerprint: SHA-256 of its weights; of the whole file for ONNX.
+        height, width: of its images, in pixels.
+        dimension: D, the length of its vectors.
+        function: (n, H, W, 3) uint8 images of a modality → (n, D) float32.
+    """
+
+    origin: str
+    fingerprint: str
+    height: int
+    width: int
+    dimension: int
+    function: Function
+
+    def embed(self, images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
+        """Unit-length vectors of (n, H, W, 3) images: (n, D) float32; their dot products are the scores.
+
+        Raises:
+            LbaError: the model gives values that aren't finite.
+        """
+        vectors = self.function(images, modality)
+        if not np.isfinite(vectors).all():
+            raise LbaError(f"{self.origin}: gives embeddings that are not finite; its weights are damaged")
+        return vectors
+
+
+def network_embedder(network: TwoStreamNetwork, origin: str, height: int, width: int) -> Embedder:
+    """The embedder of a network, which is on its device and in eval mode; it computes in exact float32."""
+    device = next(network.parameters()).device
+
+    @torch.inference_mode()
+    def function(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
+        with arithmetic("float32", device):
+            vectors = network.embed(normalize(torch.from_numpy(images).to(device)), modality)
+        result: NDArray[np.float32] = vectors.float().cpu().numpy()
+        return result
+
+    return Embedder(origin, fingerprint(network.state_dict()), height, width, network.embedding_size, function)
+
+
+class _Recipe(BaseModel):
+    """The part of an export's metadata that says how an image becomes the input; other keys are for other readers."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+
+    height: int = Field(ge=1, le=LARGEST_SIDE)
+    width: int = Field(ge=1, le=LARGEST_SIDE)
+    scale: float
+    mean: list[float] = Field(min_length=3, max_length=3)
+    standard_deviation: list[float] = Field(min_length=3, max_length=3)
+
+
+def onnx_embedder(path: Path) -> Embedder:
+    """The embedder of an exported ONNX file, which says itself how it is fed; it runs on the CPU.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or not exported by lba.
+        MissingExtra: onnxruntime isn't installed.
+    """
+    require_file(path)
+    session = _session(path)
+    recipe = _recipe(path, session)
+    inputs = {each.name for each in session.get_inputs()}
+    outputs = {each.name for each in session.get_outputs()}
+    if inputs != set(INPUTS) or OUTPUT not in outputs:
+        raise CheckpointError(
+            f"{path}: its inputs are {', '.join(sorted(inputs))}; wanted is a file with {' and '.join(INPUTS)}, as lba "
+            "export --format onnx writes by default"
+        )
+    mean, deviation = (np.asarray(values, np.float32) for values in (recipe.mean, recipe.standard_deviation))
+
+    def function(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
+        scaled = (images.astype(np.float32) * np.float32(recipe.scale) - mean) / deviation
+        feeds = {
+            IMAGES: np.ascontiguousarray(scaled.transpose(0, 3, 1, 2)),
+            INFRARED: np.full(len(images), modality == "infrared"),
+        }
+        result: NDArray[np.float32] = np.asarray(session.run([OUTPUT], feeds)[0], np.float32)
+        return result
+
+    try:
+        dimension = function(np.zeros((1, recipe.height, recipe.width, 3), np.uint8), "visible").shape[1]
+    except Exception as problem:  # onnxruntime has many kinds
+        raise CheckpointError(f"{path}: can't be run ({_line(problem)})") from problem
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Embedder(str(path), digest, recipe.height, recipe.width, dimension, function)
+
+
+def _session(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as problem:
+        raise MissingExtra("onnxruntime", "onnx") from problem
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # onnxruntime has many kinds
+        raise CheckpointError(f"{path}: damaged or not an ONNX file ({_line(problem)})") from problem
+
+
+def _recipe(path: Path, session: Any) -> _Recipe:
+    try:
+        text = session.get_modelmeta().custom_metadata_map["lba"]
+        return _Recipe.model_validate(json.loads(text)["preprocessing"])
+    except (KeyError, TypeError, ValueError, RecursionError, ValidationError) as problem:
+        raise CheckpointError(f"{path}: not exported by lba: its metadata don't say how it is fed") from problem
+
+
+def _line(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:160]

@@ -1,0 +1,207 @@
+"""``lba embed`` and ``lba search`` as people use them: one image to a ranked list, and what they are told otherwise."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from cases import HEIGHT, SMALL, WIDTH
+
+from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
+from lba_cli.model.weights import build_network
+
+
+def refused(result):
+    assert "error: " in result.output, result.output
+    message = result.output.split("error: ", 1)[1].strip()
+    assert len(message.splitlines()) == 1, message
+    return message
+
+
+@pytest.fixture(scope="module")
+def other_file(tmp_path_factory):
+    """A checkpoint of another network of the same shape."""
+    path = tmp_path_factory.mktemp("other") / "other.pt"
+    network = build_network("resnet18", 12, "none", seed=4)
+    write_checkpoint(
+        path, Checkpoint(Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, {}, SMALL), network.state_dict())
+    )
+    return path
+
+
+@pytest.fixture
+def photos(tiny, tmp_path):
+    """Images of two cameras, visible and infrared."""
+    for camera in ("cam1", "cam3"):
+        for person in sorted((tiny / camera).iterdir())[:4]:
+            shutil.copytree(person, tmp_path / camera / person.name)
+    return tmp_path
+
+
+@pytest.fixture
+def built(lba, network_file, photos):
+    lba("search", "build", "cam1", "--index", "gallery", "--modality", "visible", "--checkpoint", network_file)
+    return photos / "gallery"
+
+
+def test_embedding_a_folder_and_a_glob(lba, network_file, photos):
+    (photos / "cam1" / "Thumbs.db").touch()
+    result = lba("embed", "cam1", "--modality", "visible", "--output", "v.npz", "--checkpoint", network_file)
+    count = len(list((photos / "cam1").rglob("*.jpg")))
+    assert "1 files that are not images were ignored" in result.output
+    assert f"v.npz: {count} visible images, vectors of 512 numbers" in result.output
+    stored = np.load(photos / "v.npz")
+    assert stored["paths"].tolist() == sorted(str(p.relative_to(photos)) for p in (photos / "cam1").rglob("*.jpg"))
+    lba("embed", "cam3/**/*.jpg", "--modality", "infrared", "--output", "i.csv", "--checkpoint", network_file)
+    assert len((photos / "i.csv").read_text().splitlines()) == 1 + len(list((photos / "cam3").rglob("*.jpg")))
+
+
+def test_embed_refuses_before_the_work(lba, network_file, photos):
+    words = ("--modality", "visible", "--checkpoint", network_file)
+    (photos / "there.npz").touch()
+    assert "exists already" in refused(lba("embed", "cam1", *words, "--output", "there.npz", status=2))
+    assert "end in .npz or .csv" in refused(lba("embed", "cam1", *words, "--output", "x.json", status=2))
+    assert "no such image" in refused(lba("embed", "nowhere", *words, "--output", "x.npz", status=2))
+    assert "leave one out" in refused(lba("embed", "cam1", *words, "--model", "x.onnx", "--output", "x.npz", status=2))
+    assert "leave data.height" in refused(
+        lba("embed", "cam1", *words, "--output", "x.npz", "--set", "data.height=32", status=2)
+    )
+
+
+def test_broken_images_are_named_at_the_end(lba, network_file, photos):
+    broken = sorted((photos / "cam1").rglob("*.jpg"))[1]
+    broken.write_bytes(broken.read_bytes()[:200])
+    words = ("embed", "cam1", "--modality", "visible", "--output", "x.npz", "--checkpoint", network_file)
+    result = lba(*words, status=2)
+    assert f"{broken.relative_to(photos)}: " in result.output.splitlines()[-1]
+    assert not (photos / "x.npz").exists()
+    assert f"left out {broken.relative_to(photos)}: " in lba(*words, "--skip-broken").output
+
+
+def test_a_checkpoint_and_its_export_give_the_same(lba, network_file, photos):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    lba("export", "--checkpoint", network_file, "--format", "onnx", "--output", "person.onnx")
+    for modality, camera in (("visible", "cam1"), ("infrared", "cam3")):
+        words = ("embed", camera, "--modality", modality)
+        lba(*words, "--output", "a.npz", "--checkpoint", network_file, "--force")
+        lba(*words, "--output", "b.npz", "--model", "person.onnx", "--force")
+        ours, theirs = (np.load(photos / name)["features"] for name in ("a.npz", "b.npz"))
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    lba("search", "build", "cam1", "--index", "g", "--modality", "visible", "--model", "person.onnx")
+    result = lba("search", "query", "g", "cam3", "--modality", "infrared")
+    assert "person.onnx, which built the index" in result.output
+    message = refused(
+        lba("search", "query", "g", "cam3", "--modality", "infrared", "--checkpoint", network_file, status=2)
+    )
+    assert "built with another model" in message
+
+
+def test_a_query_as_a_table_json_and_a_picture(lba, network_file, built, photos):
+    query = sorted((photos / "cam3").rglob("*.jpg"))[0].relative_to(photos)
+    files = ("--json", "ranks.json", "--picture", "ranks.png")
+    result = lba("search", "query", "gallery", query, "--modality", "infrared", "--top", 5, *files)
+    content = json.loads((photos / "ranks.json").read_text())
+    (ranked,) = content["queries"]
+    assert ranked["query"] == str(query)
+    assert [each["rank"] for each in ranked["results"]] == [1, 2, 3, 4, 5]
+    for modality, name, camera in (("visible", "v.npz", "cam1"), ("infrared", "i.npz", query)):
+        lba("embed", camera, "--modality", modality, "--output", name, "--checkpoint", network_file)
+    gallery, asked = np.load(photos / "v.npz"), np.load(photos / "i.npz")
+    scores = gallery["features"] @ asked["features"][0]
+    best = np.argsort(-scores, kind="stable")[:5]
+    assert [each["path"] for each in ranked["results"]] == [str(photos / gallery["paths"][row]) for row in best]
+    np.testing.assert_allclose([each["score"] for each in ranked["results"]], scores[best], atol=1e-5)
+    for row in best:
+        assert gallery["paths"][row] in result.output
+    assert (photos / "ranks.png").read_bytes().startswith(b"\x89PNG")
+    message = refused(lba("search", "query", "gallery", query, "--modality", "infrared", *files, status=2))
+    assert "exists already" in message
+
+
+def test_adding_removing_and_looking(lba, network_file, built, photos, tiny):
+    for person in sorted((tiny / "cam1").iterdir())[4:6]:
+        shutil.copytree(person, photos / "more" / person.name)
+    before = json.loads((built / "manifest.json").read_text())["images"]
+    added = len(list((photos / "more").rglob("*.jpg")))
+    assert f"gallery: {before + added} visible images" in lba("search", "add", "gallery", "more").output
+    result = lba("search", "remove", "gallery", "more")
+    assert f"{added} images were removed" in result.output
+    shown = lba("search", "info", "gallery").output
+    assert f"{before} visible" in shown
+    assert "whole: every byte" in shown
+    assert "no image of the index" in refused(lba("search", "remove", "gallery", "more", status=2))
+    message = refused(lba("search", "add", "gallery", "cam3", "--modality", "infrared", status=2))
+    assert "holds visible images; infrared ones need an index of their own" in message
+
+
+def test_mismatches_are_recognised(lba, built, other_file):
+    words = ("search", "query", "gallery", "cam3", "--modality")
+    assert "built with another model" in refused(lba(*words, "infrared", "--checkpoint", other_file, status=2))
+    assert "--same-modality" in refused(lba(*words, "visible", status=2))
+    lba(*words, "visible", "--same-modality")
+    message = refused(lba("search", "add", "gallery", "cam1", "--checkpoint", other_file, status=2))
+    assert "built with another model" in message
+    assert "built without FAISS" in refused(lba(*words, "infrared", "--engine", "faiss", status=2))
+    os.truncate(built / "vectors-1.npy", 1000)
+    assert "1,000 bytes where" in refused(lba(*words, "infrared", status=2))
+    assert "1,000 bytes where" in refused(lba("search", "info", "gallery", status=2))
+    assert "no such index" in refused(lba("search", "info", "elsewhere", status=2))
+
+
+def test_a_checkpoint_trained_on_meanwhile_is_another_model(lba, network_file, other_file, photos):
+    shutil.copy(network_file, photos / "best.pt")
+    lba("search", "build", "cam1", "--index", "g", "--modality", "visible", "--checkpoint", "best.pt")
+    shutil.copy(other_file, photos / "best.pt")
+    message = refused(lba("search", "query", "g", "cam3", "--modality", "infrared", status=2))
+    assert "built with another model" in message
+
+
+def test_an_index_is_not_overwritten_unasked(lba, network_file, built):
+    words = ("search", "build", "cam1/*", "--index", "gallery", "--modality", "visible", "--checkpoint", network_file)
+    assert "exists already" in refused(lba(*words, status=2))
+    lba(*words, "--force")
+    assert sorted(path.name for path in built.iterdir()) == ["manifest.json", "paths-2.csv", "vectors-2.npy"]
+
+
+def test_faiss_from_the_command_line(lba, network_file, photos):
+    pytest.importorskip("faiss")
+    words = ("--modality", "visible", "--checkpoint", network_file, "--engine", "faiss")
+    lba("search", "build", "cam1", "--index", "g", *words)
+    for engine in ("exact", "faiss"):
+        query = ("search", "query", "g", "cam3", "--modality", "infrared", "--engine", engine)
+        lba(*query, "--json", f"{engine}.json")
+    exact, near = (json.loads((photos / f"{engine}.json").read_text())["queries"] for engine in ("exact", "faiss"))
+    assert exact == near
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_an_interrupted_embedding_goes_on(lba, network_file, photos, tmp_path, number):
+    words = ["embed", "cam1", "--modality", "visible", "--checkpoint", str(network_file)]
+    words += ["--set", "evaluation.batch_size=1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lba_cli", *words, "--output", "x.npz"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
+    )
+    done = tmp_path / ".x.npz.unfinished" / "done.jsonl"
+    deadline = time.monotonic() + 120
+    while not (done.exists() and done.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), errors
+    assert "Traceback" not in errors
+    assert not (tmp_path / "x.npz").exists()
+    if number != signal.SIGKILL:
+        assert "the same command goes on from there" in errors
+    assert "going on after " in lba(*words, "--output", "x.npz").output
+    lba(*words, "--output", "y.npz")
+    resumed, whole = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
+    assert resumed["paths"].tolist() == whole["paths"].tolist()
+    # the first process may have had another number of threads, which changes the last bits
+    np.testing.assert_allclose(resumed["features"], whole["features"], atol=1e-6)
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,276 @@
+"""Embedding any images into a file: right, whole, and resumable; from a network and from its export alike."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from search_made import DIMENSION, made_embedder, write_image
+
+from lba_cli.data.images import read_image
+from lba_cli.data.loaders import to_images
+from lba_cli.errors import CheckpointError, DataError, Interrupted, LbaError, MissingExtra
+from lba_cli.model import load_network
+from lba_cli.model.checkpoint import read_checkpoint
+from lba_cli.reporting import Silent
+from lba_cli.search.embedder import network_embedder, onnx_embedder
+from lba_cli.search.run import embed_to_file
+
+
+def embed(embedder, paths, output, modality="visible", **options):
+    return embed_to_file(embedder, modality, paths, output, **{"batch_size": 4, "listener": Silent(), **options})
+
+
+class Heard(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, message):
+        self.lines.append(message)
+
+
+def test_a_network_embeds_as_it_does_on_tensors(network_file, images, tmp_path):
+    network = load_network(network_file)
+    description = read_checkpoint(network_file).description
+    embedder = network_embedder(network, "net.pt", description.height, description.width)
+    for modality in ("visible", "infrared"):
+        embed(embedder, images, tmp_path / f"{modality}.npz", modality)
+        stored = np.load(tmp_path / f"{modality}.npz", allow_pickle=False)
+        batch = to_images(np.stack([read_image(path, description.height, description.width) for path in images]))
+        with torch.no_grad():
+            wanted = network.embed(batch, modality).numpy()
+        assert stored["paths"].tolist() == images
+        assert stored["features"].dtype == np.float32
+        np.testing.assert_allclose(stored["features"], wanted, atol=1e-6)
+        assert (str(stored["modality"]), str(stored["model"])) == (modality, embedder.fingerprint)
+        assert (int(stored["height"]), int(stored["width"])) == (description.height, description.width)
+
+
+def test_an_export_embeds_as_the_network(network_file, images, tmp_path):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    from lba_cli.export import export
+
+    network, description = load_network(network_file), read_checkpoint(network_file).description
+    export(network, description, "onnx", tmp_path / "net.onnx")
+    ours = network_embedder(network, "net.pt", description.height, description.width)
+    theirs = onnx_embedder(tmp_path / "net.onnx")
+    assert (theirs.height, theirs.width, theirs.dimension) == (ours.height, ours.width, ours.dimension)
+    assert theirs.fingerprint != ours.fingerprint
+    batch = np.stack([read_image(path, ours.height, ours.width) for path in images])
+    for modality in ("visible", "infrared"):
+        np.testing.assert_allclose(theirs.embed(batch, modality), ours.embed(batch, modality), atol=1e-4)
+
+
+def test_files_that_are_no_exports_are_refused(tmp_path, monkeypatch):
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / "text.onnx").write_text("hello")
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph([node], "g", value[:1], value[1:]), opset_imports=[onnx.helper.make_opsetid("", 18)]
+    )
+    model.ir_version = 9
+    onnx.save_model(model, tmp_path / "other.onnx")
+    for name, words in (("gone", "no such file"), ("text", "not an ONNX file"), ("other", "not exported by lba")):
+        with pytest.raises(CheckpointError, match=words) as caught:
+            onnx_embedder(tmp_path / f"{name}.onnx")
+        assert "\n" not in str(caught.value)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtra, match="extra 'onnx'"):
+        onnx_embedder(tmp_path / "text.onnx")
+
+
+def test_weights_that_give_no_numbers_are_told(network_file):
+    network = load_network(network_file)
+    with torch.no_grad():
+        network.trunk["layer4"][0].conv1.weight.fill_(torch.inf)
+    embedder = network_embedder(network, "net.pt", 64, 32)
+    with pytest.raises(LbaError, match="not finite"):
+        embedder.embed(np.zeros((1, 64, 32, 3), np.uint8), "visible")
+
+
+def test_the_same_weights_have_the_same_fingerprint_whatever_the_file(network_file, tmp_path):
+    from lba_cli.export import export
+
+    network, description = load_network(network_file), read_checkpoint(network_file).description
+    export(network, description, "safetensors", tmp_path / "net.safetensors")
+    again = load_network(tmp_path / "net.safetensors").to(memory_format=torch.channels_last)
+    one, two = (network_embedder(each, "x", 64, 32).fingerprint for each in (network, again))
+    assert one == two
+    with torch.no_grad():
+        again.neck.weight[0] += 1e-3
+    assert network_embedder(again, "x", 64, 32).fingerprint != one
+
+
+def test_csv_gives_back_the_very_numbers(embedder, tmp_path):
+    paths = [write_image(tmp_path / name, seed) for seed, name in enumerate(("a, b.png", 'say "x".png', "ü.png"))]
+    for ending in ("csv", "npz"):
+        embed(embedder, sorted(paths), tmp_path / f"out.{ending}", "infrared")
+    with (tmp_path / "out.csv").open(encoding="utf-8", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["path", "modality", *(f"v{column}" for column in range(DIMENSION))]
+    stored = np.load(tmp_path / "out.npz")
+    assert [row[0] for row in rows] == stored["paths"].tolist() == sorted(paths)
+    assert {row[1] for row in rows} == {"infrared"}
+    assert np.array_equal(np.asarray([row[2:] for row in rows]).astype(np.float32), stored["features"])
+
+
+def test_broken_images_are_all_named_and_left_out_when_allowed(embedder, images, tmp_path):
+    for path, content in ((images[3], b""), (images[9], b"no image")):
+        Path(path).write_bytes(content)
+    output = tmp_path / "out.npz"
+    with pytest.raises(DataError, match=r"2 of 23 images can't be decoded.*--skip-broken") as caught:
+        embed(embedder, images, output)
+    assert [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]] == [images[3], images[9]]
+    assert not output.exists()
+    again, calls = made_embedder()
+    made = embed(again, images, output, skip_broken=True)
+    assert not calls, "what was done before the refusal is kept"
+    assert (made.images, [line.split(":")[0] for line in made.left_out]) == (21, [images[3], images[9]])
+    kept = [path for path in images if path not in (images[3], images[9])]
+    assert np.load(output)["paths"].tolist() == kept
+    assert np.load(output)["features"].shape == (21, DIMENSION)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_nothing_but_broken_images(embedder, tmp_path):
+    (tmp_path / "x.png").touch()
+    made = embed(embedder, [str(tmp_path / "x.png")], tmp_path / "out.npz", skip_broken=True)
+    assert made.images == 0
+    assert np.load(tmp_path / "out.npz")["features"].shape == (0, DIMENSION)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_what_was_stopped_goes_on_with_the_same_result(images, tmp_path, stop, after):
+    whole, calls = made_embedder()
+    embed(whole, images, tmp_path / "whole.npz")
+    stopped, few = made_embedder()
+
+    def function(batch, modality):
+        if len(few) == after:
+            raise stop
+        return made(batch, modality)
+
+    made = stopped.function
+    object.__setattr__(stopped, "function", function)
+    with pytest.raises(Interrupted if stop is KeyboardInterrupt else stop) as caught:
+        embed(stopped, images, tmp_path / "out.npz")
+    if stop is KeyboardInterrupt:
+        assert str(caught.value) == f"stopped after {4 * after} of 23 images; the same command goes on from there"
+        assert caught.value.signal == signal.SIGINT
+    assert not (tmp_path / "out.npz").exists()
+    again, rest = made_embedder()
+    heard = Heard()
+    embed(again, images, tmp_path / "out.npz", listener=heard)
+    assert few + rest == calls
+    assert (f"{tmp_path / 'out.npz'}: going on after {4 * after} of 23 images" in heard.lines) == (after > 0)
+    assert (tmp_path / "out.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from search_made import made_embedder
+from lba_cli.reporting import Silent
+from lba_cli.search import state
+from lba_cli.search.run import embed_to_file
+from pathlib import Path
+embedder, calls = made_embedder()
+where, number = sys.argv[2], int(sys.argv[3])
+real = state.append_line
+def kill(path, line):
+    if len(calls) == number:
+        if where == "torn":
+            with open(path, "a") as file: file.write(line[:10])
+        if where != "line": os.kill(os.getpid(), 9)
+    real(path, line)
+    if len(calls) == number: os.kill(os.getpid(), 9)
+state.append_line = kill
+embed_to_file(embedder, "visible", sys.argv[5:], Path(sys.argv[4]), batch_size=4, listener=Silent())
+"""
+
+
+@pytest.mark.parametrize("where", ["vectors", "torn", "line"])
+def test_a_killed_one_goes_on_wherever_it_was(images, tmp_path, where):
+    embed(made_embedder()[0], images, tmp_path / "whole.csv")
+    words = [str(Path(__file__).parent.parent), where, "3", str(tmp_path / "out.csv"), *images]
+    done = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, env={**os.environ})
+    assert done.returncode == -signal.SIGKILL
+    again, calls = made_embedder()
+    embed(again, images, tmp_path / "out.csv")
+    assert sum(calls) == 23 - (12 if where == "line" else 8)
+    assert (tmp_path / "out.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert not list(tmp_path.glob(".*"))
+
+
+def begun(images, output):
+    """The state of an embedding that was stopped after eight images."""
+    stopped, calls = made_embedder()
+    made = stopped.function
+
+    def function(batch, modality):
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return made(batch, modality)
+
+    object.__setattr__(stopped, "function", function)
+    with pytest.raises(Interrupted):
+        embed(stopped, images, output)
+    return output.with_name(f".{output.name}.unfinished")
+
+
+@pytest.mark.parametrize("change", ["model", "modality", "images", "image", "batch"])
+def test_a_state_of_other_work_is_thrown_away_with_a_line(images, tmp_path, change):
+    output, heard = tmp_path / "out.npz", Heard()
+    begun(images, output)
+    embedder, calls = made_embedder(seed=1 if change == "model" else 0)
+    if change == "image":
+        write_image(tmp_path / "photos/0/000.png", 99)
+        os.utime(tmp_path / "photos/0/000.png", ns=(1, 1))
+    paths = images[1:] if change == "images" else images
+    options = {"batch_size": 5} if change == "batch" else {}
+    embed(embedder, paths, output, "infrared" if change == "modality" else "visible", listener=heard, **options)
+    assert heard.lines == [f"{output}: what was begun with another model or other images is thrown away"]
+    assert sum(calls) == len(paths)
+    embed(made_embedder(seed=1 if change == "model" else 0)[0], paths, tmp_path / "new.npz",
+          "infrared" if change == "modality" else "visible", **options)  # fmt: skip
+    assert output.read_bytes() == (tmp_path / "new.npz").read_bytes()
+
+
+@pytest.mark.parametrize("damage", ["vectors", "plan", "line", "numbers"])
+def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
+    output = tmp_path / "out.npz"
+    state = begun(images, output)
+    if damage == "vectors":
+        os.truncate(state / "vectors.f32", 100)
+    elif damage == "plan":
+        (state / "plan.json").write_text("{")
+    elif damage == "line":
+        (state / "done.jsonl").write_text("[]\n")
+    else:
+        (state / "done.jsonl").write_text(json.dumps({"done": 99, "rows": 0, "broken": []}) + "\n")
+    embedder, calls = made_embedder()
+    embed(embedder, images, output)
+    assert sum(calls) == 23
+    assert np.load(output)["paths"].tolist() == images
+
+
+def test_an_output_that_is_there_is_kept(embedder, images, tmp_path):
+    output = tmp_path / "out.npz"
+    output.write_text("mine")
+    with pytest.raises(LbaError, match="exists already"):
+        embed(embedder, images, output)
+    assert output.read_text() == "mine"
+    embed(embedder, images, output, force=True)
+    assert np.load(output)["paths"].tolist() == images
+    with pytest.raises(LbaError, match=r"end in \.npz or \.csv"):
+        embed(embedder, images, tmp_path / "out.txt")

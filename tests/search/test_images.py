@@ -1,0 +1,68 @@
+"""Which images a command line names, in which order, and what is counted as stray."""
+
+import os
+
+import pytest
+from search_made import write_image
+
+from lba_cli.errors import DataError
+from lba_cli.search.images import absolute_path, find_images
+
+
+@pytest.fixture
+def tree(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("b/2.png", "b/deep/1.JPG", "a.jpg", "b/.hidden/3.png", "c[1].png"):
+        write_image(tmp_path / name, 0) if not name.endswith("JPG") else _jpg(tmp_path / name)
+    (tmp_path / "b" / "Thumbs.db").touch()
+    (tmp_path / "b" / "._2.png").touch()
+    return tmp_path
+
+
+def _jpg(path):
+    write_image(path.with_suffix(".png"), 0)
+    path.with_suffix(".png").rename(path)
+
+
+def test_folders_are_walked_and_strays_counted(tree):
+    found = find_images(["b", "a.jpg"])
+    assert found.paths == ["a.jpg", "b/2.png", "b/deep/1.JPG"]
+    assert found.notes() == ["2 files that are not images were ignored"]
+
+
+def test_what_is_named_twice_is_taken_once_whatever_the_order(tree):
+    assert find_images(["b", "./a.jpg", "a.jpg", "b/2.png"]).paths == find_images(["a.jpg", "b"]).paths
+
+
+@pytest.mark.parametrize("pattern", ["b/**/*", "b/**", "b*"])
+def test_globs_take_files_and_folders(tree, pattern):
+    assert find_images([pattern]).paths == ["b/2.png", "b/deep/1.JPG"]
+
+
+def test_a_file_with_a_globs_letters_is_that_file(tree):
+    assert find_images(["c[1].png"]).paths == ["c[1].png"]
+
+
+def test_a_named_file_is_an_image_whatever_its_ending(tree):
+    assert find_images(["b/Thumbs.db"]).paths == ["b/Thumbs.db"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nowhere", "'nowhere': no such image or folder"), ("*.tif", "matches no file"), ("empty", "no images there")],
+)
+def test_names_of_nothing_are_refused_in_a_line(tree, name, words):
+    (tree / "empty").mkdir()
+    with pytest.raises(DataError, match=words.replace("*", r"\*")):
+        find_images(["b", name] if name != "empty" else [name])
+
+
+def test_names_that_are_not_utf_8_are_refused(tree):
+    (tree / "a.jpg").rename(tree / os.fsdecode(b"a\xff.jpg"))
+    with pytest.raises(DataError, match="isn't valid UTF-8"):
+        find_images(["."])
+
+
+def test_absolute_paths_follow_no_links(tree):
+    (tree / "link").symlink_to(tree / "b")
+    assert absolute_path("x/../link/2.png") == f"{tree}/link/2.png"

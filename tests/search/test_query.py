@@ -1,0 +1,116 @@
+"""Exact search is exact: it equals one dot product after another, ties and all; FAISS comes close."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from oracles.search import brute_force
+
+from lba_cli.search import query as module
+from lba_cli.search.index import About, open_index
+from lba_cli.search.query import search
+from lba_cli.search.update import build_index
+
+ROWS = 4096
+
+
+def unit(count, dimension, seed):
+    vectors = np.random.default_rng(seed).standard_normal((count, dimension), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def index_of(folder, vectors, faiss=False):
+    """An index of ``vectors`` under made-up paths."""
+    about = About("0" * 64, "made", 64, 32, "visible", vectors.shape[1], faiss)
+    rows = (
+        ([f"/{row:09d}.png" for row in range(start, min(start + ROWS, len(vectors)))], vectors[start : start + ROWS])
+        for start in range(0, len(vectors), ROWS)
+    )
+    build_index(folder, about, rows)
+    return open_index(folder)
+
+
+def require_exact(index, vectors, queries, top):
+    for query, hits in zip(queries, search(index, queries, top), strict=True):
+        wanted = brute_force(vectors, query, top)
+        assert [hit.row for hit in hits] == [row for row, _ in wanted]
+        np.testing.assert_allclose([hit.score for hit in hits], [score for _, score in wanted], atol=1e-12)
+        assert [hit.path for hit in hits] == [index.paths[row] for row, _ in wanted]
+
+
+def test_a_hundred_thousand_vectors_as_by_brute_force(tmp_path):
+    vectors = unit(100_000, 48, 0)
+    vectors[77_777], vectors[99_999] = vectors[5], vectors[5]
+    index = index_of(tmp_path / "index", vectors)
+    queries = np.concatenate([unit(2, 48, 1), vectors[5:6]])
+    require_exact(index, vectors, queries, 25)
+    assert [hit.row for hit in search(index, vectors[5:6], 3)[0]] == [5, 77_777, 99_999]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    count=st.integers(1, 40),
+    dimension=st.integers(1, 5),
+    top=st.integers(1, 50),
+    rows=st.integers(1, 17),
+    seed=st.integers(0, 99),
+)
+def test_any_shape_with_ties_in_blocks_of_any_size(tmp_path_factory, count, dimension, top, rows, seed):
+    random = np.random.default_rng(seed)
+    distinct = unit(max(1, count // 3), dimension, seed)
+    vectors = distinct[random.integers(0, len(distinct), count)]
+    index = index_of(tmp_path_factory.mktemp("made") / "index", vectors)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "ROWS_AT_ONCE", rows)
+        patch.setattr(module, "QUERIES_AT_ONCE", 2)
+        require_exact(index, vectors, np.concatenate([distinct[:1], unit(4, dimension, seed + 1)]), top)
+
+
+def test_a_gallery_of_one_image_many_times(tmp_path):
+    vectors = np.repeat(unit(1, 33, 0), 10_000, axis=0)
+    index = index_of(tmp_path / "index", vectors)
+    (hits,) = search(index, unit(1, 33, 1), 100)
+    assert [hit.row for hit in hits] == list(range(100))
+    assert len({hit.score for hit in hits}) == 1
+
+
+def test_no_queries_no_lists(tmp_path):
+    assert search(index_of(tmp_path / "index", unit(5, 4, 0)), np.empty((0, 4), np.float32), 3) == []
+
+
+def test_faiss_finds_nearly_all_with_the_same_scores(tmp_path):
+    pytest.importorskip("faiss")
+    centres = unit(200, 32, 3)
+    vectors = centres[np.random.default_rng(4).integers(0, 200, 20_000)] + 0.15 * unit(20_000, 32, 5)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = index_of(tmp_path / "index", vectors, faiss=True)
+    queries = centres[:50]
+    exact, near = search(index, queries, 10), search(index, queries, 10, "faiss")
+    found = [len({hit.row for hit in a} & {hit.row for hit in b}) for a, b in zip(exact, near, strict=True)]
+    assert np.mean(found) > 9.5
+    scores = {hit.row: hit.score for hits in exact for hit in hits}
+    assert all(scores.get(hit.row, hit.score) == hit.score for hits in near for hit in hits)
+    assert all([h.score for h in hits] == sorted((h.score for h in hits), reverse=True) for hits in near)
+
+
+@pytest.mark.slow
+def test_full_size_as_by_brute_force_and_how_long_it_takes(tmp_path, capsys):
+    """100,000 vectors of a ResNet-50: the ratio of a query to building the index is printed."""
+    vectors = unit(100_000, 2048, 0)
+    started = time.perf_counter()
+    index = index_of(tmp_path / "index", vectors)
+    building = time.perf_counter() - started
+    queries = unit(3, 2048, 1)
+    search(index, queries[:1], 10)
+    started = time.perf_counter()
+    search(index, queries[:1], 10)
+    asking = time.perf_counter() - started
+    with capsys.disabled():
+        print(
+            f"\n100,000 × 2,048: written in {building:.2f} s (without embedding), a query {1000 * asking:.0f} ms: "
+            f"1 : {building / asking:.0f}"
+        )
+    require_exact(index, vectors, queries, 10)
