@@ -6,6 +6,7 @@ import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from lba_cli.evaluation.protocols import BENCHMARKS, Setting
@@ -189,7 +190,7 @@ class Report:
         if set(trained) - {result.dataset}:
             protocol = "" if result.dataset == BENCHMARKS[result.benchmark].name else f" ({result.benchmark})"
             names = f"trained on {' and '.join(trained)}, scored on {result.dataset}{protocol}"
-        splits = _split_words(result.splits)
+        splits = f", {split_words(result.splits)}" if result.splits else ""
         trials = "1 trial" if len(result.trials) == 1 else f"{len(result.trials)} trials"
         return f"{names}{splits}, {result.setting.protocol} protocol, {trials}, in percent"
 
@@ -220,20 +221,28 @@ def over_splits(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
             of_splits[0],
             trials=tuple(trial for result in of_splits for trial in result.trials),
             splits=tuple(split for result in of_splits for split in result.splits),
-            origin=_shared([result.origin for result in of_splits]),
+            origin=_shared([result.origin for result in of_splits], of_splits[0].dataset),
         )
         for of_splits in zip(*results, strict=True)
     )
 
 
-def _shared(origins: Sequence[Origin]) -> Origin:
-    """What the models of ten splits have in common."""
+def _shared(origins: Sequence[Origin], dataset: str) -> Origin:
+    """What the models of ten splits have in common; of what they were trained on, all that the data's own name isn't."""
     same_epoch = len({origin.epoch for origin in origins}) == 1
-    return origins[0] if same_epoch else replace(origins[0], epoch=None)
+    trained = list(dict.fromkeys(origin.trained_on for origin in origins if origin.trained_on != dataset))
+    return replace(
+        origins[0],
+        epoch=origins[0].epoch if same_epoch else None,
+        trained_on=" and ".join(trained) or origins[0].trained_on,
+    )
 
 
-def _split_words(splits: Sequence[int]) -> str:
+def split_words(splits: Sequence[int]) -> str:
+    """Splits in ascending order in words: ``split 3``, ``splits 1–10``, ``splits 1, 3–5``; empty where there is none."""
     if not splits:
         return ""
-    numbers = f"{splits[0]}" if len(splits) == 1 else f"{splits[0]}–{splits[-1]}"
-    return f", split{'s' if len(splits) > 1 else ''} {numbers}"
+    gaps = [n for n in range(1, len(splits)) if splits[n] != splits[n - 1] + 1]
+    runs = [(splits[first], splits[end - 1]) for first, end in pairwise([0, *gaps, len(splits)])]
+    numbers = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in runs)
+    return f"split{'s' if len(splits) > 1 else ''} {numbers}"

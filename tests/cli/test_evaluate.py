@@ -171,6 +171,13 @@ def test_a_model_for_each_split(lba, splits, small_yaml, tmp_path, monkeypatch):
     assert "inflate" in message
     allowed = lba("evaluate", one, "--set", "data.trial=4", "--allow-other-split").output
     assert "trained on RegDB (split 3), scored on RegDB, split 4" in allowed
+    assert "scored on people that the model was trained on (split 4): figures are inflated" in allowed
+    files = ("--json", "one.json", "--csv", "one.csv", "--markdown", "one.md")
+    allowed = lba("evaluate", one, "--trials", "all", "--allow-other-split", *files).output
+    assert "trained on RegDB (split 3), scored on RegDB, splits 1–4" in allowed
+    note = "scored on people that the model was trained on (splits 1–2, 4): figures are inflated"
+    for text in (allowed, *((tmp_path / f"one.{ending}").read_text() for ending in ("json", "csv", "md"))):
+        assert note in text.replace("\\u2013", "–")
 
     # Finished trials are skipped, missing ones are named and can be trained.
     for trial in (2, 4):

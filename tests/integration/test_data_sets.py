@@ -96,4 +96,5 @@ def test_another_draw_of_a_folders_people_is_refused(lba, small_yaml, trees):
     lba("evaluate", "run")
     result = lba("evaluate", "run", "--set", "data.split_seed=5", status=2)
     assert "test people are among those that the model was trained on" in result.output
-    lba("evaluate", "run", "--set", "data.split_seed=5", "--allow-other-split")
+    insisted = lba("evaluate", "run", "--set", "data.split_seed=5", "--allow-other-split").output
+    assert "scored on people that the model was trained on: figures are inflated" in insisted
