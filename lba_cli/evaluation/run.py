@@ -21,7 +21,7 @@ from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Listener
-from lba_cli.vocabulary import Mode, Shots
+from lba_cli.vocabulary import MODALITIES, Mode, Shots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -200,10 +200,16 @@ def require_scorable(source: ScoredSet) -> None:
 
 
 def _unscorable(source: ScoredSet, problem: object) -> DataError:
-    rule = ""
-    if BENCHMARKS[source.dataset].rules in ("llcm", "plain") and cameras_known(source.samples):
-        rule = " (images of the query's own identity under its own camera number are ignored)"
-    return DataError(f"{source.name}: the test images can't be evaluated: {problem}{rule}")
+    people = [{s.identity for s in source.samples if s.part == "test" and s.modality == m} for m in MODALITIES]
+    if people[0].isdisjoint(people[1]):
+        cause = "no test identity has images of both modalities"
+        if source.dataset == "folder":
+            cause += ": test with others (data.test_share, data.test_ids), or with nobody (data.test_share=0)"
+    else:
+        cause = (
+            f"of those that the protocol of {BENCHMARKS[source.dataset].name} doesn't ignore (see README, Protocols)"
+        )
+    return DataError(f"{source.name}: the test images can't be evaluated: {problem}; {cause}")
 
 
 class Labels(NamedTuple):
@@ -269,6 +275,7 @@ def _result(source: ScoredSet, trials: Trials, way: Variant, metrics: tuple[Metr
         len(first.gallery),
         benchmark=source.dataset,
         variant=way.name,
+        reranking=way.parameters(),
         origin=origin,
         direction=f"{query}-to-{gallery}",
         num_distractors=len(searched - queried),

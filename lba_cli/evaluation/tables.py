@@ -48,7 +48,7 @@ def markdown_text(report: Report) -> str:
         mean, spread = result.mean(), result.spread()
         several = len(result.trials) > 1
         cells = [f"{100 * mean[n]:.2f}" + (f" ± {100 * spread[n]:.2f}" if several else "") for n in PAPER]
-        lines.append(_row([result.origin.name, _setting(result), result.variant, *cells]))
+        lines.append(_row([report.model_name(result), _setting(result), result.variant, *cells]))
     for row in report.published:
         cells = [f"{100 * row.figures[name]:.2f}" if name in row.figures else "–" for name in PAPER]
         lines.append(_row([row.label, f"{row.setting.mode}, {row.setting.gallery_words()}", "plain", *cells]))
@@ -84,7 +84,7 @@ def difference_cells(report: Report, names: Sequence[str], joint: str = " ± ") 
 def _difference_lines(report: Report) -> list[str]:
     lines = [_cell(difference_rule(report)), "", *_rule(["model", "setting", "variant", *PAPER.values()])]
     for result, cells in difference_cells(report, list(PAPER)):
-        lines.append(_row([result.origin.name, _setting(result), result.variant, *cells]))
+        lines.append(_row([report.model_name(result), _setting(result), result.variant, *cells]))
     return lines
 
 

@@ -70,6 +70,27 @@ def test_splits_in_words():
     assert words == ["", "split 3", "splits 1–10", "splits 2–4, 6", "splits 1, 3"]
 
 
+def test_models_trained_on_different_data_say_so_in_their_rows():
+    models = [result(0.5, model=model, origin=Origin(model, name)) for model, name in (("a", "LLCM"), ("b", "RegDB"))]
+    report = Report(tuple((model,) for model in models))
+    assert report.title().startswith("scored on SYSU-MM01, community")
+    assert [report.model_name(model) for model in models] == ["a (trained on LLCM)", "b (trained on RegDB)"]
+    assert "| a (trained on LLCM) |" in markdown_text(report)
+    alike = Report(((models[0],), (models[0],)))
+    assert alike.title().startswith("trained on LLCM, scored on SYSU-MM01")
+    assert alike.model_name(models[0]) == "a"
+
+
+def test_own_folders_are_named_with_their_place():
+    own = result(0.5, dataset="own", benchmark="folder", origin=Origin("a", "own"), root="data/own")
+    assert Report(((own,),)).title().startswith("own at data/own, community")
+    elsewhere = replace(own, origin=Origin("a", "own at other/own"))
+    assert (
+        Report(((elsewhere,),)).title().startswith("trained on own at other/own, scored on own (folder) at data/own,")
+    )
+    assert json.loads(Report(((own,),)).as_json())["results"][0]["root"] == "data/own"
+
+
 def test_differences_are_taken_trial_by_trial():
     """Both models vary by 10 points over the trials, the difference only by half a point."""
     first, other = result(0.4, 0.6), result(0.42, 0.63, model="b.pt")
