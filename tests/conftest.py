@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import os
 
+# Tests run on all cores at once; a process with several threads would only take turns with the others. Commands inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 import torch
@@ -20,7 +23,7 @@ from lba_cli.model.weights import build_network
 from lba_cli.reporting import Silent
 from lba_cli.settings import Layer, resolve
 
-torch.set_num_threads(min(2, os.cpu_count() or 1))
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def demo(
     run = _demo_run("demo.yaml", config, {**people, "model.pretrained": str(warm_up.last)}, assignments)
     source = _draw_and_prepare(output, run, told)
     untrained = Report((_evaluate(_untrained(first, source), source, run, told),))
-    out().print(figures_table(untrained))
+    out().print(figures_table(untrained, out().width))
     told.say(f"these are an untrained network's figures; now warming up a {run.model.backbone} by the identity loss")
     with warm_up.locked():
         train(first, source, warm_up, told)
@@ -57,7 +57,7 @@ def demo(
         train(run, source, folder, told)
     network = load_network(folder.best)
     trained = Report((_evaluate(network, source, run, told),))
-    out().print(figures_table(trained))
+    out().print(figures_table(trained, out().width))
     write_text(output / "untrained.json", untrained.as_json())
     write_text(output / "trained.json", trained.as_json())
     _draw_pictures(output, network, source, folder, run, told)

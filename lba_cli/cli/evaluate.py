@@ -100,7 +100,7 @@ SaveFeatures = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Also write the test images' plain features there, in the arrays of --features.",
+        help="Also write the test images' features there, the plain ones whatever the extras, in the arrays of --features.",
         show_default=False,
     ),
 ]
@@ -168,7 +168,7 @@ def evaluate(
         report = score_models(names or [None], request, told, all_trials=bool(trials))
     report = _with_published(report, told) if published else report
     _write_files(report, json, csv, markdown, force, told)
-    for table in report_tables(report):
+    for table in report_tables(report, output().width):
         output().print(table, markup=False)
 
 

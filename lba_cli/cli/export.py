@@ -85,11 +85,10 @@ def export(
 def _measuring(opened: Opened) -> Measuring:
     """The data set's usual setting, on which any embedding function can be scored."""
     from lba_cli.evaluation.features import PLAIN, embed_through
-    from lba_cli.evaluation.run import draw_trials, require_own_split, score, selection
+    from lba_cli.evaluation.run import draw_trials, score, selection
     from lba_cli.export import Measuring
 
-    source = opened.images()
-    require_own_split(opened.description, source)
+    source = opened.images(own_split=True)
     trials = draw_trials(source, selection(source))
     size = opened.network.embedding_size
 

@@ -12,11 +12,12 @@ from lba_cli.compute import resolve_device
 from lba_cli.config import Run
 from lba_cli.data.open import dataset_at, open_data
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import ConfigError
+from lba_cli.errors import CheckpointError, ConfigError
+from lba_cli.evaluation.run import require_own_split
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
 from lba_cli.reporting import Listener
-from lba_cli.training.folder import RunFolder, newest_run
+from lba_cli.training.folder import TRIAL, RunFolder, newest_run
 from lba_cli.vocabulary import Dataset
 
 if TYPE_CHECKING:
@@ -41,9 +42,16 @@ class Opened:
     run: Run
     listener: Listener
 
-    def images(self) -> ImageSource:
-        """The data set, at the network's image size."""
-        return open_data(self.run.data, self.listener)
+    def images(self, *, own_split: bool = False) -> ImageSource:
+        """The data set, at the network's image size; with ``own_split`` none that tests people the network was trained on.
+
+        Raises:
+            DataError: there is no such data set.
+        """
+        source = open_data(self.run.data, self.listener)
+        if own_split:
+            require_own_split(self.description, source)
+        return source
 
 
 def open_checkpoint(
@@ -127,9 +135,20 @@ def find_checkpoint(path: Path | None, listener: Listener) -> Path:
     if path is None:
         run = newest_run()
         path = run.best if run.best.is_file() else run.last
-        listener.say(f"checkpoint: {path}, of the newest run")
+        listener.say(f"checkpoint: {path}, of the newest run{_beside(run)}")
     elif path.is_dir() and RunFolder(path).last.is_file():
         run = RunFolder(path)
         path = run.best if run.best.is_file() else run.last
         listener.say(f"checkpoint: {path}")
+    elif path.is_dir() and (trials := list(path.glob(f"{TRIAL}*"))):
+        raise CheckpointError(
+            f"{path}: holds {len(trials)} trials, each a run: lba evaluate --trials all scores all of them, or name one, such "
+            f"as {path / f'{TRIAL}1'}"
+        )
     return path
+
+
+def _beside(run: RunFolder) -> str:
+    """Of a trial: where the others are."""
+    runs = run.path.parent
+    return f", one of the trials in {runs} (lba evaluate --trials all {runs} takes all)" if run.is_trial else ""

@@ -11,12 +11,12 @@ from lba_cli.cli.opening import Opened, open_checkpoint
 from lba_cli.cli.options import load_config
 from lba_cli.cli.trials import SPLITS, TrialRuns, newest_trials
 from lba_cli.config import Run
-from lba_cli.data.store import ImageSource
+from lba_cli.data.store import ImageSource, default_store
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation import run as engine
 from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.features import PLAIN
-from lba_cli.evaluation.report import Origin, Report, Result, over_splits
+from lba_cli.evaluation.report import Origin, Report, Result, over_splits, split_words
 from lba_cli.evaluation.variants import variants
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import RunFolder
@@ -136,7 +136,19 @@ def _score(candidate: Candidate, request: Request, listener: Listener) -> tuple[
         _score_checkpoint(candidate.name, opened, source, request, listener)
         for opened, source in zip(candidate.checkpoints, candidate.sources, strict=True)
     ]
-    return over_splits(each)
+    note = _inflation(candidate)
+    root = candidate.checkpoints[0].run.data.root if candidate.sources[0].dataset == "folder" else ""
+    return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in over_splits(each))
+
+
+def _inflation(candidate: Candidate) -> str:
+    """What a reader has to know where a model was trained on people that it is scored on, because the user insisted."""
+    pairs = zip(candidate.checkpoints, candidate.sources, strict=True)
+    splits = [source.split for opened, source in pairs if engine.inflated(opened.description, source)]
+    if not splits:
+        return ""
+    words = split_words([split for split in splits if split])
+    return f"scored on people that the model was trained on{words and f' ({words})'}: figures are inflated"
 
 
 def _score_checkpoint(
@@ -157,14 +169,26 @@ def _score_checkpoint(
 
 
 def trained_on(opened: Opened, source: ImageSource) -> str:
-    """The name of the data set; with its layout or its split, where another one of the same name is scored."""
+    """The name of the data set; with its layout, split or folder, where another one of the same name is scored."""
     trained = opened.description
     layout = trained.config.get("data", {}).get("dataset", source.dataset)
     if trained.dataset == source.name and layout not in ("auto", source.dataset):
         return f"{trained.dataset} ({layout})"
     if trained.dataset == source.name and trained.split not in (0, source.split):
         return f"{trained.dataset} (split {trained.split})"
+    root = trained.config.get("data", {}).get("root", opened.run.data.root)
+    if trained.dataset == source.name and source.dataset == "folder" and not same_place(root, opened.run):
+        return f"{trained.dataset} at {root}"
     return trained.dataset
+
+
+def same_place(root: str, run: Run) -> bool:
+    """Whether ``root`` is what ``run`` reads, be it as a folder or as the store beside it."""
+    places = [
+        {path.resolve(), default_store(path, run.data.height, run.data.width).resolve()}
+        for path in (Path(root), Path(run.data.root))
+    ]
+    return not places[0].isdisjoint(places[1])
 
 
 def _require_same_images(candidates: Sequence[Candidate]) -> None:
@@ -173,9 +197,28 @@ def _require_same_images(candidates: Sequence[Candidate]) -> None:
         for mine, theirs in zip(first.sources, other.sources, strict=True):
             if (mine.fingerprint, mine.split) != (theirs.fingerprint, theirs.split):
                 raise LbaError(
-                    f"{other.name} would be scored on other images than {first.name} ({theirs.name}, {mine.name}): name "
-                    "one data set for all with --data"
+                    f"{other.name} would be scored on other images than {first.name}: {_difference(mine, theirs)}. Name one "
+                    "data set for all with --data, and --set data.… where it has several splits"
                 )
+
+
+def _difference(mine: ImageSource, theirs: ImageSource) -> str:
+    """What tells the images of one model from those of another."""
+    sides = (theirs, mine)
+    tested = [[sample for sample in source.samples if sample.part == "test"] for source in sides]
+    people = [{sample.identity for sample in samples} for samples in tested]
+    facts = [
+        [f"{source.name} ({source.dataset})" for source in sides],
+        [f"split {source.split}" for source in sides],
+        [f"{len(each)} test identities" for each in people],
+        [f"{len(samples)} test images" for samples in tested],
+    ]
+    for other, first in facts:
+        if other != first:
+            return f"{other} instead of {first}"
+    if people[0] != people[1]:
+        return f"other test identities, {len(people[0] - people[1])} of {len(people[0])}"
+    return "the same test identities in other files, or beside other training images"
 
 
 def _require_same_measures(candidates: Sequence[Candidate]) -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from lba_cli.config import Run
 from lba_cli.data.open import open_data
-from lba_cli.errors import CheckpointError, ConfigError, DataError, Interrupted, TrainingError
+from lba_cli.errors import CheckpointError, ConfigError, Interrupted, TrainingError
 from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.reporting import Listener
 from lba_cli.settings import Layer, write_run
-from lba_cli.training.folder import RUNS, RunFolder
+from lba_cli.training.folder import RUNS, TRIAL, RunFolder
 from lba_cli.training.loop import train
 
 SPLITS = range(1, 11)
@@ -34,7 +34,7 @@ class TrialRuns:
 
     def of(self, split: int) -> RunFolder:
         """The run of ``split``."""
-        return RunFolder(self.path / f"trial-{split}")
+        return RunFolder(self.path / f"{TRIAL}{split}")
 
     def require_new(self) -> None:
         """Refuse a folder that holds something already.
@@ -59,7 +59,7 @@ class TrialRuns:
         missing = [run.path.name for run in runs.values() if not run.last.is_file()]
         if missing:
             raise CheckpointError(
-                f"{self.path}: {', '.join(missing)} of the trials trial-{SPLITS[0]} … trial-{SPLITS[-1]} have no checkpoint: "
+                f"{self.path}: {', '.join(missing)} of the trials {TRIAL}{SPLITS[0]} … {TRIAL}{SPLITS[-1]} have no checkpoint: "
                 f"train them with lba train --trials all --resume {self.path}"
             )
         return runs
@@ -71,7 +71,7 @@ def newest_trials(folder: Path = RUNS) -> TrialRuns:
     Raises:
         CheckpointError: there is none.
     """
-    found = sorted(folder.glob("*/trial-*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
+    found = sorted(folder.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
             f"no run of all trials under {folder}/: train one with lba train --trials all, or name its folder"
@@ -95,7 +95,7 @@ def train_trials(
         DataError: the data set has one split. Interrupted: with how to go on.
     """
     first = make(_own(SPLITS[0]))
-    _require_splits(first, listener)
+    open_data(first.data, listener)  # a data set with one split is refused before anything is written
     with RunFolder(runs.path).locked():
         if not resuming:
             runs.require_new()
@@ -107,7 +107,7 @@ def train_trials(
             message = f"stopped in {runs.of(split).path}; go on with: lba train --trials all --resume {runs.path}"
             raise Interrupted(stop.signal, message) from stop
         finally:
-            if not any(runs.path.glob("trial-*")):
+            if not any(runs.path.glob(f"{TRIAL}*")):
                 runs.config.unlink(missing_ok=True)
 
 
@@ -139,9 +139,3 @@ def _train_trial(
 
 def _own(split: int) -> dict[str, Any]:
     return {"data.trial": split}
-
-
-def _require_splits(run: Run, listener: Listener) -> None:
-    source = open_data(run.data, listener)
-    if not source.split:
-        raise DataError(f"{source.name} has one split; --trials all is for data sets with several, such as RegDB")

@@ -130,7 +130,7 @@ def ranking(
     path = output or FIGURES / "ranking.png"
     options = {"evaluation.mode": mode, "evaluation.shots": shots}
     opened = _open(path, force, checkpoint, data, config, assignments, options)
-    source = opened.images()
+    source = opened.images(own_split=True)
     figure = draw(
         opened.network,
         source,

@@ -95,8 +95,9 @@ def indices_of_split(samples: Sequence[Sample], split: int | None, name: str) ->
             f"data.trial is needed: {name} has {len(splits)} splits; --set data.trial={splits[0]}, or --trials all"
         )
     if split is not None and split not in splits:
-        has = f"has the splits {splits[0]} to {splits[-1]}" if splits else "has one split; leave data.trial out"
-        raise DataError(f"data.trial={split}: {name} {has}")
+        if not splits:
+            raise DataError(f"{name} has one split: leave --trials all out, and data.trial={split}")
+        raise DataError(f"data.trial={split}: {name} has the splits {splits[0]} to {splits[-1]}")
     return [index for index, sample in enumerate(samples) if sample.split == (split or 0)]
 
 

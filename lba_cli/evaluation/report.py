@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from lba_cli.evaluation.protocols import BENCHMARKS, Setting
@@ -48,11 +49,13 @@ class Result:
         num_gallery: gallery images of the first trial (every trial has as many, except where the trials are splits).
         benchmark: whose protocol it was.
         variant: ``plain``, or the extras that were used, joined by plus signs.
+        reranking: the parameters k1, k2 and lambda of re-ranking; empty without it.
         origin: whose features were scored.
         direction: the modalities of the queries and of the gallery, in words.
         num_distractors: identities of the first gallery that no query is of.
         splits: the data set's splits that were scored, one a trial; empty where it has one split.
         note: what a reader of the figures has to know.
+        root: the data's folder, where the name alone doesn't tell it: of own folders.
     """
 
     dataset: str
@@ -67,6 +70,8 @@ class Result:
     num_distractors: int = 0
     splits: tuple[int, ...] = ()
     note: str = ""
+    reranking: Mapping[str, int | float] = field(default_factory=dict)
+    root: str = ""
 
     def figures(self) -> list[dict[str, float]]:
         """Each trial's rank-1, -5, -10, -20, mAP and mINP."""
@@ -96,11 +101,13 @@ class Result:
         """The result as plain values."""
         return {
             "dataset": self.dataset,
+            "root": self.root or None,
             "benchmark": self.benchmark,
             "mode": self.setting.mode,
             "shots": self.setting.shots,
             "protocol": self.setting.protocol,
             "variant": self.variant,
+            "reranking": dict(self.reranking) or None,
             "direction": self.direction,
             "checkpoint": self.origin.model,
             "trained_on": self.origin.trained_on or None,
@@ -184,14 +191,27 @@ class Report:
     def title(self) -> str:
         """What the tables show: trained on what, scored on what, by whose draws, in how many trials."""
         result = self.results[0]
-        trained = sorted({each.origin.trained_on for each in self.results} - {""})
-        names = result.dataset
-        if set(trained) - {result.dataset}:
+        root = f" at {result.root}" if result.root else ""
+        names, trained = f"{result.dataset}{root}", result.origin.trained_on
+        if trained not in ("", result.dataset) or not self._trained_alike():
             protocol = "" if result.dataset == BENCHMARKS[result.benchmark].name else f" ({result.benchmark})"
-            names = f"trained on {' and '.join(trained)}, scored on {result.dataset}{protocol}"
-        splits = _split_words(result.splits)
+            names = f"scored on {result.dataset}{protocol}{root}"
+            names = f"trained on {trained}, {names}" if self._trained_alike() else names
+        splits = f", {split_words(result.splits)}" if result.splits else ""
         trials = "1 trial" if len(result.trials) == 1 else f"{len(result.trials)} trials"
         return f"{names}{splits}, {result.setting.protocol} protocol, {trials}, in percent"
+
+    def model_name(self, result: Result) -> str:
+        """What tables call a result's model; with what it was trained on where the models differ in that."""
+        origin = result.origin
+        return (
+            origin.name
+            if self._trained_alike()
+            else f"{origin.name} (trained on {origin.trained_on or 'unknown data'})"
+        )
+
+    def _trained_alike(self) -> bool:
+        return len({result.origin.trained_on for result in self.results}) == 1
 
     def notes(self) -> list[str]:
         """What a reader has to know besides, one line each."""
@@ -220,20 +240,28 @@ def over_splits(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
             of_splits[0],
             trials=tuple(trial for result in of_splits for trial in result.trials),
             splits=tuple(split for result in of_splits for split in result.splits),
-            origin=_shared([result.origin for result in of_splits]),
+            origin=_shared([result.origin for result in of_splits], of_splits[0].dataset),
         )
         for of_splits in zip(*results, strict=True)
     )
 
 
-def _shared(origins: Sequence[Origin]) -> Origin:
-    """What the models of ten splits have in common."""
+def _shared(origins: Sequence[Origin], dataset: str) -> Origin:
+    """What the models of ten splits have in common; of what they were trained on, all that the data's own name isn't."""
     same_epoch = len({origin.epoch for origin in origins}) == 1
-    return origins[0] if same_epoch else replace(origins[0], epoch=None)
+    trained = list(dict.fromkeys(origin.trained_on for origin in origins if origin.trained_on != dataset))
+    return replace(
+        origins[0],
+        epoch=origins[0].epoch if same_epoch else None,
+        trained_on=" and ".join(trained) or origins[0].trained_on,
+    )
 
 
-def _split_words(splits: Sequence[int]) -> str:
+def split_words(splits: Sequence[int]) -> str:
+    """Splits in ascending order in words: ``split 3``, ``splits 1–10``, ``splits 1, 3–5``; empty where there is none."""
     if not splits:
         return ""
-    numbers = f"{splits[0]}" if len(splits) == 1 else f"{splits[0]}–{splits[-1]}"
-    return f", split{'s' if len(splits) > 1 else ''} {numbers}"
+    gaps = [n for n in range(1, len(splits)) if splits[n] != splits[n - 1] + 1]
+    runs = [(splits[first], splits[end - 1]) for first, end in pairwise([0, *gaps, len(splits)])]
+    numbers = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in runs)
+    return f"split{'s' if len(splits) > 1 else ''} {numbers}"

@@ -21,7 +21,7 @@ from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Listener
-from lba_cli.vocabulary import Mode, Shots
+from lba_cli.vocabulary import MODALITIES, Mode, Shots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,24 +148,41 @@ def draw_trials(source: ScoredSet, setting: Setting) -> Trials:
 
 
 def require_own_split(description: Description, source: ScoredSet) -> None:
-    """Refuse to score a model on another split than it was trained for.
+    """Refuse to score a model on people that it was trained on.
 
     Raises:
-        DataError: it was trained on another split of the same data set.
+        DataError: it was trained on another split, or another draw, of the same data set.
     """
-    if description.dataset == source.name and source.split and description.split not in (0, source.split):
+    seen, own = _trained_on_tested(description, source)
+    if seen:
         raise DataError(
+            f"{seen}, which would inflate the figures. Score it {own}, or insist with lba evaluate --allow-other-split"
+        )
+
+
+def inflated(description: Description, source: ScoredSet) -> bool:
+    """Whether the model was trained on people that ``source`` tests with."""
+    return bool(_trained_on_tested(description, source)[0])
+
+
+def _trained_on_tested(description: Description, source: ScoredSet) -> tuple[str, str]:
+    """In words: which test people the model was trained on, and on what it should be scored; empty where on none."""
+    if description.dataset != source.name:
+        return "", ""
+    if source.split and description.split not in (0, source.split):
+        seen = (
             f"the model was trained on split {description.split} of {source.name}, this is split {source.split}: its test "
-            "people are among those that the model was trained on, which would inflate the figures. Score it on its own "
-            f"(--set data.trial={description.split}), or insist with --allow-other-split"
+            "people are among those that the model was trained on"
         )
+        return seen, f"on its own split (--set data.trial={description.split})"
     tested = {sample.identity for sample in source.samples if sample.part == "test"}
-    if source.dataset == "folder" and description.dataset == source.name and tested & set(description.identities):
-        raise DataError(
-            f"{source.name}: {len(tested & set(description.identities))} of the {len(tested)} test people are among those that "
-            "the model was trained on, which would inflate the figures: score it with its own data.split_seed, "
-            "data.test_share or lists of identities, or insist with --allow-other-split"
+    both = tested & set(description.identities)
+    if source.dataset == "folder" and both:
+        seen = (
+            f"{source.name}: {len(both)} of the {len(tested)} test people are among those that the model was trained on"
         )
+        return seen, "with its own data.split_seed, data.test_share or lists of identities"
+    return "", ""
 
 
 def require_scorable(source: ScoredSet) -> None:
@@ -183,10 +200,16 @@ def require_scorable(source: ScoredSet) -> None:
 
 
 def _unscorable(source: ScoredSet, problem: object) -> DataError:
-    rule = ""
-    if BENCHMARKS[source.dataset].rules in ("llcm", "plain") and cameras_known(source.samples):
-        rule = " (images of the query's own identity under its own camera number are ignored)"
-    return DataError(f"{source.name}: the test images can't be evaluated: {problem}{rule}")
+    people = [{s.identity for s in source.samples if s.part == "test" and s.modality == m} for m in MODALITIES]
+    if people[0].isdisjoint(people[1]):
+        cause = "no test identity has images of both modalities"
+        if source.dataset == "folder":
+            cause += ": test with others (data.test_share, data.test_ids), or with nobody (data.test_share=0)"
+    else:
+        cause = (
+            f"of those that the protocol of {BENCHMARKS[source.dataset].name} doesn't ignore (see README, Protocols)"
+        )
+    return DataError(f"{source.name}: the test images can't be evaluated: {problem}; {cause}")
 
 
 class Labels(NamedTuple):
@@ -258,6 +281,7 @@ def _result(source: ScoredSet, trials: Trials, way: Variant, metrics: tuple[Metr
         len(first.gallery),
         benchmark=source.dataset,
         variant=way.name,
+        reranking=way.parameters(),
         origin=origin,
         direction=f"{query}-to-{gallery}",
         num_distractors=len(searched - queried),

@@ -11,7 +11,7 @@ from lba_cli.evaluation.report import FIGURES, Report, Result
 PAPER = {"rank1": "rank-1", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 FACTS = (
     *("kind", "model", "trained_on", "dataset", "splits", "mode", "direction", "shots", "protocol", "variant"),
-    *("trials", "num_query", "num_query_counted", "num_gallery"),
+    *("trials", "num_query", "num_query_counted", "num_gallery", "benchmark", "note"),
 )
 
 
@@ -27,16 +27,17 @@ def csv_text(report: Report) -> str:
         s = row.setting
         known = ["published", row.what, "", row.dataset, "", s.mode, "", s.shots, s.protocol, "plain"]
         figures = [value for name in FIGURES for value in (row.figures.get(name, ""), "")]
-        writer.writerow([*known, *[""] * (len(FACTS) - len(known)), *figures])
+        writer.writerow([*known, *[""] * (len(FACTS) - len(known) - 2), row.benchmark, "", *figures])
     return text.getvalue()
 
 
 def _facts(result: Result) -> list[str | int]:
     setting = result.setting
     return [
-        *("measured", result.origin.model, result.origin.trained_on, result.dataset),
+        *("measured", result.origin.name, result.origin.trained_on, result.dataset),
         *(" ".join(map(str, result.splits)), setting.mode, result.direction, setting.shots, setting.protocol),
         *(result.variant, len(result.trials), result.num_query, result.trials[0].num_queries, result.num_gallery),
+        *(result.benchmark, result.note),
     ]
 
 
@@ -47,7 +48,7 @@ def markdown_text(report: Report) -> str:
         mean, spread = result.mean(), result.spread()
         several = len(result.trials) > 1
         cells = [f"{100 * mean[n]:.2f}" + (f" ± {100 * spread[n]:.2f}" if several else "") for n in PAPER]
-        lines.append(_row([result.origin.name, _setting(result), result.variant, *cells]))
+        lines.append(_row([report.model_name(result), _setting(result), result.variant, *cells]))
     for row in report.published:
         cells = [f"{100 * row.figures[name]:.2f}" if name in row.figures else "–" for name in PAPER]
         lines.append(_row([row.label, f"{row.setting.mode}, {row.setting.gallery_words()}", "plain", *cells]))
@@ -83,7 +84,7 @@ def difference_cells(report: Report, names: Sequence[str], joint: str = " ± ") 
 def _difference_lines(report: Report) -> list[str]:
     lines = [_cell(difference_rule(report)), "", *_rule(["model", "setting", "variant", *PAPER.values()])]
     for result, cells in difference_cells(report, list(PAPER)):
-        lines.append(_row([result.origin.name, _setting(result), result.variant, *cells]))
+        lines.append(_row([report.model_name(result), _setting(result), result.variant, *cells]))
     return lines
 
 

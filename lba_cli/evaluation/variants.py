@@ -19,9 +19,20 @@ class Variant:
 
     @property
     def name(self) -> str:
-        """``plain``, or the extras joined by plus signs: ``flip+neck+rerank``."""
-        named = {"flip": self.view.flip, "neck": self.view.neck, "rerank": self.reranking is not None}
+        """``plain``, or the extras joined by plus signs: ``flip+neck+rerank``; with what isn't the paper's: ``rerank(k1=5)``."""
+        changed = [f"{n}={v}" for n, v in self.parameters().items() if v != parameters_of(Reranking())[n]]
+        ranked = f"rerank({','.join(changed)})" if changed else "rerank"
+        named = {"flip": self.view.flip, "neck": self.view.neck, ranked: self.reranking is not None}
         return "+".join(name for name, there in named.items() if there) or "plain"
+
+    def parameters(self) -> dict[str, int | float]:
+        """Those of re-ranking, by the paper's names; empty without it."""
+        return parameters_of(self.reranking) if self.reranking else {}
+
+
+def parameters_of(reranking: Reranking) -> dict[str, int | float]:
+    """Re-ranking's parameters by the paper's names."""
+    return {"k1": reranking.k1, "k2": reranking.k2, "lambda": reranking.share}
 
 
 def variants(section: EvaluationSection) -> list[Variant]:

@@ -20,6 +20,7 @@ from lba_cli.settings import write_run
 
 RUNS = Path("runs")
 LOCK = ".lock"
+TRIAL = "trial-"  # before the split's number: a run in a folder of trials
 MOST_METRICS = 2**30
 
 
@@ -28,6 +29,11 @@ class RunFolder:
     """The places of a run's files."""
 
     path: Path
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is of one split, in a folder of several."""
+        return self.path.name.startswith(TRIAL)
 
     @property
     def config(self) -> Path:
@@ -199,8 +205,8 @@ class RunFolder:
 
 
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
-    """The runs below ``folder`` that have a checkpoint, the newest first."""
-    runs = [RunFolder(path) for path in folder.iterdir()] if folder.is_dir() else []
+    """The runs below ``folder`` that have a checkpoint, those in folders of trials too, the newest first."""
+    runs = [RunFolder(path) for pattern in ("*", f"*/{TRIAL}*") for path in folder.glob(pattern)]
     yield from sorted((r for r in runs if r.last.is_file()), key=lambda r: r.last.stat().st_mtime_ns, reverse=True)
 
 

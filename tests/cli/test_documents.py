@@ -34,12 +34,26 @@ def test_commands_of_the_readme_exist_with_their_options(lba, line):
     assert all(option in shown for option in options), line
 
 
-def test_examples_in_help_use_options_that_exist(lba):
-    groups = (["prepare", "sysu"], ["visualize", "correspondences"], ["search", "build"], ["search", "query"])
-    for path in (*groups, ["train"], ["evaluate"], ["export"], ["embed"], ["demo"]):
-        shown = lba(*path, "--help").output
-        for line in re.findall(r"lba [a-z]+ .*", shown):
-            assert all(word in shown.replace(line, "") for word in line.split() if word.startswith("--")), line
+def every_command(command=None, path=()):
+    """All the commands, with the words that name them."""
+    from typer.main import get_command
+
+    from lba_cli.cli.app import app
+
+    command = command or get_command(app)
+    if not hasattr(command, "commands"):
+        return [(path, command)]
+    return [each for name, below in command.commands.items() for each in every_command(below, (*path, name))]
+
+
+@pytest.mark.parametrize(("path", "command"), every_command())
+def test_every_command_has_examples_that_would_run(path, command):
+    lines = re.findall(r"`(lba [^`]*)`", command.epilog or "")
+    assert lines, "no example"
+    for line in lines:
+        words = shlex.split(line)[1:]
+        assert tuple(words[: len(path)]) == path, line
+        parsed(words)
 
 
 def test_links_and_pictures_of_the_readme_are_there():
@@ -83,6 +97,43 @@ def parsed(words):
         command = command.commands[rest.pop(0)]
     context = command.make_context(command.name, rest)
     resolve([Layer.from_assignments(context.params.get("assignments") or [])])
+
+
+def what_works_on_what():
+    """The README's table: of each row what works, its test files, and the cells by data set."""
+    rows = [
+        line.strip("|").split("|") for line in README.splitlines() if re.match(r"\| .*`[a-z]+/test_.*|\| \| SYSU", line)
+    ]
+    (header, *rows) = [[cell.strip() for cell in row] for row in rows]
+    names = {"SYSU-MM01": "sysu", "RegDB": "regdb", "LLCM": "llcm", "own folders": "folder"}
+    return [(row[0], dict(zip((names[name] for name in header[1:]), row[1:], strict=True))) for row in rows]
+
+
+def named_tests(words):
+    """The test files that a row names; a name without a folder is in that of the one before it."""
+    found, folder = [], ""
+    for pattern in re.findall(r"`([\w/*]*test_[\w*]+\.py)`", words):
+        folder = pattern.rpartition("/")[0] or folder
+        paths = sorted((ROOT / "tests" / folder).glob(pattern.rpartition("/")[2]))
+        assert paths, f"no test {pattern}"
+        found += paths
+    return found
+
+
+@pytest.mark.parametrize(("words", "cells"), what_works_on_what())
+def test_what_works_on_what_is_tested_on_that(words, cells):
+    """Where a cell says yes, the row's tests name the data set, or go through all of them."""
+    assert len(cells) == 4
+    paths = named_tests(words)
+    texts = [path.read_text() for path in paths]
+    for dataset, cell in cells.items():
+        if cell == "yes":
+            through_all = any(re.search(r"parametrize\(\"dataset\", (DATASETS|MEASURED)", text) for text in texts)
+            named = any(re.search(rf"[\"_]{dataset}[\"_]", text) for text in texts)
+            named |= any(path.stem.endswith(f"_{dataset}") for path in paths)
+            assert named or through_all, f"{words}: nothing on {dataset}"
+        else:
+            assert re.fullmatch(r"one split|no draws|none at hand", cell), cell
 
 
 def test_files_that_the_readme_names_are_there():

@@ -20,6 +20,11 @@ def refused(result):
     return line
 
 
+def told(result):
+    """What was printed, in one line."""
+    return " ".join(result.output.split())
+
+
 @pytest.fixture(scope="session")
 def other_file(network_file, tmp_path_factory):
     """Another network: one layer of it is noise."""
@@ -50,7 +55,8 @@ def test_models_side_by_side_in_every_file(lba, network_file, other_file, tmp_pa
 def test_extras_are_rows_beside_the_plain_one(lba, network_file, tmp_path):
     lba("evaluate", network_file, "--flip", "--rerank", "--set", "evaluation.rerank_k1=5", "--json", "f.json")
     extras = json.loads((tmp_path / "f.json").read_text())["results"]
-    assert [entry["variant"] for entry in extras] == ["plain", "flip", "rerank", "flip+rerank"]
+    assert [entry["variant"] for entry in extras] == ["plain", "flip", "rerank(k1=5)", "flip+rerank(k1=5)"]
+    assert [entry["reranking"] for entry in extras] == [None, None, *[{"k1": 5, "k2": 6, "lambda": 0.3}] * 2]
     lba("evaluate", network_file, "--json", "plain.json")
     plain = json.loads((tmp_path / "plain.json").read_text())["results"]
     assert plain == extras[:1]
@@ -157,20 +163,38 @@ def test_a_model_for_each_split(lba, splits, small_yaml, tmp_path, monkeypatch):
     splits.clear()
     result = lba("evaluate", "--trials", "all", "--checkpoint", "ten", "--json", "f.json")
     assert splits == [1, 2, 3, 4]
-    assert "RegDB, splits 1–4, community protocol, 4 trials" in result.output
+    assert "RegDB, splits 1–4, community protocol, 4 trials" in told(result)
     for entry in json.loads((tmp_path / "f.json").read_text())["results"]:
         assert entry["splits"] == [1, 2, 3, 4]
         assert len(entry["trials"]) == 4
         assert entry["mean"]["mAP"] == pytest.approx(np.mean([trial["mAP"] for trial in entry["trials"]]))
 
+    # The folder of all of them where one is meant, or none is named.
+    message = refused(lba("evaluate", "ten", status=2))
+    assert "holds 4 trials, each a run" in message
+    assert "ten/trial-1" in message
+    assert "--trials all" in message
+
     # One of them by itself, and where it doesn't belong.
     one = "ten/trial-3"
-    assert "RegDB, split 3, community protocol, 1 trial" in lba("evaluate", one).output
+    assert "RegDB, split 3, community protocol, 1 trial" in told(lba("evaluate", one))
     message = refused(lba("evaluate", one, "--set", "data.trial=4", status=2))
     assert "trained on split 3 of RegDB, this is split 4" in message
     assert "inflate" in message
-    allowed = lba("evaluate", one, "--set", "data.trial=4", "--allow-other-split").output
+    drawn = lba("visualize", "ranking", "--checkpoint", one, "--set", "data.trial=4", status=2)
+    assert "trained on split 3 of RegDB, this is split 4" in refused(drawn)
+    message = refused(lba("evaluate", one, "ten/trial-1", status=2))
+    assert "ten/trial-1/checkpoints/best.pt would be scored on other images than" in message
+    assert "split 1 instead of split 3" in message
+    allowed = told(lba("evaluate", one, "--set", "data.trial=4", "--allow-other-split"))
     assert "trained on RegDB (split 3), scored on RegDB, split 4" in allowed
+    assert "scored on people that the model was trained on (split 4): figures are inflated" in allowed
+    files = ("--json", "one.json", "--csv", "one.csv", "--markdown", "one.md")
+    allowed = told(lba("evaluate", one, "--trials", "all", "--allow-other-split", *files))
+    assert "trained on RegDB (split 3), scored on RegDB, splits 1–4" in allowed
+    note = "scored on people that the model was trained on (splits 1–2, 4): figures are inflated"
+    for text in (allowed, *((tmp_path / f"one.{ending}").read_text() for ending in ("json", "csv", "md"))):
+        assert note in text.replace("\\u2013", "–")
 
     # Finished trials are skipped, missing ones are named and can be trained.
     for trial in (2, 4):
@@ -190,9 +214,10 @@ def test_trials_are_only_for_data_sets_with_splits(lba, store, small_yaml, netwo
     message = refused(
         lba("train", "--config", small_yaml, "--data", store, "--trials", "all", "--output", "x", status=2)
     )
-    assert "one split" in message
+    assert message.startswith("synthetic-tiny has one split: leave --trials all out")
     assert not (tmp_path / "x").exists()
-    assert "one split" in refused(lba("evaluate", "--trials", "all", network_file, status=2))
+    message = refused(lba("evaluate", "--trials", "all", network_file, status=2))
+    assert message.startswith("synthetic-tiny has one split: leave --trials all out")
     assert "trial-1, trial-2" in refused(lba("evaluate", "--trials", "all", tmp_path, status=2))
     assert "lba train --trials all" in refused(lba("evaluate", "--trials", "all", status=2))
     assert "not a folder of trials" in refused(lba("train", "--trials", "all", "--resume", "x", status=2))
@@ -219,11 +244,11 @@ def test_an_interrupted_trial_says_how_to_go_on(lba, splits, small_yaml, monkeyp
 
 def test_another_data_set_than_the_models(lba, splits, network_file, monkeypatch):
     """Trained on synthetic SYSU-MM01, scored on RegDB: the settings of its own data set don't stand in the way."""
-    output = lba("evaluate", network_file, "--data", "anywhere").output
+    output = told(lba("evaluate", network_file, "--data", "anywhere"))
     assert "trained on synthetic-tiny, scored on RegDB, split 1, community" in output
     for module in ("trials", "scoring"):
         monkeypatch.setattr(f"lba_cli.cli.{module}.SPLITS", range(1, 4))
-    output = lba("evaluate", network_file, "--data", "anywhere", "--trials", "all").output
+    output = told(lba("evaluate", network_file, "--data", "anywhere", "--trials", "all"))
     assert "trained on synthetic-tiny, scored on RegDB, splits 1–3, community protocol, 3 trials" in output
 
 
@@ -239,4 +264,5 @@ def test_models_of_different_images_are_not_set_side_by_side(lba, splits, networ
     monkeypatch.setattr("lba_cli.cli.scoring._Sources.of", lambda self, opened: opened.images())
     message = refused(lba("evaluate", network_file, other_file, status=2))
     assert "would be scored on other images than" in message
+    assert "the same test identities in other files" in message
     assert "--data" in message

@@ -3,11 +3,13 @@
 import pytest
 from cases import HEIGHT, SMALL, WIDTH
 
-from lba_cli.cli.opening import open_checkpoint
+from lba_cli.cli.opening import find_checkpoint, open_checkpoint
+from lba_cli.cli.scoring import same_place
 from lba_cli.errors import DataError
 from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
 from lba_cli.model.weights import build_network
 from lba_cli.reporting import Silent
+from lba_cli.settings import Layer, resolve
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def test_regdb_needs_a_split_of_those_who_were_trained_elsewhere(images, trees):
 
 
 def test_a_split_asked_for_where_there_is_one_is_refused(images, trees):
-    with pytest.raises(DataError, match=r"data\.trial=2: synthetic-tiny has one split"):
+    with pytest.raises(DataError, match=r"synthetic-tiny has one split: leave .*data\.trial=2"):
         images("sysu", data=trees["llcm"], assignments=["data.trial=2"])
 
 
@@ -64,3 +66,30 @@ def test_own_folders_keep_the_split_of_the_run(images, trees):
     sources = [images("folder", data=data, split_seed=7) for data in (None, trees["folder"])]
     assert sources[0].samples == sources[1].samples
     assert sources[0].samples != images("folder").samples
+
+
+def test_the_newest_run_may_be_a_trial(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    class Told(Silent):
+        def say(self, message):
+            assert message.endswith(
+                "of the newest run, one of the trials in runs/many (lba evaluate --trials all runs/many takes all)"
+            )
+
+    last = tmp_path / "runs/many/trial-3/checkpoints/last.pt"
+    last.parent.mkdir(parents=True)
+    last.touch()
+    assert find_checkpoint(None, Told()).resolve() == last
+
+
+def test_a_folder_of_the_same_name_elsewhere(trees):
+    """Told by its place; a store and the folder that it was prepared from are one place."""
+    root = str(trees["folder"])
+    assert same_place(root, run_of(root, HEIGHT, WIDTH))
+    assert same_place(f"{root}-{HEIGHT}x{WIDTH}", run_of(root, HEIGHT, WIDTH))
+    assert not same_place(f"elsewhere/{trees['folder'].name}", run_of(root, HEIGHT, WIDTH))
+
+
+def run_of(root, height, width):
+    return resolve([Layer({"data": {"root": root, "height": height, "width": width}}, "the test")])

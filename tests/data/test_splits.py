@@ -81,7 +81,7 @@ def test_a_split_must_be_chosen_where_there_are_several(trees, stores, store):
 @pytest.mark.parametrize("layout", ["sysu", "llcm", "folder"])
 def test_a_split_is_refused_where_there_is_one(stores, layout):
     assert open_images(stores[layout], "auto", HEIGHT, WIDTH, Silent()).split == 0
-    with pytest.raises(DataError, match=r"data\.trial=1: synthetic-tiny has one split; leave data\.trial out"):
+    with pytest.raises(DataError, match=r"synthetic-tiny has one split: leave --trials all out, and data\.trial=1"):
         open_images(stores[layout], "auto", HEIGHT, WIDTH, Silent(), split=1)
 
 

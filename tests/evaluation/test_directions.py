@@ -165,12 +165,22 @@ def test_what_can_not_be_scored_is_told_before_the_work(dataset):
 
 
 def test_cameras_of_one_number_in_both_modalities():
-    """Every match is ignored; the message says by which rule."""
-    source = MadeImages(tree("folder", cameras={"visible": (1,), "infrared": (1,)}), "folder")
-    with pytest.raises(DataError, match="own identity under its own camera number are ignored"):
-        require_scorable(source)
-    with pytest.raises(DataError, match="own identity under its own camera number are ignored"):
-        scored(OppositeStems(), source)
+    """In own folders they are different cameras and nothing is ignored; LLCM's protocol ignores every match."""
+    samples = tree("folder", cameras={"visible": (1,), "infrared": (1,)})
+    source = MadeImages(samples, "folder")
+    require_scorable(source)
+    for result in scored(OppositeStems(), source):
+        assert result.trials[0].num_queries == result.num_query == len(samples) // 2
+        assert result.mean()["rank1"] == 1
+    with pytest.raises(DataError, match="of those that the protocol of LLCM doesn't ignore"):
+        require_scorable(MadeImages(samples, "llcm"))
+
+
+def test_a_folder_without_anybody_to_find_says_how_to_go_on():
+    samples = [replace(s, identity=s.identity + 10 * (s.modality == "infrared")) for s in tree("folder")]
+    message = r"no test identity has images of both modalities: .*data\.test_ids.*data\.test_share=0"
+    with pytest.raises(DataError, match=message):
+        require_scorable(MadeImages(samples, "folder"))
 
 
 def test_the_wrong_split_is_refused():

@@ -13,7 +13,7 @@ import pytest
 from lba_cli.evaluation.protocols import Setting
 from lba_cli.evaluation.published import PUBLISHED, published_for
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.report import FIGURES, Difference, Origin, Report, Result, over_splits
+from lba_cli.evaluation.report import FIGURES, Difference, Origin, Report, Result, over_splits, split_words
 from lba_cli.evaluation.tables import csv_text, difference_cells, markdown_text
 
 SYSU = Setting("all-search", "single", "community")
@@ -58,9 +58,37 @@ def test_ten_models_make_one_result():
     assert first.splits == second.splits == (1, 2)
     assert [trial["rank1"] for trial in first.figures()] == [0.5, 0.9]
     assert second.mean()["rank1"] == pytest.approx(0.35)
+    crossed = [[result(0.5, dataset="RegDB", origin=Origin("run", name))] for name in ("RegDB", "RegDB (split 1)")]
+    assert over_splits(crossed)[0].origin.trained_on == "RegDB (split 1)"
     epochs = [[result(0.5, origin=Origin("run", "RegDB", epoch))] for epoch in (3, 3, 4)]
     assert over_splits(epochs[:2])[0].origin.epoch == 3
     assert over_splits(epochs)[0].origin.epoch is None
+
+
+def test_splits_in_words():
+    words = [split_words(splits) for splits in ((), (3,), range(1, 11), (2, 3, 4, 6), (1, 3))]
+    assert words == ["", "split 3", "splits 1–10", "splits 2–4, 6", "splits 1, 3"]
+
+
+def test_models_trained_on_different_data_say_so_in_their_rows():
+    models = [result(0.5, model=model, origin=Origin(model, name)) for model, name in (("a", "LLCM"), ("b", "RegDB"))]
+    report = Report(tuple((model,) for model in models))
+    assert report.title().startswith("scored on SYSU-MM01, community")
+    assert [report.model_name(model) for model in models] == ["a (trained on LLCM)", "b (trained on RegDB)"]
+    assert "| a (trained on LLCM) |" in markdown_text(report)
+    alike = Report(((models[0],), (models[0],)))
+    assert alike.title().startswith("trained on LLCM, scored on SYSU-MM01")
+    assert alike.model_name(models[0]) == "a"
+
+
+def test_own_folders_are_named_with_their_place():
+    own = result(0.5, dataset="own", benchmark="folder", origin=Origin("a", "own"), root="data/own")
+    assert Report(((own,),)).title().startswith("own at data/own, community")
+    elsewhere = replace(own, origin=Origin("a", "own at other/own"))
+    assert (
+        Report(((elsewhere,),)).title().startswith("trained on own at other/own, scored on own (folder) at data/own,")
+    )
+    assert json.loads(Report(((own,),)).as_json())["results"][0]["root"] == "data/own"
 
 
 def test_differences_are_taken_trial_by_trial():
@@ -95,12 +123,18 @@ def test_models_side_by_side():
 
 
 def test_csv():
-    report = Report(((result(0.5, 0.7), result(0.6, 0.8, variant="flip")),), published_for("sysu", [SYSU]))
+    first = result(0.5, 0.7, model="runs/a/checkpoints/best.pt", note="n")
+    report = Report(((first, result(0.6, 0.8, model="b.pt", variant="flip")),), published_for("sysu", [SYSU]))
     rows = list(csv.DictReader(io.StringIO(csv_text(report))))
     assert [(row["kind"], row["variant"]) for row in rows[:2]] == [("measured", "plain"), ("measured", "flip")]
     assert float(rows[0]["rank1"]) == pytest.approx(0.6)
     assert float(rows[0]["rank1_std"]) == pytest.approx(0.1)
     assert {f"{name}{end}" for name in FIGURES for end in ("", "_std")} <= rows[0].keys()
+    assert [(row["model"], row["benchmark"], row["note"]) for row in rows[:2]] == [
+        ("runs/a", "sysu", "n"),
+        ("b.pt", "sysu", ""),
+    ]
+    assert {row["benchmark"] for row in rows[2:]} == {"sysu"}
     assert [(row["kind"], row["model"], row["mAP"]) for row in rows[2:]] == [
         ("published", "baseline, retrained", "0.4954"),
         ("published", "full, retrained", "0.5414"),

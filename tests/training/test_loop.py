@@ -265,6 +265,14 @@ def test_tensorboard_writes_events(source, tmp_path, small_run):
 def test_the_newest_run(reference, tmp_path):
     _, folder = reference
     assert newest_run(folder.path.parent).path == folder.path
+    for number, name in enumerate(("single", "many/trial-1", "many/trial-2")):
+        last = RunFolder(tmp_path / "runs" / name).last
+        last.parent.mkdir(parents=True)
+        last.touch()
+        os.utime(last, (number, number))
+    newest = newest_run(tmp_path / "runs")
+    assert newest.path == tmp_path / "runs/many/trial-2"
+    assert newest.is_trial
     with pytest.raises(CheckpointError, match="train one with lba train"):
         newest_run(tmp_path / "nothing")
 

@@ -1,6 +1,6 @@
 """Own folders. Where the camera of every test image is known: one image (single-shot) or ten (multi-shot) of each identity
-and camera of the other modality, drawn as papers draw SYSU-MM01's, in ten trials, and a query ignores images of its own
-identity under its own camera number. Otherwise: the whole other modality, once, and nothing is ignored. CMC counts images.
+and camera of the other modality, drawn as papers draw SYSU-MM01's, in ten trials. Otherwise: the whole other modality, once.
+Nothing is ignored: a visible and an infrared camera of the same number are different cameras. CMC counts images.
 Identities that have one modality only are distractors in galleries; queries without a match are not counted.
 """
 
@@ -33,6 +33,6 @@ FOLDER = Benchmark(
     usual_modes=MODES,
     shots=("single", "multi", "whole"),
     usual_shots=lambda samples: "single" if cameras_known(samples) else "whole",
-    rules="plain",
+    rules="regdb",
     draw=_draw,
 )
