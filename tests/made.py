@@ -20,7 +20,7 @@ class MadeImages:
     def __init__(self, samples, dataset, split=0, name=None):
         self.samples, self.dataset, self.split = tuple(samples), dataset, split
         self.name = name or f"made-{dataset}"
-        self.fingerprint = f"{self.name}"
+        self.fingerprint, self.content = f"{self.name}", ""
 
     def read(self, indices):
         levels = [self._level(self.samples[i]) for i in indices]

@@ -36,7 +36,8 @@ def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for modality, prefix in (*PREFIXES.items(), ("visible", TRUNK)):
         own = f"stems.{modality}."
         stem = {name.removeprefix(own): value for name, value in state.items() if name.startswith(own)}
-        released |= {prefix + name: value for name, value in {**stem, **trunk}.items()}
+        # Each name gets a tensor of its own: readers of strangers' files refuse objects that stand in several places.
+        released |= {prefix + name: value.detach() for name, value in {**stem, **trunk}.items()}
     rest = {name: value for name, value in state.items() if name.startswith(("neck.", "classifier."))}
     return released | {name.replace("neck.", NECK): value for name, value in rest.items()}
 

@@ -146,7 +146,7 @@ def test_a_full_disk(lba, small_yaml, store, tmp_path, monkeypatch):
     assert "the disk is full" in message
     monkeypatch.undo()
     assert (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes() == before
-    assert len(list((tmp_path / "run" / "checkpoints").iterdir())) == 2
+    assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
 
 
 def test_ctrl_c_saves_the_state_and_exits_130(small_yaml, store, tmp_path):

@@ -152,8 +152,6 @@ def test_folder_ignores_nothing_and_draws_only_where_all_cameras_are_known():
         Sample("d", 2, 1, "visible", "test"),
     ]
     assert not excluded(MadeImages(samples, "folder"), [0], [1, 2, 3]).any()
-    samples[3] = Sample("d", 2, 0, "visible", "test")
-    assert excluded(MadeImages(samples, "folder"), [0], [1, 2, 3]).tolist() == [[True, False, False]]
     samples[3] = Sample("d", 2, NO_CAMERA, "visible", "test")
     unknown = MadeImages(samples, "folder")
     assert not excluded(unknown, [0], [1, 2, 3]).any()
