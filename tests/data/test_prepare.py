@@ -176,6 +176,31 @@ def test_outputs_that_cannot_be_made(tiny, tmp_path, monkeypatch, output):
         prepare(read_sysu(tiny), Path(output), 32, 16, listener=Silent(), workers=1)
 
 
+def test_a_store_that_is_replaced_while_it_is_in_use(tiny, tmp_path):
+    import shutil
+
+    prepare(read_sysu(tiny), tmp_path / "s", 32, 16, listener=Silent(), workers=1)
+    store = StoredImages(tmp_path / "s")
+    store.read([0])
+    shutil.copyfile(tmp_path / "s" / "images.npy", tmp_path / "other.npy")
+    (tmp_path / "other.npy").replace(tmp_path / "s" / "images.npy")
+    with pytest.raises(DataError, match="replaced or changed while it was in use"):
+        store.read([0])
+
+
+def test_a_failing_disk_is_not_a_broken_image(tiny, tmp_path, monkeypatch):
+    """Otherwise --skip-broken would leave out good images."""
+    import errno
+
+    def fail(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("PIL.Image.open", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        prepare(read_sysu(tiny), tmp_path / "s", 32, 16, listener=Silent(), workers=1, skip_broken=True)
+    assert not (tmp_path / "s").exists()
+
+
 def test_a_store_of_another_size_is_refused(store):
     with pytest.raises(DataError, match=rf"holds images of {HEIGHT}×{WIDTH}, 288×144 are asked for"):
         open_images(store, "sysu", 288, 144, Silent())

@@ -100,6 +100,10 @@ def files() -> dict[str, bytes]:
         "script.pt": scripted(),
         "deflated-bomb.pt": archive(pickle.dumps({}, protocol=2), compress=True, repeat=4),
         "deep-pickle.pt": archive(deep),
+        "doubled-tuples-as-key.pt": archive(doubled_tuples(60)),
+        "nested-version.pt": archive(pickle.dumps({"format": "lba-checkpoint", "version": doubled(40)}, protocol=2)),
+        "two-directories.pt": two_directories(),
+        "bytearray.pt": archive(b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R."),
         "expanded.pt": saved(with_tensor("classifier.weight", one.expand(2**20, 512), num_classes=2**20)),
         "expanded-weights-only.pt": saved({"net": {"classifier.weight": one.expand(10**9, 2048)}}),
         "sparse.pt": saved(
@@ -130,6 +134,29 @@ def files() -> dict[str, bytes]:
         "no-metadata.safetensors": safetensors(b"{}"),
         "not-json.safetensors": safetensors(b"\xff\xff"),
     }
+
+
+def doubled(times: int) -> list[object]:
+    """A list that holds a list twice, which holds a list twice, and so on: small until somebody walks it."""
+    inner: list[object] = []
+    for _ in range(times):
+        inner = [inner, inner]
+    return inner
+
+
+def doubled_tuples(times: int) -> bytes:
+    """A pickle of a dictionary whose key is such a nest of tuples; hashing it never ends."""
+    program = b"\x80\x02}K\x01q\x00"
+    for number in range(times):
+        place = bytes([number])
+        program += b"0h" + place + b"h" + place + b"\x86q" + bytes([number + 1])
+    return program + b"K\x01s."
+
+
+def two_directories() -> bytes:
+    """An archive within whose end another one's directory stands where the offset points to: two readers, two contents."""
+    packed = archive(pickle.dumps({}, protocol=2), compress=True)
+    return packed + archive(pickle.dumps({}, protocol=2))
 
 
 def scripted() -> bytes:
