@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[Any]]
 
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 1_000_000, 65_536, 8 * 1024**3
+ROWS_AT_ONCE = 4096
 LONGEST_WORD, LARGEST_INTEGER = 1024, 2**31
 MOST_COMPRESSION, SMALL_BYTES = 100, 64 * 1024**2  # zipped further than this, a large array isn't features
 UNIT_TOLERANCE = 1e-5
@@ -229,14 +230,18 @@ def _require_cameras(path: Path, dataset: Dataset, samples: Iterable[Sample]) ->
 
 
 def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows of unit length; those that have it already stay as they are, to the bit."""
-    if not np.isfinite(features).all():
-        row = int(np.flatnonzero(~np.isfinite(features).all(axis=1))[0])
-        raise DataError(f"{path}: 'features', row {row}: a value is not finite")
-    lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
-    if not lengths.all():
-        raise DataError(f"{path}: 'features', row {int(np.argmin(lengths))}: all zero, so it points nowhere")
-    if features.dtype == np.float32 and (abs(lengths - 1) < UNIT_TOLERANCE).all():
-        return np.ascontiguousarray(features)
-    result: NDArray[np.float32] = (features / lengths).astype(np.float32)
+    """Rows of unit length; those that have it already stay as they are, to the bit. A few rows are worked on at a time."""
+    result = np.empty(features.shape, np.float32)
+    for start in range(0, len(features), ROWS_AT_ONCE):
+        part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
+        if not np.isfinite(part).all():
+            row = start + int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
+            raise DataError(f"{path}: 'features', row {row}: a value is not finite")
+        lengths = np.linalg.norm(part, axis=1, keepdims=True)
+        if not lengths.all():
+            raise DataError(
+                f"{path}: 'features', row {start + int(np.argmin(lengths))}: all zero, so it points nowhere"
+            )
+        near = features.dtype == np.float32 and bool((abs(lengths - 1) < UNIT_TOLERANCE).all())
+        result[start : start + len(part)] = part if near else part / lengths
     return result
