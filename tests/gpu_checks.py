@@ -48,7 +48,8 @@ def main() -> int:
     if not torch.cuda.is_available():
         print("no CUDA device here: nothing was checked")
         return 2
-    command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", str(ROOT / "tests")]
+    alone = ["-o", "addopts=--import-mode=importlib"]  # in one process, and without the plug-ins that share the work
+    command = [sys.executable, "-m", "pytest", *alone, "-m", "gpu", "-q", str(ROOT / "tests")]
     status = subprocess.run(command, cwd=ROOT, check=False).returncode
     print(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}")
     print("| method | precision | ms a step | images/s | peak GB |\n| --- | --- | --- | --- | --- |")
