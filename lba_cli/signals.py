@@ -19,8 +19,8 @@ Handler = Callable[[int, FrameType | None], Any]
 
 
 def heard() -> list[signal.Signals]:
-    """The ending signals that this process was not started to ignore (as ``nohup`` has SIGHUP ignored)."""
-    return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    """The ending signals; without SIGHUP where the process was started to ignore it, as ``nohup`` does."""
+    return [n for n in ENDING if n in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(n) is not signal.SIG_IGN]
 
 
 def in_main_thread() -> bool:
