@@ -59,7 +59,7 @@ def test_stopped_commands_exit_as_they_should():
 
 
 @needs_a_small_disk
-@pytest.mark.parametrize("only", ["prepare --npy", "export safetensors", "evaluate", "train, resumed", "curves"])
+@pytest.mark.parametrize("only", ["prepare --npy", "train, resumed"])
 def test_a_full_disk_is_told_in_one_line(only):
     assert ": ok" in run("full_disk.py", "--only", only)
 
