@@ -11,7 +11,6 @@ import glob
 import io
 import os
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -86,7 +85,7 @@ def sweep(path: Path) -> None:
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial*"):
         held = hold(left) if ours.fullmatch(left.name) else None
         if held:
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            _remove(left) if left.is_dir() else left.unlink(missing_ok=True)
             held.release()
 
 

@@ -21,7 +21,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lba_cli.data.samples import NO_CAMERA, Sample
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, is_of_the_machine
 from lba_cli.files import read_bytes, read_text
 from lba_cli.vocabulary import MODALITIES, PARTS, Dataset
 
@@ -113,6 +113,8 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: damaged ({where:.80}: {first['msg']}); remove the store and prepare it again"
         ) from problem
     except (OSError, ValueError, RecursionError) as problem:
+        if is_of_the_machine(problem):
+            raise
         reason = getattr(problem, "strerror", None) or "not JSON"
         raise DataError(f"{path}: damaged ({reason}); remove the store and prepare it again") from problem
     if manifest.checksum != manifest.digest():
@@ -185,6 +187,8 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
                 )
             )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
+        if is_of_the_machine(problem):
+            raise
         raise DataError(f"{path}: damaged ({problem!s:.120}); remove the store and prepare it again") from problem
     return rows, checksums, tuple(samples)
 
