@@ -5,18 +5,25 @@ Shapes: Q queries, G gallery images. Ties in distance are broken by gallery orde
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
+import torch
+from torch import Tensor
+
+from lba_cli.data.parallel import cores
+from lba_cli.evaluation.placing import Places, places
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 Protocol = Literal["sysu", "regdb", "llcm", "plain"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
-CHUNK_ELEMENTS = 2_000_000
+CHUNK_ELEMENTS = 2**17  # fits in a core's cache
+GPU_CHUNK_ELEMENTS = 2**25
 
 
 class Metrics(NamedTuple):
@@ -36,16 +43,22 @@ class Metrics(NamedTuple):
 
 
 class _Columns(NamedTuple):
-    identity: NDArray[Any]
-    camera: NDArray[Any] | None
+    """Of the images of one side: arrays, or tensors where the distances are one."""
+
+    identity: Any
+    camera: Any
+
+    def part(self, rows: slice) -> _Columns:
+        """Of some of them."""
+        return _Columns(self.identity[rows], None if self.camera is None else self.camera[rows])
 
 
-Exclusion = Callable[[_Columns, _Columns], "NDArray[np.bool_] | None"]
+Exclusion = Callable[[_Columns, _Columns], Any]
 
 
 @dataclass(frozen=True)
 class _Rules:
-    """Which gallery images a query ignores, and whether CMC counts identities or images."""
+    """Which gallery images a query ignores, as (Q, G) bool or None, and whether CMC counts identities or images."""
 
     excluded: Exclusion
     cmc_counts_identities: bool
@@ -55,21 +68,19 @@ def _none(query: _Columns, gallery: _Columns) -> None:
     """Nothing is ignored."""
 
 
-def _same_room(query: _Columns, gallery: _Columns) -> NDArray[np.bool_] | None:
+def _same_room(query: _Columns, gallery: _Columns) -> Any:
     """SYSU-MM01: cameras 2 (visible) and 3 (infrared) look at the same room."""
     if query.camera is None or gallery.camera is None:
         return None
-    same_room: NDArray[np.bool_] = (query.camera[:, None] == 3) & (gallery.camera[None, :] == 2)
-    return same_room
+    return (query.camera[:, None] == 3) & (gallery.camera[None, :] == 2)
 
 
-def _same_view(query: _Columns, gallery: _Columns) -> NDArray[np.bool_] | None:
+def _same_view(query: _Columns, gallery: _Columns) -> Any:
     """The query's own identity under the query's own camera."""
     if query.camera is None or gallery.camera is None:
         return None
     same_identity = query.identity[:, None] == gallery.identity[None, :]
-    same_view: NDArray[np.bool_] = same_identity & (query.camera[:, None] == gallery.camera[None, :])
-    return same_view
+    return same_identity & (query.camera[:, None] == gallery.camera[None, :])
 
 
 RULES: dict[Protocol, _Rules] = {
@@ -81,7 +92,7 @@ RULES: dict[Protocol, _Rules] = {
 
 
 def rank_metrics(
-    distance: ArrayLike,
+    distance: ArrayLike | Tensor,
     query_ids: ArrayLike,
     gallery_ids: ArrayLike,
     query_cameras: ArrayLike | None = None,
@@ -93,7 +104,7 @@ def rank_metrics(
     """Rank the gallery for every query and take the figures.
 
     Args:
-        distance: (Q, G), smaller is more alike; finite.
+        distance: (Q, G), smaller is more alike; finite. A tensor on a GPU is ranked there.
         query_ids, gallery_ids: (Q,) and (G,) identities.
         query_cameras, gallery_cameras: (Q,) and (G,) cameras, where the protocol excludes by camera.
         protocol: ``sysu`` (camera 3 ignores camera 2; CMC counts identities), ``regdb`` (nothing ignored; CMC counts
@@ -104,17 +115,45 @@ def rank_metrics(
     Raises:
         ValueError: shapes that don't fit, distances that aren't numbers, an unknown protocol, or no query with a match.
     """
+    return rank_blocks(
+        [(slice(None), distance)],
+        query_ids,
+        gallery_ids,
+        query_cameras,
+        gallery_cameras,
+        protocol=protocol,
+        max_rank=max_rank,
+    )
+
+
+def rank_blocks(
+    blocks: Iterable[tuple[slice, ArrayLike | Tensor]],
+    query_ids: ArrayLike,
+    gallery_ids: ArrayLike,
+    query_cameras: ArrayLike | None = None,
+    gallery_cameras: ArrayLike | None = None,
+    *,
+    protocol: Protocol = "sysu",
+    max_rank: int = 20,
+) -> Metrics:
+    """As :func:`rank_metrics`, of distances that never all exist at once.
+
+    Args:
+        blocks: of queries, in order, which of them and their (rows, G) distances; all the queries together.
+        query_ids, gallery_ids, query_cameras, gallery_cameras, protocol, max_rank: and what is raised: as there.
+    """
     query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
-    ranked = _rank(np.asarray(distance), query, gallery, protocol)
-    first = ranked.first
+    pieces = [_rank(distance, query.part(rows), gallery, protocol) for rows, distance in blocks]
+    ranked = Places(*map(np.concatenate, zip(*pieces, strict=True)))
+    first = ranked.identities if RULES[protocol].cmc_counts_identities else ranked.first
     if not len(first):
         raise ValueError("no query has a true match in the gallery")
-    cmc = (first[None, :] < np.arange(1, max_rank + 1)[:, None]).mean(axis=1)
+    cmc = np.bincount(np.minimum(first, max_rank), minlength=max_rank)[:max_rank].cumsum() / len(first)
     return Metrics(cmc, float(ranked.precision.mean()), float(ranked.penalty.mean()), len(first))
 
 
 def average_precisions(
-    distance: ArrayLike,
+    distance: ArrayLike | Tensor,
     query_ids: ArrayLike,
     gallery_ids: ArrayLike,
     query_cameras: ArrayLike | None = None,
@@ -127,7 +166,7 @@ def average_precisions(
     Their mean over the counted ones is the mAP of :func:`rank_metrics`; arguments and errors are as there.
     """
     query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
-    ranked = _rank(np.asarray(distance), query, gallery, protocol)
+    ranked = _rank(distance, query, gallery, protocol)
     each = np.full(len(ranked.counted), np.nan)
     each[ranked.counted] = ranked.precision
     return each
@@ -151,74 +190,57 @@ def _columns(identities: ArrayLike, cameras: ArrayLike | None) -> _Columns:
     return _Columns(np.asarray(identities), None if cameras is None else np.asarray(cameras))
 
 
-class _Ranked(NamedTuple):
-    """(Q,) which queries have a match; of those alone: the place (from 0) that CMC counts, precision, penalty."""
-
-    counted: NDArray[np.bool_]
-    first: NDArray[np.int64]
-    precision: NDArray[np.float64]
-    penalty: NDArray[np.float64]
-
-
-def _rank(distance: NDArray[Any], query: _Columns, gallery: _Columns, protocol: Protocol) -> _Ranked:
-    """Rank every query, as many at a time as fit in memory; raises as :func:`rank_metrics`."""
+def _rank(distance: ArrayLike | Tensor, query: _Columns, gallery: _Columns, protocol: Protocol) -> Places:
+    """Rank every query, as many at a time as fit in a chunk; NumPy arrays. Raises as :func:`rank_metrics`."""
     if protocol not in RULES:
         raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
-    _require_shapes(distance, query, gallery)
-    pieces = []
-    step = max(1, CHUNK_ELEMENTS // max(1, len(gallery.identity)))
-    for start in range(0, len(distance), step):
+    on_gpu = isinstance(distance, Tensor) and distance.is_cuda
+    scores: Any = distance if on_gpu else np.asarray(distance)
+    _require_shapes(scores, query, gallery)
+    names, codes = np.unique(gallery.identity, return_inverse=True)
+    query, gallery = query._replace(identity=_codes(names, query.identity)), gallery._replace(identity=codes)
+    if on_gpu:
+        query, gallery = (_Columns(*(_tensor(column, scores) for column in side)) for side in (query, gallery))
+    step = max(1, (GPU_CHUNK_ELEMENTS if on_gpu else CHUNK_ELEMENTS) // len(codes))
+
+    def rank_chunk(start: int) -> Places:
         rows = slice(start, start + step)
-        part = _Columns(query.identity[rows], None if query.camera is None else query.camera[rows])
-        pieces.append(_rank_chunk(distance[rows], part, gallery, RULES[protocol]))
-    return _Ranked(*(np.concatenate(piece) for piece in zip(*pieces, strict=True)))
+        part = query.part(rows)
+        ignored = RULES[protocol].excluded(part, gallery)
+        return places(scores[rows], part.identity, gallery.identity, ignored, len(names))
 
-
-def _rank_chunk(distance: NDArray[Any], query: _Columns, gallery: _Columns, rules: _Rules) -> _Ranked:
-    """The queries of a chunk; average precision and inverse penalty as fractions."""
-    order = np.argsort(distance, axis=1, kind="stable")
-    match = (query.identity[:, None] == gallery.identity[None, :])[np.arange(len(order))[:, None], order]
-    excluded = rules.excluded(query, gallery)
-    if excluded is None:
-        place = np.broadcast_to(np.arange(order.shape[1]), order.shape)
-        kept = np.ones(order.shape, bool)
+    starts = range(0, len(scores), step)
+    if on_gpu or len(starts) == 1:
+        pieces = [rank_chunk(start) for start in starts]
     else:
-        kept = ~np.take_along_axis(excluded, order, axis=1)
-        match &= kept
-        place = kept.cumsum(axis=1) - 1
-    counted = match.any(axis=1)
-    order, match, place, kept = order[counted], match[counted], place[counted], kept[counted]
-    matches = match.sum(axis=1)
-    last = match.shape[1] - 1 - match[:, ::-1].argmax(axis=1)
-    rows = np.arange(len(match))
-    precision = (match.cumsum(axis=1) / np.maximum(place + 1, 1) * match).sum(axis=1) / matches
-    penalty = matches / (place[rows, last] + 1)
-    first_column = match.argmax(axis=1)
-    if rules.cmc_counts_identities:
-        first = _identities_before(gallery.identity[order], kept, first_column)
-    else:
-        first = place[rows, first_column]
-    return _Ranked(counted, first, precision, penalty)
+        with ThreadPoolExecutor(min(cores(), len(starts))) as pool:
+            pieces = list(pool.map(rank_chunk, starts))
+    return Places(*(_joined(piece) for piece in zip(*pieces, strict=True)))
 
 
-def _identities_before(ranked: NDArray[Any], kept: NDArray[np.bool_], column: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many distinct identities the kept entries of each ranked list name before ``column``."""
-    names, codes = np.unique(ranked, return_inverse=True)
-    codes = codes.reshape(ranked.shape)
-    before = kept & (np.arange(ranked.shape[1])[None, :] < column[:, None])
-    seen = np.zeros((len(ranked), len(names)), bool)
-    rows, columns = np.nonzero(before)
-    seen[rows, codes[rows, columns]] = True
-    result: NDArray[np.int64] = seen.sum(axis=1)
+def _codes(names: NDArray[Any], identities: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each identity stands in the ascending ``names``; -1 where it doesn't."""
+    at = np.searchsorted(names, identities)
+    known = names[np.minimum(at, len(names) - 1)] == identities
+    result: NDArray[np.int64] = np.where(known, at, -1)
     return result
 
 
-def _require_shapes(distance: NDArray[Any], query: _Columns, gallery: _Columns) -> None:
+def _tensor(column: Any, like: Tensor) -> Any:
+    return None if column is None else torch.as_tensor(column, device=like.device)
+
+
+def _joined(pieces: Sequence[Any]) -> NDArray[Any]:
+    return np.concatenate([piece.cpu().numpy() if isinstance(piece, Tensor) else piece for piece in pieces])
+
+
+def _require_shapes(distance: Any, query: _Columns, gallery: _Columns) -> None:
     wanted = (len(query.identity), len(gallery.identity))
-    if distance.shape != wanted or 0 in wanted:
-        raise ValueError(f"distance should have shape (queries, gallery) = {wanted}, not {distance.shape}")
+    if tuple(distance.shape) != wanted or 0 in wanted:
+        raise ValueError(f"distance should have shape (queries, gallery) = {wanted}, not {tuple(distance.shape)}")
     for side, columns in (("query", query), ("gallery", gallery)):
         if columns.camera is not None and columns.camera.shape != columns.identity.shape:
             raise ValueError(f"{side} cameras should have shape {columns.identity.shape}, not {columns.camera.shape}")
-    if not np.isfinite(distance).all():
+    library = torch if isinstance(distance, Tensor) else np
+    if not library.isfinite(distance).all():
         raise ValueError("distances must be finite")

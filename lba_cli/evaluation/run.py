@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import torch
 
 from lba_cli.config import EvaluationSection
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import ConfigError, DataError
+from lba_cli.evaluation.distances import Block, Distances
 from lba_cli.evaluation.feature_files import write_features
 from lba_cli.evaluation.features import PLAIN, Embeddings, View, embed_views
 from lba_cli.evaluation.protocols import BENCHMARKS, DIRECTIONS, ScoredSet, Setting, Trial, Trials, cameras_known
-from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_metrics
+from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_blocks
 from lba_cli.evaluation.report import Origin, Result
-from lba_cli.evaluation.rerank import rerank
+from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
@@ -25,6 +27,8 @@ from lba_cli.vocabulary import MODALITIES, Mode, Shots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+CPU = torch.device("cpu")
 
 
 def settings(section: EvaluationSection, source: ScoredSet) -> list[Setting]:
@@ -105,7 +109,8 @@ def evaluate(
     )
     if save_features:
         write_features(save_features, source, sorted(needed), embeddings[PLAIN], trained_on=origin.trained_on)
-    return score(source, drawn, embeddings, ways, listener=listener, origin=origin)
+    device = next(network.parameters()).device
+    return score(source, drawn, embeddings, ways, listener=listener, origin=origin, device=device)
 
 
 def score(
@@ -116,18 +121,24 @@ def score(
     *,
     listener: Listener,
     origin: Origin = Origin(),
+    device: torch.device = CPU,
 ) -> list[Result]:
-    """Rank the trials of every setting, in every way; :func:`evaluate` with embeddings that are there already."""
+    """Rank the trials of every setting, in every way, on ``device``; :func:`evaluate` with embeddings that are there."""
     labels = labels_of(source)
     total = len(ways) * sum(len(trials.each) for trials in drawn)
+    every = [trial for trials in drawn for trial in trials.each]
+    plain = {way.view: Distances(embeddings[way.view], every, device) for way in ways if not way.reranking}
     results = []
     with listener.task("ranking", total, "trials") as progress:
         for trials in drawn:
             for way in ways:
                 metrics = []
                 for trial in trials.each:
-                    distance = _distance(embeddings[way.view], trial, way)
-                    metrics.append(rank_trial(source, labels, trial, distance))
+                    if way.reranking:
+                        distances = _reranked(embeddings[way.view], trial, way.reranking)
+                    else:
+                        distances = plain[way.view].blocks(trial)
+                    metrics.append(_rank(source, labels, trial, distances))
                     progress.advance()
                 results.append(_result(source, trials, way, tuple(metrics), origin))
     return results
@@ -225,15 +236,15 @@ def labels_of(source: ScoredSet) -> Labels:
     return Labels(identity, camera if cameras_known(source.samples) else None)
 
 
-def rank_trial(source: ScoredSet, labels: Labels, trial: Trial, distance: NDArray[np.float32]) -> Metrics:
-    """The figures of one trial by the data set's rules, from its (queries, gallery) distances.
+def _rank(source: ScoredSet, labels: Labels, trial: Trial, blocks: Iterable[Block]) -> Metrics:
+    """The figures of one trial by the data set's rules.
 
     Raises:
         DataError: no query has a true match in the gallery.
     """
     try:
-        return rank_metrics(
-            distance, *_columns(labels, trial.queries, trial.gallery), protocol=BENCHMARKS[source.dataset].rules
+        return rank_blocks(
+            blocks, *_columns(labels, trial.queries, trial.gallery), protocol=BENCHMARKS[source.dataset].rules
         )
     except ValueError as problem:
         raise _unscorable(source, problem) from problem
@@ -261,12 +272,8 @@ def _columns(
     return identities[0], identities[1], cameras[0], cameras[1]
 
 
-def _distance(embeddings: Embeddings, trial: Trial, way: Variant) -> NDArray[np.float32]:
-    queries, gallery = embeddings.of(trial.queries), embeddings.of(trial.gallery)
-    if way.reranking:
-        return rerank(queries, gallery, way.reranking)
-    result: NDArray[np.float32] = -(queries @ gallery.T)
-    return result
+def _reranked(embeddings: Embeddings, trial: Trial, parameters: Reranking) -> Iterator[Block]:
+    yield slice(None), rerank(embeddings.of(trial.queries), embeddings.of(trial.gallery), parameters)
 
 
 def _result(source: ScoredSet, trials: Trials, way: Variant, metrics: tuple[Metrics, ...], origin: Origin) -> Result:

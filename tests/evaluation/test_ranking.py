@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from oracles.ranking import rank
 
 from lba_cli.evaluation import rank_metrics, ranking
-from lba_cli.evaluation.ranking import average_precisions
+from lba_cli.evaluation.placing import places
+from lba_cli.evaluation.ranking import average_precisions, rank_blocks
 
 
 def random_case(seed, queries=25, gallery=40, identities=9, levels=None):
@@ -92,3 +94,39 @@ def test_average_precision_of_each_query():
     assert np.nanmean(each) == pytest.approx(rank_metrics(distance, queries, gallery, protocol="regdb").mAP)
     ranks = np.flatnonzero(gallery[np.argsort(distance[0])] == 0) + 1
     assert each[0] == pytest.approx(np.mean([(n + 1) / rank for n, rank in enumerate(ranks)]))
+
+
+@pytest.mark.parametrize("levels", [None, 4])
+@pytest.mark.parametrize("protocol", ["sysu", "plain"])
+def test_the_gpus_lines_give_what_numpys_give(protocol, levels):
+    distance, *columns = random_case(3, levels=levels)
+    distance = np.float32(distance)
+    identity, camera = columns[:2], columns[2:]
+    ignored = (camera[0][:, None] == 3) & (camera[1] == 2) if protocol == "sysu" else None
+    in_numpy = places(distance, *identity, ignored, 9)
+    tensors = [torch.from_numpy(array) for array in (distance, *identity)]
+    in_torch = places(*tensors, None if ignored is None else torch.from_numpy(ignored), 9)
+    for ours, theirs in zip(in_numpy, in_torch, strict=True):
+        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-15)
+
+
+def test_distances_of_either_sign_and_zeros_of_either_sign_are_ordered():
+    row = np.float32([[0.0, -0.0, -1.5, 3e38, -3e38, 1e-45, -1e-45, 0.0]])
+    for target in range(row.shape[1]):
+        found = rank_metrics(row, [1], np.arange(row.shape[1]) == target, protocol="regdb")
+        order = np.argsort(row[0], kind="stable").tolist()
+        assert found.mAP == 1 / (order.index(target) + 1)
+
+
+def test_differences_that_float32_would_lose_are_kept():
+    distance = [[1.0 + 1e-12, 1.0]]
+    assert rank_metrics(distance, [1], [1, 2], protocol="regdb").mAP == 0.5
+    assert rank_metrics(np.float32(distance), [1], [1, 2], protocol="regdb").mAP == 1
+
+
+def test_blocks_of_queries_give_what_the_whole_gives():
+    distance, *columns = random_case(2)
+    blocks = [(slice(start, start + 10), distance[start : start + 10]) for start in (0, 10, 20)]
+    whole, pieces = rank_metrics(distance, *columns), rank_blocks(iter(blocks), *columns)
+    np.testing.assert_array_equal(whole.cmc, pieces.cmc)
+    assert whole[1:] == pieces[1:]

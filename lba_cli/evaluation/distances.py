@@ -1,0 +1,69 @@
+"""Distances of queries to gallery images, a bounded piece at a time, on the device that will rank them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from lba_cli.evaluation.features import Embeddings
+from lba_cli.evaluation.protocols import Trial
+
+Block = tuple[slice, Any]  # which queries of a trial, and their (rows, G) distances
+LARGEST_KEPT = 2**28  # elements: 1 GiB
+BLOCK_ELEMENTS = 2**25
+
+
+class Distances:
+    """Distances within trials that share embeddings; smaller is more alike.
+
+    Trials draw again and again from the same images, so that the distances of everybody who is compared are taken in one
+    product where they fit in ``LARGEST_KEPT``, and for each trial anew where they don't.
+
+    Args:
+        embeddings: of everybody.
+        trials: all that will be asked for.
+        device: where distances are computed and returned: tensors on a GPU, NumPy arrays otherwise.
+    """
+
+    def __init__(self, embeddings: Embeddings, trials: Sequence[Trial], device: torch.device) -> None:
+        self._embeddings, self._device = embeddings, device
+        self._row = _places(trial.queries for trial in trials)
+        self._column = _places(trial.gallery for trial in trials)
+        self._kept: Any = None
+        drawn = sum(len(trial.queries) * len(trial.gallery) for trial in trials)
+        everybody = len(self._row) * len(self._column)
+        if everybody <= min(drawn, LARGEST_KEPT):
+            self._kept = self._product(self._row, self._column)
+
+    def blocks(self, trial: Trial) -> Iterator[Block]:
+        """Yield the float32 distances of a trial, as many queries at a time as fit in ``BLOCK_ELEMENTS``."""
+        step = max(1, BLOCK_ELEMENTS // len(trial.gallery))
+        for start in range(0, len(trial.queries), step):
+            rows = slice(start, start + step)
+            yield rows, self._of(trial.queries[rows], trial.gallery)
+
+    def _of(self, queries: Sequence[int], gallery: Sequence[int]) -> Any:
+        if self._kept is None:
+            return self._product(queries, gallery)
+        row, column = ([places[i] for i in side] for places, side in ((self._row, queries), (self._column, gallery)))
+        if isinstance(self._kept, torch.Tensor):
+            return self._kept[torch.tensor(row)[:, None], torch.tensor(column)]
+        return self._kept[np.asarray(row)[:, None], column]
+
+    def _product(self, queries: Iterable[int], gallery: Iterable[int]) -> Any:
+        first, second = self._embeddings.of(queries), self._embeddings.of(gallery)
+        if self._device.type == "cpu":
+            result = first @ second.T
+            return np.negative(result, out=result)
+        with torch.inference_mode():
+            one, other = (torch.from_numpy(side).to(self._device) for side in (first, second))
+            return (one @ other.T).neg_()
+
+
+def _places(lists: Iterable[Sequence[int]]) -> dict[int, int]:
+    """A place for every index that occurs, in the order of the first time."""
+    return {index: place for place, index in enumerate(dict.fromkeys(itertools.chain.from_iterable(lists)))}
