@@ -16,6 +16,7 @@ from lba_cli.data.loaders import images_in_order, normalize
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LbaError
 from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.folding import folded
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES, Modality
 
@@ -76,6 +77,8 @@ def embed_views(
 ) -> dict[View, Embeddings]:
     """Embed the samples at ``indices``, each through the stem of its modality, in exact float32.
 
+    Normalisations are merged into the convolutions before them, see :func:`lba_cli.model.folding.folded`.
+
     Args:
         network: on its device; it is put in eval mode, and left in the mode it came in.
         source: the data set at the network's image size.
@@ -89,8 +92,9 @@ def embed_views(
         LbaError: the network gives values that aren't finite.
     """
     with exact(network) as device:
+        fast = folded(network)
         return _collect(
-            lambda images, modality: _embed(network, images, modality, views),
+            lambda images, modality: _embed(fast, images, modality, views),
             source,
             indices,
             dict.fromkeys(views, network.embedding_size),
