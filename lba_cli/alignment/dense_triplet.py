@@ -7,8 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lba_cli.alignment.masks import co_attention, person_mask
-from lba_cli.alignment.matching import matching_probability, warp
+from lba_cli.alignment.gradients import lengths
+from lba_cli.alignment.masks import co_attention, mask_of_lengths
+from lba_cli.alignment.matching import Positions, probability_between
 from lba_cli.alignment.pairs import Pairs
 from lba_cli.vocabulary import WEIGHTINGS, Weighting
 
@@ -52,17 +53,17 @@ def align(
     if weighting not in WEIGHTINGS:
         raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, not {weighting!r}")
     with torch.autocast(features.device.type, enabled=False):
-        features = features if features.dtype == torch.float64 else features.float()
-        mask = person_mask(features)
-        positive, probability = reconstruct(features, mask, pairs.positive, temperature)
-        negative, _ = reconstruct(features, mask, pairs.negative, temperature)
-        attention = co_attention(probability, mask, mask[pairs.positive]).squeeze(1)  # (N, H, W)
-        triplet = torch.relu(_distance(features, positive) - _distance(features, negative) + margin)  # (N, H, W)
+        here, shape = Positions.of_maps(features), (len(features), 1, *features.shape[2:])
+        mask = mask_of_lengths(here.lengths.view(shape))
+        positive, probability = _rebuilt(here, mask, pairs.positive, temperature)
+        negative, _ = _rebuilt(here, mask, pairs.negative, temperature)
+        attention = co_attention(probability, mask, mask[pairs.positive]).flatten(1)  # (N, HW)
+        triplet = torch.relu(_distance(here.vectors, positive) - _distance(here.vectors, negative) + margin)  # (N, HW)
         if weighting == "batch_mean":
             loss = (attention.mean(dim=0) * triplet.mean(dim=0)).mean()
         else:
             loss = (attention * triplet).mean()
-        return Aligned(positive, loss)
+        return Aligned(_maps(positive, features), loss)
 
 
 def reconstruct(features: Tensor, mask: Tensor, partner: Tensor, temperature: float = 50.0) -> tuple[Tensor, Tensor]:
@@ -77,12 +78,25 @@ def reconstruct(features: Tensor, mask: Tensor, partner: Tensor, temperature: fl
     Returns:
         The reconstructions (N, C, H, W) and the matching probabilities (N, HW, HW).
     """
-    key = features[partner]
-    probability = matching_probability(features, key, temperature)
-    return mask * warp(probability, key) + (1 - mask) * features, probability
+    with torch.autocast(features.device.type, enabled=False):
+        vectors, probability = _rebuilt(Positions.of_maps(features), mask, partner, temperature)
+        return _maps(vectors, features), probability
+
+
+def _rebuilt(here: Positions, mask: Tensor, partner: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """:func:`reconstruct` as channel vectors, (N, HW, C)."""
+    there = here.of_partners(partner)
+    probability = probability_between(here, there, temperature)
+    warped = torch.bmm(probability, there.vectors)
+    return torch.lerp(here.vectors, warped, mask.flatten(1).unsqueeze(2)), probability
+
+
+def _maps(vectors: Tensor, like: Tensor) -> Tensor:
+    """(N, HW, C) → (N, C, H, W) in channels-last memory."""
+    number, channels, height, width = like.shape
+    return vectors.view(number, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _distance(first: Tensor, second: Tensor) -> Tensor:
-    """(N, H, W) Euclidean distances of channel vectors, 1e-6 added to each difference."""
-    result: Tensor = torch.linalg.vector_norm(first - second + DIFFERENCE_EPSILON, dim=1)
-    return result
+    """(N, HW) Euclidean distances of channel vectors, 1e-6 added to each difference."""
+    return lengths((first - second).add_(DIFFERENCE_EPSILON))

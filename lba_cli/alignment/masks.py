@@ -19,7 +19,12 @@ def person_mask(features: Tensor) -> Tensor:
     """
     features = features.detach()
     precise = features if features.dtype == torch.float64 else features.float()
-    return _scale_to_unit(torch.linalg.vector_norm(precise, dim=1, keepdim=True))
+    return mask_of_lengths(torch.linalg.vector_norm(precise, dim=1, keepdim=True))
+
+
+def mask_of_lengths(lengths: Tensor) -> Tensor:
+    """:func:`person_mask` from the channel vectors' lengths, (N, 1, H, W) both."""
+    return _scale_to_unit(lengths.detach())
 
 
 def co_attention(probability: Tensor, query_mask: Tensor, key_mask: Tensor) -> Tensor:

@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from lba_cli.alignment.gradients import lengths, of_partners
+
+EPSILON = 1e-12
+
+
+class Positions(NamedTuple):
+    """Feature maps as a list of places, which is how channels-last memory holds them; in at least float32.
+
+    Attributes:
+        vectors: (N, HW, C), the channel vectors.
+        lengths: (N, HW), theirs.
+    """
+
+    vectors: Tensor
+    lengths: Tensor
+
+    @classmethod
+    def of_maps(cls, features: Tensor) -> Positions:
+        """Of (N, C, H, W) maps."""
+        precise = features if features.dtype == torch.float64 else features.float()
+        vectors = precise.permute(0, 2, 3, 1).flatten(1, 2)
+        return cls(vectors, lengths(vectors))
+
+    def of_partners(self, partner: Tensor) -> Positions:
+        """Those of each image's partner, (N,) int64."""
+        return Positions(*(of_partners(each, partner) for each in self))
 
 
 def matching_probability(query: Tensor, key: Tensor, temperature: float = 50.0) -> Tensor:
@@ -22,9 +50,14 @@ def matching_probability(query: Tensor, key: Tensor, temperature: float = 50.0) 
         (N, HW, HW) float32 (float64 for float64 input); rows are query positions and sum to one.
     """
     with torch.autocast(query.device.type, enabled=False):
-        query, key = (_unit_vectors(features) for features in (query, key))  # (N, C, HW)
-        similarity = torch.bmm(query.transpose(1, 2), key)  # (N, HW, HW)
-        return torch.softmax(temperature * similarity, dim=2)
+        return probability_between(Positions.of_maps(query), Positions.of_maps(key), temperature)
+
+
+def probability_between(query: Positions, key: Positions, temperature: float) -> Tensor:
+    """:func:`matching_probability` of positions; products are divided by lengths, which are fewer numbers than vectors."""
+    products = torch.bmm(query.vectors, key.vectors.transpose(1, 2))  # (N, HW, HW)
+    scale = temperature / query.lengths.clamp(min=EPSILON)
+    return torch.softmax(products * scale[:, :, None] / key.lengths.clamp(min=EPSILON)[:, None, :], dim=2)
 
 
 def warp(probability: Tensor, features: Tensor) -> Tensor:
@@ -40,9 +73,3 @@ def warp(probability: Tensor, features: Tensor) -> Tensor:
     with torch.autocast(probability.device.type, enabled=False):
         flat = features.to(probability.dtype).flatten(2)  # (N, C, HW)
         return torch.bmm(flat, probability.transpose(1, 2)).view(features.shape)
-
-
-def _unit_vectors(features: Tensor) -> Tensor:
-    """(N, C, H, W) → (N, C, HW), channel vectors of length one, in at least float32."""
-    precise = features if features.dtype == torch.float64 else features.float()
-    return F.normalize(precise.flatten(2), dim=1)

@@ -20,8 +20,8 @@ class Pairs(NamedTuple):
     negative: Tensor
 
     def to(self, device: torch.device) -> Pairs:
-        """The same pairs on ``device``."""
-        return Pairs(self.positive.to(device), self.negative.to(device))
+        """The same pairs on ``device``; from pinned memory without waiting for it."""
+        return Pairs(*(index.to(device, non_blocking=True) for index in self))
 
 
 def sample_pairs(num_identities: int, num_instances: int, generator: torch.Generator | None = None) -> Pairs:

@@ -26,5 +26,5 @@ def folded(network: Network) -> Network:
             if isinstance(child, nn.Conv2d) and isinstance(follower, _BatchNorm):
                 setattr(module, name, fuse_conv_bn_eval(child, follower))
                 setattr(module, after, nn.Identity())
-    result.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    result.to(memory_format=torch.channels_last)
     return result

@@ -1,0 +1,43 @@
+"""The machine and the table at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import measuring
+import pytest
+import torch
+
+
+def pytest_addoption(parser):
+    parser.addoption("--gpu", action="store_true", help="also measure what needs a CUDA device")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--gpu"):
+        skipped = pytest.mark.skip(reason="needs --gpu and a CUDA device")
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(skipped)
+
+
+def pytest_terminal_summary(terminalreporter):
+    if measuring.TABLE:
+        terminalreporter.section("benchmarks")
+        terminalreporter.write_line(f"{machine()}\n")
+        terminalreporter.write_line(measuring.HEADER)
+        for case in measuring.TABLE:
+            terminalreporter.write_line(case.row())
+
+
+def machine():
+    """What this is measured on, in words."""
+    processor = platform.processor() or platform.machine()
+    information = Path("/proc/cpuinfo")
+    if information.is_file():
+        names = [line.split(":", 1)[1].strip() for line in information.read_text().splitlines() if "model name" in line]
+        processor = names[0] if names else processor
+    words = f"{len(os.sched_getaffinity(0))} cores of {processor}, torch {torch.__version__}"
+    return f"{torch.cuda.get_device_name()}, {words}" if torch.cuda.is_available() else words

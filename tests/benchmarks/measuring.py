@@ -1,0 +1,119 @@
+"""Ours and the plain way side by side in one run, alternating, so that what else the machine does meets both."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+
+@dataclass
+class Side:
+    """What was seen of one way: seconds of each round, and the largest memory of its processes, in GB."""
+
+    seconds: list[float] = field(default_factory=list)
+    memory: float = 0.0
+
+
+@dataclass
+class Case:
+    """A line of the table."""
+
+    name: str
+    ours: Side
+    plain: Side
+    images: int = 0
+    note: str = ""
+
+    @property
+    def ratios(self):
+        """How many times as long the plain way took, in each round."""
+        return [plain / ours for ours, plain in zip(self.ours.seconds, self.plain.seconds, strict=True)]
+
+    def row(self):
+        """As Markdown."""
+        sides = []
+        for side in (self.ours, self.plain):
+            median = statistics.median(side.seconds)
+            speed = f" ({self.images / median:.0f} images/s)" if self.images else ""
+            memory = f", {side.memory:.2f} GB" if side.memory else ""
+            sides.append(f"{_time(median)}{speed}{memory}")
+        ratios = self.ratios
+        spread = f"{statistics.median(ratios):.1f}× ({min(ratios):.1f}–{max(ratios):.1f})"
+        return f"| {self.name} | {spread} | {sides[0]} | {sides[1]} | {self.note} |"
+
+
+TABLE = []
+HEADER = "| case | ratio (spread) | ours | plain | |\n| --- | --- | --- | --- | --- |"
+
+
+def side_by_side(name, ours, plain, *, rounds=3, warm_up=True, images=0, note="", prepare=lambda: None):
+    """Time both ways ``rounds`` times, alternating, and add a line to the table.
+
+    ``prepare`` runs before each and is not timed; the warm-up round is not counted.
+    """
+    case = Case(name, Side(), Side(), images, note)
+    for number in range(-1 if warm_up else 0, rounds):
+        for way, side in ((ours, case.ours), (plain, case.plain)):
+            prepare()
+            with peak_memory() as peak:
+                _finish()
+                started = time.perf_counter()
+                way()
+                _finish()
+                seconds = time.perf_counter() - started
+            if number >= 0:
+                side.seconds.append(seconds)
+                side.memory = max(side.memory, peak[0])
+    TABLE.append(case)
+    return case
+
+
+def _finish():
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+@contextlib.contextmanager
+def peak_memory(interval=0.05):
+    """A list whose item becomes the most private memory (GB) that this process and its children had at once."""
+    peak, stop = [0.0], threading.Event()
+
+    def watch():
+        while not stop.wait(interval):
+            peak[0] = max(peak[0], sum(map(_private, _family(os.getpid()))) / 1e9)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        watcher.join()
+        peak[0] = max(peak[0], sum(map(_private, _family(os.getpid()))) / 1e9)
+
+
+def _family(process):
+    yield process
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{process}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                yield from _family(int(child))
+
+
+def _private(process):
+    """Bytes of anonymous and shared memory; pages of mapped files, which the system can drop, aren't counted."""
+    with contextlib.suppress(OSError):
+        fields = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+        return sum(1024 * int(fields.get(name, "0 kB").split()[0]) for name in ("RssAnon", "RssShmem"))
+    return 0
+
+
+def _time(seconds):
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"

@@ -1,0 +1,45 @@
+"""Images from arrays in memory through PIL transforms, in four loader workers."""
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+WORKERS = 4
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class PlainImages(Dataset):
+    """(n, H, W, 3) uint8 images at ``indices``, flipped by chance when ``training``."""
+
+    def __init__(self, images, indices, training=False):
+        size = images.shape[1:3]
+        random = [transforms.RandomCrop(size), transforms.RandomHorizontalFlip()] if training else []
+        fixed = [] if training else [transforms.Resize(size)]
+        ending = [transforms.ToTensor(), transforms.Normalize(MEAN, DEVIATION)]
+        self.images, self.indices = images, list(indices)
+        self.transform = transforms.Compose([transforms.ToPILImage(), *fixed, *random, *ending])
+
+    def __len__(self):
+        return len(self.indices)
+
+    def __getitem__(self, number):
+        return self.transform(self.images[self.indices[number]])
+
+
+class PlainPairs(Dataset):
+    """A visible and an infrared image, and their label, at each place of a batch."""
+
+    def __init__(self, images, visible, infrared, labels):
+        self.sides = [PlainImages(images, side, training=True) for side in (visible, infrared)]
+        self.labels = list(labels)
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, number):
+        return (*(side[number] for side in self.sides), int(self.labels[number]))
+
+
+def batches(dataset, batch_size, workers=WORKERS):
+    """A loader in the data set's order."""
+    return DataLoader(dataset, batch_size, num_workers=workers, pin_memory=torch.cuda.is_available())
