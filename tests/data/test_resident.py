@@ -1,0 +1,37 @@
+"""Images changed all at once where they lie have the pixels of images changed one after the other."""
+
+import numpy as np
+import pytest
+import torch
+from made import MadeImages, tree
+
+from lba_cli.data.augment import Augmentation
+from lba_cli.data.resident import ResidentImages, as_tensor, fits
+from lba_cli.reporting import Silent
+
+
+class Noise(MadeImages):
+    """Every image is noise of its own."""
+
+    def read(self, indices):
+        shape = (self.height, self.width, 3)
+        return np.stack([np.random.default_rng(i).integers(1, 256, shape, np.uint8) for i in indices])
+
+
+@pytest.fixture(scope="module")
+def noise():
+    return Noise([*tree("sysu", range(3)), *tree("sysu", range(3, 6), part="train")], "sysu")
+
+
+@pytest.mark.parametrize("law", [Augmentation(), Augmentation(5, 0.5, 0.7), Augmentation(3, 1.0), Augmentation(0, 0, 1)])
+def test_the_pixels_are_those_of_arrays(noise, law):
+    chosen = [i for i, sample in enumerate(noise.samples) if sample.part == "train"][::-1] * 4
+    resident = ResidentImages(noise, torch.device("cpu"), law.pad, workers=0, listener=Silent())
+    changes = law.draw(len(chosen), noise.height, noise.width, np.random.default_rng(7))
+    found = resident.changed(resident.rows(chosen), as_tensor(changes))
+    wanted = law(noise.read(chosen), np.random.default_rng(7))
+    np.testing.assert_array_equal(found.numpy(), wanted)
+
+
+def test_only_a_gpu_is_filled_without_being_asked(noise):
+    assert not fits(noise, torch.device("cpu"))
