@@ -12,15 +12,14 @@ import torch
 
 
 def pytest_addoption(parser):
-    parser.addoption("--gpu", action="store_true", help="also measure what needs a CUDA device")
+    parser.addoption("--gpu", action="store_true", help="measure what needs a CUDA device, and that alone")
 
 
 def pytest_collection_modifyitems(config, items):
-    if not config.getoption("--gpu"):
-        skipped = pytest.mark.skip(reason="needs --gpu and a CUDA device")
-        for item in items:
-            if item.get_closest_marker("gpu"):
-                item.add_marker(skipped)
+    asked = config.getoption("--gpu", default=False)
+    for item in items:
+        if Path(__file__).parent in item.path.parents and bool(item.get_closest_marker("gpu")) != asked:
+            item.add_marker(pytest.mark.skip(reason="with --gpu alone" if not asked else "without --gpu alone"))
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -23,7 +23,9 @@ def noise():
     return Noise([*tree("sysu", range(3)), *tree("sysu", range(3, 6), part="train")], "sysu")
 
 
-@pytest.mark.parametrize("law", [Augmentation(), Augmentation(5, 0.5, 0.7), Augmentation(3, 1.0), Augmentation(0, 0, 1)])
+@pytest.mark.parametrize(
+    "law", [Augmentation(), Augmentation(5, 0.5, 0.7), Augmentation(3, 1.0), Augmentation(0, 0, 1)]
+)
 def test_the_pixels_are_those_of_arrays(noise, law):
     chosen = [i for i, sample in enumerate(noise.samples) if sample.part == "train"][::-1] * 4
     resident = ResidentImages(noise, torch.device("cpu"), law.pad, workers=0, listener=Silent())

@@ -40,6 +40,8 @@ class PlainPairs(Dataset):
         return (*(side[number] for side in self.sides), int(self.labels[number]))
 
 
-def batches(dataset, batch_size, workers=WORKERS):
+def batches(dataset, batch_size, workers=None):
     """A loader in the data set's order."""
-    return DataLoader(dataset, batch_size, num_workers=workers, pin_memory=torch.cuda.is_available())
+    return DataLoader(
+        dataset, batch_size, num_workers=WORKERS if workers is None else workers, pin_memory=torch.cuda.is_available()
+    )

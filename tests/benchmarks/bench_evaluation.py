@@ -1,0 +1,47 @@
+"""SYSU-MM01's protocol on prepared images with a ResNet-50, on a scaled-down data set with the real one's proportions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from made_sysu import SETTINGS, ScaledDown
+from measuring import side_by_side
+from plain import evaluation
+from plain.network import PlainNetwork
+
+from lba_cli.evaluation.run import evaluate
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.reporting import Silent
+
+
+def compared(name, settings, identities, device="cpu", **rounds):
+    torch.manual_seed(0)
+    source = ScaledDown(identities)
+    ours = TwoStreamNetwork("resnet50", 395)
+    plain = PlainNetwork(ours).to(device)
+    ours = ours.to(device)
+
+    def plainly():
+        for setting in settings:
+            evaluation.evaluate(plain, source.pixels, source.samples, source.trials(setting), device=device)
+
+    side_by_side(
+        name,
+        lambda: evaluate(ours, source, settings, listener=Silent()),
+        plainly,
+        note=f"{len(source.trials(settings[0])[0].queries)} queries, {identities} identities, ten trials a setting",
+        **rounds,
+    )
+
+
+def test_all_search_single_shot():
+    compared("evaluation, all-search single-shot", SETTINGS[:1], identities=3)
+
+
+def test_four_settings_together():
+    compared("evaluation, both modes and both shots", SETTINGS, identities=2, rounds=1, warm_up=False)
+
+
+@pytest.mark.gpu
+def test_all_search_single_shot_on_the_gpu():
+    compared("evaluation on the GPU, all-search single-shot", SETTINGS[:1], identities=96, device="cuda", rounds=2)

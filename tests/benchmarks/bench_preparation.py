@@ -1,0 +1,52 @@
+"""Preparing 10,000 images: decoded, resized to 288 × 144 and written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+
+from measuring import side_by_side
+from plain import preparation
+
+from lba_cli.data.prepare import prepare
+from lba_cli.data.readers import read_sysu
+from lba_cli.data.synthetic import write_dataset
+from lba_cli.reporting import Silent
+
+IMAGES = 10_000
+
+
+def test_preparation(tmp_path):
+    root = tmp_path / "SYSU-MM01"
+    write_dataset("small", root, seed=0, listener=Silent())
+    listing = repeated(root, read_sysu(root))
+    paths = [root / sample.path for sample in listing.samples]
+    store, array = tmp_path / "store", tmp_path / "plain.npy"
+
+    def remove():
+        shutil.rmtree(store, ignore_errors=True)
+        array.unlink(missing_ok=True)
+        os.sync()
+
+    side_by_side(
+        "preparing 10,000 images",
+        lambda: prepare(listing, store, 288, 144, listener=Silent()),
+        lambda: preparation.prepare(paths, array, 288, 144),
+        images=IMAGES,
+        prepare=remove,
+        rounds=2,
+        warm_up=False,
+    )
+
+
+def repeated(root, listing):
+    """The listing with hard links to its images until there are ``IMAGES``."""
+    samples = [sample for sample in listing.samples if sample.part == "train"]
+    made = []
+    for number in range(IMAGES):
+        sample = samples[number % len(samples)]
+        path = f"{sample.path[:-4]}-{number}.jpg"
+        (root / path).hardlink_to(root / sample.path)
+        made.append(replace(sample, path=path))
+    return replace(listing, samples=tuple(made))

@@ -1,0 +1,22 @@
+"""How soon a command answers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from measuring import side_by_side
+
+
+def call(*arguments):
+    return lambda: subprocess.run([sys.executable, *arguments], check=True, capture_output=True)
+
+
+def test_help():
+    side_by_side(
+        "`lba --help` against `import torch`",
+        call("-m", "lba_cli", "--help"),
+        call("-c", "import torch"),
+        rounds=5,
+        note="the target is 10×",
+    )

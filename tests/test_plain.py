@@ -1,0 +1,85 @@
+"""The plain way gives what the product gives; otherwise a comparison of their speed would mean nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from cases import HEIGHT, WIDTH
+from made_sysu import SETTINGS, ScaledDown
+from plain import evaluation, objective, preparation
+from plain.loading import PlainImages, batches
+from plain.network import PlainNetwork
+from plain.ranking import rank
+
+from lba_cli.alignment import sample_pairs
+from lba_cli.data.images import read_image
+from lba_cli.data.loaders import to_images
+from lba_cli.evaluation import rank_metrics
+from lba_cli.evaluation.run import evaluate
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.reporting import Silent
+from lba_cli.training import Objective, parameter_groups
+
+
+@pytest.fixture
+def networks():
+    torch.manual_seed(0)
+    ours = TwoStreamNetwork("resnet18", 6, (HEIGHT, WIDTH))
+    torch.nn.init.normal_(ours.classifier.weight, 0, 0.1)
+    return ours, PlainNetwork(ours)
+
+
+def test_two_training_steps(networks):
+    ours, plain = (network.train() for network in networks)
+    random = torch.Generator().manual_seed(1)
+    labels = torch.arange(3).repeat_interleave(2)
+    settings = {"momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
+    optimizers = [torch.optim.SGD(groups, **settings) for groups in (parameter_groups(ours, 0.01), plain.groups(0.01))]
+    for _ in range(2):
+        images = [torch.randn(6, 3, HEIGHT, WIDTH, generator=random) for _ in range(2)]
+        pairs = tuple(sample_pairs(3, 2, random) for _ in range(2))
+        found = [Objective()(ours, *images, labels, pairs), objective.losses(plain, *images, labels, pairs)]
+        for name, loss in found[1].items():
+            torch.testing.assert_close(found[0][name], loss, rtol=1e-4, atol=1e-5)
+        for losses, optimizer in zip(found, optimizers, strict=True):
+            optimizer.zero_grad()
+            losses["total"].backward()
+            optimizer.step()
+    torch.testing.assert_close(ours.trunk["layer1"][0].conv1.weight, plain.base.layer1[0].conv1.weight)
+    torch.testing.assert_close(ours.stems["infrared"].conv1.weight, plain.infrared.conv1.weight)
+
+
+def test_loaded_images():
+    images = np.random.default_rng(0).integers(0, 256, (3, 12, 6, 3), dtype=np.uint8)
+    (loaded,) = batches(PlainImages(images, [2, 0]), 2, workers=0)
+    torch.testing.assert_close(loaded, to_images(images[[2, 0]]), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_ranking(seed):
+    random = np.random.default_rng(seed)
+    distance = random.random((60, 40), np.float32).round(2)
+    sides = random.integers(9, size=60), random.integers(9, size=40)
+    cameras = random.choice([3, 6], 60), random.choice([1, 2, 4, 5], 40)
+    cmc, precision, penalty = rank(distance, *sides, *cameras)
+    found = rank_metrics(distance, *sides, *cameras)
+    np.testing.assert_allclose(found.cmc, cmc, rtol=1e-6)
+    assert found.mAP == pytest.approx(precision, rel=1e-12)
+    assert found.mINP == pytest.approx(penalty, rel=1e-12)
+
+
+def test_evaluation(networks, monkeypatch):
+    monkeypatch.setattr("plain.loading.WORKERS", 0)
+    ours, plain = networks
+    source = ScaledDown(2, HEIGHT, WIDTH)
+    for setting, result in zip(SETTINGS, evaluate(ours, source, SETTINGS, listener=Silent(), workers=0), strict=True):
+        cmc, precision, penalty = evaluation.evaluate(plain, source.pixels, source.samples, source.trials(setting))
+        mean = result.mean()
+        assert (mean["rank1"], mean["mAP"], mean["mINP"]) == pytest.approx((cmc[0], precision, penalty), abs=1e-3)
+
+
+def test_preparation(tiny, tmp_path):
+    paths = sorted(tiny.glob("cam1/*/*.jpg"))[:5]
+    preparation.prepare(paths, tmp_path / "plain.npy", 40, 20)
+    np.testing.assert_array_equal(np.load(tmp_path / "plain.npy"), [read_image(path, 40, 20) for path in paths])
