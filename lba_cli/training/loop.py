@@ -114,6 +114,7 @@ class Trainer:
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.momentum > 0,
+            fused=True,
         )
         self.objective = Objective(
             recipe.method,
