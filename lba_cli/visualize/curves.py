@@ -17,6 +17,7 @@ LOSS_NAMES = {
     "identity_consistency_stage4": "identity consistency, layer4",
     "dense_triplet": "dense triplet",
 }
+FIGURE_NAMES = {"rank1": "rank-1", "mAP": "mAP", "mINP": "mINP"}
 
 
 def curves(records: list[dict[str, Any]], name: str, *, width: PaperWidth = "page") -> Figure:
@@ -49,7 +50,7 @@ def _draw(records: list[dict[str, Any]], name: str, width: PaperWidth) -> Figure
     plot_curves(losses, terms, "epoch", "loss")
     plot_curves(rate, {"learning rate": (epochs, [record["learning_rate"] for record in records])}, "epoch", "")
     at = [record["epoch"] for record in evaluated]
-    lines = {key: (at, [100 * r["evaluation"][key] for r in evaluated]) for key in ("rank1", "mAP", "mINP")}
+    lines = {shown: (at, [100 * r["evaluation"][key] for r in evaluated]) for key, shown in FIGURE_NAMES.items()}
     plot_curves(figures, lines, "epoch", "percent")
     if evaluated:
         best = max(evaluated, key=lambda record: record["evaluation"]["mAP"])

@@ -2,7 +2,7 @@
 function summary() {
   const { model, dataset, synthetic, title, notes, facts, figures, settings, bounds, asked } = DATA.summary;
   const heads = ["setting", "queries", "gallery", "trials", "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP"];
-  const rows = figures.map((row) => [row.name, row.queries, String(row.gallery), String(row.trials), ...row.figures.map(([, mean, spread]) => figureCell(mean, spread, row.trials))]);
+  const rows = figures.map((row) => [named(row), row.queries, String(row.gallery), String(row.trials), ...row.figures.map(([, mean, spread]) => figureCell(mean, spread, row.trials))]);
   const list = make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
   const smaller = asked ? `To keep the file small it shows ${bounds.queries} lists instead of ${asked.queries}, ${bounds.people} people instead of ${asked.people}, and at most ${bounds.points} images on the map instead of ${asked.points}.` : "";
   return make("section", { id: "summary", "aria-labelledby": "summary-title" },
