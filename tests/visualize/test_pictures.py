@@ -12,7 +12,7 @@ from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
 from lba_cli.visualize.correspondences import _pixels, correspondences, draw_correspondences, strongest_matches
-from lba_cli.visualize.curves import curves
+from lba_cli.visualize.curves import LOSS_NAMES, curves
 from lba_cli.visualize.masks import masks
 from lba_cli.visualize.ranking import ranking
 from lba_cli.visualize.subjects import another_person, choose_people
@@ -162,7 +162,7 @@ def test_curves(tmp_path):
     losses, rate, figures, cmc = figure.axes
     assert [line.get_ydata().tolist() for line in losses.lines] == [[3, 2, 1], [1, 1, 1]]
     assert len(rate.lines) == 1
-    assert len(figures.lines) == 3
+    assert [line.get_label() for line in figures.lines] == ["rank-1", "mAP", "mINP"]
     assert len(cmc.lines[0].get_ydata()) == 20
     save(figure, tmp_path / "curves.svg")
     assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
@@ -222,7 +222,33 @@ def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, network
 def test_curves_differ_by_more_than_colour():
     from lba_cli.visualize.canvas import plot_curves, plot_grid
 
-    (axes,) = plot_grid(new_figure(3, 3), 1, 1)
+    (axes,) = plot_grid(new_figure(3, 3), [0.8], 1)
     plot_curves(axes, {str(n): ([1, 2], [n, n]) for n in range(len(COLOURS))}, "x", "y")
     assert len({line.get_color() for line in axes.lines}) == len(COLOURS)
     assert len({line.get_marker() for line in axes.lines}) == len(COLOURS)
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+def test_legends_hide_no_curve(width):
+    """All five losses of the full method, and epochs of four digits: legends are between the titles and the plots."""
+    evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.5] * 20}
+    losses = dict.fromkeys(LOSS_NAMES, 1.0)
+    records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": evaluation} for n in (0, 1234, 2345)]
+    figure = curves(records, "a run", width=width)
+    figure.canvas.draw()
+    plots = [axes.get_window_extent() for axes in figure.axes]
+    boxes = [axes.get_legend().get_window_extent() for axes in figure.axes if axes.get_legend()]
+    titles = [axes.title if axes.title.get_text() else axes._left_title for axes in figure.axes]
+    texts = [title.get_window_extent() for title in titles]
+    assert len(boxes) == 3
+    for box in boxes:
+        assert box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(other) for other in plots + texts)
+    for box in texts:
+        assert not any(box.overlaps(other) for other in plots)
+
+
+def test_curves_of_a_run_that_was_never_scored_say_so():
+    record = {"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 1.0}}
+    words = [[text.get_text() for text in axes.texts] for axes in curves([record], "a run").axes]
+    assert words == [[], [], ["none yet"], ["none yet"]]
