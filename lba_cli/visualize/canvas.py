@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ DOTS_PER_INCH = 300
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": TEXT,
+    "text.parse_math": False,  # a dollar in a stranger's file name is a dollar
     "axes.labelsize": TEXT,
     "axes.linewidth": 0.6,
     "xtick.labelsize": SMALL,
@@ -74,8 +76,7 @@ def plot_grid(figure: Figure, heads: Sequence[float], columns: int) -> list[Axes
     found, top = [], HEADROOM
     for head in heads:
         top += head
-        with rc_context(STYLE):
-            found += [place(figure, n * width / columns + LABELS, top, wide, tall) for n in range(columns)]
+        found += [place(figure, n * width / columns + LABELS, top, wide, tall) for n in range(columns)]
         top += tall + BELOW
     return found
 
@@ -98,13 +99,14 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
     """New axes of ``width`` × ``height`` inches, ``left`` and ``top`` inches from the figure's upper left corner."""
     whole_width, whole_height = figure.get_size_inches()
     bottom = whole_height - top - height
-    return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
+    with rc_context(STYLE):
+        return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
 
 
 def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
     """Write ``text`` with its baseline ``top`` inches below the upper edge, from ``left`` inches (or as ``ha`` says)."""
     width, height = figure.get_size_inches()
-    figure.text(left / width, 1 - top / height, text, **{"fontsize": TEXT, **style})
+    figure.text(left / width, 1 - top / height, text, **{"fontsize": TEXT, "parse_math": False, **style})
 
 
 def headline(figure: Figure, left: float, text: str) -> None:
@@ -129,7 +131,8 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
 def _drawn(figure: Figure, kind: str) -> bytes:
     """The picture in memory, so that a full disk is an error of writing, not a surprise within the drawing."""
     buffer = io.BytesIO()
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # names in other scripts: a box stands for a letter
         figure.savefig(buffer, format=kind, facecolor="white")
     return buffer.getvalue()
 

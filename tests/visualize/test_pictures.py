@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from made import MadeImages, tree
 from PIL import Image
 
 from lba_cli.data.images import any_image
@@ -252,3 +253,22 @@ def test_curves_of_a_run_that_was_never_scored_say_so():
     record = {"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 1.0}}
     words = [[text.get_text() for text in axes.texts] for axes in curves([record], "a run").axes]
     assert words == [[], [], ["none yet"], ["none yet"]]
+
+
+@pytest.mark.parametrize("name", ["a $x_^$ b", "$", "人物 ж", "x\\frac{\ny"])
+def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
+    """A run's name and a data set's, however odd: what stands between dollars is no mathematics."""
+    records = [{"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 1.0}}]
+    source = MadeImages(tree("sysu", identities=range(1, 4)), "sysu", name=name)
+    setting = Setting("all-search", "single", "community")
+    figures = (
+        curves(records, name),
+        correspondences(network, source, people=2),
+        masks(network, source, people=2),
+        ranking(network, source, setting, listener=Silent(), queries=2, workers=0),
+    )
+    for figure in figures:
+        assert name.split()[-1] in " ".join(text.get_text() for text in figure.texts)
+        for kind in ("png", "svg", "pdf"):
+            save(figure, tmp_path / f"x.{kind}", force=True)
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
