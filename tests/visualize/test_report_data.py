@@ -1,5 +1,7 @@
 """The data of a report against slow and obvious counts."""
 
+import math
+
 import numpy as np
 import pytest
 from cases import HEIGHT, WIDTH
@@ -149,6 +151,8 @@ def test_curves_hold_what_is_a_number():
     assert found["losses"] == [{"name": "identity", "points": [[0, 2.0]]}]
     assert found["rate"] == [{"name": "learning rate", "points": [[0, 0.1]]}]
     assert found["figures"] == [{"name": "mAP", "points": [[1, 0.5]]}]
+    assert curves([{"epoch": 10**400, "losses": {"identity": -math.inf}}])["losses"] == []
+    assert curves([{"epoch": 0, "losses": {"identity": 10**400}}])["losses"] == []
     assert curves([]) is None
     assert curves(None) is None
     long = curves([{"epoch": n, "losses": {"identity": 1.0}} for n in range(12_345)])["losses"][0]["points"]

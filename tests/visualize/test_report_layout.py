@@ -2,7 +2,7 @@
 
 import pytest
 from browser import Page, browser_program
-from report_made import count
+from report_made import count, text
 
 pytestmark = [
     pytest.mark.browser,
@@ -71,6 +71,35 @@ def test_few_settings_are_in_one_chart_and_many_lines_differ(changed, tmp_path):
             ".map(e => e.getAttribute('class') + e.getAttribute('stroke-dasharray'))"
         )
         assert len(kinds) == len(set(kinds)) == 20
+
+
+def test_what_lacks_is_said(changed, tmp_path):
+    def change(data):
+        data["curves"] = {"losses": [], "rate": [], "figures": []}
+        data["confusions"] = []
+        data["map"].update(tsne=None, note="t-SNE needs at least 8 images")
+        for image in data["images"]:
+            image["camera"] = None
+
+    with Page(browser_program(), tmp_path / "profile") as page:
+        page.open(changed(change))
+        assert "no numbers" in text(page, "#curves .note")
+        assert "In no list of any trial" in text(page, "#confusions p")
+        assert "Only PCA is shown" in text(page, "#map .note")
+        assert count(page, "#map fieldset") == 1
+        assert count(page, "#lists .controls label select") == 2, "no filter by cameras that nobody knows"
+        assert page.run("[...document.querySelectorAll('[aria-label]')].every(e => !e.ariaLabel.includes(', ,'))")
+        page.run("document.querySelector('#lists-rows').scrollIntoView()")
+        page.choose(
+            "#lists .controls label:nth-of-type(2) select",
+            page.run("document.querySelectorAll('#lists select')[1].options[1].value"),
+        )
+        page.click("#lists input[value=right]")
+        assert text(page, "#lists .count") in (
+            "No list is like that.",
+            f"{count(page, '#lists .list')} of {count(page, '#lists .list')} lists are shown.",
+        )
+        assert page.console == []
 
 
 HOSTILE = (

@@ -12,6 +12,7 @@ from lba_cli.evaluation.report import Result
 from lba_cli.visualize.curves import FIGURE_NAMES, LOSS_NAMES
 
 MOST_EPOCHS = 1_000
+LARGEST = 1e300  # beyond it JavaScript's numbers end
 
 
 def curves(records: Sequence[dict[str, Any]] | None) -> dict[str, Any] | None:
@@ -65,4 +66,4 @@ def _lines(records: Sequence[dict[str, Any]], part: str, names: dict[str, str]) 
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

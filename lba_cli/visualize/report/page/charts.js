@@ -116,6 +116,7 @@ function curveCharts() {
     { title: "Learning rate", x: "epoch", y: "rate", lines: rate },
     { title: "Retrieval on the test identities", x: "epoch", y: "percent", lines: inPercent, low: 0 },
   ].filter((each) => each.lines.length);
+  if (!charts.length) return section("curves", "Training", paragraph("The lines of this run's metrics.jsonl hold no numbers, so there are no curves.", "note"));
   return section("curves", "Training", make("div", { class: "charts" }, ...charts.map((each) => chart({ whole: true, ...each }))));
 }
 
