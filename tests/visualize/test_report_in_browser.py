@@ -114,6 +114,11 @@ def test_the_map_shows_what_is_pointed_at(page):
     page.point_at("#map .space circle:last-of-type")
     assert "visible" in text(page, "#map .shown")
     assert count(page, "#map .shown img") == 1
+    ring = "document.querySelector('#map .ring').getAttribute('transform')"
+    assert page.run(ring) == page.run(
+        "document.querySelector('#map .space circle:last-of-type').getAttribute('transform')"
+    )
+    assert page.run("document.querySelector('#map .space svg').lastChild.matches('.ring')"), "other marks hide it"
     page.run("document.querySelector('#map .space svg').focus()")
     page.press("ArrowRight")
     first = text(page, "#map .shown")
@@ -131,8 +136,10 @@ def test_the_map_shows_what_is_pointed_at(page):
     assert page.run(colour) != before
     places = "[...document.querySelectorAll('#map .dot')].map(dot => dot.getAttribute('transform')).join()"
     neighbours = page.run(places)
+    before = page.run(ring)
     page.click("#map input[value=pca]")
     assert page.run(places) != neighbours
+    assert page.run(ring) != before
 
 
 def test_charts_read_out_and_have_tables(page):

@@ -31,7 +31,7 @@ function chart(options) {
   options.lines.forEach((line, at) => drawLine(picture, line, at, scales, options));
   const guide = draw("line", { class: "guide", y1: top, y2: height - bottom, visibility: "hidden" });
   picture.append(guide);
-  const readout = make("p", { class: "readout" });
+  const readout = make("p", { class: options.lines.length > 3 ? "readout long" : "readout" });
   const shown = (x) => options.lines.map((line) => [line.name, line.points.find((point) => point[0] === x)]).filter((each) => each[1]);
   const point = (event) => {
     const box = picture.getBoundingClientRect();

@@ -17,6 +17,8 @@ function embeddingMap() {
     picture.append(dot);
     return dot;
   });
+  const ring = draw("ellipse", { class: "ring", rx: 8, ry: 8, visibility: "hidden" });
+  picture.append(ring);
   const legend = make("ul", { class: "legend" }, ...["visible", "infrared"].map((modality) => make("li", {}, draw("svg", { viewBox: "-8 -8 16 16", "aria-hidden": "true" }, mark(modality)), modality)));
   const order = images.map((_, at) => at).sort((a, b) => IMAGES[images[a]].identity - IMAGES[images[b]].identity || a - b);
 
@@ -28,16 +30,20 @@ function embeddingMap() {
       const turn = (identities.indexOf(image.identity) * 137.508) % 360;
       const colour = state.colour === "modality" ? `var(--c${image.modality === "visible" ? 0 : 1})` : `light-dark(hsl(${turn} 65% 38%), hsl(${turn} 65% 68%))`;
       const faded = state.only !== "" && String(image.identity) !== state.only;
-      fill(dot, { transform: `translate(${(MAP.margin + x * inside).toFixed(1)} ${(MAP.margin + (1 - y) * inside).toFixed(1)})`, class: `dot${faded ? " faded" : ""}${at === state.at ? " chosen" : ""}` }, []);
+      fill(dot, { transform: `translate(${(MAP.margin + x * inside).toFixed(1)} ${(MAP.margin + (1 - y) * inside).toFixed(1)})`, class: `dot${faded ? " faded" : ""}` }, []);
       dot.style.fill = colour;
     });
+    encircle();
     legend.classList.toggle("coloured", state.colour === "modality");
   }
 
+  function encircle() {
+    if (state.at >= 0) fill(ring, { transform: dots[state.at].getAttribute("transform"), visibility: "visible" }, []);
+  }
+
   function choose(at) {
-    if (state.at >= 0) dots[state.at].classList.remove("chosen");
     state.at = at;
-    dots[at].classList.add("chosen");
+    encircle();
     const image = IMAGES[images[at]];
     const camera = image.camera !== null ? `, camera ${image.camera}` : "";
     shown.replaceChildren(tile(images[at], "", make("b", {}, `identity ${number(image.identity)}`), `${image.modality}${camera}`));
