@@ -110,10 +110,11 @@ def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> N
 
 
 def headline(figure: Figure, left: float, text: str) -> None:
-    """Write what a picture shows at its top, on as many lines as its width takes."""
+    """Write what a picture shows at its top, on two lines at most; what is longer ends in an ellipsis."""
     width = figure.get_size_inches()[0]
     letters = int((width - 2 * left) * 72 / (0.56 * HEADLINE))
-    write(figure, left, 0.06, textwrap.fill(text, letters, break_on_hyphens=False), fontsize=HEADLINE, va="top")
+    shown = textwrap.fill(text, letters, break_on_hyphens=False, max_lines=2, placeholder=" …")
+    write(figure, left, 0.06, shown, fontsize=HEADLINE, va="top")
 
 
 def save(figure: Figure, path: Path, *, force: bool = False) -> None:

@@ -1,5 +1,7 @@
 """Pictures: what they are made of, and that they appear whole."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -186,32 +188,41 @@ def test_an_ending_that_is_no_picture(tmp_path):
         save(new_figure(1, 1), tmp_path / "x.txt")
 
 
-def made(kind, width, network, source):
-    """One of the four pictures at a paper's width."""
+def made(kind, width, network, source, name):
+    """One of the four pictures at a paper's width, of a data set or a run of this name."""
+    source = copy.copy(source)
+    source.name = name
     evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.2 + 0.04 * k for k in range(20)]}
     losses = {"identity": 3.0, "hard_triplet": 1.0}
     record = {"epoch": 0, "learning_rate": 0.1, "losses": losses, "evaluation": evaluation}
     setting = Setting("all-search", "single", "community")
     if kind == "curves":
-        return curves([record], "a run of a name that takes more than a line in a column of a paper", width=width)
+        return curves([record], name, width=width)
     if kind == "ranking":
         return ranking(network, source, setting, listener=Silent(), queries=2, top=5, workers=0, width=width)
     return {"correspondences": correspondences, "masks": masks}[kind](network, source, people=2, width=width)
 
 
+@pytest.mark.parametrize(
+    "name", ["people", "a name that takes more than a line in a column of a paper", 20 * "a/longer_one "]
+)
 @pytest.mark.parametrize("width", ["column", "page"])
 @pytest.mark.parametrize("kind", ["correspondences", "ranking", "masks", "curves"])
-def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, network, source):
+def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, name, network, source):
     """No type below 6 points, and none of it beyond the edges or over other words."""
     from matplotlib.text import Text
 
-    figure = made(kind, width, network, source)
+    figure = made(kind, width, network, source, name)
     assert figure.get_size_inches()[0] == pytest.approx(INCHES[width])
     renderer = figure.canvas.get_renderer()
     figure.canvas.draw()
     shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     assert min(text.get_fontsize() for text in shown) >= 6
-    texts = [text for text in figure.texts + [axes.title for axes in figure.axes] if text.get_text()]
+    texts = [
+        text
+        for text in figure.texts + [title for axes in figure.axes for title in (axes.title, axes._left_title)]
+        if text.get_text()
+    ]
     boxes = [text.get_window_extent(renderer) for text in texts]
     for number, (box, text) in enumerate(zip(boxes, texts, strict=True)):
         assert box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1, text
