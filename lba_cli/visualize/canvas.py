@@ -19,7 +19,7 @@ from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lba_cli.errors import LbaError
-from lba_cli.files import whole_file
+from lba_cli.files import require_place, whole_file
 from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
@@ -142,8 +142,7 @@ def require_free(path: Path, force: bool) -> None:
     """Refuse a picture's path before the work for it is done; see :func:`save`."""
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise LbaError(f"{path}: pictures end in .png, .svg or .pdf")
-    if path.exists() and not force:
-        raise LbaError(f"{path}: exists already; name another with --output, or replace it with --force")
+    require_place(path, force)
 
 
 def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: str | None = None) -> None:

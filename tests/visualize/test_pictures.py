@@ -183,6 +183,16 @@ def test_an_existing_picture_is_kept(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(lba, tmp_path):
+    """No checkpoint is there: the place is complained of first."""
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_text("")
+    for command in ("correspondences", "ranking", "masks"):
+        words = ("visualize", command, "--force", "--output")
+        assert "a folder is there" in lba(*words, "folder.png", status=2).output
+        assert "not a folder that can be written to" in lba(*words, "file/x.png", status=2).output
+
+
 def test_an_ending_that_is_no_picture(tmp_path):
     with pytest.raises(LbaError, match=r"\.png, \.svg or \.pdf"):
         save(new_figure(1, 1), tmp_path / "x.txt")
