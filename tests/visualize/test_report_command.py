@@ -61,18 +61,19 @@ def test_a_reader_sees_that_a_model_has_seen_the_people(lba, trees, small_yaml, 
     assert not (tmp_path / "r.html").exists()
     lba(*report, *other, "--allow-other-split", "--output", "other.html")
     inflated = "scored on people that the model was trained on (split 3): figures are inflated"
-    notes = notes_of(tmp_path / "other.html")
-    assert inflated in notes
+    assert summary_of(tmp_path / "other.html")["inflated"] == inflated
     lba(*report, "--output", "own.html")
-    assert inflated not in notes_of(tmp_path / "own.html")
-    assert "one of ten splits: papers report the mean over ten models" in notes_of(tmp_path / "own.html")
+    assert summary_of(tmp_path / "own.html")["inflated"] == ""
+    assert (
+        "one of ten splits; papers report the mean over all of them" in summary_of(tmp_path / "own.html")["notes"][-1]
+    )
     message = " ".join(lba("visualize", "report", "--checkpoint", "ten", status=2).output.split())
     assert "name one, such as ten/trial-2" in message
     assert "lba evaluate --trials all --checkpoint ten" in message
 
 
-def notes_of(path):
-    return " ".join(data_of(path.read_text())["summary"]["notes"])
+def summary_of(path):
+    return data_of(path.read_text())["summary"]
 
 
 def test_names_of_no_encoding_are_reported(lba, network_file, store, tmp_path):

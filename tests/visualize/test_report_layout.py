@@ -40,6 +40,20 @@ def test_nothing_is_cut_off_in_a_window_of_any_width(page, width):
     assert len(set(tops)) == 1, "what the pointer changes is not in view beside it"
 
 
+def test_long_lists_are_printed_whole(changed, tmp_path):
+    def change(data):
+        for each in data["lists"]["lists"]:
+            each["found"] *= 6
+
+    with Page(browser_program(), tmp_path / "profile") as page:
+        page.open(changed(change))
+        page.call("Emulation.setEmulatedMedia", media="print")
+        page.resize(718, 1000)
+        rights = "[...document.querySelectorAll('.list > *')].map(e => e.getBoundingClientRect().right)"
+        assert count(page, "#lists .list:first-child > *") == 31
+        assert max(page.run(rights)) < 718
+
+
 def test_it_prints_with_what_is_chosen_and_nothing_cut_off(page, tmp_path):
     page.call("Emulation.setEmulatedMedia", media="print")
     page.resize(718, 1000)  # the width of A4 within its margins
@@ -77,12 +91,14 @@ def test_what_lacks_is_said(changed, tmp_path):
     def change(data):
         data["curves"] = {"losses": [], "rate": [], "figures": []}
         data["confusions"] = []
+        data["summary"].update(synthetic=False, inflated="scored on people that the model was trained on")
         data["map"].update(tsne=None, note="t-SNE needs at least 8 images")
         for image in data["images"]:
             image["camera"] = None
 
     with Page(browser_program(), tmp_path / "profile") as page:
         page.open(changed(change))
+        assert text(page, "#summary .note").startswith("Not to be compared with others' figures: scored on people")
         assert "no numbers" in text(page, "#curves .note")
         assert "In no list of any trial" in text(page, "#confusions p")
         assert "Only PCA is shown" in text(page, "#map .note")

@@ -42,7 +42,8 @@ def test_the_policy_lets_the_pages_own_script_alone_run(data):
         (content,) = re.findall(f"<{element}>(.*?)</{element}>", text, flags=re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
         assert f"{directive} 'sha256-{digest}'" in policy
-    assert "default-src 'none'" in policy
+    for none in ("default-src", "base-uri", "form-action"):
+        assert f"{none} 'none'" in policy
     assert "unsafe" not in policy
 
 

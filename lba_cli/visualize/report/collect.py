@@ -25,6 +25,8 @@ from lba_cli.visualize.report.progress import cmc, curves, setting_words
 from lba_cli.visualize.report.space import embedding_map
 from lba_cli.visualize.subjects import choose_people
 
+ONE_OF_TEN = "one of ten splits; papers report the mean over all of them (lba evaluate --trials all)"
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -106,24 +108,13 @@ def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listen
         batch_size=section.batch_size,
         workers=subject.run.data.workers,
     )
-    note, root = _note(subject, source), subject.run.data.root if source.dataset == "folder" else ""
-    results = [
-        replace(result, note=". ".join(each for each in (result.note, note) if each), root=root)
-        for result in score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
-    ]
+    results = score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
+    root = subject.run.data.root if source.dataset == "folder" else ""
+    rooted = tuple(replace(result, root=root) for result in results)
     temperature = subject.run.alignment.temperature
     matched = matched_people(subject.network, source, people, temperature=temperature, seed=seed, listener=listener)
     confused = confusions(source, drawn[0].each, embeddings[PLAIN])
-    return Findings(
-        subject, source, drawn, tuple(results), embeddings[PLAIN], tuple(matched), confused, Encoded(source), seed
-    )
-
-
-def _note(subject: Subject, source: ImageSource) -> str:
-    """What a reader of the figures has to know: whom the model has seen, and of how many splits this is one."""
-    seen = inflation_note([(subject.description, source)])
-    alone = "one of ten splits: papers report the mean over ten models, one a split (lba evaluate --trials all)"
-    return ". ".join(each for each in (seen, alone if source.split else "") if each)
+    return Findings(subject, source, drawn, rooted, embeddings[PLAIN], tuple(matched), confused, Encoded(source), seed)
 
 
 def assemble(findings: Findings, bounds: Bounds, asked: Bounds, listener: Listener) -> dict[str, Any]:
@@ -158,7 +149,8 @@ def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any
         "dataset": source.name,
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
-        "notes": report.notes(),
+        "inflated": inflation_note([(subject.description, source)]),
+        "notes": [*report.notes(), *([ONE_OF_TEN] if source.split else [])],
         "cmc_counts": "identities" if counts_identities(BENCHMARKS[source.dataset].rules) else "images",
         "shown_setting": setting_words(first),
         "direction": findings.results[0].direction,

@@ -27,7 +27,8 @@ def render(data: dict[str, Any]) -> str:
     summary = data["summary"]
     return Template(_file("page.html")).substitute(
         title=html.escape(_encodable(f"{summary['model']} on {summary['dataset']}")),
-        policy=f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'",
+        policy=f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '{_digest(style)}'; "
+        f"script-src '{_digest(script)}'",
         style=style,
         script=script,
         data=embedded(data),
