@@ -38,6 +38,19 @@ def test_the_map_has_t_sne_where_its_library_is(findings, source, monkeypatch, i
     assert "at least 8 images" in few["note"]
 
 
+def test_a_broken_library_is_no_reason_to_lose_a_report(findings, source, monkeypatch):
+    def broken(vectors, seed):
+        raise ModuleNotFoundError("No module named 'cloudpickle'")
+
+    monkeypatch.setattr(space_module, "find_spec", lambda name: True)
+    monkeypatch.setattr(space_module, "stochastic_neighbours", broken)
+    everyone = findings.drawn[0].samples()
+    found = embedding_map(findings.embeddings, everyone, Album(source), points=12, seed=0, listener=Silent())
+    assert found["tsne"] is None
+    assert len(found["pca"]) == 12
+    assert "No module named 'cloudpickle'" in found["note"]
+
+
 def test_t_sne_keeps_groups_together():
     pytest.importorskip("sklearn")
     random = np.random.default_rng(0)
