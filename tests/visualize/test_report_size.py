@@ -1,5 +1,7 @@
 """A report stays below its bound, and is whole or not there."""
 
+import base64
+import io
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -7,12 +9,14 @@ import numpy as np
 import pytest
 import torch
 from made import MadeImages, OppositeStems, tree
+from PIL import Image
 from report_made import FEW, data_of
 
 from lba_cli.errors import LbaError
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Silent
 from lba_cli.visualize.report import write_report
+from lba_cli.visualize.report.album import data_uri
 
 
 def test_too_large_a_report_shows_less_and_says_so(subject, source, tmp_path):
@@ -30,6 +34,15 @@ def test_too_large_a_report_shows_less_and_says_so(subject, source, tmp_path):
     with pytest.raises(LbaError, match="even the smallest"):
         write_report(tmp_path / "c.html", subject, source, listener=Silent(), bounds=FEW, most_bytes=1000)
     assert not (tmp_path / "c.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size"), [(288, 144, (112, 224)), (60, 30, (30, 60)), (100, 1000, (224, 22))]
+)
+def test_images_are_made_small_by_their_longer_side(height, width, size):
+    uri = data_uri(np.zeros((height, width, 3), np.uint8))
+    with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as image:
+        assert image.size == size
 
 
 class NoisyImages(MadeImages):
