@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lba_cli.errors import LbaError
 from lba_cli.locks import Held, hold, open_regular
 
 MOST_TEXT = 16 * 2**20
@@ -43,6 +44,26 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     finally:
         partial.unlink(missing_ok=True)
         held.release()
+
+
+def require_place(path: Path, force: bool, other: str = "--output") -> None:
+    """Refuse a file's place before the work for it is done.
+
+    Args:
+        path: where the file is to appear.
+        force: whether a file that is there may be replaced.
+        other: how another place is named.
+
+    Raises:
+        LbaError: something is there, or its folder can't be written to.
+    """
+    if path.exists() and not (force and path.is_file()):
+        way = "a folder is there; " if path.is_dir() else ""
+        replace = "" if path.is_dir() else ", or replace it with --force"
+        raise LbaError(f"{path}: exists already; {way}name another {other}{replace}")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise LbaError(f"{path}: can't be written, {folder} is not a folder that can be written to")
 
 
 def is_free(path: Path) -> bool:

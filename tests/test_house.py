@@ -25,6 +25,7 @@ NEIGHBOURS = {
     ("data", "config"),
     ("model", "config"),
     ("files", "locks"),
+    ("files", "errors"),
     ("locks", "errors"),
     ("signals", "errors"),
 }

@@ -142,8 +142,8 @@ def find_checkpoint(path: Path | None, listener: Listener) -> Path:
         listener.say(f"checkpoint: {path}")
     elif path.is_dir() and (trials := list(path.glob(f"{TRIAL}*"))):
         raise CheckpointError(
-            f"{path}: holds {len(trials)} trials, each a run: lba evaluate --trials all scores all of them, or name one, such "
-            f"as {path / f'{TRIAL}1'}"
+            f"{path}: holds {len(trials)} trials, each a run: name one, such as {min(trials)}; lba evaluate --trials "
+            f"all --checkpoint {path} gives the figures of all of them together"
         )
     return path
 

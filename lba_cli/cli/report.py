@@ -52,16 +52,13 @@ def report(
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
     from lba_cli.cli.opening import open_checkpoint
-    from lba_cli.evaluation.run import require_own_split
     from lba_cli.visualize.report import Bounds, require_free, write_report
 
     require_free(output, force)
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
     told = listener()
     opened = open_checkpoint(checkpoint, data, config, assignments, options, told)
-    source = opened.images()
-    if not allow_other_split:
-        require_own_split(opened.description, source)
+    source = opened.images(own_split=not allow_other_split)
     bounds = Bounds(queries, top, people, points)
     subject = _subject(opened, source)
     size = write_report(output, subject, source, listener=told, bounds=bounds, seed=seed, force=force)

@@ -16,7 +16,7 @@ from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation import run as engine
 from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.features import PLAIN
-from lba_cli.evaluation.report import Origin, Report, Result, over_splits, split_words
+from lba_cli.evaluation.report import Origin, Report, Result, over_splits
 from lba_cli.evaluation.variants import variants
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import RunFolder
@@ -136,19 +136,10 @@ def _score(candidate: Candidate, request: Request, listener: Listener) -> tuple[
         _score_checkpoint(candidate.name, opened, source, request, listener)
         for opened, source in zip(candidate.checkpoints, candidate.sources, strict=True)
     ]
-    note = _inflation(candidate)
+    opened = zip((each.description for each in candidate.checkpoints), candidate.sources, strict=True)
+    note = engine.inflation_note(opened)
     root = candidate.checkpoints[0].run.data.root if candidate.sources[0].dataset == "folder" else ""
     return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in over_splits(each))
-
-
-def _inflation(candidate: Candidate) -> str:
-    """What a reader has to know where a model was trained on people that it is scored on, because the user insisted."""
-    pairs = zip(candidate.checkpoints, candidate.sources, strict=True)
-    splits = [source.split for opened, source in pairs if engine.inflated(opened.description, source)]
-    if not splits:
-        return ""
-    words = split_words([split for split in splits if split])
-    return f"scored on people that the model was trained on{words and f' ({words})'}: figures are inflated"
 
 
 def _score_checkpoint(

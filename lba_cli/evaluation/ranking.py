@@ -91,6 +91,11 @@ RULES: dict[Protocol, _Rules] = {
 }
 
 
+def counts_identities(protocol: Protocol) -> bool:
+    """Whether the CMC's rank k is among the first k identities of the ranked list, not among its first k images."""
+    return RULES[protocol].cmc_counts_identities
+
+
 def rank_metrics(
     distance: ArrayLike | Tensor,
     query_ids: ArrayLike,

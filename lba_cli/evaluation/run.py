@@ -17,7 +17,7 @@ from lba_cli.evaluation.feature_files import write_features
 from lba_cli.evaluation.features import PLAIN, Embeddings, View, embed_views
 from lba_cli.evaluation.protocols import BENCHMARKS, DIRECTIONS, ScoredSet, Setting, Trial, Trials, cameras_known
 from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_blocks
-from lba_cli.evaluation.report import Origin, Result
+from lba_cli.evaluation.report import Origin, Result, split_words
 from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork
@@ -167,13 +167,18 @@ def require_own_split(description: Description, source: ScoredSet) -> None:
     seen, own = _trained_on_tested(description, source)
     if seen:
         raise DataError(
-            f"{seen}, which would inflate the figures. Score it {own}, or insist with lba evaluate --allow-other-split"
+            f"{seen}, which would inflate the figures. Score it {own}, or insist with --allow-other-split, which lba evaluate "
+            "and lba visualize report have"
         )
 
 
-def inflated(description: Description, source: ScoredSet) -> bool:
-    """Whether the model was trained on people that ``source`` tests with."""
-    return bool(_trained_on_tested(description, source)[0])
+def inflation_note(scored: Iterable[tuple[Description, ScoredSet]]) -> str:
+    """What a reader of figures has to know where models were scored on people that they were trained on; else nothing."""
+    splits = [source.split for description, source in scored if _trained_on_tested(description, source)[0]]
+    if not splits:
+        return ""
+    words = split_words([split for split in splits if split])
+    return f"scored on people that the model was trained on{words and f' ({words})'}: figures are inflated"
 
 
 def _trained_on_tested(description: Description, source: ScoredSet) -> tuple[str, str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import textwrap
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from lba_cli.errors import LbaError
-from lba_cli.files import whole_file
+from lba_cli.files import require_place, whole_file
 from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
@@ -31,10 +33,13 @@ RIGHT_MARK, WRONG_MARK = "✓", "✗"
 # A two-column paper's widths in inches, for which sizes of type are given in points: nothing is below 6.
 INCHES: dict[PaperWidth, float] = {"column": 3.3, "page": 7.0}
 HEADLINE, TEXT, SMALL = 8.0, 7.0, 6.0
+# Inches around plots: for the headline of all, left of each, right of each, below each; and a line of a legend.
+HEADROOM, LABELS, EDGE, BELOW, LEGEND_LINE = 0.3, 0.5, 0.1, 0.4, 0.125
 DOTS_PER_INCH = 300
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": TEXT,
+    "text.parse_math": False,  # a dollar in a stranger's file name is a dollar
     "axes.labelsize": TEXT,
     "axes.linewidth": 0.6,
     "xtick.labelsize": SMALL,
@@ -63,34 +68,53 @@ def new_figure(width: float, height: float) -> Picture:
     return figure
 
 
-def plot_grid(figure: Figure, rows: int, columns: int) -> list[Axes]:
-    """Axes for plots, row by row, with room for their labels and for a headline."""
+def plot_grid(figure: Figure, heads: Sequence[float], columns: int) -> list[Axes]:
+    """Axes for plots, row by row, below a headline; above row n are ``heads[n]`` inches for titles and legends."""
     width, height = figure.get_size_inches()
-    edges = {"left": 0.5 / width, "right": 1 - 0.08 / width, "bottom": 0.38 / height, "top": 1 - 0.54 / height}
-    spaces = {"hspace": 0.65 * rows / (height - 0.92 - 0.65 * (rows - 1)), "wspace": 0.22}
-    with rc_context(STYLE):
-        grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={**edges, **spaces})
-    return list(grid.flat)
+    wide = width / columns - LABELS - EDGE
+    tall = (height - HEADROOM - sum(heads)) / len(heads) - BELOW
+    found, top = [], HEADROOM
+    for head in heads:
+        top += head
+        found += [place(figure, n * width / columns + LABELS, top, wide, tall) for n in range(columns)]
+        top += tall + BELOW
+    return found
+
+
+def legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
+    """In how many columns and rows a legend of ``names`` fits ``width`` inches; one name alone needs none."""
+    if len(names) < 2:
+        return 0, 0
+    longest = max(map(len, names)) * 0.5 * SMALL / 72 + 0.28
+    columns = max(1, min(len(names), int(width / longest)))
+    return columns, math.ceil(len(names) / columns)
+
+
+def head_of(names: Sequence[str], width: float) -> float:
+    """Inches above a plot of ``width`` inches for its title and the legend of ``names``."""
+    return 0.24 + LEGEND_LINE * legend_shape(names, width)[1]
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
     """New axes of ``width`` × ``height`` inches, ``left`` and ``top`` inches from the figure's upper left corner."""
     whole_width, whole_height = figure.get_size_inches()
     bottom = whole_height - top - height
-    return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
+    with rc_context(STYLE):
+        return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
 
 
 def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
     """Write ``text`` with its baseline ``top`` inches below the upper edge, from ``left`` inches (or as ``ha`` says)."""
     width, height = figure.get_size_inches()
-    figure.text(left / width, 1 - top / height, text, **{"fontsize": TEXT, **style})
+    figure.text(left / width, 1 - top / height, text, **{"fontsize": TEXT, "parse_math": False, **style})
 
 
 def headline(figure: Figure, left: float, text: str) -> None:
-    """Write what a picture shows at its top, on as many lines as its width takes."""
+    """Write what a picture shows at its top, on two lines at most; what is longer ends in an ellipsis."""
     width = figure.get_size_inches()[0]
     letters = int((width - 2 * left) * 72 / (0.56 * HEADLINE))
-    write(figure, left, 0.06, textwrap.fill(text, letters, break_on_hyphens=False), fontsize=HEADLINE, va="top")
+    shown = textwrap.fill(text, letters, break_on_hyphens=False, max_lines=2, placeholder=" …")
+    write(figure, left, 0.06, shown, fontsize=HEADLINE, va="top")
 
 
 def save(figure: Figure, path: Path, *, force: bool = False) -> None:
@@ -108,7 +132,8 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
 def _drawn(figure: Figure, kind: str) -> bytes:
     """The picture in memory, so that a full disk is an error of writing, not a surprise within the drawing."""
     buffer = io.BytesIO()
-    with rc_context(STYLE):
+    with rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # names in other scripts: a box stands for a letter
         figure.savefig(buffer, format=kind, facecolor="white")
     return buffer.getvalue()
 
@@ -117,8 +142,7 @@ def require_free(path: Path, force: bool) -> None:
     """Refuse a picture's path before the work for it is done; see :func:`save`."""
     if path.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise LbaError(f"{path}: pictures end in .png, .svg or .pdf")
-    if path.exists() and not force:
-        raise LbaError(f"{path}: exists already; name another with --output, or replace it with --force")
+    require_place(path, force)
 
 
 def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: str | None = None) -> None:
@@ -178,25 +202,28 @@ def connect(
             axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgecolor="white", markeredgewidth=0.4)
 
 
-def plot_curves(axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str) -> None:
-    """Plot named (x values, y values) curves with a legend, told apart by colours, dashes and marks."""
+def plot_curves(
+    axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, title: str = ""
+) -> None:
+    """Plot named (x values, y values) curves, told apart by colours, dashes and marks, below their legend and a title."""
     for index, (name, (xs, ys)) in enumerate(curves.items()):
         kind = index % len(COLOURS)
-        marker = "os^Dv<>"[kind] if len(xs) < 25 else ""
-        axes.plot(
-            xs,
-            ys,
-            label=name,
-            color=COLOURS[kind],
-            linestyle=DASHES[kind],
-            linewidth=1.1,
-            marker=marker,
-            markersize=2.5,
-        )
+        style: Any = {"color": COLOURS[kind], "linestyle": DASHES[kind], "linewidth": 1.1}
+        axes.plot(xs, ys, label=name, marker="os^Dv<>"[kind] if len(xs) < 25 else "", markersize=2.5, **style)
+    if not curves:
+        axes.text(0.5, 0.5, "none yet", transform=axes.transAxes, ha="center", fontsize=SMALL)
+        axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len({value for xs, _ in curves.values() for value in xs}) == 1:
         axes.set_xlim(xs[0] - 1, xs[0] + 1)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    if len(curves) > 1:
-        axes.legend(fontsize=SMALL, edgecolor="none", framealpha=0.7, borderpad=0.2)
+    figure = axes.get_figure()
+    assert figure is not None
+    columns, rows = legend_shape(list(curves), axes.bbox.width / figure.dpi)
+    axes.set_title(title, fontsize=TEXT, loc="left", pad=3 + 72 * LEGEND_LINE * rows)
+    if rows:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, fontsize=SMALL, borderpad=0, borderaxespad=0.2,
+            labelspacing=0.3, columnspacing=1.0, handlelength=2.2, frameon=False,
+        )  # fmt: skip

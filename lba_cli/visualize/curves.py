@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
 from lba_cli.errors import LbaError
-from lba_cli.visualize.canvas import INCHES, TEXT, headline, new_figure, plot_curves, plot_grid
+from lba_cli.visualize.canvas import (
+    BELOW,
+    EDGE,
+    HEADROOM,
+    INCHES,
+    LABELS,
+    head_of,
+    headline,
+    new_figure,
+    plot_curves,
+    plot_grid,
+)
 from lba_cli.vocabulary import PaperWidth
 
 LOSS_NAMES = {
@@ -17,6 +28,7 @@ LOSS_NAMES = {
     "identity_consistency_stage4": "identity consistency, layer4",
     "dense_triplet": "dense triplet",
 }
+FIGURE_NAMES = {"rank1": "rank-1", "mAP": "mAP", "mINP": "mINP"}
 
 
 def curves(records: list[dict[str, Any]], name: str, *, width: PaperWidth = "page") -> Figure:
@@ -36,29 +48,59 @@ def curves(records: list[dict[str, Any]], name: str, *, width: PaperWidth = "pag
 
 
 def _draw(records: list[dict[str, Any]], name: str, width: PaperWidth) -> Figure:
+    plots = (_losses(records), _rate(records), _figures(records), _cmc(records))
+    columns, tall = (2, 1.4) if width == "page" else (1, 1.2)
+    wide = INCHES[width] / columns - LABELS - EDGE
+    heads = [head_of(list(plot.curves), wide) for plot in plots]
+    rows = [max(heads[n : n + columns]) for n in range(0, len(plots), columns)]
+    figure = new_figure(INCHES[width], HEADROOM + sum(rows) + len(rows) * (tall + BELOW))
+    for axes, plot in zip(plot_grid(figure, rows, columns), plots, strict=True):
+        plot_curves(axes, plot.curves, plot.x, plot.y, plot.title)
+        if plot.x == "rank" and plot.curves:
+            axes.set_xticks([1, 5, 10, 15, 20])
+    headline(figure, 0.1, name)
+    return figure
+
+
+class _Plot(NamedTuple):
+    """What one of the plots shows."""
+
+    title: str
+    x: str
+    y: str
+    curves: dict[str, tuple[list[float], list[float]]]
+
+
+def _losses(records: list[dict[str, Any]]) -> _Plot:
     epochs = [record["epoch"] for record in records]
-    evaluated = [record for record in records if "evaluation" in record]
-    rows, columns = (2, 2) if width == "page" else (4, 1)
-    figure = new_figure(INCHES[width], 2.3 * rows if width == "page" else 1.75 * rows)
-    losses, rate, figures, cmc = plot_grid(figure, rows, columns)
     terms = {
-        shown: (epochs, [r["losses"][key] for r in records])
+        shown: (epochs, [record["losses"][key] for record in records])
         for key, shown in LOSS_NAMES.items()
         if key in records[0]["losses"]
     }
-    plot_curves(losses, terms, "epoch", "loss")
-    plot_curves(rate, {"learning rate": (epochs, [record["learning_rate"] for record in records])}, "epoch", "")
-    at = [record["epoch"] for record in evaluated]
-    lines = {key: (at, [100 * r["evaluation"][key] for r in evaluated]) for key in ("rank1", "mAP", "mINP")}
-    plot_curves(figures, lines, "epoch", "percent")
-    if evaluated:
-        best = max(evaluated, key=lambda record: record["evaluation"]["mAP"])
-        chosen = {f"epoch {r['epoch']}": r["evaluation"]["cmc"] for r in (evaluated[0], best, evaluated[-1])}
-        ranks = list(range(1, 21))
-        plot_curves(
-            cmc, {key: (ranks, [100 * v for v in values]) for key, values in chosen.items()}, "rank", "CMC, percent"
-        )
-    for axes, title in ((losses, "Losses"), (rate, "Learning rate"), (figures, "Retrieval"), (cmc, "CMC")):
-        axes.set_title(title, fontsize=TEXT)
-    headline(figure, 0.1, name)
-    return figure
+    return _Plot("Losses", "epoch", "loss", terms)
+
+
+def _rate(records: list[dict[str, Any]]) -> _Plot:
+    values = [record["epoch"] for record in records], [record["learning_rate"] for record in records]
+    return _Plot("Learning rate", "epoch", "", {"learning rate": values})
+
+
+def _figures(records: list[dict[str, Any]]) -> _Plot:
+    at = [record for record in records if "evaluation" in record]
+    lines = {
+        shown: ([record["epoch"] for record in at], [100 * record["evaluation"][key] for record in at])
+        for key, shown in FIGURE_NAMES.items()
+        if at
+    }
+    return _Plot("Retrieval", "epoch", "percent", lines)
+
+
+def _cmc(records: list[dict[str, Any]]) -> _Plot:
+    """Of the first evaluated epoch, the one of the best mAP, and the last."""
+    evaluated = [record for record in records if "evaluation" in record]
+    best = max(evaluated, key=lambda record: record["evaluation"]["mAP"], default=None)
+    chosen = (evaluated[0], best, evaluated[-1]) if best else ()
+    ranks: list[float] = list(range(1, 21))
+    lines = {f"epoch {each['epoch']}": (ranks, [100 * rate for rate in each["evaluation"]["cmc"]]) for each in chosen}
+    return _Plot("CMC", "rank", "percent", lines)

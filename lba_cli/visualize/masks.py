@@ -39,7 +39,7 @@ def masks(
     tile = (INCHES[width] - 2 * MARGIN) / len(COLUMNS) - GAP
     tall = tile * source.height / source.width
     figure = new_figure(INCHES[width], HEAD + len(chosen) * (tall + GAP) + MARGIN / 2)
-    headline(figure, MARGIN, f"Person masks and co-attention by {stage}, {source.name}")
+    headline(figure, MARGIN, f"Person masks and co-attention by {stage}, from 0 (dark) to 1 (bright), {source.name}")
     for column, title in enumerate(COLUMNS):
         write(figure, MARGIN + column * (tile + GAP) + tile / 2, HEAD - 0.05, title, ha="center", fontsize=SMALL)
     for number, person in enumerate(chosen):

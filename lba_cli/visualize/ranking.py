@@ -71,7 +71,9 @@ def ranking(
     tile = max(LEAST, (INCHES[width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
     tall = tile * source.height / source.width
     figure = new_figure(2 * MARGIN + (top + 1) * (tile + GAP) + GAP, HEAD + len(chosen) * (tall + LINE) + MARGIN)
-    title = f"Ranked galleries, {setting.mode}, {setting.gallery_words()}, trial {drawn[trial].number}, {source.name}"
+    title = (
+        f"Ranked galleries, {setting.mode}, {setting.gallery_words()}, trial\u00a0{drawn[trial].number}, {source.name}"
+    )
     headline(figure, MARGIN, title)
     for row, (query, values) in enumerate(zip(chosen, scores, strict=True)):
         height = HEAD + row * (tall + LINE) + LINE
@@ -83,7 +85,7 @@ def ranking(
             found = source.samples[gallery[index]]
             axes = place(figure, MARGIN + GAP + column * (tile + GAP), height, tile, tall)
             colour, mark = (RIGHT, RIGHT_MARK) if found.identity == sample.identity else (WRONG, WRONG_MARK)
-            label = f"{mark} {found.identity:04d}\n{values[index]:.2f}"
+            label = f"{mark} {found.identity:04d}\n{values[index]:.3f}"
             show_image(axes, source.read([gallery[index]])[0], label, frame=colour)
     return figure
 

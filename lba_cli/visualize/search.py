@@ -51,5 +51,5 @@ def _image(path: str, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def _name(path: str) -> str:
-    name = Path(path).name.replace("$", r"\$")  # which would begin mathematics
+    name = Path(path).name
     return name if len(name) <= LONGEST_NAME else f"…{name[-LONGEST_NAME + 1 :]}"

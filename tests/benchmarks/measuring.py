@@ -81,7 +81,7 @@ def _finish():
 
 
 @contextlib.contextmanager
-def peak_memory(interval=0.05):
+def peak_memory(interval=0.2):
     """A list whose item becomes the most private memory (GB) that this process and its children had at once."""
     peak, stop = [0.0], threading.Event()
 
@@ -108,10 +108,11 @@ def _family(process):
 
 
 def _private(process):
-    """Bytes of anonymous and shared memory; pages of mapped files, which the system can drop, aren't counted."""
+    """Bytes of memory of its own, and its share of what processes share; mapped files, which can be dropped, aren't counted."""
     with contextlib.suppress(OSError):
-        fields = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
-        return sum(1024 * int(fields.get(name, "0 kB").split()[0]) for name in ("RssAnon", "RssShmem"))
+        lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
+        fields = dict(line.split(":", 1) for line in lines)
+        return sum(1024 * int(fields.get(name, "0 kB").split()[0]) for name in ("Pss_Anon", "Pss_Shmem"))
     return 0
 
 

@@ -1,8 +1,11 @@
 """Pictures: what they are made of, and that they appear whole."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
+from made import MadeImages, tree
 from PIL import Image
 
 from lba_cli.data.images import any_image
@@ -12,7 +15,7 @@ from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
 from lba_cli.visualize.correspondences import _pixels, correspondences, draw_correspondences, strongest_matches
-from lba_cli.visualize.curves import curves
+from lba_cli.visualize.curves import LOSS_NAMES, curves
 from lba_cli.visualize.masks import masks
 from lba_cli.visualize.ranking import ranking
 from lba_cli.visualize.subjects import another_person, choose_people
@@ -162,7 +165,7 @@ def test_curves(tmp_path):
     losses, rate, figures, cmc = figure.axes
     assert [line.get_ydata().tolist() for line in losses.lines] == [[3, 2, 1], [1, 1, 1]]
     assert len(rate.lines) == 1
-    assert len(figures.lines) == 3
+    assert [line.get_label() for line in figures.lines] == ["rank-1", "mAP", "mINP"]
     assert len(cmc.lines[0].get_ydata()) == 20
     save(figure, tmp_path / "curves.svg")
     assert (tmp_path / "curves.svg").read_text().startswith("<?xml")
@@ -180,37 +183,56 @@ def test_an_existing_picture_is_kept(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(lba, tmp_path):
+    """No checkpoint is there: the place is complained of first."""
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").write_text("")
+    for command in ("correspondences", "ranking", "masks"):
+        words = ("visualize", command, "--force", "--output")
+        assert "a folder is there" in lba(*words, "folder.png", status=2).output
+        assert "not a folder that can be written to" in lba(*words, "file/x.png", status=2).output
+
+
 def test_an_ending_that_is_no_picture(tmp_path):
     with pytest.raises(LbaError, match=r"\.png, \.svg or \.pdf"):
         save(new_figure(1, 1), tmp_path / "x.txt")
 
 
-def made(kind, width, network, source):
-    """One of the four pictures at a paper's width."""
+def made(kind, width, network, source, name):
+    """One of the four pictures at a paper's width, of a data set or a run of this name."""
+    source = copy.copy(source)
+    source.name = name
     evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.2 + 0.04 * k for k in range(20)]}
     losses = {"identity": 3.0, "hard_triplet": 1.0}
     record = {"epoch": 0, "learning_rate": 0.1, "losses": losses, "evaluation": evaluation}
     setting = Setting("all-search", "single", "community")
     if kind == "curves":
-        return curves([record], "a run of a name that takes more than a line in a column of a paper", width=width)
+        return curves([record], name, width=width)
     if kind == "ranking":
         return ranking(network, source, setting, listener=Silent(), queries=2, top=5, workers=0, width=width)
     return {"correspondences": correspondences, "masks": masks}[kind](network, source, people=2, width=width)
 
 
+@pytest.mark.parametrize(
+    "name", ["people", "a name that takes more than a line in a column of a paper", 20 * "a/longer_one "]
+)
 @pytest.mark.parametrize("width", ["column", "page"])
 @pytest.mark.parametrize("kind", ["correspondences", "ranking", "masks", "curves"])
-def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, network, source):
+def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, name, network, source):
     """No type below 6 points, and none of it beyond the edges or over other words."""
     from matplotlib.text import Text
 
-    figure = made(kind, width, network, source)
+    figure = made(kind, width, network, source, name)
     assert figure.get_size_inches()[0] == pytest.approx(INCHES[width])
     renderer = figure.canvas.get_renderer()
     figure.canvas.draw()
     shown = [text for text in figure.findobj(Text) if text.get_visible() and text.get_text()]
     assert min(text.get_fontsize() for text in shown) >= 6
-    texts = [text for text in figure.texts + [axes.title for axes in figure.axes] if text.get_text()]
+    texts = [
+        text
+        for text in figure.texts + [title for axes in figure.axes for title in (axes.title, axes._left_title)]
+        if text.get_text()
+    ]
     boxes = [text.get_window_extent(renderer) for text in texts]
     for number, (box, text) in enumerate(zip(boxes, texts, strict=True)):
         assert box.x0 >= -1 and box.x1 <= figure.bbox.x1 + 1, text
@@ -222,7 +244,52 @@ def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, network
 def test_curves_differ_by_more_than_colour():
     from lba_cli.visualize.canvas import plot_curves, plot_grid
 
-    (axes,) = plot_grid(new_figure(3, 3), 1, 1)
+    (axes,) = plot_grid(new_figure(3, 3), [0.8], 1)
     plot_curves(axes, {str(n): ([1, 2], [n, n]) for n in range(len(COLOURS))}, "x", "y")
     assert len({line.get_color() for line in axes.lines}) == len(COLOURS)
     assert len({line.get_marker() for line in axes.lines}) == len(COLOURS)
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+def test_legends_hide_no_curve(width):
+    """All five losses of the full method, and epochs of four digits: legends are between the titles and the plots."""
+    evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.5] * 20}
+    losses = dict.fromkeys(LOSS_NAMES, 1.0)
+    records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": evaluation} for n in (0, 1234, 2345)]
+    figure = curves(records, "a run", width=width)
+    figure.canvas.draw()
+    plots = [axes.get_window_extent() for axes in figure.axes]
+    boxes = [axes.get_legend().get_window_extent() for axes in figure.axes if axes.get_legend()]
+    titles = [axes.title if axes.title.get_text() else axes._left_title for axes in figure.axes]
+    texts = [title.get_window_extent() for title in titles]
+    assert len(boxes) == 3
+    for box in boxes:
+        assert box.x1 <= figure.bbox.x1
+        assert not any(box.overlaps(other) for other in plots + texts)
+    for box in texts:
+        assert not any(box.overlaps(other) for other in plots)
+
+
+def test_curves_of_a_run_that_was_never_scored_say_so():
+    record = {"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 1.0}}
+    words = [[text.get_text() for text in axes.texts] for axes in curves([record], "a run").axes]
+    assert words == [[], [], ["none yet"], ["none yet"]]
+
+
+@pytest.mark.parametrize("name", ["a $x_^$ b", "$", "人物 ж", "x\\frac{\ny"])
+def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
+    """A run's name and a data set's, however odd: what stands between dollars is no mathematics."""
+    records = [{"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 1.0}}]
+    source = MadeImages(tree("sysu", identities=range(1, 4)), "sysu", name=name)
+    setting = Setting("all-search", "single", "community")
+    figures = (
+        curves(records, name),
+        correspondences(network, source, people=2),
+        masks(network, source, people=2),
+        ranking(network, source, setting, listener=Silent(), queries=2, workers=0),
+    )
+    for figure in figures:
+        assert name.split()[-1] in " ".join(text.get_text() for text in figure.texts)
+        for kind in ("png", "svg", "pdf"):
+            save(figure, tmp_path / f"x.{kind}", force=True)
+    assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]

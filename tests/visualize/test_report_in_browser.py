@@ -1,76 +1,13 @@
 """The report in a real headless Chromium, opened through file://: what it says, and how it reacts."""
 
-import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 from browser import Page, browser_program
+from report_made import count, text
 
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not browser_program(), reason="no Chromium here (LBA_BROWSER names one)"),
 ]
-
-
-@pytest.fixture(scope="session")
-def axe(tmp_path_factory):
-    """The text of axe-core: of the file that LBA_AXE names, or of the npm registry's package."""
-    named = os.environ.get("LBA_AXE")
-    if named:
-        return Path(named).read_text(encoding="utf-8")
-    if not shutil.which("npm"):
-        pytest.skip("no npm for axe-core (LBA_AXE names its axe.min.js)")
-    folder = tmp_path_factory.mktemp("axe")
-    words = ["npm", "install", "--no-save", "--ignore-scripts", "--prefix", str(folder), "axe-core@4"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
-    if done.returncode:
-        pytest.skip("axe-core can't be had from the npm registry")
-    return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory, network_file, source):
-    """A report of an untrained network with a made-up run's curves."""
-    from lba_cli.evaluation.report import Origin
-    from lba_cli.model.checkpoint import read_checkpoint, rebuild
-    from lba_cli.reporting import Silent
-    from lba_cli.settings import Layer, resolve
-    from lba_cli.visualize.report import Bounds, Subject, write_report
-
-    checkpoint = read_checkpoint(network_file)
-    evaluation = {"mode": "all", "shots": "both"}
-    run = resolve([Layer({**checkpoint.description.config, "evaluation": evaluation}, "the test")])
-    losses = {"identity": 2.0, "hard_triplet": 1.0, "dense_triplet": 0.5}
-    figures = {"rank1": 0.2, "mAP": 0.1, "mINP": 0.05}
-    records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": figures} for n in range(3)]
-    origin = Origin("<b>run</b>/checkpoints/best.pt", source.name)
-    subject = Subject(rebuild(checkpoint), checkpoint.description, origin, run, records)
-    path = tmp_path_factory.mktemp("report") / "report of <b>&amp;.html"
-    bounds = Bounds(queries=30, top=5, people=3, points=60)
-    write_report(path, subject, source, listener=Silent(), bounds=bounds)
-    return path
-
-
-@pytest.fixture
-def page(report, tmp_path):
-    """The report, open; afterwards nothing was complained of and nothing was asked for but the file and its images."""
-    with Page(browser_program(), tmp_path / "profile") as page:
-        page.open(report)
-        yield page
-        assert page.console == []
-        outside = [url for url in page.requests if not url.startswith("data:")]
-        assert outside == [report.as_uri()[:120]]
-
-
-def count(page, selector):
-    return page.run(f"document.querySelectorAll({json.dumps(selector)}).length")
-
-
-def text(page, selector):
-    return page.run(f"document.querySelector({json.dumps(selector)}).textContent")
 
 
 def drawn(page, number):
@@ -87,7 +24,8 @@ def test_every_section_is_there_and_every_image_is_shown(page):
     assert text(page, "h1") == "<b>run</b>"
     assert "synthetic" in text(page, "#summary .note")
     assert count(page, "#summary table:first-of-type tbody tr") >= 4
-    assert count(page, "#cmc path.plot") == 4
+    assert count(page, "#cmc svg[role=img]") == 4
+    assert count(page, "#cmc path.plot") == 8
     assert count(page, "#curves svg[role=img]") == 3
 
 
@@ -160,10 +98,11 @@ def test_the_heat_is_the_matching_probability(page):
         "return best})()"
     )
     assert brightest == [row - 1, column - 1]
+    style = page.run("(({left, top}) => [left, top])(document.querySelector('#matching .best').style)")
+    assert [float(each[:-1]) for each in style] == pytest.approx([100 * (column - 1) / columns, 100 * (row - 1) / rows])
 
 
 def test_masks_change_with_the_stage(page):
-
     assert count(page, "#masks tbody tr") == 3
     before = page.run("document.querySelector('#masks tbody canvas').toDataURL()")
     page.click("#masks input[value=layer4]")
@@ -171,11 +110,16 @@ def test_masks_change_with_the_stage(page):
 
 
 def test_the_map_shows_what_is_pointed_at(page):
-    assert count(page, "#map svg .dot") == 60
-    page.point_at("#map svg circle:last-of-type")
+    assert count(page, "#map .dot") == 60
+    page.point_at("#map .space circle:last-of-type")
     assert "visible" in text(page, "#map .shown")
     assert count(page, "#map .shown img") == 1
-    page.run("document.querySelector('#map svg').focus()")
+    ring = "document.querySelector('#map .ring').getAttribute('transform')"
+    assert page.run(ring) == page.run(
+        "document.querySelector('#map .space circle:last-of-type').getAttribute('transform')"
+    )
+    assert page.run("document.querySelector('#map .space svg').lastChild.matches('.ring')"), "other marks hide it"
+    page.run("document.querySelector('#map .space svg').focus()")
     page.press("ArrowRight")
     first = text(page, "#map .shown")
     page.press("ArrowLeft")
@@ -186,53 +130,24 @@ def test_the_map_shows_what_is_pointed_at(page):
     assert 0 < count(page, "#map .dot:not(.faded)") < 60
     page.press("ArrowRight")
     assert text(page, "#map .shown").startswith(f"identity {int(identity):04d}")
-    colour = "document.querySelector('#map circle').style.fill"
+    colour = "document.querySelector('#map .space circle').style.fill"
     before = page.run(colour)
     page.click("#map input[value=modality]")
     assert page.run(colour) != before
+    places = "[...document.querySelectorAll('#map .dot')].map(dot => dot.getAttribute('transform')).join()"
+    neighbours = page.run(places)
+    before = page.run(ring)
+    page.click("#map input[value=pca]")
+    assert page.run(places) != neighbours
+    assert page.run(ring) != before
 
 
 def test_charts_read_out_and_have_tables(page):
     page.point_at("#cmc svg[role=img]")
     assert text(page, "#cmc .readout").startswith("rank ")
-    assert count(page, "#cmc details tbody tr") == 20
+    assert count(page, "#cmc details tbody tr") == 4 * 20
     page.click("#cmc summary")
     assert page.run("document.querySelector('#cmc details').open")
-
-
-def test_the_theme_follows_the_system_and_the_switch(page):
-    paper = "getComputedStyle(document.body).backgroundColor"
-    page.media(prefers_color_scheme="light")
-    light = page.run(paper)
-    page.media(prefers_color_scheme="dark")
-    dark = page.run(paper)
-    assert light != dark
-    page.choose("#theme", "light")
-    assert page.run(paper) == light
-    page.media(prefers_color_scheme="light")
-    page.choose("#theme", "dark")
-    assert page.run(paper) == dark
-
-
-def test_it_fits_a_narrow_window_and_paper(page, tmp_path):
-    page.resize(380, 700)
-    assert page.run("document.documentElement.scrollWidth") <= 380
-    page.print_to(tmp_path / "report.pdf")
-    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
-    page.screenshot(tmp_path / "page.png", whole=True)
-    assert (tmp_path / "page.png").stat().st_size > 50_000
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_fault(page, axe, theme):
-    page.media(prefers_color_scheme=theme)
-    page.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
-    page.run(f"{axe};0")
-    faults = page.run(
-        "axe.run().then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))"
-        ".map(v => [v.id, v.nodes.length, v.nodes[0].html, v.nodes[0].failureSummary]))"
-    )
-    assert faults == []
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from lba_cli.reporting import Listener
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TALLEST = 224  # pixels; larger images are made smaller
+LONGEST = 224  # pixels of a side; larger images are made smaller
 QUALITY = 80
 AT_ONCE = 256
 
@@ -67,11 +67,9 @@ class Album:
 
 
 def data_uri(pixels: NDArray[Any]) -> str:
-    """An (H, W, 3) uint8 image as a JPEG of at most 224 rows within a data URI."""
+    """An (H, W, 3) uint8 image as a JPEG of at most 224 rows and columns within a data URI."""
     image = Image.fromarray(pixels)
-    if image.height > TALLEST:
-        size = (max(1, round(image.width * TALLEST / image.height)), TALLEST)
-        image = image.resize(size, Image.Resampling.LANCZOS)
+    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS, reducing_gap=None)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

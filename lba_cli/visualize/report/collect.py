@@ -9,9 +9,10 @@ from typing import Any
 from lba_cli.config import Run
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.features import PLAIN, Embeddings, embed_views
-from lba_cli.evaluation.protocols import Trials
+from lba_cli.evaluation.protocols import BENCHMARKS, Trials
+from lba_cli.evaluation.ranking import counts_identities
 from lba_cli.evaluation.report import FIGURES, Origin, Report, Result
-from lba_cli.evaluation.run import draw_trials, score, settings
+from lba_cli.evaluation.run import draw_trials, inflation_note, score, settings
 from lba_cli.evaluation.variants import variants
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
@@ -23,6 +24,8 @@ from lba_cli.visualize.report.pairs import Confusion, confusions, distances, wor
 from lba_cli.visualize.report.progress import cmc, curves, setting_words
 from lba_cli.visualize.report.space import embedding_map
 from lba_cli.visualize.subjects import choose_people
+
+ONE_OF_TEN = "one of ten splits; papers report the mean over all of them (lba evaluate --trials all)"
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,12 @@ def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listen
         workers=subject.run.data.workers,
     )
     results = score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
+    root = subject.run.data.root if source.dataset == "folder" else ""
+    rooted = tuple(replace(result, root=root) for result in results)
     temperature = subject.run.alignment.temperature
     matched = matched_people(subject.network, source, people, temperature=temperature, seed=seed, listener=listener)
     confused = confusions(source, drawn[0].each, embeddings[PLAIN])
-    return Findings(
-        subject, source, drawn, tuple(results), embeddings[PLAIN], tuple(matched), confused, Encoded(source), seed
-    )
+    return Findings(subject, source, drawn, rooted, embeddings[PLAIN], tuple(matched), confused, Encoded(source), seed)
 
 
 def assemble(findings: Findings, bounds: Bounds, asked: Bounds, listener: Listener) -> dict[str, Any]:
@@ -146,8 +149,10 @@ def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any
         "dataset": source.name,
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
-        "notes": report.notes(),
-        "shown_setting": f"{first.mode}, {first.gallery_words()}",
+        "inflated": inflation_note([(subject.description, source)]),
+        "notes": [*report.notes(), *([ONE_OF_TEN] if source.split else [])],
+        "cmc_counts": "identities" if counts_identities(BENCHMARKS[source.dataset].rules) else "images",
+        "shown_setting": setting_words(first),
         "direction": findings.results[0].direction,
         "facts": _facts(subject, source),
         "figures": _table(findings.results),
@@ -170,7 +175,7 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
         "backbone": described.backbone,
         "image size": f"{source.height} × {source.width} pixels",
         "identities trained on": str(described.num_classes),
-        "epoch": str(described.epoch) if described.epoch >= 0 else "",
+        "epoch, counted from 0": str(described.epoch) if described.epoch >= 0 else "",
     }
     return [[name, str(value)] for name, value in facts.items() if value]
 
@@ -178,7 +183,8 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
 def _table(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
-            "name": setting_words(result),
+            "setting": setting_words(result.setting),
+            "variant": result.variant,
             "trials": len(result.trials),
             "queries": result.query_words(),
             "gallery": result.num_gallery,

@@ -26,8 +26,9 @@ def render(data: dict[str, Any]) -> str:
     script = '"use strict";\n' + "\n".join(_file(f"{name}.js") for name in SCRIPTS)
     summary = data["summary"]
     return Template(_file("page.html")).substitute(
-        title=html.escape(f"{summary['model']} on {summary['dataset']}"),
-        policy=f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; script-src '{_digest(script)}'",
+        title=html.escape(_encodable(f"{summary['model']} on {summary['dataset']}")),
+        policy=f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '{_digest(style)}'; "
+        f"script-src '{_digest(script)}'",
         style=style,
         script=script,
         data=embedded(data),
@@ -38,6 +39,11 @@ def embedded(data: dict[str, Any]) -> str:
     """JSON that can stand within a ``script`` element, whatever its strings hold."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _encodable(text: str) -> str:
+    """``text`` with question marks for what UTF-8 hasn't: the bytes of file names that are in no known encoding."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _digest(text: str) -> str:

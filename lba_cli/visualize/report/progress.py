@@ -7,11 +7,12 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from lba_cli.evaluation.protocols import Setting
 from lba_cli.evaluation.report import Result
-from lba_cli.visualize.curves import LOSS_NAMES
+from lba_cli.visualize.curves import FIGURE_NAMES, LOSS_NAMES
 
 MOST_EPOCHS = 1_000
-FIGURES = {"rank1": "rank-1", "mAP": "mAP", "mINP": "mINP"}
+LARGEST = 1e300  # beyond it JavaScript's numbers end
 
 
 def curves(records: Sequence[dict[str, Any]] | None) -> dict[str, Any] | None:
@@ -28,7 +29,7 @@ def curves(records: Sequence[dict[str, Any]] | None) -> dict[str, Any] | None:
     return {
         "losses": _lines(kept, "losses", LOSS_NAMES),
         "rate": _lines([{"epoch": r["epoch"], "at": r} for r in kept], "at", {"learning_rate": "learning rate"}),
-        "figures": _lines(kept, "evaluation", FIGURES),
+        "figures": _lines(kept, "evaluation", FIGURE_NAMES),
     }
 
 
@@ -39,7 +40,8 @@ def cmc(results: Sequence[Result]) -> list[dict[str, Any]]:
         of_ranks = list(zip(*(trial.cmc.tolist() for trial in result.trials), strict=True))
         charts.append(
             {
-                "name": setting_words(result),
+                "setting": setting_words(result.setting),
+                "variant": result.variant,
                 "trials": len(result.trials),
                 "mean": [round(statistics.fmean(rates), 5) for rates in of_ranks],
                 "std": [round(statistics.pstdev(rates), 5) for rates in of_ranks],
@@ -48,10 +50,9 @@ def cmc(results: Sequence[Result]) -> list[dict[str, Any]]:
     return charts
 
 
-def setting_words(result: Result) -> str:
-    """A result's setting and variant as charts and tables call it."""
-    words = f"{result.setting.mode}, {result.setting.gallery_words()}"
-    return words if result.variant == "plain" else f"{words}, {result.variant}"
+def setting_words(setting: Setting) -> str:
+    """A setting as charts and tables call it."""
+    return f"{setting.mode}, {setting.gallery_words()}"
 
 
 def _lines(records: Sequence[dict[str, Any]], part: str, names: dict[str, str]) -> list[dict[str, Any]]:
@@ -65,4 +66,4 @@ def _lines(records: Sequence[dict[str, Any]], part: str, names: dict[str, str]) 
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

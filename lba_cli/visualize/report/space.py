@@ -32,22 +32,29 @@ def embedding_map(
     drawn = np.random.default_rng(seed).choice(everyone, min(points, len(everyone)), replace=False)
     vectors = embeddings.of(drawn)
     places, explained = principal_components(vectors)
-    note, neighbours = "", None
-    if len(drawn) < FEWEST_FOR_TSNE:
-        note = f"t-SNE needs at least {FEWEST_FOR_TSNE} images"
-    elif find_spec("sklearn") is None:
-        note = "t-SNE needs scikit-learn, the extra 'report' (pip install '.[report]' in the sources)"
-    else:
-        with listener.task("t-SNE", None):
-            neighbours = _rounded(stochastic_neighbours(vectors, seed))
+    neighbours, note = _neighbours(vectors, seed, listener)
     return {
         "images": [album.add(index) for index in drawn],
         "all": len(everyone),
         "pca": _rounded(places),
         "explained": [round(share, 4) for share in explained],
-        "tsne": neighbours,
+        "tsne": None if neighbours is None else _rounded(neighbours),
         "note": note,
     }
+
+
+def _neighbours(vectors: NDArray[np.float32], seed: int, listener: Listener) -> tuple[NDArray[np.float64] | None, str]:
+    """Places by t-SNE, or None and why there are none."""
+    if len(vectors) < FEWEST_FOR_TSNE:
+        return None, f"t-SNE needs at least {FEWEST_FOR_TSNE} images"
+    if find_spec("sklearn") is None:
+        return None, "t-SNE needs scikit-learn, the extra 'report' (pip install '.[report]' in the sources)"
+    try:
+        with listener.task("t-SNE", None):
+            return stochastic_neighbours(vectors, seed), ""
+    except ImportError as problem:
+        listener.warn(f"the report has no t-SNE: scikit-learn can't be imported ({problem})")
+        return None, f"scikit-learn, which makes t-SNE, can't be imported here ({problem})"
 
 
 def principal_components(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], list[float]]:

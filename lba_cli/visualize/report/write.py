@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LbaError
-from lba_cli.files import write_text
+from lba_cli.files import require_place, write_text
 from lba_cli.reporting import Listener
 from lba_cli.visualize.report.collect import Bounds, Subject, ask, assemble
 from lba_cli.visualize.report.page import render
@@ -54,13 +53,8 @@ def require_free(path: Path, force: bool) -> None:
     """Refuse a report's path before the work for it is done.
 
     Raises:
-        LbaError: it isn't an HTML file's name, something is there and ``force`` isn't given, or its folder can't be
-            written to.
+        LbaError: it isn't an HTML file's name, or as :func:`lba_cli.files.require_place`.
     """
     if path.suffix.lower() not in (".html", ".htm"):
         raise LbaError(f"{path}: reports end in .html")
-    if path.exists() and not (force and path.is_file()):
-        raise LbaError(f"{path}: exists already; name another with --output, or replace it with --force")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise LbaError(f"{path}: can't be written, {folder} is not a folder that can be written to")
+    require_place(path, force)

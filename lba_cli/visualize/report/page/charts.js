@@ -1,6 +1,7 @@
 // Line charts with bands and a readout; colours, dashes and marks tell the lines apart.
 const DASHES = ["", "7 4", "2 3", "9 3 2 3", "12 4", "4 2"];
-const CHART = { width: 520, height: 300, left: 66, right: 12, top: 10, bottom: 42 };
+const KINDS = 6;
+const CHART = { width: 520, height: 300, left: 76, right: 12, top: 10, bottom: 42 };
 
 function ticks(low, high, count) {
   const rough = (high - low) / count;
@@ -15,7 +16,12 @@ function short(value) {
   return value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }
 
-// options: title, x, y (axis titles), lines [{name, points, band: [[x, low, high]]}], low, high, filled, fixed (decimals)
+// The colours come round after six lines, each time with other dashes.
+function look(at) {
+  return { class: `k${at % KINDS}`, "stroke-dasharray": DASHES[(at + Math.floor(at / KINDS)) % DASHES.length] };
+}
+
+// options: title, x, y (axis titles), lines [{name, points, band: [[x, low, high]]}], low, high, filled, whole (x is a whole number), at (the x that are named)
 function chart(options) {
   const scales = scalesOf(options);
   const { width, height, left, right, top, bottom } = CHART;
@@ -25,19 +31,20 @@ function chart(options) {
   options.lines.forEach((line, at) => drawLine(picture, line, at, scales, options));
   const guide = draw("line", { class: "guide", y1: top, y2: height - bottom, visibility: "hidden" });
   picture.append(guide);
-  const readout = make("p", { class: "readout" });
+  const readout = make("p", { class: options.lines.length > 3 ? "readout long" : "readout" });
   const shown = (x) => options.lines.map((line) => [line.name, line.points.find((point) => point[0] === x)]).filter((each) => each[1]);
-  picture.addEventListener("pointermove", (event) => {
+  const point = (event) => {
     const box = picture.getBoundingClientRect();
     const at = scales.back(((event.clientX - box.left) / box.width) * width);
     const x = scales.xs.reduce((best, each) => (Math.abs(each - at) < Math.abs(best - at) ? each : best));
     fill(guide, { x1: scales.x(x), x2: scales.x(x), visibility: "visible" }, []);
     readout.textContent = `${options.x} ${short(x)}: ${shown(x).map(([name, point]) => `${name} ${short(point[1])}`).join(", ")}`;
-  });
+  };
+  for (const kind of ["pointermove", "pointerdown"]) picture.addEventListener(kind, point);
   picture.addEventListener("pointerleave", () => guide.setAttribute("visibility", "hidden"));
   const legend = make("ul", { class: "legend" });
   options.lines.forEach((line, at) => {
-    const sample = draw("svg", { viewBox: "0 0 36 12", "aria-hidden": "true" }, draw("line", { x1: 0, x2: 36, y1: 6, y2: 6, "stroke-width": 3, "stroke-dasharray": DASHES[at % 6], class: `k${at % 6}` }));
+    const sample = draw("svg", { viewBox: "0 0 36 12", "aria-hidden": "true" }, draw("line", { x1: 0, x2: 36, y1: 6, y2: 6, "stroke-width": 3, ...look(at) }));
     legend.append(make("li", {}, sample, line.name));
   });
   const heads = [{ words: options.x, number: true }, ...options.lines.map((line) => ({ words: line.name, number: true }))];
@@ -73,7 +80,7 @@ function drawAxes(picture, options, { x, y, x0, x1, y0, y1 }) {
     picture.append(draw("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
     picture.append(draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)));
   }
-  for (const value of ticks(x0, x1, 7).filter((each) => !options.whole || Number.isInteger(each))) {
+  for (const value of options.at || ticks(x0, x1, 7).filter((each) => !options.whole || Number.isInteger(each))) {
     picture.append(draw("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, short(value)));
   }
   picture.append(draw("path", { class: "axis", d: `M${left} ${top}V${height - bottom}H${width - right}` }));
@@ -82,7 +89,7 @@ function drawAxes(picture, options, { x, y, x0, x1, y0, y1 }) {
 }
 
 function drawLine(picture, line, at, { x, y, y0 }, options) {
-  const colour = `k${at % 6}`;
+  const { class: colour, "stroke-dasharray": dashes } = look(at);
   const path = line.points.map(([px, py], step) => `${step ? "L" : "M"}${x(px).toFixed(1)} ${y(py).toFixed(1)}`).join("");
   if (line.band) {
     const up = line.band.map(([px, , high], step) => `${step ? "L" : "M"}${x(px).toFixed(1)} ${y(high).toFixed(1)}`).join("");
@@ -93,7 +100,7 @@ function drawLine(picture, line, at, { x, y, y0 }, options) {
     const ends = [line.points[line.points.length - 1][0], line.points[0][0]];
     picture.append(draw("path", { class: `band ${colour}`, d: `${path}L${x(ends[0])} ${y(y0)}L${x(ends[1])} ${y(y0)}Z` }));
   }
-  picture.append(draw("path", { class: `plot ${colour}`, d: path, "stroke-dasharray": DASHES[at % 6], style: null, fill: "none" }));
+  picture.append(draw("path", { class: `plot ${colour}`, d: path, "stroke-dasharray": dashes, fill: "none" }));
   if (line.points.length < 25) for (const [px, py] of line.points) picture.append(draw("circle", { class: colour, cx: x(px), cy: y(py), r: 2.5 }));
 }
 
@@ -109,20 +116,30 @@ function curveCharts() {
     { title: "Learning rate", x: "epoch", y: "rate", lines: rate },
     { title: "Retrieval on the test identities", x: "epoch", y: "percent", lines: inPercent, low: 0 },
   ].filter((each) => each.lines.length);
+  if (!charts.length) return section("curves", "Training", paragraph("The lines of this run's metrics.jsonl hold no numbers, so there are no curves.", "note"));
   return section("curves", "Training", make("div", { class: "charts" }, ...charts.map((each) => chart({ whole: true, ...each }))));
 }
 
+function named({ setting, variant }) {
+  return variant === "plain" ? setting : `${setting}, ${variant}`;
+}
+
+// One chart of all settings, or one a setting where there are more lines than can be told apart.
 function cmcCharts() {
-  const lines = DATA.cmc.map(({ name, mean, std }) => ({
-    name,
+  const results = DATA.cmc.map(({ setting, variant, mean, std }) => ({
+    setting,
+    variant,
     points: mean.map((value, at) => [at + 1, 100 * value]),
     band: std.some((value) => value > 0) ? mean.map((value, at) => [at + 1, 100 * (value - std[at]), 100 * (value + std[at])]) : null,
   }));
+  const groups = results.length <= KINDS
+    ? [["CMC", results.map((each) => ({ ...each, name: named(each) }))]]
+    : [...new Set(results.map((each) => each.setting))].map((setting) => [`CMC, ${setting}`, results.filter((each) => each.setting === setting).map((each) => ({ ...each, name: each.variant }))]);
   const trials = DATA.cmc[0].trials;
   const spread = trials > 1 ? `The bands are ± one standard deviation over ${trials} trials.` : "There is one trial, so there is no spread.";
-  const words = `Share of the queries whose identity is among the first k of the ranked gallery. ${spread}`;
-  const options = { title: "CMC", x: "rank", y: "percent", lines, low: 0, high: 100, whole: true };
-  return section("cmc", "Cumulative matching", paragraph(words), make("div", { class: "charts" }, chart(options)));
+  const words = `Share of the queries whose identity is among the first k ${DATA.summary.cmc_counts} of the ranked gallery. ${spread}`;
+  const options = { x: "rank", y: "percent", low: 0, high: 100, at: [1, 5, 10, 15, 20] };
+  return section("cmc", "Cumulative matching", paragraph(words), make("div", { class: "charts" }, ...groups.map(([title, lines]) => chart({ ...options, title, lines }))));
 }
 
 function distanceChart() {

@@ -51,7 +51,7 @@ function tile(place, kind, ...lines) {
 }
 
 function picker(label, options, change) {
-  const select = make("select", { onchange: () => change(select.value) });
+  const select = make("select", { autocomplete: "off", onchange: () => change(select.value) });
   for (const [value, words] of options) select.append(make("option", { value }, words));
   return make("label", {}, `${label} `, select);
 }
@@ -59,7 +59,7 @@ function picker(label, options, change) {
 function radios(label, name, options, change) {
   const group = make("fieldset", {}, make("legend", {}, label));
   options.forEach(([value, words], at) => {
-    const input = make("input", { type: "radio", name, value, checked: at === 0, onchange: () => change(value) });
+    const input = make("input", { type: "radio", name, value, autocomplete: "off", checked: at === 0, onchange: () => change(value) });
     group.append(make("label", {}, input, ` ${words}`));
   });
   return group;
@@ -71,8 +71,13 @@ function table(caption, heads, rows) {
   const body = rows.map((cells) =>
     make("tr", {}, ...cells.map((cell, at) => (at ? make("td", { class: kind(at) }, cell) : make("th", { scope: "row", class: kind(0) }, cell)))),
   );
-  const element = make("table", {}, make("caption", {}, caption), make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
-  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${caption}` }, element);
+  const element = make("table", { "aria-label": caption }, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...body));
+  return make("div", {}, make("p", { class: "caption" }, caption), wide(caption, element));
+}
+
+// What is too wide for its window is scrolled by itself, also with the keyboard.
+function wide(name, element) {
+  return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${name}` }, element);
 }
 
 function folded(words, content) {

@@ -54,16 +54,20 @@ function rankedList(list) {
     const words = `${at + 1}. ${right ? "✓" : "✗"} ${number(IMAGES[place].identity)}`;
     return tile(place, right ? "right" : "wrong", make("b", {}, words), score.toFixed(3));
   });
-  const label = `Ranked list of a query of identity ${number(image.identity)}, ${camera}, average precision ${percent(list.precision)} percent`;
+  const label = `Ranked list of a query of identity ${number(image.identity)}${camera && `, ${camera}`}, average precision ${percent(list.precision)} percent`;
   return make("div", { class: "list", role: "group", tabindex: "0", "aria-label": label }, query, ...found);
 }
 
 function confusedPairs() {
   const pairs = DATA.confusions;
   if (!pairs.length) return section("confusions", "Who is taken for whom", paragraph("In no list of any trial is somebody else found first."));
-  const words = `The identities of whom one is found first for queries of the other, most often over all trials (${DATA.summary.shown_setting}). The examples are those with the largest lead over the best right image.`;
+  const words = `The identities of whom one is found first for queries of the other, most often over all trials (${DATA.summary.shown_setting}). Of each pair the list is shown where the wrong first image has the largest lead over the best right one.`;
   const items = pairs.map(({ identities, times, images, scores }) => {
-    const row = make("div", { class: "row" }, tile(images[0], "query", "query"), tile(images[1], "wrong", `✗ found, ${scores[0].toFixed(3)}`), tile(images[2], "right", `✓ right, ${scores[1].toFixed(3)}`));
+    const who = images.map((place) => number(IMAGES[place].identity));
+    const row = make("div", { class: "row" },
+      tile(images[0], "query", make("b", {}, who[0]), "query"),
+      tile(images[1], "wrong", make("b", {}, `✗ ${who[1]}`), `first, ${scores[0].toFixed(3)}`),
+      tile(images[2], "right", make("b", {}, `✓ ${who[2]}`), `best, ${scores[1].toFixed(3)}`));
     return make("li", {}, make("h3", {}, `${number(identities[0])} and ${number(identities[1])}: ${times === 1 ? "once" : `${times} times`}`), row);
   });
   return section("confusions", "Who is taken for whom", paragraph(words), make("ol", { class: "pairs" }, ...items));

@@ -1,18 +1,25 @@
 // The map of embeddings: circles are visible images, triangles infrared ones.
 const MAP = { size: 600, margin: 18 };
 
+function mark(modality) {
+  return modality === "visible" ? draw("circle", { r: 5 }) : draw("path", { d: "M0-6.2L5.6 4H-5.6Z" });
+}
+
 function embeddingMap() {
   const { images, pca, tsne, note, explained, all } = DATA.map;
   const identities = [...new Set(images.map((place) => IMAGES[place].identity))].sort((a, b) => a - b);
   const state = { places: tsne || pca, colour: "identity", only: "", at: -1 };
   const picture = draw("svg", { viewBox: `0 0 ${MAP.size} ${MAP.size}`, role: "application", tabindex: "0", "aria-roledescription": "map", "aria-label": "Map of embeddings; the arrow keys go from image to image" });
-  const shown = make("div", { class: "shown", role: "status" }, make("p", { class: "hint" }, "Point at an image's mark, or focus the map and use the arrow keys."));
+  const shown = make("div", { class: "shown", role: "status" }, make("p", { class: "hint live" }, "Point at an image's mark, or focus the map and use the arrow keys."));
   const dots = images.map((place, at) => {
-    const dot = IMAGES[place].modality === "visible" ? draw("circle", { r: 5 }) : draw("path", { d: "M0-6.2L5.6 4H-5.6Z" });
+    const dot = mark(IMAGES[place].modality);
     dot.addEventListener("pointerenter", () => choose(at));
     picture.append(dot);
     return dot;
   });
+  const ring = draw("ellipse", { class: "ring", rx: 8, ry: 8, visibility: "hidden" });
+  picture.append(ring);
+  const legend = make("ul", { class: "legend" }, ...["visible", "infrared"].map((modality) => make("li", {}, draw("svg", { viewBox: "-8 -8 16 16", "aria-hidden": "true" }, mark(modality)), modality)));
   const order = images.map((_, at) => at).sort((a, b) => IMAGES[images[a]].identity - IMAGES[images[b]].identity || a - b);
 
   function arrange() {
@@ -23,17 +30,22 @@ function embeddingMap() {
       const turn = (identities.indexOf(image.identity) * 137.508) % 360;
       const colour = state.colour === "modality" ? `var(--c${image.modality === "visible" ? 0 : 1})` : `light-dark(hsl(${turn} 65% 38%), hsl(${turn} 65% 68%))`;
       const faded = state.only !== "" && String(image.identity) !== state.only;
-      fill(dot, { transform: `translate(${(MAP.margin + x * inside).toFixed(1)} ${(MAP.margin + (1 - y) * inside).toFixed(1)})`, class: `dot${faded ? " faded" : ""}${at === state.at ? " chosen" : ""}` }, []);
+      fill(dot, { transform: `translate(${(MAP.margin + x * inside).toFixed(1)} ${(MAP.margin + (1 - y) * inside).toFixed(1)})`, class: `dot${faded ? " faded" : ""}` }, []);
       dot.style.fill = colour;
     });
+    encircle();
+    legend.classList.toggle("coloured", state.colour === "modality");
+  }
+
+  function encircle() {
+    if (state.at >= 0) fill(ring, { transform: dots[state.at].getAttribute("transform"), visibility: "visible" }, []);
   }
 
   function choose(at) {
-    if (state.at >= 0) dots[state.at].classList.remove("chosen");
     state.at = at;
-    dots[at].classList.add("chosen");
+    encircle();
     const image = IMAGES[images[at]];
-    const camera = image.camera ? `, camera ${image.camera}` : "";
+    const camera = image.camera !== null ? `, camera ${image.camera}` : "";
     shown.replaceChildren(tile(images[at], "", make("b", {}, `identity ${number(image.identity)}`), `${image.modality}${camera}`));
   }
 
@@ -53,7 +65,7 @@ function embeddingMap() {
   );
   const drawn = images.length < all ? `${images.length.toLocaleString("en")} of ${all.toLocaleString("en")} test images, drawn at random` : `All ${all} test images`;
   const shares = explained.map((share) => `${percent(share)} %`).join(" and ");
-  const words = `${drawn}: circles ● are visible images, triangles ▲ infrared ones. The two axes of PCA have ${shares} of the variance. Distances in such a map only hint at those between embeddings.`;
+  const words = `${drawn}. The two axes of PCA have ${shares} of the variance. Distances in such a map only hint at those between embeddings.`;
   arrange();
-  return section("map", "Where the embeddings lie", paragraph(words), note ? paragraph(`Only PCA is shown: ${note}.`, "note") : null, controls, make("div", { class: "space" }, picture, shown));
+  return section("map", "Where the embeddings lie", paragraph(words), note ? paragraph(`Only PCA is shown: ${note}.`, "note") : null, controls, legend, make("div", { class: "space" }, picture, shown));
 }

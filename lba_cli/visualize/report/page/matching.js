@@ -49,27 +49,40 @@ function correspondences() {
     const canvases = { same: make("canvas", { "aria-hidden": "true" }), other: make("canvas", { "aria-hidden": "true" }) };
     const bytes = { same: unpack(stage.same.of_peak), other: unpack(stage.other.of_peak) };
     const places = [];
+    const marks = { same: make("span", { class: "best", "aria-hidden": "true" }), other: make("span", { class: "best", "aria-hidden": "true" }) };
     const look = (place) => {
       places.forEach((cell, at) => cell.classList.toggle("here", at === place));
       for (const which of ["same", "other"]) {
-        const size = stage.grid[0] * stage.grid[1];
-        paint(canvases[which], stage.grid, bytes[which].subarray(place * size, (place + 1) * size), (share) => 0.25 + 0.6 * share);
+        const row = rowOf(stage, bytes[which], place);
+        paint(canvases[which], stage.grid, row, (share) => 0.25 + 0.6 * share);
+        frame(marks[which], stage.grid, row.indexOf(255));
       }
       words.textContent = sentence(stage, bytes, place);
     };
     const [infrared, visible, other] = [images.infrared, images.visible, images.other].map((place) => IMAGES[place]);
     viewer.replaceChildren(
-      make("figure", {}, stacked(images.infrared, cells(stage.grid, places, look, `Places of the infrared image of ${number(infrared.identity)}`)), make("figcaption", {}, `infrared ${number(infrared.identity)}: point here`)),
-      make("figure", {}, stacked(images.visible, canvases.same), make("figcaption", {}, `visible ${number(visible.identity)}, the same person`)),
-      make("figure", {}, stacked(images.other, canvases.other), make("figcaption", {}, `visible ${number(other.identity)}, another person`)),
+      make("figure", {}, stacked(images.infrared, cells(stage.grid, places, look, `Places of the infrared image of ${number(infrared.identity)}`)), make("figcaption", {}, `infrared ${number(infrared.identity)}`, make("span", { class: "live" }, ": point here"))),
+      make("figure", {}, stacked(images.visible, canvases.same, marks.same), make("figcaption", {}, `visible ${number(visible.identity)}, the same person`)),
+      make("figure", {}, stacked(images.other, canvases.other, marks.other), make("figcaption", {}, `visible ${number(other.identity)}, another person`)),
     );
     look(strongest(stage));
   }
 
   const controls = make("div", { class: "controls" }, radios("Features of", "stage", [["layer3", "layer3"], ["layer4", "layer4"]], (stage) => { state.stage = stage; build(); }), ramp("0", "the place's largest probability"));
-  const explanation = "Point at a place of the infrared image, or move over it with the arrow keys: the colours show with which probability the network matches it to each place of a visible image, of the same person and of somebody else.";
+  const explanation = "Point at a place of the infrared image, or move over it with the arrow keys: the colours show with which probability the network matches it to each place of a visible image, of the same person and of somebody else. The frames are the place and where it is most probable.";
   build();
   return section("matching", "Correspondences", paragraph(explanation), make("div", { class: "people", role: "group", "aria-label": "Person" }, ...buttons), controls, words, viewer);
+}
+
+// Of one place of the infrared image: the probabilities of all places of the other.
+function rowOf(stage, bytes, place) {
+  const size = stage.grid[0] * stage.grid[1];
+  return bytes.subarray(place * size, (place + 1) * size);
+}
+
+function frame(mark, [rows, columns], place) {
+  const at = { left: (place % columns) / columns, top: Math.floor(place / columns) / rows, width: 1 / columns, height: 1 / rows };
+  for (const [side, share] of Object.entries(at)) mark.style[side] = `${100 * share}%`;
 }
 
 // The place where the person's mask is largest.
@@ -80,11 +93,9 @@ function strongest(stage) {
 
 function sentence(stage, bytes, place) {
   const [, columns] = stage.grid;
-  const size = stage.grid[0] * columns;
   const where = (at) => `row ${Math.floor(at / columns) + 1}, column ${(at % columns) + 1}`;
   const best = (which) => {
-    const row = bytes[which].subarray(place * size, (place + 1) * size);
-    return `${where(row.indexOf(255))} (${percent(stage[which].peak[place])} %)`;
+    return `${where(rowOf(stage, bytes[which], place).indexOf(255))} (${percent(stage[which].peak[place])} %)`;
   };
   return `Infrared ${where(place)}: most probable at ${best("same")} of the same person, at ${best("other")} of the other.`;
 }
@@ -149,5 +160,5 @@ function masks() {
   const words = "The person mask is where the features are strong; co-attention is where the other image's match shows the person too. Both run from 0 to 1 in each image.";
   const controls = make("div", { class: "controls" }, radios("Features of", "mask-stage", [["layer3", "layer3"], ["layer4", "layer4"]], show), ramp("0", "1"));
   show("layer3");
-  return section("masks", name, paragraph(words), controls, make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${name}` }, make("table", { class: "maps" }, head, body)));
+  return section("masks", name, paragraph(words), controls, wide(name, make("table", { class: "maps" }, head, body)));
 }
