@@ -13,7 +13,7 @@ from lba_cli.config import Run
 from lba_cli.data.open import dataset_at, open_data
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import CheckpointError, ConfigError
-from lba_cli.evaluation.run import require_own_split
+from lba_cli.evaluation.seen import require_own_split
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
 from lba_cli.reporting import Listener

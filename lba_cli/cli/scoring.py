@@ -17,6 +17,7 @@ from lba_cli.evaluation import run as engine
 from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.features import PLAIN
 from lba_cli.evaluation.report import Origin, Report, Result, over_splits
+from lba_cli.evaluation.seen import inflation_note, require_own_split
 from lba_cli.evaluation.variants import variants
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import RunFolder
@@ -57,7 +58,7 @@ class _Sources:
         source = self.open.get(key) or opened.images()
         self.open[key] = source
         if not self.request.allow_other_split:
-            engine.require_own_split(opened.description, source)
+            require_own_split(opened.description, source)
         return source
 
 
@@ -137,7 +138,7 @@ def _score(candidate: Candidate, request: Request, listener: Listener) -> tuple[
         for opened, source in zip(candidate.checkpoints, candidate.sources, strict=True)
     ]
     opened = zip((each.description for each in candidate.checkpoints), candidate.sources, strict=True)
-    note = engine.inflation_note(opened)
+    note = inflation_note(opened)
     root = candidate.checkpoints[0].run.data.root if candidate.sources[0].dataset == "folder" else ""
     return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in over_splits(each))
 

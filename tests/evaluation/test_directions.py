@@ -13,7 +13,8 @@ from lba_cli.errors import DataError
 from lba_cli.evaluation import rank_metrics
 from lba_cli.evaluation.features import PLAIN, View, embed_views
 from lba_cli.evaluation.rerank import Reranking, rerank
-from lba_cli.evaluation.run import draw_trials, evaluate, require_own_split, require_scorable, settings
+from lba_cli.evaluation.run import draw_trials, evaluate, require_scorable, settings
+from lba_cli.evaluation.seen import require_own_split
 from lba_cli.evaluation.variants import variants
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import Description

@@ -12,7 +12,8 @@ from lba_cli.evaluation.features import PLAIN, Embeddings, embed_views
 from lba_cli.evaluation.protocols import BENCHMARKS, Trials
 from lba_cli.evaluation.ranking import counts_identities
 from lba_cli.evaluation.report import FIGURES, Origin, Report, Result
-from lba_cli.evaluation.run import draw_trials, inflation_note, score, settings
+from lba_cli.evaluation.run import draw_trials, score, settings
+from lba_cli.evaluation.seen import inflation_note
 from lba_cli.evaluation.variants import variants
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
