@@ -7,6 +7,7 @@ process group: gloo for what is in memory, NCCL for what is on CUDA devices. Alo
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ PATIENCE = timedelta(minutes=30)  # with a process that is alive but doesn't com
 MOMENT = timedelta(seconds=3)
 # How gloo's and NCCL's errors can be told from others, beside their types.
 OF_THE_GROUP = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
-RUN = "lba/run"
+RUN, PORT = "lba/run", "lba/port"  # what is kept in the store of torchrun's agent
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,6 @@ class World:
         rank: of this one, from 0.
         size: how many there are, on all machines.
         local_rank, local_size: the same on this machine.
-        attempt: how often torchrun has started all of them again.
         launched: whether torchrun started this one.
     """
 
@@ -45,7 +45,6 @@ class World:
     size: int = 1
     local_rank: int = 0
     local_size: int = 1
-    attempt: int = 0
     launched: bool = False
 
     @property
@@ -56,6 +55,7 @@ class World:
 
 ALONE = World()
 _joined = ALONE
+_meeting = ""  # tells what happens after a restart from what has happened before
 
 
 def launched() -> World:
@@ -67,7 +67,6 @@ def launched() -> World:
         size=int(os.environ["WORLD_SIZE"]),
         local_rank=int(os.environ["LOCAL_RANK"]),
         local_size=int(os.environ["LOCAL_WORLD_SIZE"]),
-        attempt=int(os.environ["TORCHELASTIC_RESTART_COUNT"]),
         launched=True,
     )
 
@@ -89,13 +88,16 @@ def joined() -> Iterator[None]:
     import torch
     from torch import distributed
 
-    global _joined
+    global _joined, _meeting
+    world = launched()
     on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
     try:
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE)
+        store = _meet(world)
+        place = {"store": store, "rank": world.rank, "world_size": world.size} if store else {}
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE, **place)
     except RuntimeError as problem:
         raise LbaError(f"the processes of this job can't reach each other: {problem}") from problem
-    _joined = launched()
+    _joined, _meeting = world, str(store.port) if store else ""
     try:
         try:
             yield
@@ -109,6 +111,36 @@ def joined() -> Iterator[None]:
         raise
     finally:
         _joined = ALONE
+
+
+def _meet(world: World) -> Any:
+    """A store for the processes of this attempt alone, which the first one has; None where torchrun sees to that.
+
+    The store of torchrun's agent outlives restarts, and what the last attempt's processes have left in it misleads those of
+    this one (seen with PyTorch 2.15). All of those have ended before one of these starts, so a port they left leads nowhere.
+
+    Raises:
+        RuntimeError: it can't be reached.
+    """
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    agents, address = _agents_store(), os.environ["MASTER_ADDR"]
+    if agents is None:
+        return None
+    if world.rank == 0:
+        store = TCPStore(address, 0, is_master=True, timeout=PATIENCE, wait_for_workers=False)
+        agents.set(PORT, str(store.port))
+        return store
+    until = time.monotonic() + PATIENCE.total_seconds()
+    while True:
+        try:
+            store = TCPStore(address, int(agents.get(PORT)), timeout=MOMENT, wait_for_workers=False)
+        except RuntimeError:
+            if time.monotonic() > until:
+                raise
+        else:
+            store.set_timeout(PATIENCE)
+            return store
 
 
 def _leave() -> None:
@@ -183,13 +215,13 @@ def fill_in(array: NDArray[np.float32], rows_of: Sequence[NDArray[np.int64]]) ->
 
 def remember_run(path: str) -> None:
     """Note which run this job trains; a restart by torchrun doesn't forget it."""
-    if store := _agents_store():
+    if store := _joined.launched and _agents_store():
         store.set(RUN, path)
 
 
 def remembered_run() -> str:
     """The run that this job trained before torchrun started it again; empty where it is new."""
-    store = _agents_store() if launched().attempt else None
+    store = _agents_store() if _joined.launched else None
     return store.get(RUN).decode() if store and store.check([RUN]) else ""
 
 
@@ -201,7 +233,7 @@ def is_to_tell(problem: BaseException | None = None) -> bool:
     world = launched()
     if world.size == 1 or isinstance(problem, Interrupted):
         return world.is_writer
-    told, lost = f"lba/told/{world.attempt}", isinstance(problem, LostProcess)
+    told, lost = f"lba/told/{_meeting}", isinstance(problem, LostProcess)
     try:
         store = _agents_store()
         if store is None or (lost and _appears(store, told)):

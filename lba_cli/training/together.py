@@ -20,9 +20,9 @@ from lba_cli.reporting import Listener
 from lba_cli.training.objective import Objective
 
 Forward = Callable[..., dict[str, Tensor]]
-_BUFFERS = "forward_sync_buffers"
-if _BUFFERS not in inspect.signature(DistributedDataParallel).parameters:  # its name in earlier versions
-    _BUFFERS = "broadcast_buffers"
+# The first is the later name of it.
+_BUFFERS = {"forward_sync_buffers", "broadcast_buffers"} & set(inspect.signature(DistributedDataParallel).parameters)
+_LEAVE_BUFFERS: dict[str, Any] = {max(_BUFFERS): False}
 
 
 class _Losses(nn.Module):
@@ -51,7 +51,7 @@ def losses_of(network: TwoStreamNetwork, objective: Objective) -> Forward:
         _Losses(network, objective),
         find_unused_parameters=True,
         gradient_as_bucket_view=True,
-        **{_BUFFERS: False},
+        **_LEAVE_BUFFERS,
     )
 
 
