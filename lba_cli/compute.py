@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 
+from lba_cli import processes
 from lba_cli.errors import ConfigError
 from lba_cli.vocabulary import Precision
 
@@ -26,6 +27,29 @@ def resolve_device(name: str) -> torch.device:
         if (device.index or 0) >= torch.cuda.device_count():
             raise ConfigError(f"run.device={name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
     return device
+
+
+def own_device(name: str) -> torch.device:
+    """As :func:`resolve_device`; where ``torchrun`` has started several processes, each takes the CUDA device of its number.
+
+    Raises:
+        ConfigError: there is no such device, or it would be that of several processes.
+    """
+    device, world = resolve_device(name), processes.here()
+    if device.type != "cuda" or not world.launched:
+        return device
+    if device.index is not None and world.local_size > 1:
+        raise ConfigError(
+            f"run.device={name}: {world.local_size} processes can't share a device; with run.device=cuda each takes its own"
+        )
+    if world.local_rank >= torch.cuda.device_count():
+        raise ConfigError(
+            f"there are {torch.cuda.device_count()} CUDA devices here for {world.local_size} processes: start fewer with "
+            "torchrun --nproc-per-node, or compute elsewhere with run.device=cpu"
+        )
+    own = torch.device("cuda", world.local_rank if device.index is None else device.index)
+    torch.cuda.set_device(own)
+    return own
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:

@@ -106,6 +106,9 @@ class TrainSection(Section):
     )
     triplet_margin: float = Field(0.3, ge=0, description="of the batch-hard triplet")
     triplet_weight: float = Field(1.0, ge=0, description="of the batch-hard triplet in the total loss")
+    sync_batchnorm: bool = Field(
+        False, description="of several processes: normalise by the images of all (CUDA), not each by its own"
+    )
     evaluate_every: int = Field(1, ge=0, description="epochs between evaluations; 0: only after the last")
     checkpoint_minutes: float | None = Field(
         10.0, gt=0, description="between checkpoints within an epoch; null: only at its end"

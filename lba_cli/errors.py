@@ -67,6 +67,16 @@ class TrainingError(LbaError):
     """A run that can't start, continue, or go on."""
 
 
+class LostProcess(LbaError):
+    """Another process of the same job ended before its time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "another process of this job was killed or failed, so this one can't go on; what was saved is whole, and lba train "
+            "--resume goes on from it"
+        )
+
+
 class Interrupted(Exception):
     """A signal asked the program to stop, and what it was doing is saved.
 

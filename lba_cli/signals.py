@@ -56,6 +56,13 @@ class Ending:
         timer.start()
 
 
+def ignore_endings() -> None:
+    """Let the ending signals do nothing from here on, where the program is about to end anyway."""
+    if in_main_thread():
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def held(*, for_children: bool = False) -> Iterator[None]:
     """Hold the ending signals back for the block, and deliver them after it; in other threads nothing changes.

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "lba_cli"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"vocabulary", "errors", "locks", "signals", "files", "reporting", "randomness", "__init__"},
+    {"vocabulary", "errors", "locks", "signals", "files", "reporting", "randomness", "processes", "__init__"},
     {"alignment"},
     {"config", "settings", "compute", "data", "model"},
     {"evaluation", "export"},
@@ -18,6 +18,7 @@ FLOORS = [
     {"training", "visualize"},
     {"cli", "__main__"},
 ]
+ROOMS = set().union(*FLOORS)
 # Rooms of one floor that may look at each other.
 NEIGHBOURS = {
     ("__main__", "cli"),
@@ -28,6 +29,8 @@ NEIGHBOURS = {
     ("files", "errors"),
     ("locks", "errors"),
     ("signals", "errors"),
+    ("processes", "errors"),
+    ("processes", "signals"),
 }
 
 
@@ -44,6 +47,8 @@ def imported_modules(path):
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "lba_cli":
+            yield from (f"lba_cli.{alias.name}" for alias in node.names if alias.name in ROOMS)
         elif isinstance(node, ast.ImportFrom):
             yield node.module
 

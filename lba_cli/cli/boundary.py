@@ -6,13 +6,15 @@ import errno
 import functools
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, Terminated
-from lba_cli.signals import Ending
+from lba_cli import processes
+from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, LostProcess, Terminated
+from lba_cli.signals import Ending, ignore_endings
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MISTAKE, BUG = 2, 1
@@ -27,23 +29,42 @@ NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new
 
 def guarded(command: Command) -> Command:
     """Wrap a command so that what goes wrong in it is told in one line; with ``--debug`` as a traceback."""
+    return _wrapped(command, _alone)
 
+
+def shared(command: Command) -> Command:
+    """As :func:`guarded`, for a command that several processes started by ``torchrun`` do together."""
+    return _wrapped(command, processes.joined)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    if processes.launched().size > 1:
+        raise LbaError(
+            "only lba train and lba evaluate share their work among processes: start this one without torchrun"
+        )
+    yield
+
+
+def _wrapped(command: Command, company: Callable[[], AbstractContextManager[None]]) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         ending = Ending()
         try:
-            command(*args, **kwargs)
+            with company() if processes.launched().launched else nullcontext():
+                command(*args, **kwargs)
         except (KeyboardInterrupt, Terminated):
             _end(128 + (ending.number or signal.SIGINT), "interrupted")
         except typer.Exit:
             raise
         except Exception as problem:
-            if ending.number and not isinstance(problem, Interrupted | LbaError):  # a library made another of it
+            made_another = not isinstance(problem, Interrupted | LbaError) or isinstance(problem, LostProcess)
+            if ending.number and made_another:  # a library made another of the signal
                 _end(128 + ending.number, "interrupted")
             status, message = _explain(problem)
             if kwargs.get("debug") and status in (MISTAKE, BUG):
                 raise
-            _end(status, message)
+            _end(status, message, problem)
 
     return wrapper  # type: ignore[return-value]
 
@@ -87,8 +108,11 @@ def _is_want_of_memory(problem: Exception) -> bool:
     return isinstance(problem, RuntimeError | ImportError) and any(sign in str(problem) for sign in NO_MEMORY)
 
 
-def _end(status: int, message: str) -> NoReturn:
+def _end(status: int, message: str, problem: Exception | None = None) -> NoReturn:
     """Print the line and exit; what a stranger's file put into it can't steer the terminal."""
     sys.unraisablehook = lambda _: None  # what destructors have to say after this helps nobody
-    typer.echo("".join(c if c.isprintable() or c == "\n" else "�" for c in message), err=True)
+    if processes.launched().launched:  # torchrun ends all as soon as one has ended so
+        ignore_endings()
+    if processes.is_to_tell(problem):
+        typer.echo("".join(c if c.isprintable() or c == "\n" else "�" for c in message), err=True)
     raise typer.Exit(status)

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from lba_cli.processes import launched
+from lba_cli.reporting import Silent
+
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
 
@@ -29,7 +32,9 @@ SHORT_NAMES = {
 
 @cache
 def output() -> Console:
-    """Where results go: stdout."""
+    """Where results go: stdout; of several processes, one prints them."""
+    if not launched().is_writer:
+        return Console(quiet=True)
     console = Console(highlight=False)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
@@ -38,7 +43,9 @@ def output() -> Console:
 
 @cache
 def listener() -> Listener:
-    """The listener that suits stderr: bars on a terminal, lines elsewhere."""
+    """The listener that suits stderr: bars on a terminal, lines elsewhere; of several processes, one tells."""
+    if not launched().is_writer:
+        return Silent()
     console = _Unbroken(stderr=True, highlight=False)
     return Bars(console) if console.is_terminal else Lines(console)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
+from lba_cli.cli.boundary import shared
 from lba_cli.cli.options import (
     AllTrials,
     Assignments,
@@ -21,6 +21,7 @@ from lba_cli.cli.options import (
 )
 from lba_cli.cli.outputs import require_free
 from lba_cli.errors import LbaError
+from lba_cli.processes import launched
 from lba_cli.vocabulary import Dataset, Draw, FeaturePlace, ModeChoice, ShotsChoice
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ OtherSplit = Annotated[
 ]
 
 
-@guarded
+@shared
 def evaluate(
     models: Models = None,
     checkpoint: CheckpointFile = None,
@@ -166,6 +167,8 @@ def evaluate(
         report = score_features(features, protocol_of, request, told)
     else:
         report = score_models(names or [None], request, told, all_trials=bool(trials))
+    if not launched().is_writer:
+        return
     report = _with_published(report, told) if published else report
     _write_files(report, json, csv, markdown, force, told)
     for table in report_tables(report, output().width):

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lba_cli.cli.options import load_config
-from lba_cli.compute import resolve_device
+from lba_cli.compute import own_device
 from lba_cli.config import Run
 from lba_cli.data.open import dataset_at, open_data
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.evaluation.seen import require_own_split
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.checkpoint import Description, read_checkpoint, rebuild
+from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild
+from lba_cli.processes import from_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import TRIAL, RunFolder, newest_run
 from lba_cli.vocabulary import Dataset
@@ -67,8 +68,7 @@ def open_checkpoint(
     Raises:
         CheckpointError: there is none, or it is damaged. ConfigError: the settings ask for another image size.
     """
-    path = find_checkpoint(path, listener)
-    checkpoint = read_checkpoint(path)
+    path, checkpoint = from_writer(lambda: _read(path, listener))
     description = checkpoint.description
     run = load_config(
         config,
@@ -79,8 +79,13 @@ def open_checkpoint(
         fixed={"data.height": description.height, "data.width": description.width},
     )
     _require_size(path, (description.height, description.width), run)
-    network = rebuild(checkpoint).to(resolve_device(run.run.device))
+    network = rebuild(checkpoint).to(own_device(run.run.device))
     return Opened(path, description, network, run, listener)
+
+
+def _read(path: Path | None, listener: Listener) -> tuple[Path, Checkpoint]:
+    found = find_checkpoint(path, listener)
+    return found, read_checkpoint(found)
 
 
 def _for_data(root: Path, description: Description) -> Mapping[str, Any]:

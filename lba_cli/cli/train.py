@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lba_cli.cli.boundary import guarded
+from lba_cli.cli.boundary import shared
 from lba_cli.cli.options import AllTrials, Assignments, ConfigFile, DataFolder, Debug, examples, load_config
 from lba_cli.vocabulary import Method
 
@@ -24,10 +26,11 @@ EXAMPLES = examples(
     "lba train --set train.epochs=40 --set model.backbone=resnet18",
     "lba train --resume latest",
     "lba train --config configs/regdb.yaml --trials all --output runs/regdb",
+    "torchrun --standalone --nproc-per-node=4 -m lba_cli train --output runs/on-four-gpus",
 )
 
 
-@guarded
+@shared
 def train(
     method: Annotated[
         Method | None,
@@ -49,10 +52,15 @@ def train(
     assignments: Assignments = None,
     debug: Debug = False,
 ) -> None:
-    """Train a network: the paper's recipe by default. Ctrl-C saves the state; --resume goes on from it."""
+    """Train a network: the paper's recipe by default. Ctrl-C saves the state; --resume goes on from it.
+
+    Under torchrun every process draws a batch of its own and gradients are averaged; the learning rate stays as it is set. With
+    --max-restarts the run goes on from its newest checkpoint when a process was lost.
+    """
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
     from lba_cli.data.open import open_data
+    from lba_cli.processes import from_writer
     from lba_cli.training.loop import train as run_training
 
     told = listener()
@@ -60,24 +68,38 @@ def train(
     if trials:
         _train_trials(output, resume, config, assignments, options, told)
         return
-    state: Checkpoint | None = None
-    if resume:
-        folder = _folder_to_resume(resume, output)
-    else:
-        run = load_config(config, assignments, options, told)
-        folder = _new_folder(output, run)
-    with folder.locked():
-        if resume:
-            run, state = _resumed(folder, config, assignments, options, told)
-        else:
+
+    def begin() -> tuple[RunFolder, Run, Checkpoint | None, bool]:
+        folder, run = _choose(output, resume, lambda: load_config(config, assignments, options, told))
+        locks.enter_context(folder.locked())
+        if run:
             folder.require_new()  # another process may have begun, and ended, since it was chosen
+            return folder, run, None, False
+        return folder, *_resumed(folder, config, assignments, options, told), True
+
+    with ExitStack() as locks:
+        folder, run, state, again = from_writer(begin)
         source = open_data(run.data, told)
         told.say(f"run: {folder.path} ({run.train.method}, {run.model.backbone}, {run.train.epochs} epochs)")
-        progress = run_training(run, source, folder, told, state, again=bool(resume))
+        progress = run_training(run, source, folder, told, state, again=again)
     best = f", best mAP {progress.best:.2%}" if progress.best >= 0 else ""
     out().print(
         f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}", markup=False, soft_wrap=True
     )
+
+
+def _choose(output: Path | None, resume: str | None, settings: Callable[[], Run]) -> tuple[RunFolder, Run | None]:
+    """The folder, and the settings of a new run in it; None where it holds a run to go on with."""
+    from lba_cli.processes import remember_run, remembered_run
+    from lba_cli.training.folder import RunFolder
+
+    if known := remembered_run():  # torchrun has started this job again
+        folder = RunFolder(Path(known))
+        return folder, None if resume or folder.is_begun else settings()
+    run = None if resume else settings()
+    folder = _new_folder(output, run) if run else _folder_to_resume(str(resume), output)
+    remember_run(str(folder.path.absolute()))
+    return folder, run
 
 
 def _new_folder(output: Path | None, run: Run) -> RunFolder:
@@ -116,6 +138,13 @@ def _train_trials(
     told: Listener,
 ) -> None:
     """Train a model for each split, or go on with those of a folder."""
+    from lba_cli.errors import ConfigError
+    from lba_cli.processes import launched
+
+    if launched().launched:
+        raise ConfigError(
+            "--trials all trains in one process; under torchrun train the splits one by one, --set data.trial=1"
+        )
     from lba_cli.cli.console import output as out
     from lba_cli.cli.trials import TrialRuns, newest_trials, shared_settings, train_trials
 

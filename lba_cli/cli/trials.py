@@ -126,7 +126,7 @@ def _train_trial(
     split: int, make: Callable[[dict[str, Any]], Run], resume: Resume, folder: RunFolder, listener: Listener
 ) -> None:
     with folder.locked():
-        started = folder.config.exists() or folder.last.exists()
+        started = folder.is_begun
         run, state = resume(folder, _own(split)) if started else (make(_own(split)), None)
         if run.data.trial != split:
             raise ConfigError("--trials all sets data.trial for each model: leave --set data.trial out")

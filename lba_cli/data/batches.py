@@ -39,12 +39,15 @@ class IdentityBatches:
         identities: B.
         instances: P.
         seed: of the run.
-        steps: of an epoch; None for the method's floor(max(visible, infrared images) / (B·P)) + 1.
+        steps: of an epoch; None for the method's floor(max(visible, infrared images) / (B·P·size)) + 1.
         skip_incomplete: leave out identities that lack a modality, instead of refusing the data set.
+        rank, size: which of how many processes these batches are for. Together they take one draw of B · size identities, so
+            that none is in two batches of a step; where there are fewer, each process draws for itself.
 
     Attributes:
         classes: class label of every training identity.
         steps: of an epoch.
+        apart: whether the processes' identities differ within a step.
         left_out: identities that lack a modality and are not drawn.
 
     Raises:
@@ -60,8 +63,11 @@ class IdentityBatches:
         *,
         steps: int | None = None,
         skip_incomplete: bool = False,
+        rank: int = 0,
+        size: int = 1,
     ) -> None:
         self._identities, self._instances, self._seed = identities, instances, seed
+        self._rank, self._size = rank, size
         images = _images_by_identity(samples)
         if not any(images.values()):
             raise DataError("the data set has no images to train on")
@@ -76,18 +82,31 @@ class IdentityBatches:
                 f"lower it with --set train.identities={max(2, len(self._images))}"
             )
         largest = max(sum(len(of[modality]) for of in self._images.values()) for modality in MODALITIES)
-        self.steps = steps or largest // (identities * instances) + 1
+        self.steps = steps or largest // (identities * instances * size) + 1
+        self.apart = len(self._images) >= identities * size
+
+    def address(self, epoch: int, step: int) -> tuple[int, ...]:
+        """Where this process finds what is random in a step, beside the identities: several processes each have their own."""
+        return (epoch, step) if self._size == 1 else (epoch, step, self._rank)
 
     def plan(self, epoch: int, step: int) -> BatchPlan:
-        """The samples of one step; the same for the same seed, epoch and step, whatever was drawn before."""
-        random = numpy_generator(self._seed, Stream.BATCHES, epoch, step)
-        chosen = random.choice(list(self._images), self._identities, replace=False).tolist()
+        """The samples of one step; the same for the same seed, epoch, step and process, whatever was drawn before."""
+        random = numpy_generator(self._seed, Stream.BATCHES, *self.address(epoch, step))
+        chosen = self._identities_of(epoch, step, random)
         visible, infrared = (
             np.concatenate([random.choice(self._images[identity][modality], self._instances) for identity in chosen])
             for modality in MODALITIES
         )
         labels = np.repeat(np.asarray([self.classes[identity] for identity in chosen], np.int64), self._instances)
         return BatchPlan(visible, infrared, labels)
+
+    def _identities_of(self, epoch: int, step: int, random: np.random.Generator) -> list[int]:
+        """This process's share of the identities drawn for all; alone, or where they don't suffice, its own draw."""
+        if self._size == 1 or not self.apart:
+            return [int(i) for i in random.choice(list(self._images), self._identities, replace=False)]
+        shared = numpy_generator(self._seed, Stream.BATCHES, epoch, step)
+        drawn = shared.choice(list(self._images), self._identities * self._size, replace=False)
+        return [int(i) for i in drawn[self._rank * self._identities :][: self._identities]]
 
 
 def _images_by_identity(samples: Sequence[Sample]) -> dict[int, dict[Modality, list[int]]]:

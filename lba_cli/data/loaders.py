@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from lba_cli import processes
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.images import MEAN, STANDARD_DEVIATION
@@ -91,7 +92,7 @@ class _TrainingBatches(_Maker[tuple[int, int], TrainingBatch]):
 
     def make(self, position: tuple[int, int]) -> TrainingBatch:
         plan = self._batches.plan(*position)
-        random = numpy_generator(self._seed, Stream.AUGMENTATION, *position)
+        random = numpy_generator(self._seed, Stream.AUGMENTATION, *self._batches.address(*position))
         visible, infrared = (
             torch.from_numpy(self._augmentation(self._source.read(indices.tolist()), random))
             for indices in (plan.visible, plan.infrared)
@@ -156,7 +157,7 @@ def _load(
         LbaError: what went wrong in making one.
     """
     if workers is None:
-        workers = min(MOST_WORKERS, cores() - 1)
+        workers = max(0, min(MOST_WORKERS, cores() // processes.here().local_size - 1))
     workers = min(workers, len(positions))
     loader: DataLoader[Item | LbaError] = DataLoader(
         maker,
@@ -191,5 +192,7 @@ def _leave_interrupts_to_the_parent(_: int) -> None:
     """
     Queue._on_queue_feeder_error = staticmethod(lambda *_: os._exit(1))  # type: ignore[attr-defined]
     sys.excepthook = lambda *_: None
+    if processes.here().launched:  # torchrun signals whole groups
+        os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lba_cli import processes
 from lba_cli.compute import arithmetic
 from lba_cli.data.loaders import images_in_order, normalize
 from lba_cli.data.store import ImageSource
@@ -159,13 +160,18 @@ def _collect(
     batch_size: int,
     workers: int | None,
 ) -> dict[View, Embeddings]:
-    """Feed the images to ``embed``, a modality after the other, and make sure that every row is filled."""
+    """Feed the images to ``embed``, a modality after the other, and make sure that every row is filled.
+
+    Of several processes each takes whole batches in turn, the same batches that one process would make: the result is the same.
+    """
     wanted = np.unique(np.fromiter(indices, np.int64))
     source.check(wanted.tolist(), listener)
     vectors = {view: np.full((len(wanted), size), np.nan, np.float32) for view, size in sizes.items()}
-    with listener.task("embedding", len(wanted), "images") as progress:
-        for modality in MODALITIES:
-            rows = np.flatnonzero([source.samples[index].modality == modality for index in wanted])
+    rows_of = {m: np.flatnonzero([source.samples[index].modality == m for index in wanted]) for m in MODALITIES}
+    shares = {modality: _shares(rows, batch_size) for modality, rows in rows_of.items()}
+    mine = {modality: each[processes.here().rank] for modality, each in shares.items()}
+    with listener.task("embedding", sum(len(rows) for rows in mine.values()), "images") as progress:
+        for modality, rows in mine.items():
             done = 0
             for images in images_in_order(
                 source, wanted[rows].tolist(), batch_size, workers=workers, pin=images_to.type == "cuda"
@@ -175,8 +181,18 @@ def _collect(
                     vectors[view][rows[done : done + len(images)]] = features.float().cpu().numpy()
                 done += len(images)
                 progress.advance(len(images))
+    for each in vectors.values():
+        for share in shares.values():
+            processes.fill_in(each, share)
     require_finite(vectors.values())
     return {view: Embeddings(wanted, each) for view, each in vectors.items()}
+
+
+def _shares(rows: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
+    """Of each process the rows it embeds: every so manieth batch."""
+    size = processes.here().size
+    batch = np.arange(len(rows)) // batch_size
+    return [rows[batch % size == rank] for rank in range(size)]
 
 
 def require_finite(vectors: Iterable[NDArray[np.float32]]) -> None:

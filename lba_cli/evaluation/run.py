@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from lba_cli import processes
 from lba_cli.config import EvaluationSection
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import ConfigError, DataError
@@ -92,7 +93,8 @@ def evaluate(
 ) -> list[Result]:
     """Score ``network`` on the test images of ``source`` in every setting of ``wanted``, and in every way of ``ways``.
 
-    With ``save_features`` the plain features of every test image are also written there.
+    With ``save_features`` the plain features of every test image are also written there. Several processes
+    (:mod:`lba_cli.processes`) embed a share each; one of them scores, and all return what it found.
 
     Raises:
         DataError: there are no test images, or the draws don't fit this copy.
@@ -106,10 +108,14 @@ def evaluate(
     embeddings = embed_views(
         network, source, needed, list(views), listener=listener, batch_size=batch_size, workers=workers
     )
-    if save_features:
-        write_features(save_features, source, sorted(needed), embeddings[PLAIN], trained_on=origin.trained_on)
     device = next(network.parameters()).device
-    return score(source, drawn, embeddings, ways, listener=listener, origin=origin, device=device)
+
+    def write_and_score() -> list[Result]:
+        if save_features:
+            write_features(save_features, source, sorted(needed), embeddings[PLAIN], trained_on=origin.trained_on)
+        return score(source, drawn, embeddings, ways, listener=listener, origin=origin, device=device)
+
+    return processes.from_writer(write_and_score)
 
 
 def score(

@@ -81,6 +81,11 @@ class RunFolder:
                 with suppress(OSError):
                     self.path.rmdir()
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether it holds a run, be it one without a checkpoint so far."""
+        return self.config.exists() or self.last.exists()
+
     def require_new(self) -> None:
         """Refuse a folder that holds something already.
 
@@ -88,7 +93,7 @@ class RunFolder:
             TrainingError: it does; nothing is overwritten.
         """
         sweep(self.config)
-        if self.config.exists() or self.last.exists():
+        if self.is_begun:
             raise TrainingError(
                 f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
             )
@@ -186,6 +191,22 @@ class RunFolder:
     def append_timing(self, timing: dict[str, Any]) -> None:
         """Add a line to ``timings.jsonl``."""
         append_line(self.timings, json.dumps(timing))
+
+    def go_on(self, run: Run, epoch: int, best: float, listener: Listener) -> float:
+        """Make the folder ready for ``epoch`` and what comes after it.
+
+        Returns:
+            ``best``, the highest mAP so far, or -1 where the network that had it is gone.
+
+        Raises:
+            LbaError: lines of earlier epochs are missing or damaged.
+        """
+        if best >= 0 and not self.best.is_file():
+            listener.warn(f"{self.best} is missing: the best of the epochs to come will be kept there")
+            best = -1.0
+        self.keep_records_before(epoch)
+        write_run(self.config, run)
+        return best
 
     def keep_records_before(self, epoch: int) -> None:
         """Drop the lines of ``epoch`` and later ones, which a resumed run writes again.

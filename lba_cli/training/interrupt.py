@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from lba_cli import processes
 from lba_cli.errors import Terminated
 from lba_cli.signals import heard, in_main_thread
 
@@ -27,8 +28,11 @@ class StopRequest:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within the block, which must not change the run's state, the first signal ends the block."""
-        self._at_once = True
+        """Within the block, which must not change the run's state, the first signal ends the block.
+
+        Where several processes do its work together, they end it: one that left would be waited for.
+        """
+        self._at_once = processes.here().size == 1
         try:
             yield
         except (KeyboardInterrupt, Terminated):

@@ -10,8 +10,9 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from lba_cli import processes
 from lba_cli.alignment import Pairs, sample_pairs
-from lba_cli.compute import arithmetic, mixed_precision, resolve_device
+from lba_cli.compute import arithmetic, mixed_precision, own_device
 from lba_cli.config import Run
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
@@ -19,18 +20,19 @@ from lba_cli.data.loaders import StepPositions, TrainingBatch, normalize, traini
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
 from lba_cli.evaluation.run import evaluate, require_scorable, selection
-from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
+from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.model.weights import build_network
 from lba_cli.randomness import Stream, torch_generator
 from lba_cli.reporting import Listener
-from lba_cli.settings import write_run
 from lba_cli.training.events import event_writer
 from lba_cli.training.folder import RunFolder
 from lba_cli.training.interrupt import StopRequest, stop_between_steps
+from lba_cli.training.keeping import Keeper
 from lba_cli.training.losses import PendingLosses, require_finite
 from lba_cli.training.objective import Objective
 from lba_cli.training.schedule import parameter_groups, rate_factor
 from lba_cli.training.state import Progress, require_possible, restore, settle, snapshot
+from lba_cli.training.together import losses_of, say_who, shared_statistics, synchronized
 
 READ_BACK_STEPS = 10
 
@@ -48,7 +50,8 @@ def train(
 
     Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``; ``best.pt`` is the network with
     the highest mAP on the test images in the data set's most usual setting (SYSU-MM01: all-search, single-shot, mean of
-    ten trials), the field's habit.
+    ten trials), the field's habit. Of the processes that have joined (:mod:`lba_cli.processes`), all call this with the same
+    arguments; one of them writes, and all end with the same weights and statistics.
 
     Args:
         config, source: the settings and the images.
@@ -68,13 +71,12 @@ def train(
         again = True
         trainer.progress = restore(state, trainer.network, trainer.optimizer, source, str(folder.path))
         require_possible(trainer.progress, config.train.epochs, trainer.batches.steps, str(folder.path))
-        if trainer.progress.best >= 0 and not folder.best.is_file():
-            listener.warn(f"{folder.best} is missing: the best of the epochs to come will be kept there")
-            trainer.progress.best = -1.0
     if again:
-        folder.keep_records_before(trainer.progress.epoch)
-        write_run(folder.config, config)
-    with nullcontext() if again else folder.claimed(config), stop_between_steps() as stop:
+        epoch, best = trainer.progress.epoch, trainer.progress.best
+        trainer.progress.best = processes.from_writer(lambda: folder.go_on(config, epoch, best, listener))
+    say_who(trainer.batches, config.train, trainer.images_a_step, listener)
+    claims = processes.here().is_writer and not again
+    with folder.claimed(config) if claims else nullcontext(), stop_between_steps() as stop:
         trainer.run(stop)
     return trainer.progress
 
@@ -85,9 +87,9 @@ class Trainer:
     def __init__(
         self, config: Run, source: ImageSource, folder: RunFolder, listener: Listener, *, pretrained: str
     ) -> None:
-        recipe, data = config.train, config.data
+        recipe, data, world = config.train, config.data, processes.here()
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
-        self.device = resolve_device(config.run.device)
+        self.device = own_device(config.run.device)
         self.batches = IdentityBatches(
             source.samples,
             recipe.identities,
@@ -95,7 +97,10 @@ class Trainer:
             recipe.seed,
             steps=recipe.steps_per_epoch,
             skip_incomplete=data.skip_incomplete,
+            rank=world.rank,
+            size=world.size,
         )
+        self.images_a_step = 2 * recipe.identities * recipe.instances * world.size
         if self.batches.left_out:
             listener.warn(f"{len(self.batches.left_out)} training identities lack a modality and are left out")
         self.can_evaluate = any(sample.part == "test" for sample in source.samples)
@@ -108,6 +113,8 @@ class Trainer:
         self.augmentation = Augmentation(data.pad, data.flip, data.erase)
         size = config.data.height, config.data.width
         network = build_network(config.model.backbone, len(self.batches.classes), pretrained, recipe.seed, size)
+        if recipe.sync_batchnorm:
+            network = synchronized(network, self.device, listener)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.SGD(
             parameter_groups(self.network, recipe.learning_rate, recipe.trunk_share),
@@ -125,16 +132,19 @@ class Trainer:
             triplet_weight=recipe.triplet_weight,
             dense_triplet_weight=config.alignment.weight,
         )
+        self.losses_of = losses_of(self.network, self.objective)
         self.progress = Progress()
+        self.keeper = Keeper(folder, recipe.checkpoint_minutes, self._snapshot)
         self._timing: dict[str, float] = {}
-        self._saved_at = time.monotonic()
 
     def run(self, stop: StopRequest) -> None:
         """Train from the present position to the last epoch."""
         epochs = range(self.progress.epoch, self.config.train.epochs)
         with (
             closing(self._batches()) as batches,
-            event_writer(self.folder.path, self.config.train.tensorboard) as write_events,
+            event_writer(
+                self.folder.path, self.config.train.tensorboard and processes.here().is_writer
+            ) as write_events,
             arithmetic(self.config.train.precision, self.device),
             self.listener.task("training", self.config.train.epochs, "epochs", done=self.progress.epoch) as whole,
         ):
@@ -144,8 +154,9 @@ class Trainer:
                 self._finish_epoch(record)
                 write_events(record)
                 whole.advance()
-                if stop.signal and self.progress.epoch < self.config.train.epochs:
-                    self._save_and_stop(stop)
+                if self.progress.epoch < self.config.train.epochs:
+                    self._stop_if_asked(stop)
+            shared_statistics(self.network)
 
     def _batches(self) -> Generator[TrainingBatch]:
         """All the batches from the present position to the run's end."""
@@ -166,12 +177,11 @@ class Trainer:
         started, first = time.perf_counter(), self.progress.step
         self._epoch(batches, stop)
         seconds, steps = time.perf_counter() - started, self.progress.step - first
-        images = 2 * self.config.train.identities * self.config.train.instances * steps
         self._timing = {
             "epoch": self.progress.epoch,
             "steps": steps,
             "seconds": round(seconds, 3),
-            "images_per_second": round(images / seconds, 1),
+            "images_per_second": round(self.images_a_step * steps / seconds, 1),
         }
 
     def _epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
@@ -179,21 +189,20 @@ class Trainer:
         self._set_rates()
         self.network.train()
         steps, pending = self.batches.steps, PendingLosses(self.progress)
-        images = 2 * self.config.train.identities * self.config.train.instances
         title = f"epoch {self.progress.epoch + 1}/{self.config.train.epochs}"
         with self.listener.task(title, steps, "steps", done=self.progress.step) as bar:
             while self.progress.step < steps:
                 losses = self._step(next(batches))
                 pending.add(losses)
                 self.progress.step += 1
-                stopping = bool(stop.signal)
-                saving = stopping or (self.progress.step < steps and self._is_checkpoint_due())
+                asked, due = processes.largest(stop.signal, self.keeper.is_due())
+                saving = bool(asked) or (self.progress.step < steps and bool(due))
                 if self.progress.step % READ_BACK_STEPS == 0 or self.progress.step == steps or saving:
                     taken, means = pending.read_back()
                     rate = self.optimizer.param_groups[-1]["lr"]
-                    bar.advance(taken, **means, learning_rate=rate, images_a_step=images)
-                if stopping:
-                    self._save_and_stop(stop)
+                    bar.advance(taken, **means, learning_rate=rate, images_a_step=self.images_a_step)
+                if asked:
+                    self._save_and_stop(asked)
                 if saving:
                     self._save()
 
@@ -201,7 +210,7 @@ class Trainer:
         visible, infrared = (normalize(images.to(self.device, non_blocking=True)) for images in batch[:2])
         labels = batch.labels.to(self.device, non_blocking=True)
         with mixed_precision(self.config.train.precision, self.device):
-            losses = self.objective(self.network, visible, infrared, labels, self._pairs())
+            losses = self.losses_of(visible, infrared, labels, self._pairs())
         self.optimizer.zero_grad(set_to_none=True)
         losses["total"].backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -210,7 +219,8 @@ class Trainer:
     def _pairs(self) -> tuple[Pairs, Pairs]:
         """This step's partners for layer3 and for layer4."""
         recipe = self.config.train
-        generator = torch_generator(recipe.seed, Stream.PAIRS, self.progress.epoch, self.progress.step)
+        address = self.batches.address(self.progress.epoch, self.progress.step)
+        generator = torch_generator(recipe.seed, Stream.PAIRS, *address)
         layer3, layer4 = (sample_pairs(recipe.identities, recipe.instances, generator) for _ in range(2))
         return layer3.to(self.device), layer4.to(self.device)
 
@@ -223,8 +233,7 @@ class Trainer:
     def _record(self, stop: StopRequest) -> dict[str, Any]:
         """This epoch's line in ``metrics.jsonl``, evaluated where it is due."""
         recipe, progress = self.config.train, self.progress
-        if stop.signal:  # it came after the last step
-            self._save_and_stop(stop)
+        self._stop_if_asked(stop)  # a signal came after the last step
         require_finite(self.network, progress)
         last = progress.epoch + 1 == recipe.epochs
         due = last or (recipe.evaluate_every and (progress.epoch + 1) % recipe.evaluate_every == 0)
@@ -236,13 +245,13 @@ class Trainer:
         if due and self.can_evaluate:
             with stop.at_once():
                 record["evaluation"] = self._evaluate()
-            if stop.signal:  # the epoch's steps are kept; resuming starts with its evaluation
-                self._save_and_stop(stop)
+            self._stop_if_asked(stop)  # the epoch's steps are kept; resuming starts with its evaluation
         return record
 
     def _evaluate(self) -> dict[str, Any]:
         """Figures of the network as it is; the whole CMC with them."""
         section = self.config.evaluation
+        shared_statistics(self.network)
         (result,) = evaluate(
             self.network,
             self.source,
@@ -261,11 +270,7 @@ class Trainer:
         if better and figures:
             self.progress.best = figures["mAP"]
         self.progress.begin_epoch(epoch + 1)
-        self.folder.append(record)
-        if better or not self.can_evaluate:
-            write_checkpoint(self.folder.best, self._snapshot(resumable=False))
-        self._keep()
-        self.folder.append_timing(self._timing)
+        self.keeper.keep_epoch(record, self._timing, best=better or not self.can_evaluate)
         found = f", mAP {figures['mAP']:.2%}, rank-1 {figures['rank1']:.2%}" if figures else ""
         total = record["losses"]["total"]
         speed = f"{self._timing['images_per_second']:.0f} images/s"
@@ -274,25 +279,22 @@ class Trainer:
             f"learning rate {record['learning_rate']:g}, {speed}"
         )
 
-    def _snapshot(self, *, resumable: bool) -> Checkpoint:
+    def _snapshot(self, resumable: bool) -> Checkpoint:
         optimizer = self.optimizer if resumable else None
         return snapshot(self.config, self.source, self.network, self.progress, optimizer)
-
-    def _keep(self) -> None:
-        """Write the present state as the newest checkpoint."""
-        self.folder.keep(self._snapshot(resumable=True))
-        self._saved_at = time.monotonic()
 
     def _save(self) -> None:
         """Keep the state in the middle of an epoch."""
         require_finite(self.network, self.progress)
-        self._keep()
+        self.keeper.keep()
 
-    def _is_checkpoint_due(self) -> bool:
-        minutes = self.config.train.checkpoint_minutes
-        return minutes is not None and time.monotonic() - self._saved_at >= 60 * minutes
+    def _stop_if_asked(self, stop: StopRequest) -> None:
+        """Save the state and stop, if any process was asked to."""
+        (asked,) = processes.largest(stop.signal)
+        if asked:
+            self._save_and_stop(asked)
 
-    def _save_and_stop(self, stop: StopRequest) -> NoReturn:
+    def _save_and_stop(self, number: int) -> NoReturn:
         self._save()
         where = f"epoch {self.progress.epoch + 1} at step {self.progress.step}"
-        raise Interrupted(stop.signal, f"stopped in {where}; go on with: lba train --resume {self.folder.path}")
+        raise Interrupted(number, f"stopped in {where}; go on with: lba train --resume {self.folder.path}")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from lba_cli import processes
 from lba_cli.errors import TrainingError
 from lba_cli.training.state import Progress
 
@@ -27,14 +29,18 @@ class PendingLosses:
         self._pending.append(torch.stack([value.detach().float() for value in losses.values()]))
 
     def read_back(self) -> tuple[int, dict[str, float]]:
-        """Add the pending values to the progress's sums; return how many steps they are, and their means.
+        """Add the pending values, of several processes their means, to the progress's sums.
+
+        Returns:
+            How many steps they are, and their means.
 
         Raises:
             TrainingError: one of them isn't finite.
         """
-        rows = torch.stack(self._pending).tolist()
+        each = [rows.tolist() for rows in processes.of_each(torch.stack(self._pending))]
         self._pending = []
         progress = self._progress
+        rows = [[_mean(values) for values in zip(*step, strict=True)] for step in zip(*each, strict=True)]
         for step, row in enumerate(rows, start=progress.step - len(rows)):
             for name, value in zip(self._names, row, strict=True):
                 if not math.isfinite(value):
@@ -42,6 +48,10 @@ class PendingLosses:
                 progress.sums[name] = progress.sums.get(name, 0.0) + value
         columns = zip(*rows, strict=True)
         return len(rows), {name: sum(column) / len(rows) for name, column in zip(self._names, columns, strict=True)}
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def require_finite(network: nn.Module, progress: Progress) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
+from lba_cli import processes
 from lba_cli.compute import resolve_device, resolve_precision
 from lba_cli.config import EvaluationSection, Run
 from lba_cli.data.samples import identity_classes
 from lba_cli.data.store import ImageSource
-from lba_cli.errors import TrainingError
+from lba_cli.errors import TrainingError, shown
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.model.files import fits
@@ -93,7 +94,12 @@ def snapshot(
     )
     training = {}
     if optimizer:
-        training = {"progress": vars(progress), "optimizer": optimizer.state_dict(), "data": _data(source)}
+        training = {
+            "progress": vars(progress),
+            "optimizer": optimizer.state_dict(),
+            "data": _data(source),
+            "processes": processes.here().size,
+        }
     return Checkpoint(description, network.state_dict(), training)
 
 
@@ -120,6 +126,12 @@ def restore(
     state: dict[str, Any] = checkpoint.training
     if not state:
         raise TrainingError(f"{name}: can't be resumed: it is a network without a training state, such as best.pt")
+    started = state.get("processes", 1)
+    if started != processes.here().size:
+        raise TrainingError(
+            f"{name}: is a run of {shown(started)} processes, which {processes.here().size} can't go on with: their batches differ. "
+            "Start it with as many (torchrun --nproc-per-node), or start a new run"
+        )
     try:
         progress = _progress(state["progress"])
         moments = _moments(state["optimizer"], optimizer)

@@ -1,0 +1,115 @@
+"""Under torchrun itself: train, kill a process, resume, evaluate; restarts; two machines, both of them this one."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from cases import SMALL
+from reliability.processes import children_of
+
+from lba_cli.model.checkpoint import read_checkpoint
+from lba_cli.training.folder import RunFolder
+
+ROOT = Path(__file__).parent.parent.parent
+ALONE = ("--standalone", "--nproc-per-node=2")
+
+
+def begin(folder, where, *words):
+    """Start torchrun; its output goes to a file, because what it starts may outlive it."""
+    command = [sys.executable, "-m", "torch.distributed.run", *where, "-m", "lba_cli", *words]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    log = folder / f"log-{time.monotonic_ns()}.txt"
+    with log.open("w") as end:
+        process = subprocess.Popen(list(map(str, command)), cwd=folder, env=environment, stdout=end, stderr=end)
+    process.log = log
+    return process
+
+
+def said(process):
+    return process.log.read_text()
+
+
+def finish(*processes):
+    for process in processes:
+        assert process.wait(timeout=120) == 0, said(process)
+
+
+def kill_one(process, folder, lines=1):
+    """SIGKILL the second process that torchrun has started, when the run has so many epochs behind it."""
+    until = time.monotonic() + 100
+    while not folder.metrics.exists() or len(folder.records()) < lines:
+        assert time.monotonic() < until, said(process)
+        assert process.poll() is None, said(process)
+        time.sleep(0.02)
+    os.kill(sorted(children_of(process.pid))[1], signal.SIGKILL)
+
+
+def assert_same_runs(first, second):
+    assert first.metrics.read_bytes() == second.metrics.read_bytes()
+    for name in ("last", "best"):
+        weights, others = (read_checkpoint(getattr(run, name)).weights for run in (first, second))
+        assert all(torch.equal(weights[key], others[key]) for key in weights)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, store):
+    """A run of two processes that was never stopped, and the settings it had."""
+    folder = tmp_path_factory.mktemp("torchrun")
+    train = {**SMALL["train"], "epochs": 3, "steps_per_epoch": 4, "method": "baseline"}
+    values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}, "train": train}
+    settings = folder / "settings.yaml"
+    settings.write_text(yaml.safe_dump(values))
+    finish(begin(folder, ALONE, "train", "--config", settings, "--output", "run"))
+    return RunFolder(folder / "run"), settings
+
+
+def test_train_kill_one_resume_evaluate(reference, tmp_path, lba):
+    folder = RunFolder(tmp_path / "run")
+    killed = begin(tmp_path, ALONE, "train", "--config", reference[1], "--output", "run")
+    kill_one(killed, folder)
+    assert killed.wait(timeout=60) == 1
+    assert len(folder.records()) < 3
+    finish(begin(tmp_path, ALONE, "train", "--resume", "run"))
+    assert_same_runs(folder, reference[0])
+    small_batches = ("--set", "evaluation.batch_size=16")
+    finish(begin(tmp_path, ALONE, "evaluate", "--checkpoint", "run", "--json", "two.json", *small_batches))
+    lba("evaluate", "--checkpoint", "run", "--json", "one.json", *small_batches)
+    one, two = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("one", "two"))
+    assert one == two
+
+
+def test_torchrun_restarts_a_run_that_lost_a_process(reference, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    process = begin(tmp_path, ("--max-restarts=2", *ALONE), "train", "--config", reference[1], "--output", "run")
+    kill_one(process, folder)
+    finish(process)
+    assert "resuming" in said(process)
+    assert_same_runs(folder, reference[0])
+
+
+@pytest.mark.slow
+def test_two_machines(reference, tmp_path):
+    """Two torchruns that find each other; a process of the second is lost, both start theirs again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    where = ("--nnodes=2", "--nproc-per-node=1", "--max-restarts=3", "--rdzv-backend=c10d", "--rdzv-id=test")
+    where += (f"--rdzv-endpoint=127.0.0.1:{port}", "--local-addr=127.0.0.1")
+    words = ("train", "--config", reference[1], "--output", "run")
+    machines = [begin(tmp_path, where, *words) for _ in range(2)]
+    folder = RunFolder(tmp_path / "run")
+    until = time.monotonic() + 100
+    while not folder.metrics.exists():
+        assert time.monotonic() < until, "".join(map(said, machines))
+        time.sleep(0.02)
+    os.kill(next(iter(children_of(machines[1].pid))), signal.SIGKILL)
+    finish(*machines)
+    assert_same_runs(folder, reference[0])
