@@ -58,6 +58,9 @@ class DataSection(Section):
     workers: int | None = Field(
         None, ge=0, le=256, description="processes that load images; null: up to 4, one core left free"
     )
+    resident: bool | None = Field(
+        None, description="keep training images on the device and change them there; null: where they fit on a GPU"
+    )
     pad: int = Field(0, ge=0, le=256, description="black pixels around an image before the random crop")
     flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
     erase: float = Field(0.0, ge=0, le=1, description="probability of random erasing")

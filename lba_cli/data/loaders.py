@@ -70,7 +70,7 @@ class StepPositions(Sequence[tuple[int, int]]):
         return divmod(self._numbers[index], self._steps)
 
 
-class _Maker(Dataset["Item | LbaError"], Generic[Position, Item]):
+class Maker(Dataset["Item | LbaError"], Generic[Position, Item]):
     """Makes an item for a position; a user's mistake is returned, because a worker process can't raise it plainly."""
 
     def __getitem__(self, position: Position) -> Item | LbaError:
@@ -84,7 +84,7 @@ class _Maker(Dataset["Item | LbaError"], Generic[Position, Item]):
         raise NotImplementedError
 
 
-class _TrainingBatches(_Maker[tuple[int, int], TrainingBatch]):
+class _TrainingBatches(Maker[tuple[int, int], TrainingBatch]):
     """Makes the batch of an (epoch, step)."""
 
     def __init__(self, source: ImageSource, batches: IdentityBatches, augmentation: Augmentation, seed: int) -> None:
@@ -100,7 +100,7 @@ class _TrainingBatches(_Maker[tuple[int, int], TrainingBatch]):
         return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
 
 
-class _Images(_Maker[Sequence[int], Tensor]):
+class _Images(Maker[Sequence[int], Tensor]):
     """Makes the (n, H, W, 3) uint8 images of a list of sample indices."""
 
     def __init__(self, source: ImageSource) -> None:
@@ -125,7 +125,7 @@ def training_batches(
     One loader serves all the epochs given, so that the first batch of an epoch is ready when the last one ends.
     """
     dataset = _TrainingBatches(source, batches, augmentation, seed)
-    yield from _load(dataset, positions, workers, pin)
+    yield from load(dataset, positions, workers, pin)
 
 
 def images_in_order(
@@ -133,7 +133,7 @@ def images_in_order(
 ) -> Iterator[Tensor]:
     """Yield the images of ``indices``, in order, (≤ batch_size, H, W, 3) uint8 at a time."""
     pieces = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
-    yield from _load(_Images(source), pieces, workers, pin)
+    yield from load(_Images(source), pieces, workers, pin)
 
 
 def normalize(images: Tensor) -> Tensor:
@@ -148,9 +148,7 @@ def to_images(array: NDArray[np.uint8]) -> Tensor:
     return normalize(torch.from_numpy(array))
 
 
-def _load(
-    maker: _Maker[Position, Item], positions: Sequence[Position], workers: int | None, pin: bool
-) -> Iterator[Item]:
+def load(maker: Maker[Position, Item], positions: Sequence[Position], workers: int | None, pin: bool) -> Iterator[Item]:
     """Yield the item of each position, made ahead by ``workers`` processes.
 
     Raises:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lba_cli.data.augment import ERASED_COLOUR, Changes
-from lba_cli.data.loaders import images_in_order
+from lba_cli.data.augment import ERASED_COLOUR, Augmentation, Changes
+from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.loaders import Maker, TrainingBatch, images_in_order, load
 from lba_cli.data.store import ImageSource
+from lba_cli.randomness import Stream, numpy_generator
 from lba_cli.reporting import Listener
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LEFT_FREE = 12 * 2**30  # bytes of the device's memory, for the training itself
 READ_AT_ONCE = 256
@@ -54,6 +60,21 @@ class ResidentImages:
                 done += len(images)
                 progress.advance(len(images))
 
+    def batches(
+        self,
+        batches: IdentityBatches,
+        augmentation: Augmentation,
+        seed: int,
+        positions: Sequence[tuple[int, int]],
+    ) -> Generator[TrainingBatch]:
+        """Yield, on the device, what :func:`~lba_cli.data.loaders.training_batches` yields; drawn ahead by one process."""
+        maker = _Draws(batches, augmentation, seed, self._row, self._pixels.shape[1], self._pixels.shape[2])
+        on_gpu = self._pixels.is_cuda
+        for drawn in load(maker, positions, int(on_gpu), on_gpu):
+            rows, changes, labels = (part.to(self._pixels.device, non_blocking=True) for part in drawn)
+            visible, infrared = self.changed(rows, changes).chunk(2)
+            yield TrainingBatch(visible, infrared, labels)
+
     def rows(self, indices: Sequence[int]) -> Tensor:
         """(n,) int64 places, on the CPU, of the samples at ``indices``."""
         return torch.from_numpy(self._row[list(indices)])
@@ -79,6 +100,37 @@ class ResidentImages:
         images = self._pixels[rows[:, None, None], from_y[:, :, None], from_x[:, None, :]]
         images.masked_fill_(~inside[..., None], 0)
         return torch.where(erased[..., None], self._colour, images)
+
+
+class _Drawn(NamedTuple):
+    """What a batch is made of: (2·B·P,) places of its images, visible ones first, (2·B·P, 7) changes, (B·P,) labels."""
+
+    rows: Tensor
+    changes: Tensor
+    labels: Tensor
+
+
+class _Draws(Maker[tuple[int, int], _Drawn]):
+    """Draws the batch of an (epoch, step)."""
+
+    def __init__(
+        self,
+        batches: IdentityBatches,
+        augmentation: Augmentation,
+        seed: int,
+        row: NDArray[np.int64],
+        height: int,
+        width: int,
+    ) -> None:
+        self._batches, self._augmentation, self._seed = batches, augmentation, seed
+        self._row, self._size = row, (height, width)
+
+    def make(self, position: tuple[int, int]) -> _Drawn:
+        plan = self._batches.plan(*position)
+        random = numpy_generator(self._seed, Stream.AUGMENTATION, *self._batches.address(*position))
+        indices = np.concatenate([plan.visible, plan.infrared])
+        changes = self._augmentation.draw(len(indices), *self._size, random)
+        return _Drawn(torch.from_numpy(self._row[indices]), as_tensor(changes), torch.from_numpy(plan.labels))
 
 
 def as_tensor(changes: Sequence[Changes]) -> Tensor:

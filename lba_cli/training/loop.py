@@ -12,11 +12,12 @@ from torch import Tensor
 
 from lba_cli import processes
 from lba_cli.alignment import Pairs, sample_pairs
-from lba_cli.compute import arithmetic, mixed_precision, own_device
+from lba_cli.compute import arithmetic, own_device
 from lba_cli.config import Run
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
-from lba_cli.data.loaders import StepPositions, TrainingBatch, normalize, training_batches
+from lba_cli.data.loaders import StepPositions, TrainingBatch, training_batches
+from lba_cli.data.resident import ResidentImages, fits
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
 from lba_cli.evaluation.run import evaluate, require_scorable, selection
@@ -30,9 +31,9 @@ from lba_cli.training.interrupt import StopRequest, stop_between_steps
 from lba_cli.training.keeping import Keeper
 from lba_cli.training.losses import PendingLosses, require_finite
 from lba_cli.training.objective import Objective
-from lba_cli.training.schedule import parameter_groups, rate_factor
 from lba_cli.training.state import Progress, require_possible, restore, settle, snapshot
-from lba_cli.training.together import losses_of, say_who, shared_statistics, synchronized
+from lba_cli.training.step import TrainingStep
+from lba_cli.training.together import say_who, shared_statistics, synchronized
 
 READ_BACK_STEPS = 10
 
@@ -67,9 +68,10 @@ def train(
     config = settle(config, source.dataset)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if state else config.model.pretrained)
     source.check(range(len(source.samples)), listener)
+    trainer.load_images()
     if state:
         again = True
-        trainer.progress = restore(state, trainer.network, trainer.optimizer, source, str(folder.path))
+        trainer.progress = restore(state, trainer.network, trainer.step.optimizer, source, str(folder.path))
         require_possible(trainer.progress, config.train.epochs, trainer.batches.steps, str(folder.path))
     if again:
         epoch, best = trainer.progress.epoch, trainer.progress.best
@@ -116,14 +118,7 @@ class Trainer:
         if recipe.sync_batchnorm:
             network = synchronized(network, self.device, listener)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.SGD(
-            parameter_groups(self.network, recipe.learning_rate, recipe.trunk_share),
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=recipe.momentum > 0,
-            fused=True,
-        )
-        self.objective = Objective(
+        objective = Objective(
             recipe.method,
             config.alignment.weighting,
             temperature=config.alignment.temperature,
@@ -132,10 +127,19 @@ class Trainer:
             triplet_weight=recipe.triplet_weight,
             dense_triplet_weight=config.alignment.weight,
         )
-        self.losses_of = losses_of(self.network, self.objective)
+        self.step = TrainingStep(self.network, objective, recipe, self.device)
+        self.resident: ResidentImages | None = None
         self.progress = Progress()
         self.keeper = Keeper(folder, recipe.checkpoint_minutes, self._snapshot)
         self._timing: dict[str, float] = {}
+
+    def load_images(self) -> None:
+        """Bring the training images onto the device, if the settings ask for it or they fit there."""
+        data = self.config.data
+        if fits(self.source, self.device) if data.resident is None else data.resident:
+            self.resident = ResidentImages(
+                self.source, self.device, data.pad, workers=data.workers, listener=self.listener
+            )
 
     def run(self, stop: StopRequest) -> None:
         """Train from the present position to the last epoch."""
@@ -162,14 +166,12 @@ class Trainer:
         """All the batches from the present position to the run's end."""
         first = self.progress.epoch * self.batches.steps + self.progress.step
         positions = StepPositions(self.batches.steps, range(first, self.config.train.epochs * self.batches.steps))
+        data, seed = self.config.data, self.config.train.seed
+        if self.resident:
+            return self.resident.batches(self.batches, self.augmentation, seed, positions)
+        on_gpu = self.device.type == "cuda"
         return training_batches(
-            self.source,
-            self.batches,
-            self.augmentation,
-            self.config.train.seed,
-            positions,
-            workers=self.config.data.workers,
-            pin=self.device.type == "cuda",
+            self.source, self.batches, self.augmentation, seed, positions, workers=data.workers, pin=on_gpu
         )
 
     def _time_epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
@@ -186,35 +188,26 @@ class Trainer:
 
     def _epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
         """Take the steps that are left of this epoch; keep the state in between, now and then."""
-        self._set_rates()
+        self.step.set_rates(self.progress.epoch)
         self.network.train()
         steps, pending = self.batches.steps, PendingLosses(self.progress)
         title = f"epoch {self.progress.epoch + 1}/{self.config.train.epochs}"
         with self.listener.task(title, steps, "steps", done=self.progress.step) as bar:
             while self.progress.step < steps:
-                losses = self._step(next(batches))
-                pending.add(losses)
+                pending.add(self._step(next(batches)))
                 self.progress.step += 1
                 asked, due = processes.largest(stop.signal, self.keeper.is_due())
                 saving = bool(asked) or (self.progress.step < steps and bool(due))
                 if self.progress.step % READ_BACK_STEPS == 0 or self.progress.step == steps or saving:
                     taken, means = pending.read_back()
-                    rate = self.optimizer.param_groups[-1]["lr"]
-                    bar.advance(taken, **means, learning_rate=rate, images_a_step=self.images_a_step)
+                    bar.advance(taken, **means, learning_rate=self.step.rate, images_a_step=self.images_a_step)
                 if asked:
                     self._save_and_stop(asked)
                 if saving:
                     self._save()
 
     def _step(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        visible, infrared = (normalize(images.to(self.device, non_blocking=True)) for images in batch[:2])
-        labels = batch.labels.to(self.device, non_blocking=True)
-        with mixed_precision(self.config.train.precision, self.device):
-            losses = self.losses_of(visible, infrared, labels, self._pairs())
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return losses
+        return self.step(batch, self._pairs())
 
     def _pairs(self) -> tuple[Pairs, Pairs]:
         """This step's partners for layer3 and for layer4."""
@@ -222,13 +215,7 @@ class Trainer:
         address = self.batches.address(self.progress.epoch, self.progress.step)
         generator = torch_generator(recipe.seed, Stream.PAIRS, *address)
         layer3, layer4 = (sample_pairs(recipe.identities, recipe.instances, generator) for _ in range(2))
-        return layer3.to(self.device), layer4.to(self.device)
-
-    def _set_rates(self) -> None:
-        recipe = self.config.train
-        factor = rate_factor(self.progress.epoch, recipe.warmup_epochs, recipe.milestones)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * factor
+        return layer3, layer4
 
     def _record(self, stop: StopRequest) -> dict[str, Any]:
         """This epoch's line in ``metrics.jsonl``, evaluated where it is due."""
@@ -239,7 +226,7 @@ class Trainer:
         due = last or (recipe.evaluate_every and (progress.epoch + 1) % recipe.evaluate_every == 0)
         record: dict[str, Any] = {
             "epoch": progress.epoch,
-            "learning_rate": self.optimizer.param_groups[-1]["lr"],
+            "learning_rate": self.step.rate,
             "losses": {name: total / self.batches.steps for name, total in progress.sums.items()},
         }
         if due and self.can_evaluate:
@@ -280,7 +267,7 @@ class Trainer:
         )
 
     def _snapshot(self, resumable: bool) -> Checkpoint:
-        optimizer = self.optimizer if resumable else None
+        optimizer = self.step.optimizer if resumable else None
         return snapshot(self.config, self.source, self.network, self.progress, optimizer)
 
     def _save(self) -> None:

@@ -28,6 +28,7 @@ HARMLESS = {
     "data.dataset",
     "data.root",
     "data.workers",
+    "data.resident",
     "train.epochs",
     "train.checkpoint_minutes",
     "train.tensorboard",

@@ -6,6 +6,8 @@ import torch
 from made import MadeImages, tree
 
 from lba_cli.data.augment import Augmentation
+from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.loaders import training_batches
 from lba_cli.data.resident import ResidentImages, as_tensor, fits
 from lba_cli.reporting import Silent
 
@@ -37,3 +39,14 @@ def test_the_pixels_are_those_of_arrays(noise, law):
 
 def test_only_a_gpu_is_filled_without_being_asked(noise):
     assert not fits(noise, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("law", [Augmentation(), Augmentation(4, 0.5, 0.5)])
+def test_batches_are_those_that_workers_load(noise, law):
+    plans = IdentityBatches(noise.samples, 3, 2, seed=5)
+    positions = [(0, 0), (0, 1), (2, 3)]
+    resident = ResidentImages(noise, torch.device("cpu"), law.pad, workers=0, listener=Silent())
+    loaded = training_batches(noise, plans, law, 5, positions, workers=0, pin=False)
+    for found, wanted in zip(resident.batches(plans, law, 5, positions), loaded, strict=True):
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert torch.equal(ours, theirs)

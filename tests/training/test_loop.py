@@ -64,6 +64,14 @@ def test_the_same_seed_gives_the_same_run(reference, source, tmp_path):
     assert same_weights(read_checkpoint(again.last), read_checkpoint(folder.last))
 
 
+def test_images_that_live_on_the_device_change_nothing(reference, source, tmp_path, small_run):
+    _, folder = reference
+    other = RunFolder(tmp_path / "run")
+    train(small_run(train__epochs=3, data__resident=True), source, other, Silent())
+    assert metrics(other) == metrics(folder)
+    assert same_weights(read_checkpoint(other.last), read_checkpoint(folder.last))
+
+
 def test_the_kept_config_alone_reproduces_the_run(reference, source, tmp_path):
     from lba_cli.settings import Layer, resolve
 
@@ -294,7 +302,7 @@ def test_mixed_precision_sees_the_weights_of_every_step(source, tmp_path, small_
         twin = copy.deepcopy(self.network)  # its weights are new tensors, of which nothing is cached
         images = [normalize(half) for half in batch[:2]]
         with torch.no_grad(), mixed_precision("bfloat16", self.device):
-            wanted = self.objective(twin, *images, batch.labels, self._pairs())["total"]
+            wanted = self.step.objective(twin, *images, batch.labels, self._pairs())["total"]
         found = step(self, batch)["total"]
         compared.append(found.item() == pytest.approx(wanted.item(), rel=1e-6))
         return {"total": found}

@@ -101,7 +101,7 @@ def take_joined_steps(alone, run, source):
     """Take the steps of an epoch on the batches of both processes at once; the loss of each step."""
     recipe, totals = run.train, []
     alone.network.train()
-    alone._set_rates()
+    alone.step.set_rates(0)
     drawn = (recipe.identities, recipe.instances, recipe.seed)
     shares = [IdentityBatches(source.samples, *drawn, steps=recipe.steps_per_epoch, rank=r, size=2) for r in range(2)]
     positions = [(0, step) for step in range(recipe.steps_per_epoch)]
@@ -110,11 +110,11 @@ def take_joined_steps(alone, run, source):
         losses = []
         for alone.batches, batch in zip(shares, batches, strict=True):
             halves = [normalize(half) for half in batch[:2]]
-            losses.append(alone.objective(alone.network, *halves, batch.labels, alone._pairs())["total"])
+            losses.append(alone.step.losses_of(*halves, batch.labels, alone._pairs())["total"])
         joined = torch.stack(losses).mean()
-        alone.optimizer.zero_grad()
+        alone.step.optimizer.zero_grad()
         joined.backward()
-        alone.optimizer.step()
+        alone.step.optimizer.step()
         alone.progress.step += 1
         totals.append(joined.item())
     return totals
