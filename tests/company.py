@@ -1,10 +1,12 @@
 """Processes that believe torchrun has started them, forked from one that has the libraries loaded: quick to start, real to kill.
 
-As a program it is that one: it reads what to start, a JSON object a line, and answers with the processes' numbers, then statuses.
+As a program it is that one: it reads orders, a JSON object a line, and answers each: what to start with the processes' numbers,
+whom to wait for with their statuses.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import json
 import os
@@ -27,25 +29,18 @@ class Company:
 
         self.folder, self.size, self.attempt = Path(folder), size, attempt
         self.store = store or TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
-        environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE)])
-        self._parent = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
         self.processes = []
 
     def begin(self, *words, work=None):
         """Start ``lba words…``, or ``work(*words)`` ("module:function"), in every process."""
         order = {"folder": str(self.folder), "logs": [str(self._log(rank)) for rank in range(self.size)], "work": work}
         order |= {"port": self.store.port, "attempt": self.attempt, "words": [str(word) for word in words]}
-        print(json.dumps(order), file=self._parent.stdin, flush=True)
-        self.processes = json.loads(self._parent.stdout.readline())
+        self.processes = ask(order)
         return self
 
     def statuses(self):
         """The exit status of each, when all have ended; negative for a signal."""
-        answer = self._parent.communicate(timeout=2 * PATIENCE)[0]
-        return json.loads(answer)
+        return ask(self.processes)
 
     def finish(self, *words, work=None):
         """Run to the end, which must be a good one; what each has said."""
@@ -59,6 +54,22 @@ class Company:
     def logs(self):
         """What each has said, without what came from an earlier one of the same attempt."""
         return [self._log(rank).read_text() for rank in range(self.size)]
+
+
+@functools.cache
+def parent():
+    """The process that starts the others; it ends when its input does."""
+    environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE)])
+    return subprocess.Popen(
+        [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+
+
+def ask(order):
+    """Have an order carried out; the answer."""
+    print(json.dumps(order), file=parent().stdin, flush=True)
+    return json.loads(parent().stdout.readline())
 
 
 def environment_of(rank, order):
@@ -78,10 +89,17 @@ def environment_of(rank, order):
 
 
 def serve():
-    """Start what is ordered, tell the numbers, wait for all, tell their statuses."""
+    """Carry out orders: a dictionary says what to start, a list for whose end to wait."""
+    importlib.import_module("company_work")
+    for line in sys.stdin:
+        order = json.loads(line)
+        print(json.dumps(begin(order) if isinstance(order, dict) else ended(order)), flush=True)
+
+
+def begin(order):
+    """Start the processes of an order; their numbers."""
     from reliability.processes import start
 
-    order = json.loads(sys.stdin.readline())
     begun = []
     for rank, log in enumerate(order["logs"]):
         Path(log).unlink(missing_ok=True)
@@ -98,8 +116,7 @@ def serve():
                 raise SystemExit(0)
 
         begun.append(start(Path(order["folder"]), *order["words"], log=Path(log), before=before))
-    print(json.dumps(begun), flush=True)
-    print(json.dumps(ended(begun)), flush=True)
+    return begun
 
 
 def ended(begun):

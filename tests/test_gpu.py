@@ -1,5 +1,10 @@
 """Golden figures and a whole run on a CUDA device (``-m gpu``; ``python tests/gpu_checks.py`` runs them all)."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +13,9 @@ from lba_cli.alignment import Pairs, align
 from lba_cli.compute import arithmetic
 from lba_cli.data.loaders import to_images
 from lba_cli.model import load_network
+from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
+from lba_cli.settings import write_run
 from lba_cli.training import Objective, parameter_groups
 from lba_cli.training.folder import RunFolder
 from lba_cli.training.loop import train
@@ -62,6 +69,34 @@ def test_two_training_steps(golden, official_file, device):
     with torch.no_grad(), arithmetic("float32", device):
         found = network.eval().embed(to_images(z["eval_visible_uint8"]).to(device), "visible")
     np.testing.assert_allclose(found.cpu(), z["after_visible_embedding"], atol=1e-3)
+
+
+@pytest.mark.parametrize("synchronized", [False, True])
+@pytest.mark.parametrize("size", [1, 2])
+def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
+    """NCCL averages the gradients; one device has one process."""
+    if size > torch.cuda.device_count():
+        pytest.skip(f"{torch.cuda.device_count()} CUDA device here")
+    write_run(tmp_path / "settings.yaml", small_run(run__device="cuda", train__sync_batchnorm=synchronized))
+    words = ["train", "--config", str(tmp_path / "settings.yaml"), "--output", str(tmp_path / "run")]
+    torchrun = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        f"--nproc-per-node={size}",
+        "-m",
+        "lba_cli",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run([*torchrun, *words], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    folder = RunFolder(tmp_path / "run")
+    assert read_checkpoint(folder.last).training["processes"] == size
+    assert len(folder.records()) == 2
+    words = ["evaluate", "--checkpoint", str(folder.path), "--json", str(tmp_path / "figures.json")]
+    done = subprocess.run([*torchrun, *words], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "auto"])

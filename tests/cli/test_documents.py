@@ -77,6 +77,8 @@ def test_every_line_of_a_code_block_is_a_command_that_would_run():
                 first, *words = shlex.split(command)
                 if first == "lba":
                     parsed(words)
+                elif first == "torchrun":
+                    parsed(words[words.index("lba_cli") + 1 :])
                 elif first == "docker":
                     assert words[0] in ("build", "run"), line
                     if words[0] == "run":

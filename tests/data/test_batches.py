@@ -49,6 +49,36 @@ def test_images_are_drawn_with_replacement_and_identities_without():
     assert abs(drawn / drawn.sum() - 1 / 3).max() < 0.04
 
 
+def test_processes_share_one_draw_of_identities():
+    samples = samples_of(dict.fromkeys(range(1, 10), (5, 5)))
+    shares = [IdentityBatches(samples, 3, 2, seed=5, rank=rank, size=3) for rank in range(3)]
+    assert all(share.apart for share in shares)
+    for step in range(20):
+        plans = [share.plan(1, step) for share in shares]
+        assert sorted(np.concatenate([plan.labels[::2] for plan in plans])) == list(range(9))
+        assert len({tuple(plan.visible % 5) for plan in plans}) > 1
+    assert len({shares[rank].address(0, 0) for rank in range(3)}) == 3
+    assert shares[0].steps == IdentityBatches(samples, 9, 2, seed=5).steps
+
+
+def test_processes_draw_alone_where_identities_do_not_suffice():
+    samples = samples_of(dict.fromkeys(range(1, 6), (5, 5)))
+    shares = [IdentityBatches(samples, 4, 2, seed=5, rank=rank, size=2) for rank in range(2)]
+    assert not shares[0].apart
+    drawn = [[tuple(share.plan(0, step).labels) for step in range(10)] for share in shares]
+    assert drawn[0] != drawn[1]
+    assert all(len(set(labels)) == 4 for each in drawn for labels in each)
+
+
+def test_one_process_of_one_draws_as_ever():
+    samples = samples_of(dict.fromkeys(range(1, 9), (5, 5)))
+    plan = IdentityBatches(samples, 4, 2, seed=5).plan(3, 7)
+    random = np.random.default_rng([5, 1, 3, 7])  # seed, stream, epoch, step
+    chosen = random.choice(range(1, 9), 4, replace=False)
+    assert plan.labels[::2].tolist() == [identity - 1 for identity in chosen]
+    assert IdentityBatches(samples, 4, 2, seed=5).address(3, 7) == (3, 7)
+
+
 def test_a_plan_depends_on_seed_epoch_and_step_alone():
     samples = samples_of(dict.fromkeys(range(1, 9), (5, 5)))
     first, second = (IdentityBatches(samples, 4, 2, seed=5) for _ in range(2))

@@ -181,9 +181,23 @@ def test_a_job_started_again_goes_on_with_its_run(reference, store, tmp_path):
     Company(tmp_path, 3, attempt=1, store=first.store).finish(*words)
     assert list(tmp_path.glob("runs/*/metrics.jsonl")) == begun
     assert begun[0].read_bytes() == reference[0].metrics.read_bytes()
-    other = Company(tmp_path, 3, attempt=1).begin(*words, "--output", begun[0].parent)
-    assert other.statuses() == [2, 2, 2]
-    assert "holds a run already" in "".join(other.logs())
+
+
+def test_another_job_does_not_take_the_folder(reference, store, tmp_path):
+    company = Company(tmp_path, 2, attempt=1).begin(
+        "train", "--output", reference[0].path, *as_options(settings(store))
+    )
+    assert company.statuses() == [2, 2]
+    assert "".join(company.logs()).count("holds a run already") == 1
+
+
+def test_other_commands_are_for_one_process(lba, monkeypatch):
+    for name in ("RANK", "LOCAL_RANK", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "0")
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        monkeypatch.setenv(name, "2")
+    said = lba("prepare", "sysu", status=2).output
+    assert "only lba train and lba evaluate share their work" in said
 
 
 def test_synchronized_statistics_need_gpus_and_company(small_run, source, tmp_path, monkeypatch):
