@@ -98,10 +98,23 @@ def test_removing_by_folders_and_globs(index, tmp_path, monkeypatch, names):
     assert {path.split("/")[-2] for path in open_index(index).paths} == {"1"}
 
 
+def test_a_pattern_removes_no_more_than_it_would_add(embedder, tmp_path, monkeypatch):
+    folder = tmp_path / "run [1]"
+    paths = sorted(write_image(folder / name, seed) for seed, name in enumerate(("a.png", "b.png", "below/c.png")))
+    monkeypatch.chdir(folder)
+    build(tmp_path / "index", embedder, paths)
+    remove_rows(tmp_path / "index", ["*.png"])
+    assert open_index(tmp_path / "index").paths == [str(folder / "below/c.png")]
+
+
 def test_removing_what_is_not_there_changes_nothing(index, images):
     before = content(index)
     with pytest.raises(SearchError, match="no image of the index; nothing was removed"):
         remove_rows(index, [images[1], "nowhere.png"])
+    with pytest.raises(DataError, match="an empty name"):
+        remove_rows(index, [""])
+    with pytest.raises(SearchError, match="no image would be left"):
+        remove_rows(index, ["/"])
     with pytest.raises(SearchError, match="no image would be left"):
         remove_rows(index, [*images[1:2], "/*"])
     assert content(index) == before
