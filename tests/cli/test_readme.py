@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import yaml
 from cases import SMALL
+from PIL import Image
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
@@ -197,16 +198,39 @@ def test_the_python_example_of_the_readme_runs_and_is_ten_lines_long(readers_fol
     assert (readers_folder / "correspondences.png").read_bytes().startswith(b"\x89PNG")
 
 
+def write_kinds(folder):
+    """Images of the kinds that cameras and programs write, 80 × 60 pixels; one has its orientation in EXIF."""
+    folder.mkdir()
+    shades = np.random.default_rng(0).integers(0, 65536, (10, 8), np.uint16)
+    deep = np.kron(shades, np.ones((8, 8), np.uint16)) + np.arange(64, dtype=np.uint16) // 4
+    photo = Image.fromarray(np.stack([deep >> 8, deep >> 9, 255 - (deep >> 8)], axis=2).astype(np.uint8))
+    turned, clear = Image.Exif(), Image.fromarray((deep >> 8).astype(np.uint8))
+    turned[0x0112] = 6
+    photo.save(folder / "turned.jpg", exif=turned)
+    photo.convert("CMYK").save(folder / "cmyk.jpg")
+    photo.convert("L").save(folder / "gray.jpg", progressive=True)
+    photo.convert("LA").save(folder / "gray-transparent.png")
+    photo.convert("1").save(folder / "two-colours.png")
+    photo.convert("P").save(folder / "palette.png", transparency=3)
+    photo.save(folder / "frames.gif", save_all=True, append_images=[photo.rotate(180)])
+    for ending in ("png", "tiff"):
+        Image.fromarray(deep).save(folder / f"sixteen-bits.{ending}")
+    photo.putalpha(clear)
+    photo.save(folder / "transparent.png", exif=turned)
+
+
 def test_the_plain_onnxruntime_example_gives_our_embeddings(readers_folder, lba):
-    """The README's export, then its code in a process that has neither this package nor PyTorch."""
+    """The README's export, then its code in a process that has neither this package nor PyTorch, on images of many kinds."""
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    from lba_cli.evaluation import embed_images
-    from lba_cli.model import load_network
-
     lba(*EXPORT.split()[1:])
+    write_kinds(readers_folder / "kinds")
     blocked = "import sys; sys.modules.update(lba_cli=None, torch=None)\n"
-    told = 'print(json.dumps([embed("infrared.jpg", True).tolist(), embed("visible.jpg", False).tolist()]))'
+    told = (
+        "from pathlib import Path\n"
+        'paths = sorted(map(str, Path("kinds").iterdir())) + ["infrared.jpg", "visible.jpg"]\n'
+        "print(json.dumps([[embed(path, flag).tolist() for path in paths] for flag in (False, True)]))"
+    )
     done = subprocess.run(
         [sys.executable, "-I", "-c", blocked + python_block("onnxruntime") + told],
         capture_output=True,
@@ -215,11 +239,18 @@ def test_the_plain_onnxruntime_example_gives_our_embeddings(readers_folder, lba)
     )
     assert done.returncode == 0, done.stderr
     similarity, vectors = done.stdout.splitlines()
-    network = load_network("lba-demo/run/checkpoints/best.pt")
     found = np.asarray(json.loads(vectors))
-    for vector, modality in zip(found, ("infrared", "visible"), strict=True):
-        np.testing.assert_allclose(vector, embed_images(network, [f"{modality}.jpg"], modality)[0], atol=1e-4)
-    assert similarity == f"similarity {found[0] @ found[1]:.3f}"
+    checkpoint = EXPORT.split()[3]
+    for number, modality in enumerate(("visible", "infrared")):
+        words = ("embed", "kinds", "infrared.jpg", "visible.jpg", "--modality", modality, "--checkpoint", checkpoint)
+        lba(*words, "--output", f"{modality}.npz")
+        ours = np.load(f"{modality}.npz")
+        wanted = dict(zip(ours["paths"].tolist(), ours["features"], strict=True))
+        assert len(wanted) == 12
+        names = [*sorted(path for path in wanted if path.startswith("kinds")), "infrared.jpg", "visible.jpg"]
+        for name, vector in zip(names, found[number], strict=True):
+            np.testing.assert_allclose(vector, wanted[name], atol=1e-4, err_msg=name)
+    assert similarity == f"similarity {found[1][-2] @ found[0][-1]:.3f}"
 
 
 def test_what_half_precision_loses_is_measured(readers_folder, lba, store):
