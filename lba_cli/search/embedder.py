@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
 
 IMAGES, INFRARED = INPUTS
+UNIT_TOLERANCE = 1e-3  # of a vector's length
 
 
 @dataclass(frozen=True)
@@ -70,12 +71,14 @@ class Embedder:
         """Unit-length vectors of (n, H, W, 3) images: (n, D) float32; their dot products are the scores.
 
         Raises:
-            LbaError: the model gives values that aren't finite, or is of the other modality alone.
+            LbaError: the model gives values that aren't finite, or no unit vectors, or is of the other modality alone.
         """
         self.require(modality)
         vectors = self.function(images, modality)
         if not np.isfinite(vectors).all():
             raise LbaError(f"{self.origin}: gives embeddings that are not finite; its weights are damaged")
+        if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT_TOLERANCE).all():
+            raise LbaError(f"{self.origin}: gives vectors that are not of unit length, which can't be compared")
         return vectors
 
 

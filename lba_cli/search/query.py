@@ -10,7 +10,7 @@ import numpy as np
 from lba_cli.errors import SearchError
 from lba_cli.reporting import Listener
 from lba_cli.search.approximate import faiss_candidates
-from lba_cli.search.embedder import Embedder
+from lba_cli.search.embedder import UNIT_TOLERANCE, Embedder
 from lba_cli.search.embedding import embedded_rows
 from lba_cli.search.index import Index
 from lba_cli.search.manifest import AGAIN
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 256
-LARGEST_SCORE = 1.001
+LARGEST_SCORE = (1 + UNIT_TOLERANCE) ** 2
 FAISS_CANDIDATES = 2  # times as many as are asked for
 
 

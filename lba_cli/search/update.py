@@ -21,6 +21,7 @@ from lba_cli.errors import SearchError, quoted
 from lba_cli.files import is_free, whole_folder
 from lba_cli.locks import only_one
 from lba_cli.search.approximate import write_faiss
+from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.images import meaning, require_name, under
 from lba_cli.search.index import About, Index, open_index
 from lba_cli.search.manifest import AGAIN, MANIFEST, OURS, Manifest, record, write_manifest
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     # The paths of some vectors, and the vectors, (n, D) float32.
     Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
-
-UNIT_TOLERANCE = 1e-3
 
 
 def require_place(folder: Path, *, replace: bool) -> None:

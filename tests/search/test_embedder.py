@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -125,6 +126,12 @@ def test_weights_that_give_no_numbers_are_told(network_file):
     embedder = network_embedder(network, "net.pt", 64, 32)
     with pytest.raises(LbaError, match="not finite"):
         embedder.embed(np.zeros((1, 64, 32, 3), np.uint8), "visible")
+
+
+def test_vectors_that_are_not_of_unit_length_are_told(ours):
+    longer = replace(ours, function=lambda images, modality: 1.01 * ours.function(images, modality))
+    with pytest.raises(LbaError, match="not of unit length"):
+        longer.embed(BATCH, "visible")
 
 
 def test_the_same_weights_have_the_same_fingerprint_whatever_the_file(network_file, tmp_path):

@@ -189,7 +189,7 @@ def test_a_state_of_other_work_is_thrown_away_with_a_line(images, tmp_path, chan
     assert output.read_bytes() == (tmp_path / "new.npz").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["vectors", "plan", "line", "numbers"])
+@pytest.mark.parametrize("damage", ["vectors", "plan", "line", "numbers", "skewed", "negative", "flipped"])
 def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
     output = tmp_path / "out.npz"
     state = begun(images, output)
@@ -199,12 +199,22 @@ def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
         (state / "plan.json").write_text("{")
     elif damage == "line":
         (state / "done.jsonl").write_text("[]\n")
+    elif damage == "flipped":
+        content = bytearray((state / "vectors.f32").read_bytes())
+        content[5] ^= 1
+        (state / "vectors.f32").write_bytes(content)
+    elif damage in ("skewed", "negative"):
+        first, second = map(json.loads, (state / "done.jsonl").read_text().splitlines())
+        changed = {**second, "done": 9} if damage == "skewed" else {**second, "broken": [[-1, "x"]]}
+        (state / "done.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in (first, changed)))
     else:
         (state / "done.jsonl").write_text(json.dumps({"done": 99, "rows": 0, "broken": []}) + "\n")
     embedder, calls = made_embedder()
     embed(embedder, images, output)
     assert sum(calls) == 23
     assert np.load(output)["paths"].tolist() == images
+    embed(made_embedder()[0], images, tmp_path / "whole.npz")
+    assert output.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
 def test_an_output_that_is_there_is_kept(embedder, images, tmp_path):
