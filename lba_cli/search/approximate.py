@@ -33,7 +33,11 @@ def require_faiss() -> Any:
 
 
 def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
-    """Write a FAISS index of (n, D) ``vectors`` by inner product: flat for few, with 4·√n cells at most for many."""
+    """Write a FAISS index of (n, D) ``vectors`` by inner product: flat for few, with 4·√n cells at most for many.
+
+    Raises:
+        OSError: it can't be written. MissingExtra: FAISS isn't installed.
+    """
     faiss = require_faiss()
     count, dimension = vectors.shape
     index = faiss.IndexFlatIP(dimension)
@@ -44,7 +48,8 @@ def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
         index.train(np.ascontiguousarray(vectors[sample]))
     for start in range(0, count, ROWS_AT_ONCE):
         index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE]))
-    faiss.write_index(index, str(path))
+    with path.open("wb") as file:  # FAISS itself would not tell that the last bytes found no room
+        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
 def faiss_candidates(

@@ -1,6 +1,7 @@
 """Exact search is exact: it equals one dot product after another, ties and all; FAISS comes close."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -125,6 +126,14 @@ def test_a_faiss_part_that_is_gone_or_lies_about_its_size_is_told(tmp_path):
     part.unlink()
     with pytest.raises(SearchError, match=r"gone; was the index changed meanwhile\? Ask again"):
         search(index, unit(1, 16, 1), 5, "faiss")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is needed")
+@pytest.mark.parametrize("count", [10, 20_000])
+def test_a_disk_that_is_full_is_called_so(count):
+    pytest.importorskip("faiss")
+    with pytest.raises(OSError, match="No space left"):
+        approximate.write_faiss(unit(count, 16, 0), Path("/dev/full"))
 
 
 @pytest.mark.slow
