@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 
 import typer
 
-from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, Terminated
+from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, Terminated, printable
 from lba_cli.signals import Ending
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -90,5 +90,5 @@ def _is_want_of_memory(problem: Exception) -> bool:
 def _end(status: int, message: str) -> NoReturn:
     """Print the line and exit; what a stranger's file put into it can't steer the terminal."""
     sys.unraisablehook = lambda _: None  # what destructors have to say after this helps nobody
-    typer.echo("".join(c if c.isprintable() or c == "\n" else "�" for c in message), err=True)
+    typer.echo(printable(message), err=True)
     raise typer.Exit(status)

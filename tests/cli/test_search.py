@@ -73,6 +73,20 @@ def test_embed_refuses_before_the_work(lba, network_file, photos):
     )
 
 
+def test_names_of_files_do_not_steer_the_terminal(lba, network_file, photos):
+    name = "a\x1b[31m\x07[bold]\n.jpg"
+    (photos / "odd").mkdir()
+    shutil.copy(sorted((photos / "cam1").rglob("*.jpg"))[0], photos / "odd" / name)
+    (photos / "odd" / f"broken{name}").write_bytes(b"x")
+    words = ("--modality", "visible", "--checkpoint", network_file, "--skip-broken")
+    shown = lba("search", "build", "odd", "--index", "g", *words).output
+    shown += lba("search", "query", "g", f"odd/{name}", *words, "--same-modality").output
+    shown += lba("search", "info", "g").output
+    assert "a�[31m�[bold]" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
 def test_broken_images_are_named_at_the_end(lba, network_file, photos):
     broken = sorted((photos / "cam1").rglob("*.jpg"))[1]
     broken.write_bytes(broken.read_bytes()[:200])
