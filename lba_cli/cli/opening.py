@@ -124,6 +124,8 @@ def open_embedder(
     """
     from lba_cli.search.embedder import network_embedder, onnx_embedder
 
+    if checkpoint and checkpoint.suffix.lower() == ".onnx":
+        raise ConfigError(f"{checkpoint}: an exported ONNX file is named with --model, not with --checkpoint")
     if model is None:
         opened = open_checkpoint(checkpoint, None, config, assignments, {}, listener)
         size = opened.description.height, opened.description.width

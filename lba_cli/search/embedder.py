@@ -187,7 +187,8 @@ def _session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as problem:  # onnxruntime has many kinds
-        raise CheckpointError(f"{path}: damaged or not an ONNX file ({_line(problem)})") from problem
+        hint = "" if path.suffix.lower() == ".onnx" else "; a checkpoint is named with --checkpoint"
+        raise CheckpointError(f"{path}: damaged or not an ONNX file ({_line(problem)}){hint}") from problem
 
 
 def _metadata(path: Path, session: Any) -> _Metadata:

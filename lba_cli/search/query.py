@@ -93,7 +93,12 @@ def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDAr
     if part is None:
         raise SearchError(f"{index.folder}: was built without FAISS; build it anew with --engine faiss")
     shape = (index.manifest.images, index.manifest.dimension)
-    return faiss_candidates(index.folder / part.name, queries, FAISS_CANDIDATES * top, shape)
+    found = faiss_candidates(index.folder / part.name, queries, FAISS_CANDIDATES * top, shape)
+    short = [number for number, rows in enumerate(found) if len(rows) < min(top, shape[0])]
+    if short:  # more are asked for than the cells hold that were looked through
+        for number, rows in zip(short, exact_candidates(index, queries[short], top), strict=True):
+            found[number] = rows
+    return found
 
 
 def _rank(index: Index, query: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> list[Hit]:

@@ -68,6 +68,8 @@ def test_embed_refuses_before_the_work(lba, network_file, photos):
     assert "end in .npz or .csv" in refused(lba("embed", "cam1", *words, "--output", "x.json", status=2))
     assert "no such image" in refused(lba("embed", "nowhere", *words, "--output", "x.npz", status=2))
     assert "leave one out" in refused(lba("embed", "cam1", *words, "--model", "x.onnx", "--output", "x.npz", status=2))
+    exported = ("--modality", "visible", "--checkpoint", "person.onnx", "--output", "x.npz")
+    assert "an exported ONNX file is named with --model" in refused(lba("embed", "cam1", *exported, status=2))
     assert "leave data.height" in refused(
         lba("embed", "cam1", *words, "--output", "x.npz", "--set", "data.height=32", status=2)
     )

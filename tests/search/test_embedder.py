@@ -114,6 +114,10 @@ def test_files_that_are_no_exports_are_refused(tmp_path, monkeypatch):
         with pytest.raises(CheckpointError, match=words) as caught:
             onnx_embedder(tmp_path / f"{name}.onnx")
         assert "\n" not in str(caught.value)
+    (tmp_path / "text.onnx").rename(tmp_path / "best.pt")
+    with pytest.raises(CheckpointError, match="a checkpoint is named with --checkpoint"):
+        onnx_embedder(tmp_path / "best.pt")
+    (tmp_path / "best.pt").rename(tmp_path / "text.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtra, match="extra 'onnx'"):
         onnx_embedder(tmp_path / "text.onnx")

@@ -114,6 +114,15 @@ def test_more_cells_are_looked_through_where_there_are_more(tmp_path, monkeypatc
     assert found[1] == exact != found[16]
 
 
+def test_lists_by_faiss_are_as_long_as_was_asked(tmp_path):
+    pytest.importorskip("faiss")
+    vectors = unit(12_000, 16, 8)
+    index = index_of(tmp_path / "index", vectors, faiss=True)
+    for top in (8_000, 12_000, 20_000):
+        near, exact = (search(index, vectors[:2], top, engine) for engine in ("faiss", "exact"))
+        assert near == exact
+
+
 def test_a_faiss_part_that_is_gone_or_lies_about_its_size_is_told(tmp_path):
     pytest.importorskip("faiss")
     index = index_of(tmp_path / "index", unit(500, 16, 0), faiss=True)
