@@ -60,7 +60,7 @@ def test_twenty_killed_runs_end_as_if_never_killed():
 
 
 def test_stopped_commands_exit_as_they_should():
-    assert run("stopped.py").count(" ok, ") == 14
+    assert run("stopped.py").count(" ok, ") == 20
 
 
 @needs_a_small_disk
