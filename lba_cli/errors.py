@@ -12,8 +12,13 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 def quoted(text: object, most: int = 80) -> str:
     """A stranger's text in quotes for a message: on one line, of bounded length, without control characters."""
     known = str(text) if isinstance(text, str | int | float | bool | None) else shown(text)
-    plain = "".join(c if c.isprintable() else "�" for c in known[: most + 1])
+    plain = printable(known[: most + 1]).replace("\n", "�")
     return f"'{plain}'" if len(plain) <= most else f"'{plain[:most]}…'"
+
+
+def printable(text: str) -> str:
+    """``text`` without what would steer a terminal; file names may hold anything. Line breaks stay."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def shown(value: object) -> str:

@@ -34,7 +34,7 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
-    partial, held = _new_file(path)
+    partial, held = _new(path, folder=False)
     try:
         yield partial
         _flush(partial)
@@ -86,7 +86,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
-    partial, held = _new_folder(path)
+    partial, held = _new(path, folder=True)
     try:
         yield partial
         _flush_all(partial)
@@ -155,34 +155,25 @@ def read_bytes(path: Path, most: int) -> bytes:
     return content
 
 
-def _new_file(path: Path) -> tuple[Path, Held]:
+def _new(path: Path, *, folder: bool) -> tuple[Path, Held]:
+    """Make an empty file or folder of a hidden name beside ``path``, and lock it."""
     for _ in range(TRIES):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
-        os.close(handle)
+        if folder:
+            partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
+        else:
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
+            os.close(handle)
+            partial = Path(name)
         held = None
         try:
-            held = hold(Path(name), new=True)
-        finally:
-            if not held:
-                Path(name).unlink(missing_ok=True)
-        if held:
-            return Path(name), held
-    raise OSError(errno.ENOLCK, "a new file can't be locked there", str(path))
-
-
-def _new_folder(path: Path) -> tuple[Path, Held]:
-    for _ in range(TRIES):
-        name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        held = None
-        try:
-            held = hold(Path(name), new=True)
+            held = hold(partial, new=True)
         finally:
             if not held:
                 with suppress(OSError):
-                    Path(name).rmdir()
+                    partial.rmdir() if folder else partial.unlink()
         if held:
-            return Path(name), held
-    raise OSError(errno.ENOLCK, "a new folder can't be locked there", str(path))
+            return partial, held
+    raise OSError(errno.ENOLCK, f"a new {'folder' if folder else 'file'} can't be locked there", str(path))
 
 
 def _move(partial: Path, path: Path, replace: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 import typer
 
 from lba_cli import processes
-from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, LostProcess, Terminated
+from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, LostProcess, Terminated, printable
 from lba_cli.signals import Ending, ignore_endings
 
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -114,5 +114,5 @@ def _end(status: int, message: str, problem: Exception | None = None) -> NoRetur
     if processes.launched().launched:  # torchrun ends all as soon as one has ended so
         ignore_endings()
     if processes.is_to_tell(problem):
-        typer.echo("".join(c if c.isprintable() or c == "\n" else "�" for c in message), err=True)
+        typer.echo(printable(message), err=True)
     raise typer.Exit(status)

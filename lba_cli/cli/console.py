@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from lba_cli.errors import printable
 from lba_cli.processes import launched
 from lba_cli.reporting import Silent
 
@@ -66,7 +67,7 @@ class Lines:
     def say(self, message: str) -> None:
         """Print ``message``; work doesn't stop because nobody can be told."""
         with suppress(OSError):
-            self._console.print(message, markup=False, soft_wrap=True)
+            self._console.print(printable(message), markup=False, soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Print ``message`` as a warning."""
@@ -104,11 +105,11 @@ class Bars:
 
     def say(self, message: str) -> None:
         """Print ``message`` above the bars."""
-        self._console.print(message, markup=False)
+        self._console.print(printable(message), markup=False)
 
     def warn(self, message: str) -> None:
         """Print ``message`` in yellow above the bars."""
-        self._console.print(f"warning: {message}", style="yellow", markup=False)
+        self._console.print(f"warning: {printable(message)}", style="yellow", markup=False)
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:

@@ -48,22 +48,19 @@ def embed(
     """
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
-    from lba_cli.cli.opening import open_embedder
+    from lba_cli.cli.opening import image_paths, open_embedder
     from lba_cli.cli.outputs import require_free
-    from lba_cli.search.images import find_images
     from lba_cli.search.run import embed_to_file, require_writable
 
     told = listener()
     require_writable(output, force)
     require_free([output], force)
-    found = find_images(images)
-    for note in found.notes():
-        told.warn(note)
-    embedder, run = open_embedder(checkpoint, model, config, assignments, told)
+    paths = image_paths(images, told)
+    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
     made = embed_to_file(
         embedder,
         modality,
-        found.paths,
+        paths,
         output,
         batch_size=run.evaluation.batch_size,
         listener=told,

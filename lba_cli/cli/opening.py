@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, r
 from lba_cli.processes import from_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import TRIAL, RunFolder, newest_run
-from lba_cli.vocabulary import Dataset
+from lba_cli.vocabulary import Dataset, Modality
 
 if TYPE_CHECKING:
     from lba_cli.search.embedder import Embedder
@@ -100,20 +100,37 @@ def _for_data(root: Path, description: Description) -> Mapping[str, Any]:
     return {**config, "data": settings, "evaluation": measured}
 
 
+def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
+    """The images that a command line names, in the order of their paths; how many other files lay there is told.
+
+    Raises:
+        DataError: a name means no image.
+    """
+    from lba_cli.search.images import find_images
+
+    found = find_images(names)
+    for note in found.notes():
+        listener.warn(note)
+    return found.paths
+
+
 def open_embedder(
+    modality: Modality,
     checkpoint: Path | None,
     model: Path | None,
     config: Path | None,
     assignments: list[str] | None,
     listener: Listener,
 ) -> tuple[Embedder, Run]:
-    """What embeds images, from a checkpoint or from an exported ONNX file, and the settings.
+    """What embeds images of ``modality``, from a checkpoint or from an exported ONNX file, and the settings.
 
     Raises:
-        LbaError: both are named, or the one that is named can't be used.
+        LbaError: both are named, or the one that is named can't be used, or not for this modality.
     """
     from lba_cli.search.embedder import network_embedder, onnx_embedder
 
+    if checkpoint and checkpoint.suffix.lower() == ".onnx":
+        raise ConfigError(f"{checkpoint}: an exported ONNX file is named with --model, not with --checkpoint")
     if model is None:
         opened = open_checkpoint(checkpoint, None, config, assignments, {}, listener)
         size = opened.description.height, opened.description.width
@@ -121,6 +138,7 @@ def open_embedder(
     if checkpoint:
         raise ConfigError("--checkpoint and --model both name the model: leave one out")
     embedder = onnx_embedder(model)
+    embedder.require(modality)
     fixed = {"data.height": embedder.height, "data.width": embedder.width}
     run = load_config(config, assignments, {}, listener, fixed=fixed)
     _require_size(model, (embedder.height, embedder.width), run)

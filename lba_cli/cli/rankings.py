@@ -11,6 +11,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from lba_cli.errors import printable
 from lba_cli.files import write_text
 
 if TYPE_CHECKING:
@@ -23,12 +24,12 @@ MOST_DRAWN, MOST_COLUMNS = 20, 20
 
 def ranking_table(ranked: Ranked) -> Table:
     """One query's list; a gallery image below the current folder is named from here."""
-    table = Table(title=escape(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
+    table = Table(title=_shown(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("gallery image", overflow="fold")
     for rank, hit in enumerate(ranked.hits, start=1):
-        table.add_row(str(rank), f"{hit.score:.4f}", escape(_from_here(hit.path)))
+        table.add_row(str(rank), f"{hit.score:.4f}", _shown(_from_here(hit.path)))
     return table
 
 
@@ -68,7 +69,7 @@ def draw_lists(path: Path, index: Index, lists: Sequence[Ranked], force: bool, t
 def info_table(index: Index) -> Table:
     """What an index says of itself."""
     made = index.manifest
-    table = Table(title=escape(str(index.folder)), box=box.SIMPLE, show_header=False, title_justify="left")
+    table = Table(title=_shown(str(index.folder)), box=box.SIMPLE, show_header=False, title_justify="left")
     rows = {
         "images": f"{made.images:,} {made.modality}",
         "vectors": f"{made.dimension} numbers, {made.vectors.bytes:,} bytes",
@@ -79,8 +80,13 @@ def info_table(index: Index) -> Table:
         "state": "whole: every byte is as it was written",
     }
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, _shown(value))
     return table
+
+
+def _shown(text: str) -> str:
+    """A name for a table: neither Rich's markup nor what steers a terminal."""
+    return escape(printable(text))
 
 
 def _from_here(path: str) -> str:

@@ -88,7 +88,7 @@ def build(
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, told)
-    embedder, run = open_embedder(checkpoint, model, config, assignments, told)
+    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
     size = run.evaluation.batch_size
     rows = embedded_rows(embedder, modality, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
     made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
@@ -128,9 +128,9 @@ def query(
 ) -> None:
     """Rank the gallery for query images: a table with scores (dot products, 1 at most), best first."""
     from lba_cli.cli.console import listener, output
+    from lba_cli.cli.opening import image_paths
     from lba_cli.cli.outputs import require_free
     from lba_cli.cli.rankings import draw_lists, ranking_table, write_lists
-    from lba_cli.search.images import find_images
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
@@ -142,13 +142,11 @@ def query(
     told = listener()
     opened = open_index(index)
     _require_other_modality(opened, modality, same_modality)
-    found = find_images(images)
-    for note in found.notes():
-        told.warn(note)
-    embedder, run = _model_of(opened, checkpoint, model, config, assignments, told)
+    paths = image_paths(images, told)
+    embedder, run = _model_of(opened, modality, checkpoint, model, config, assignments, told)
     size = run.evaluation.batch_size
     lists, broken = rank_images(
-        opened, embedder, modality, found.paths, top, engine, batch_size=size, listener=told, skip_broken=skip_broken
+        opened, embedder, modality, paths, top, engine, batch_size=size, listener=told, skip_broken=skip_broken
     )
     for line in broken:
         told.warn(f"left out {line}")
@@ -186,8 +184,9 @@ def add(
     opened = open_index(index)
     opened.require_modality(modality or opened.manifest.modality)
     paths = _gallery_paths(images, told)
-    embedder, run = _model_of(opened, checkpoint, model, config, assignments, told)
-    kind, size = opened.manifest.modality, run.evaluation.batch_size
+    kind = opened.manifest.modality
+    embedder, run = _model_of(opened, kind, checkpoint, model, config, assignments, told)
+    size = run.evaluation.batch_size
     rows = embedded_rows(embedder, kind, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
     made, replaced = add_rows(index, About.of(embedder, kind), rows)
     if replaced:
@@ -236,16 +235,15 @@ def info(index: IndexFolder, config: ConfigFile = None, assignments: Assignments
 
 def _gallery_paths(names: list[str], told: Listener) -> list[str]:
     """The images of ``names`` by their absolute paths, in their order."""
-    from lba_cli.search.images import absolute_path, find_images
+    from lba_cli.cli.opening import image_paths
+    from lba_cli.search.images import absolute_path
 
-    found = find_images(names)
-    for note in found.notes():
-        told.warn(note)
-    return sorted({absolute_path(path) for path in found.paths})
+    return sorted({absolute_path(path) for path in image_paths(names, told)})
 
 
 def _model_of(
     index: Index,
+    modality: Modality,
     checkpoint: Path | None,
     model: Path | None,
     config: Path | None,
@@ -258,8 +256,8 @@ def _model_of(
     origin = Path(index.manifest.origin)
     if checkpoint is None and model is None and origin.is_file():
         told.say(f"model: {origin}, which built the index")
-        checkpoint, model = (None, origin) if origin.suffix == ".onnx" else (origin, None)
-    embedder, run = open_embedder(checkpoint, model, config, assignments, told)
+        checkpoint, model = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
+    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
     index.require_model(embedder)
     return embedder, run
 

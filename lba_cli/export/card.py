@@ -189,6 +189,10 @@ def _usage(export: Export) -> Iterator[str]:
             "- the layout can't tell image size or data set: programs take it for 288 × 144 and SYSU-MM01. The parts the "
             "method doesn't use hold copies of the trunk and of the visible stem"
         )
+    if export.precision == "float32":
+        yield "- embeddings can be compared with the trained network's own, and with every other float32 export of it"
+    else:
+        yield f"- compare embeddings of {export.precision} files with each other alone: the trained network's are a little off"
     yield "- compare by dot product; which score is high enough depends on the cameras and has to be found on images of them"
 
 

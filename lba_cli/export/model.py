@@ -6,19 +6,20 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from lba_cli.data.images import MEAN, STANDARD_DEVIATION
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.checkpoint import Description
+from lba_cli.model.checkpoint import Description, fingerprint
 from lba_cli.vocabulary import ExportPrecision, Modality
 
 INPUTS = ("images", "infrared")
 OUTPUT = "embeddings"
 LARGEST_BATCH = 65_536
+BOTH: Literal["visible and infrared"] = "visible and infrared"
 # (N, 3, H, W) normalised float32 images and (N,) bool, true for infrared ones, to (N, D) float32 embeddings.
 Embed = Callable[[Tensor, Tensor], Tensor]
 # The same for images of one modality, named.
@@ -99,8 +100,8 @@ def traceable(
     return module.eval(), inputs, ({0: batch},) * len(inputs)
 
 
-def metadata(description: Description, flavour: Flavour = PLAIN, **facts: Any) -> str:
-    """JSON with all that is needed to rebuild the network and to feed it; ``facts`` are of the format."""
+def metadata(network: TwoStreamNetwork, description: Description, flavour: Flavour = PLAIN, **facts: Any) -> str:
+    """JSON with all that is needed to rebuild ``network``, to feed it and to recognise it; ``facts`` are of the format."""
     inputs = {"images": "float32 (N, 3, height, width)", "infrared": "bool (N,): true for infrared images"}
     recipe = {
         "colour": "RGB",
@@ -114,7 +115,12 @@ def metadata(description: Description, flavour: Flavour = PLAIN, **facts: Any) -
         "inputs": {name: inputs[name] for name in flavour.inputs},
         "output": "float32 (N, D), unit length; compare by dot product",
     }
-    export = {"precision": flavour.precision, "modalities": flavour.stem or "visible and infrared", **facts}
+    export = {
+        "precision": flavour.precision,
+        "modalities": flavour.stem or BOTH,
+        "network": fingerprint(network.state_dict()),
+        **facts,
+    }
     return json.dumps({"lba": asdict(description), "preprocessing": recipe, "export": export})
 
 

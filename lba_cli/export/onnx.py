@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lba_cli.errors import MissingExtra
+from lba_cli.export.identity import UNSEALED, seal
 from lba_cli.export.model import INPUTS, OUTPUT, PLAIN, Embed, Flavour, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
@@ -40,9 +41,11 @@ def write_onnx(network: TwoStreamNetwork, description: Description, path: Path, 
         )
     assert program is not None
     model = program.model_proto
-    onnx.helper.set_model_props(model, {"lba": metadata(description, flavour, format="onnx", opset=ONNX_OPSET)})
+    facts = {"format": "onnx", "opset": ONNX_OPSET, "seal": UNSEALED}
+    onnx.helper.set_model_props(model, {"lba": metadata(network, description, flavour, **facts)})
     onnx.checker.check_model(model)
     onnx.save_model(model, str(path))
+    seal(path)
 
 
 def load_onnx(path: Path) -> Embed:

@@ -19,7 +19,7 @@ def write_safetensors(
     In half precision the weights alone are rounded: what loads them computes in float32.
     """
     state = {name: tensor.contiguous() for name, tensor in flavour.cast(network).state_dict().items()}
-    told = metadata(description, flavour, format="safetensors")
+    told = metadata(network, description, flavour, format="safetensors")
     path.write_bytes(save(state, metadata={"lba": told, "format": "pt"}))
 
 

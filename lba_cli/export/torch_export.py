@@ -22,7 +22,7 @@ def write_torch_export(
     """Write ``network`` as an exported program with a dynamic batch; the extra file ``lba.json`` says how to feed it."""
     module, inputs, shapes = traceable(network, description, flavour)
     program = torch.export.export(module, inputs, dynamic_shapes=shapes)
-    extra = {METADATA_FILE: metadata(description, flavour, format="pt2", torch=torch.__version__)}
+    extra = {METADATA_FILE: metadata(network, description, flavour, format="pt2", torch=torch.__version__)}
     buffer = io.BytesIO()
     with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
         torch.export.save(program, buffer, extra_files=extra)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -36,6 +37,7 @@ def find_images(names: Sequence[str]) -> FoundImages:
     """
     found = FoundImages()
     for name in names:
+        require_name(name)
         if Path(name).is_dir():
             _walk(Path(name), found)
         elif Path(name).is_file():
@@ -51,21 +53,67 @@ def find_images(names: Sequence[str]) -> FoundImages:
     return found
 
 
+def require_name(name: str) -> None:
+    """Refuse an empty name, which would mean the current folder with all below it: a shell's variable that isn't set.
+
+    Raises:
+        DataError: it is empty.
+    """
+    if not name:
+        raise DataError("an empty name of an image; name the folder . itself if you mean all that is here")
+
+
+def meaning(name: str) -> Callable[[str], bool]:
+    """Whether an absolute path is one that ``name`` means to :func:`find_images`, whether or not it is there any more.
+
+    A pattern means what it matches, a part of the path at a time, and all that is below it.
+    """
+    if not glob.has_magic(name):
+        return under(name)
+    # only what was typed is a pattern, not the name of the folder that it was typed in
+    pattern = Path(absolute_path(str(Path(glob.escape(str(Path.cwd()))) / name))).parts
+    below = int(name.endswith(os.sep))  # which folders alone match
+
+    def is_meant(path: str) -> bool:
+        parts = Path(path).parts
+        return any(
+            _fits(parts[:end], pattern) and not any(part.startswith(".") for part in parts[end:])
+            for end in range(1, len(parts) + 1 - below)
+        )
+
+    return is_meant
+
+
+def under(name: str) -> Callable[[str], bool]:
+    """Whether an absolute path is that of ``name``, taken as it is, or is below it."""
+    whole = Path(absolute_path(name))
+    return lambda path: Path(path).is_relative_to(whole)
+
+
 def absolute_path(name: str) -> str:
     """The absolute path of ``name``, ``..`` resolved and links left as they are: what an index calls an image."""
     return os.path.abspath(name)  # noqa: PTH100 (it follows no links)
 
 
 def _match(pattern: str, found: FoundImages) -> None:
-    matches = sorted(Path(match) for match in glob.iglob(pattern, recursive=True))  # noqa: PTH207 (patterns may be absolute)
+    matches = {Path(match) for match in glob.iglob(pattern, recursive=True)}  # noqa: PTH207 (patterns may be absolute)
     if not matches:
         raise DataError(f"{quoted(pattern, 200)}: matches no file")
-    for path in matches:
-        if path.is_dir():
-            if "**" not in pattern:  # which has matched what is below as well
-                _walk(path, found)
-        else:
-            _sort_out(path, found)
+    files = {path for path in matches if not path.is_dir()}
+    for folder in matches - files:
+        files.update(_files(folder))
+    for path in files:
+        _sort_out(path, found)
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether the parts of a path match those of a pattern, as ``glob`` does it."""
+    if not pattern or not parts:
+        return not parts and all(part == "**" for part in pattern)
+    hidden = parts[0].startswith(".") and not pattern[0].startswith(".")
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or (not hidden and _fits(parts[1:], pattern))
+    return not hidden and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
 def _walk(root: Path, found: FoundImages) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from lba_cli.errors import SearchError
 from lba_cli.reporting import Listener
 from lba_cli.search.approximate import faiss_candidates
-from lba_cli.search.embedder import Embedder
+from lba_cli.search.embedder import UNIT_TOLERANCE, Embedder
 from lba_cli.search.embedding import embedded_rows
 from lba_cli.search.index import Index
 from lba_cli.search.manifest import AGAIN
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 256
-LARGEST_SCORE = 1.001
+LARGEST_SCORE = (1 + UNIT_TOLERANCE) ** 2
 FAISS_CANDIDATES = 2  # times as many as are asked for
 
 
@@ -93,7 +93,12 @@ def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDAr
     if part is None:
         raise SearchError(f"{index.folder}: was built without FAISS; build it anew with --engine faiss")
     shape = (index.manifest.images, index.manifest.dimension)
-    return faiss_candidates(index.folder / part.name, queries, FAISS_CANDIDATES * top, shape)
+    found = faiss_candidates(index.folder / part.name, queries, FAISS_CANDIDATES * top, shape)
+    short = [number for number, rows in enumerate(found) if len(rows) < min(top, shape[0])]
+    if short:  # more are asked for than the cells hold that were looked through
+        for number, rows in zip(short, exact_candidates(index, queries[short], top), strict=True):
+            found[number] = rows
+    return found
 
 
 def _rank(index: Index, query: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> list[Hit]:

@@ -1,8 +1,8 @@
 """The state of an embedding under way: a hidden folder beside its output, from which the same command goes on.
 
 ``plan.json`` says of what (a fingerprint of the model and of the images), ``vectors.f32`` has the vectors so far, and
-``done.jsonl`` a line a batch, added when the batch's vectors are on the disk. What a killed process wrote after the last
-whole line is cut off.
+``done.jsonl`` a line a batch with their checksum, added when the batch's vectors are on the disk. What a killed process
+wrote after the last whole line is cut off.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zlib import crc32
 
 from lba_cli.files import append_line, read_text, write_text
 from lba_cli.search.embedder import Embedder
@@ -78,12 +79,14 @@ class Unfinished:
 
     def add(self, batch: Batch) -> None:
         """Keep a batch; it is on the disk when this returns."""
+        content = batch.vectors.astype("<f4").tobytes()
         with self.vectors.open("ab") as file:
-            file.write(batch.vectors.astype("<f4").data)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         done, rows = batch.stop, self.rows + len(batch.places)
-        append_line(self.path / DONE, json.dumps({"done": done, "rows": rows, "broken": batch.broken}))
+        line = {"done": done, "rows": rows, "broken": batch.broken, "crc32": crc32(content)}
+        append_line(self.path / DONE, json.dumps(line))
         self.done, self.rows = done, rows
         self.broken += batch.broken
 
@@ -105,19 +108,23 @@ class Unfinished:
         """Take up the last whole batch, and cut off what came after it; whether the files fit each other."""
         end = 0
         try:
-            with (self.path / DONE).open("rb") as file:
-                while (line := file.readline(LONGEST_LINE)).endswith(b"\n"):
-                    content = json.loads(line)
-                    self.done, self.rows = int(content["done"]), int(content["rows"])
-                    self.broken += [Broken(int(place), str(reason)) for place, reason in content["broken"]]
+            with (self.path / DONE).open("rb") as lines, self.vectors.open("rb") as vectors:
+                while (line := lines.readline(LONGEST_LINE)).endswith(b"\n"):
+                    if not self._take(json.loads(line), vectors):
+                        return False
                     end += len(line)
-            sound = 0 <= self.rows <= self.done <= self._images and all(
-                0 <= b.place < self._images for b in self.broken
-            )
-            if not sound or self.vectors.stat().st_size < self.rows * self._row_bytes:
-                return False
             os.truncate(self.path / DONE, end)
             os.truncate(self.vectors, self.rows * self._row_bytes)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
         return True
+
+    def _take(self, line: dict[str, Any], vectors: IO[bytes]) -> bool:
+        """Take up a batch; whether its line fits the ones before it, and its vectors are as they were written."""
+        broken = [Broken(int(place), str(reason)) for place, reason in line["broken"]]
+        begin, (done, rows) = self.done, (int(line["done"]), int(line["rows"]) - self.rows)
+        sound = rows >= 0 and begin < done == begin + rows + len(broken) and done <= self._images
+        if not sound or not all(begin <= each.place < done for each in broken):
+            return False
+        self.done, self.rows, self.broken = done, self.rows + rows, self.broken + broken
+        return bool(crc32(vectors.read(rows * self._row_bytes)) == line["crc32"])

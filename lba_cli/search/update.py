@@ -9,8 +9,6 @@ other images may differ there).
 from __future__ import annotations
 
 import csv
-import fnmatch
-import glob
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +21,8 @@ from lba_cli.errors import SearchError, quoted
 from lba_cli.files import is_free, whole_folder
 from lba_cli.locks import only_one
 from lba_cli.search.approximate import write_faiss
-from lba_cli.search.images import absolute_path
+from lba_cli.search.embedder import UNIT_TOLERANCE
+from lba_cli.search.images import meaning, require_name, under
 from lba_cli.search.index import About, Index, open_index
 from lba_cli.search.manifest import AGAIN, MANIFEST, OURS, Manifest, record, write_manifest
 from lba_cli.search.vectors import ROWS_AT_ONCE, write_npy
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
 
     # The paths of some vectors, and the vectors, (n, D) float32.
     Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
-
-UNIT_TOLERANCE = 1e-3
 
 
 def require_place(folder: Path, *, replace: bool) -> None:
@@ -104,7 +101,8 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
         index = open_index(folder, fully=True)
         gone: set[str] = set()
         for name in names:
-            matching = set(filter(_matcher(name), index.paths))
+            require_name(name)
+            matching = set(filter(under(name), index.paths)) or set(filter(meaning(name), index.paths))
             if not matching:
                 raise SearchError(f"{folder}: {quoted(name, 200)}: no image of the index; nothing was removed")
             gone |= matching
@@ -120,13 +118,6 @@ def _open_to_change(folder: Path, about: About) -> Index:
     if (there.model, there.modality, there.dimension) != (about.model, about.modality, about.dimension):
         raise SearchError(f"{folder}: of another model or modality than what is added; {AGAIN}")
     return index
-
-
-def _matcher(name: str) -> Callable[[str], bool]:
-    whole = absolute_path(name)
-    if glob.has_magic(name):
-        return lambda path: path == whole or fnmatch.fnmatchcase(path, whole)
-    return lambda path: path == whole or path.startswith(whole + os.sep)
 
 
 def _replace(folder: Path, about: About, rows: Rows) -> Manifest:

@@ -119,11 +119,6 @@ def test_curves_of_the_newest_run(lba, store, small_yaml, tmp_path):
     assert (tmp_path / "c.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_the_released_layout_is_evaluated(lba, official_file, tiny):
-    result = lba("evaluate", "--checkpoint", official_file, "--data", tiny, "--set", "run.device=cpu")
-    assert "rank1" in result.output
-
-
 def test_prepare_says_what_a_copy_lacks(lba, tiny, tmp_path):
     import shutil
 

@@ -1,37 +1,14 @@
 """README, help examples and shipped files say nothing that isn't there."""
 
-import json
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
-GROUPS = ("prepare", "visualize", "search")
-
-
-def commands_in(text):
-    """Every ``lba …`` line or inline code of a text, as words."""
-    found = re.findall(r"(?:^|`|&& )(lba (?:[a-z-]+)[^`\n]*)", text, flags=re.MULTILINE)
-    return sorted({line.split("#")[0].strip() for line in found})
-
-
-@pytest.mark.parametrize("line", commands_in(README))
-def test_commands_of_the_readme_exist_with_their_options(lba, line):
-    words = line.split()[1:]
-    path = words[:2] if words[0] in GROUPS and len(words) > 1 else words[:1]
-    options = [word for word in words if word.startswith("--")]
-    if path[0].startswith("--"):
-        path = []
-    shown = lba(*path, "--help").output
-    assert all(option in shown for option in options), line
 
 
 def every_command(command=None, path=()):
@@ -141,56 +118,3 @@ def test_what_works_on_what_is_tested_on_that(words, cells):
 def test_files_that_the_readme_names_are_there():
     for path in re.findall(r"(?:python|pytest)[^`\n]* ((?:tests|configs)/[\w/.]*)", README):
         assert (ROOT / path).exists(), path
-
-
-@pytest.fixture
-def demo(tmp_path, monkeypatch, network_file, tiny):
-    """A folder with what the README's examples start from: the demo's network and two pictures."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "lba-demo" / "run" / "checkpoints").mkdir(parents=True)
-    shutil.copy(network_file, tmp_path / "lba-demo" / "run" / "checkpoints" / "best.pt")
-    shutil.copy(next((tiny / "cam1").glob("*/*.jpg")), "visible.jpg")
-    shutil.copy(next((tiny / "cam3").glob("*/*.jpg")), "infrared.jpg")
-    return tmp_path
-
-
-def python_block(word):
-    (code,) = (code for language, code in BLOCKS if language == "python" and word in code)
-    return code
-
-
-def test_the_python_example_of_the_readme_runs_and_is_ten_lines_long(demo, capsys):
-    code = python_block("draw_correspondences")
-    assert len([line for line in code.splitlines() if line]) <= 10
-    names = {}
-    exec(code, names)
-    similarity = float(names["infrared"] @ names["visible"])
-    assert -1 <= similarity <= 1
-    assert capsys.readouterr().out == f"similarity {similarity:.3f}\n"
-    assert (demo / "correspondences.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_the_plain_onnxruntime_example_gives_our_embeddings(demo, lba):
-    """The README's export, then its code in a process that has neither this package nor PyTorch."""
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
-    from lba_cli.evaluation import embed_images
-    from lba_cli.model import load_network
-
-    (line,) = (line for line in commands_in(README) if line.startswith("lba export --checkpoint lba-demo"))
-    lba(*line.split()[1:])
-    blocked = "import sys; sys.modules.update(lba_cli=None, torch=None)\n"
-    told = 'print(json.dumps([embed("infrared.jpg", True).tolist(), embed("visible.jpg", False).tolist()]))'
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", blocked + python_block("onnxruntime") + told],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    similarity, vectors = done.stdout.splitlines()
-    network = load_network("lba-demo/run/checkpoints/best.pt")
-    found = np.asarray(json.loads(vectors))
-    for vector, modality in zip(found, ("infrared", "visible"), strict=True):
-        np.testing.assert_allclose(vector, embed_images(network, [f"{modality}.jpg"], modality)[0], atol=1e-4)
-    assert similarity == f"similarity {found[0] @ found[1]:.3f}"

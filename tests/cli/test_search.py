@@ -68,9 +68,25 @@ def test_embed_refuses_before_the_work(lba, network_file, photos):
     assert "end in .npz or .csv" in refused(lba("embed", "cam1", *words, "--output", "x.json", status=2))
     assert "no such image" in refused(lba("embed", "nowhere", *words, "--output", "x.npz", status=2))
     assert "leave one out" in refused(lba("embed", "cam1", *words, "--model", "x.onnx", "--output", "x.npz", status=2))
+    exported = ("--modality", "visible", "--checkpoint", "person.onnx", "--output", "x.npz")
+    assert "an exported ONNX file is named with --model" in refused(lba("embed", "cam1", *exported, status=2))
     assert "leave data.height" in refused(
         lba("embed", "cam1", *words, "--output", "x.npz", "--set", "data.height=32", status=2)
     )
+
+
+def test_names_of_files_do_not_steer_the_terminal(lba, network_file, photos):
+    name = "a\x1b[31m\x07[bold]\n.jpg"
+    (photos / "odd").mkdir()
+    shutil.copy(sorted((photos / "cam1").rglob("*.jpg"))[0], photos / "odd" / name)
+    (photos / "odd" / f"broken{name}").write_bytes(b"x")
+    words = ("--modality", "visible", "--checkpoint", network_file, "--skip-broken")
+    shown = lba("search", "build", "odd", "--index", "g", *words).output
+    shown += lba("search", "query", "g", f"odd/{name}", *words, "--same-modality").output
+    shown += lba("search", "info", "g").output
+    assert "a�[31m�[bold]" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
 
 
 def test_broken_images_are_named_at_the_end(lba, network_file, photos):
@@ -94,12 +110,31 @@ def test_a_checkpoint_and_its_export_give_the_same(lba, network_file, photos):
         ours, theirs = (np.load(photos / name)["features"] for name in ("a.npz", "b.npz"))
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
     lba("search", "build", "cam1", "--index", "g", "--modality", "visible", "--model", "person.onnx")
-    result = lba("search", "query", "g", "cam3", "--modality", "infrared")
-    assert "person.onnx, which built the index" in result.output
-    message = refused(
-        lba("search", "query", "g", "cam3", "--modality", "infrared", "--checkpoint", network_file, status=2)
-    )
-    assert "built with another model" in message
+    query = ("search", "query", "g", "cam3", "--modality", "infrared")
+    assert "person.onnx, which built the index" in lba(*query, "--json", "a.json").output
+    lba(*query, "--json", "b.json", "--checkpoint", network_file)
+    lists = [json.loads((photos / name).read_text())["queries"] for name in ("a.json", "b.json")]
+    ranked = [[hit["path"] for each in found for hit in each["results"]] for found in lists]
+    assert ranked[0] == ranked[1]
+
+
+def test_exports_of_two_stems_build_and_ask(lba, network_file, photos):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    for precision in ("float32", "float16"):
+        words = ("--format", "onnx", "--stems", "two", "--precision", precision, "--output", f"{precision}.onnx")
+        lba("export", "--checkpoint", network_file, *words)
+    visible = ("--modality", "visible", "--model", "float16-visible.onnx")
+    lba("embed", "cam1", *visible, "--output", "v.npz")
+    message = refused(lba("embed", "cam3", "--modality", "infrared", *visible[2:], "--output", "i.npz", status=2))
+    assert "float16-visible.onnx: embeds visible images alone; name the file of the infrared stem" in message
+    assert not list(photos.glob("*i.npz*"))
+    lba("search", "build", "cam1", "--index", "g", *visible)
+    query = ("search", "query", "g", "cam3", "--modality", "infrared")
+    assert "float16-visible.onnx: embeds visible images alone" in refused(lba(*query, status=2))
+    lba(*query, "--model", "float16-infrared.onnx")
+    for other in (("--model", "float32-infrared.onnx"), ("--checkpoint", network_file)):
+        assert "built with another model" in refused(lba(*query, *other, status=2))
 
 
 def test_a_query_as_a_table_json_and_a_picture(lba, network_file, built, photos):

@@ -44,6 +44,7 @@ def test_a_card_tells_where_the_network_comes_from(tmp_path):
         "1,234,567 bytes, SHA-256 `ab12`",
         "3.0e-06",
         "float32 (N, 2048)",
+        "can be compared with the trained network's own",
         "(0.485, 0.456, 0.406)",
         "MIT licence",
         "Intended use",
@@ -74,6 +75,7 @@ def test_the_measured_loss_is_in_the_card(tmp_path):
     assert "| trained, float32 | 50.00 | 40.00 |" in text
     assert "| exported, float16 | 49.75 | 40.10 |" in text
     assert "rank-1 -0.25, mAP +0.10" in text
+    assert "compare embeddings of float16 files with each other alone" in text
 
 
 def test_a_strangers_text_stays_text(tmp_path):

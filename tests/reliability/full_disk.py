@@ -4,7 +4,8 @@
 
 Mounts a tmpfs of a few megabytes in a namespace of its own (so it needs Linux and ``unshare``), and for each command leaves
 several amounts of room, from none to nearly enough. Each must exit with 2 and one line, leave every file that was there as it was,
-and leave nothing new behind but a run that can be resumed, or the demo's finished parts; with room enough it must then succeed. Prints a line a case, and exits with 1 if one fails.
+and leave nothing new behind but a run or an embedding that can be gone on with, or the demo's finished parts; with room enough it must
+then succeed. Prints a line a case, and exits with 1 if one fails.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ def commands(base: Path) -> dict[str, tuple[object, ...]]:
         f"visualize {what} {kind}": ("visualize", what, *checkpoint, *data, "--output", f"picture.{kind}")
         for what, kind in (("correspondences", "png"), ("ranking", "pdf"), ("masks", "svg"))
     }
+    visible = ("--modality", "visible", *checkpoint)
     return {
         "prepare": ("prepare", "sysu", "--root", base / "tiny", *SIZE, "--output", "store", "--workers", 1),
         "prepare with workers": (
@@ -68,7 +70,14 @@ def commands(base: Path) -> dict[str, tuple[object, ...]]:
         "export safetensors": ("export", *checkpoint, "--format", "safetensors", "--output", "net.safetensors"),
         "export onnx": ("export", *checkpoint, "--format", "onnx", "--output", "net.onnx"),
         "export pt2": ("export", *checkpoint, "--format", "pt2", "--output", "net.pt2"),
+        "embed npz": ("embed", base / "tiny", *visible, "--output", "x.npz"),
+        "embed csv": ("embed", base / "tiny", *visible, "--output", "x.csv"),
+        "search build": ("search", "build", base / "tiny", *visible, "--index", "new"),
+        "search build faiss": ("search", "build", base / "tiny", *visible, "--index", "new", "--engine", "faiss"),
+        "search add": ("search", "add", "gallery", base / "tiny", *checkpoint),
+        "search remove": ("search", "remove", "gallery", base / "tiny" / "cam1" / "*" / "*1.jpg"),
         **pictures,
+        "visualize report": ("visualize", "report", *checkpoint, *data, "--output", "report.html"),
         "visualize curves": ("visualize", "curves", "--run", base / "run", "--output", "picture.png"),
         "demo": ("demo", "--output", "demo"),
     }
@@ -91,7 +100,10 @@ def try_with(room: int, total: int, disk: Path, words: tuple[object, ...], log: 
     if changed := [name for name in before if after.get(name) != before[name]]:
         problems.append(f"changed {changed}")
     new = sorted(after.keys() - before.keys())
-    if words[0] not in ("train", "demo") and new:
+    if words[0] == "embed":
+        problems += gone_on_with(disk, words, log)
+        new = []
+    elif words[0] not in ("train", "demo") and new:
         problems.append(f"left {new[:5]}")
     if half := [name for name in new if any(part.startswith(".") for part in Path(name).parts)]:
         problems.append(f"left half-written {half[:5]}")
@@ -103,6 +115,19 @@ def try_with(room: int, total: int, disk: Path, words: tuple[object, ...], log: 
         if path.name not in {Path(name).parts[0] for name in before}:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     return "; ".join(problems)
+
+
+def gone_on_with(disk: Path, words: tuple[object, ...], log: Path) -> list[str]:
+    """What goes wrong when an embedding goes on, with room enough, and is compared with one that was never stopped."""
+    output = disk / str(words[-1])
+    if output.exists():
+        return ["left its output"]
+    (disk / "filler").unlink()
+    for each in (words, (*words[:-1], f"whole{output.suffix}")):
+        if exit_status(start(disk, *each, log=log)):
+            return [f"can't go on: {log.read_text()[-300:]!r}"]
+    same = output.read_bytes() == (disk / f"whole{output.suffix}").read_bytes()
+    return [] if same and not list(disk.glob(".*")) else ["goes on to another file, or leaves its state"]
 
 
 def fill(path: Path, size: int) -> None:
@@ -139,6 +164,8 @@ def every_case(base: Path, only: str) -> int:
     make_data(base)
     log = base / LOG
     finish(base, "train", "--config", base / "small.yaml", "--data", base / "store", "--output", base / "run")
+    model = ("--modality", "visible", "--checkpoint", base / "run")
+    finish(base, "search", "build", base / "tiny" / "cam1", "--index", base / "gallery", *model)
     failed = 0
     for name, words in commands(base).items():
         if only not in name:
@@ -148,14 +175,23 @@ def every_case(base: Path, only: str) -> int:
         size = 600 if name.startswith(("train", "demo")) else 120
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", str(disk)], check=True)
         (disk / "mine.txt").write_text("what the user had")
+        mine = {"mine.txt"}
+        if words[:2] in (("search", "add"), ("search", "remove")):
+            shutil.copytree(base / "gallery", disk / "gallery")
+            mine.add("gallery")
+        before = used(disk)
         total = os.statvfs(disk).f_bfree * os.statvfs(disk).f_frsize
         needed = 30_000_000
         if name != "demo":
             status = exit_status(start(disk, *words, log=log))
             assert status == 0, (name, log.read_text())
-            needed = used(disk)
+            needed = used(disk) - before
+            if "gallery" in mine:  # whose new files lie beside the old ones for a while
+                needed = sum(path.stat().st_size for path in (disk / "gallery").iterdir())
+                shutil.rmtree(disk / "gallery")
+                shutil.copytree(base / "gallery", disk / "gallery")
             for path in disk.iterdir():
-                if path.name != "mine.txt":
+                if path.name not in mine:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
         for share in SHARES if needed > 100_000 else SHARES[:1]:
             told = try_with(int(share * needed), total, disk, words, log)

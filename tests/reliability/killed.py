@@ -1,6 +1,7 @@
 """Kill commands with SIGKILL at random moments, go on, and compare with what was never killed, bit for bit.
 
-    python tests/reliability/killed.py [--train 20] [--prepare 10] [--evaluate 10] [--export 10] [--seed 0]
+    python tests/reliability/killed.py [--train 20] [--prepare 10] [--evaluate 10] [--export 10] [--report 5]
+        [--embed 20] [--search 10] [--seed 0]
 
 Prints a line a command and exits with 1 if anything differs. Commands run in processes forked from this one, which has the
 libraries loaded, so that a kill hits the command and not its imports.
@@ -21,9 +22,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from cases import HEIGHT, WIDTH
-from reliability.processes import end, finish, make_data, start
+from reliability.processes import LOG, end, finish, make_data, start
 
 from lba_cli.model.checkpoint import read_checkpoint
+from lba_cli.search.index import open_index
 
 SIZE = ("--set", f"data.height={HEIGHT}", "--set", f"data.width={WIDTH}")
 RECIPE = ("--set", "train.epochs=3", "--set", "train.steps_per_epoch=4", "--set", "train.checkpoint_minutes=0.001")
@@ -139,10 +141,80 @@ def killed_outputs(
     return same
 
 
+def killed_embeddings(base: Path, checkpoint: tuple[object, ...], count: int, chance: random.Random) -> int:
+    """How many of ``count`` embeddings, each killed one to three times, go on to the same file, to the byte."""
+    words = ("embed", base / "tiny", "--modality", "visible", *checkpoint, "--set", "evaluation.batch_size=8")
+    same = kills = gone_on = 0
+    for ending in ("npz", "csv"):
+        duration = finish(base, *words, "--output", f"whole.{ending}")
+        for number in range(ending == "csv", count, 2):
+            folder = base / f"embedded{number}"
+            folder.mkdir()
+            output = folder / f"vectors.{ending}"
+            for _ in range(chance.choice((1, 1, 2, 3))):
+                kills += kill(start(folder, *words, "--output", output), chance.uniform(0, duration))
+                intact = not output.exists() or output.read_bytes() == (base / f"whole.{ending}").read_bytes()
+                if output.exists():
+                    break
+            if not output.exists():
+                finish(folder, *words, "--output", output)
+                gone_on += "going on after" in (folder / LOG).read_text()
+            left = {path.name for path in folder.iterdir()} - {LOG, output.name}
+            same += intact and output.read_bytes() == (base / f"whole.{ending}").read_bytes() and not left
+            shutil.rmtree(folder)
+    print(
+        f"embed: {same} of {count} files are as if never killed, after {kills} kills, {gone_on} went on in the middle"
+    )
+    assert kills >= count // 2, "too few were still running when the kill came to show anything"
+    return same
+
+
+def killed_indexes(base: Path, checkpoint: tuple[object, ...], count: int, chance: random.Random) -> int:
+    """How many of ``count`` indexes, killed while built and while added to, are absent, old or new, and then as never killed."""
+
+    def content() -> tuple[list[str], bytes]:
+        opened = open_index(folder / "gallery", fully=True)
+        return opened.paths, opened.vectors.tobytes()
+
+    folder = base / "indexes"
+    folder.mkdir()
+    build = ("search", "build", base / "tiny" / "cam1", "--index", "gallery", "--modality", "visible", *checkpoint)
+    add = ("search", "add", "gallery", base / "tiny" / "cam2")
+    same = kills = 0
+    durations, wanted = [], []
+    for words in (build, add):
+        durations.append(finish(folder, *words))
+        wanted.append(content())
+    for _ in range(count):
+        shutil.rmtree(folder / "gallery")
+        kills += kill(start(folder, *build), chance.uniform(0, durations[0]))
+        good = not (folder / "gallery").exists() or content() == wanted[0]
+        if not (folder / "gallery").exists():
+            finish(folder, *build)
+        kills += kill(start(folder, *add), chance.uniform(0, durations[1]))
+        good &= content() in wanted
+        finish(folder, *add)
+        good &= content() == wanted[1] and len(list((folder / "gallery").iterdir())) == 3
+        same += good and {path.name for path in folder.iterdir()} == {LOG, "gallery"}
+    print(f"search: {same} of {count} indexes were absent, old or new, and are as if never killed, after {kills} kills")
+    assert kills >= count // 2, "too few were still running when the kill came to show anything"
+    return same
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, count in (("train", 20), ("prepare", 10), ("evaluate", 10), ("export", 10), ("seed", 0)):
+    counts = {
+        "train": 20,
+        "prepare": 10,
+        "evaluate": 10,
+        "export": 10,
+        "report": 5,
+        "embed": 20,
+        "search": 10,
+        "seed": 0,
+    }
+    for name, count in counts.items():
         parser.add_argument(f"--{name}", type=int, default=count)
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
@@ -159,6 +231,13 @@ def main() -> int:
         if asked.export:
             words = ("export", *checkpoint, "--format", "safetensors", "--output", "net.safetensors", "--no-card")
             good &= killed_outputs(base, "export", words, "net.safetensors", asked.export, chance) == asked.export
+        if asked.report:
+            words = ("visualize", "report", *checkpoint, "--data", base / "store", "--output", "report.html")
+            good &= killed_outputs(base, "report", words, "report.html", asked.report, chance) == asked.report
+        if asked.embed:
+            good &= killed_embeddings(base, checkpoint, asked.embed, chance) == asked.embed
+        if asked.search:
+            good &= killed_indexes(base, checkpoint, asked.search, chance) == asked.search
     finally:
         shutil.rmtree(base)
     return 0 if good else 1

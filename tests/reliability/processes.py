@@ -19,9 +19,13 @@ import lba_cli.data.open
 import lba_cli.data.prepare
 import lba_cli.evaluation.run
 import lba_cli.export
+import lba_cli.search.query
+import lba_cli.search.run
+import lba_cli.search.update
 import lba_cli.training.loop
 import lba_cli.visualize.correspondences
 import lba_cli.visualize.ranking
+import lba_cli.visualize.report
 from lba_cli.cli.app import app
 from lba_cli.data.readers import read_sysu
 from lba_cli.data.synthetic import write_dataset

@@ -3,7 +3,7 @@
     python tests/reliability/stopped.py [--seed 0]
 
 Prints a line a command and signal, and exits with 1 if one doesn't end as it should: status 130 or 143, within seconds, no
-process of it left, no half-written file, and of a training run a state to go on from.
+process of it left, no half-written file, and of a training run or an embedding a state to go on from.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ SIZE = ("--set", f"data.height={HEIGHT}", "--set", f"data.width={WIDTH}")
 def commands(base: Path) -> dict[str, tuple[object, ...]]:
     """Each command's words, and what makes it last long enough."""
     checkpoint = ("--checkpoint", base / "run", "--data", base / "store")
+    gallery = ("--modality", "visible", "--checkpoint", base / "run", "--set", "evaluation.batch_size=4")
     long = ("--set", "train.steps_per_epoch=300", "--set", "data.workers=2")
     return {
         "prepare sysu": ("prepare", "sysu", "--root", base / "tiny", *SIZE, "--output", "store", "--workers", 2),
@@ -37,6 +38,9 @@ def commands(base: Path) -> dict[str, tuple[object, ...]]:
         "evaluate": ("evaluate", *checkpoint, "--mode", "all", "--json", "figures.json", "--set", "data.workers=2"),
         "export": ("export", "--checkpoint", base / "run", "--format", "pt2", "--output", "net.pt2"),
         "visualize": ("visualize", "ranking", *checkpoint, "--output", "ranking.png", "--set", "data.workers=2"),
+        "visualize report": ("visualize", "report", *checkpoint, "--output", "report.html"),
+        "embed": ("embed", base / "tiny", *gallery, "--output", "vectors.npz"),
+        "search build": ("search", "build", base / "tiny", *gallery, "--index", "gallery"),
         "demo": ("demo", "--output", "demo"),
     }
 
@@ -69,6 +73,11 @@ def stop(folder: Path, words: tuple[object, ...], number: signal.Signals, second
         problems.append("a traceback")
     files = [str(path.relative_to(folder)) for path in folder.iterdir() if path.name not in (LOG, "run", "demo")]
     hidden = [str(path.relative_to(folder)) for path in folder.rglob(".*")]
+    if words[0] == "embed" and hidden == [".vectors.npz.unfinished"]:
+        hidden, files = [], [name for name in files if not name.startswith(".")]
+        finish(folder, *words)
+        if list(folder.glob(".*")) or not (folder / "vectors.npz").is_file():
+            problems.append("it can't go on")
     if files or hidden:
         problems.append(f"left behind: {files + hidden}")
     if words[0] == "train" and not (folder / "run" / "checkpoints" / "last.pt").is_file():

@@ -41,9 +41,12 @@ needs_a_small_disk = pytest.mark.skipif(not can_mount(), reason="no tmpfs can be
 
 
 def test_killed_commands_leave_nothing_half_made():
-    told = run("killed.py", "--train", 2, "--prepare", 2, "--evaluate", 1, "--export", 1)
+    counts = {"train": 2, "prepare": 2, "evaluate": 1, "export": 1, "report": 1, "embed": 2, "search": 1}
+    few = [word for name, count in counts.items() for word in (f"--{name}", count)]
+    told = run("killed.py", *few)
     assert "train: 2 of 2 runs end bit-identical" in told
     assert "prepare: 2 of 2" in told
+    assert "embed: 2 of 2 files are as if never killed" in told
 
 
 @pytest.mark.slow
@@ -52,14 +55,16 @@ def test_twenty_killed_runs_end_as_if_never_killed():
     told = run("killed.py", seconds=3600)
     assert "train: 20 of 20 runs end bit-identical" in told
     assert "prepare: 10 of 10" in told
+    assert "embed: 20 of 20" in told
+    assert "search: 10 of 10" in told
 
 
 def test_stopped_commands_exit_as_they_should():
-    assert run("stopped.py").count(" ok, ") == 14
+    assert run("stopped.py").count(" ok, ") == 20
 
 
 @needs_a_small_disk
-@pytest.mark.parametrize("only", ["prepare --npy", "train, resumed"])
+@pytest.mark.parametrize("only", ["prepare --npy", "train, resumed", "embed npz"])
 def test_a_full_disk_is_told_in_one_line(only):
     assert ": ok" in run("full_disk.py", "--only", only)
 
@@ -68,4 +73,4 @@ def test_a_full_disk_is_told_in_one_line(only):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_full_disk_under_every_command():
-    assert run("full_disk.py", seconds=3600).count(": ok") >= 50
+    assert run("full_disk.py", seconds=3600).count(": ok") >= 80

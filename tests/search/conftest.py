@@ -1,7 +1,7 @@
 """Images to embed and to search, and what embeds them."""
 
 import pytest
-from search_made import made_embedder, write_image
+from search_made import build, made_embedder, write_image
 
 
 @pytest.fixture
@@ -13,3 +13,11 @@ def images(tmp_path):
 @pytest.fixture
 def embedder():
     return made_embedder()[0]
+
+
+@pytest.fixture
+def index(tmp_path, embedder, images):
+    """An index of all the images but every third."""
+    folder = tmp_path / "index"
+    build(folder, embedder, [path for number, path in enumerate(images) if number % 3])
+    return folder

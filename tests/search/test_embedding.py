@@ -1,4 +1,4 @@
-"""Embedding any images into a file: right, whole, and resumable; from a network and from its export alike."""
+"""Embedding any images into a file: right, whole, and resumable."""
 
 import csv
 import json
@@ -15,11 +15,11 @@ from search_made import DIMENSION, made_embedder, write_image
 
 from lba_cli.data.images import read_image
 from lba_cli.data.loaders import to_images
-from lba_cli.errors import CheckpointError, DataError, Interrupted, LbaError, MissingExtra
+from lba_cli.errors import DataError, Interrupted, LbaError
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.search.embedder import network_embedder, onnx_embedder
+from lba_cli.search.embedder import network_embedder
 from lba_cli.search.run import embed_to_file
 
 
@@ -50,63 +50,6 @@ def test_a_network_embeds_as_it_does_on_tensors(network_file, images, tmp_path):
         np.testing.assert_allclose(stored["features"], wanted, atol=1e-6)
         assert (str(stored["modality"]), str(stored["model"])) == (modality, embedder.fingerprint)
         assert (int(stored["height"]), int(stored["width"])) == (description.height, description.width)
-
-
-def test_an_export_embeds_as_the_network(network_file, images, tmp_path):
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
-    from lba_cli.export import export
-
-    network, description = load_network(network_file), read_checkpoint(network_file).description
-    export(network, description, "onnx", tmp_path / "net.onnx")
-    ours = network_embedder(network, "net.pt", description.height, description.width)
-    theirs = onnx_embedder(tmp_path / "net.onnx")
-    assert (theirs.height, theirs.width, theirs.dimension) == (ours.height, ours.width, ours.dimension)
-    assert theirs.fingerprint != ours.fingerprint
-    batch = np.stack([read_image(path, ours.height, ours.width) for path in images])
-    for modality in ("visible", "infrared"):
-        np.testing.assert_allclose(theirs.embed(batch, modality), ours.embed(batch, modality), atol=1e-4)
-
-
-def test_files_that_are_no_exports_are_refused(tmp_path, monkeypatch):
-    onnx = pytest.importorskip("onnx")
-    (tmp_path / "text.onnx").write_text("hello")
-    node = onnx.helper.make_node("Identity", ["x"], ["y"])
-    value = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
-    model = onnx.helper.make_model(
-        onnx.helper.make_graph([node], "g", value[:1], value[1:]), opset_imports=[onnx.helper.make_opsetid("", 18)]
-    )
-    model.ir_version = 9
-    onnx.save_model(model, tmp_path / "other.onnx")
-    for name, words in (("gone", "no such file"), ("text", "not an ONNX file"), ("other", "not exported by lba")):
-        with pytest.raises(CheckpointError, match=words) as caught:
-            onnx_embedder(tmp_path / f"{name}.onnx")
-        assert "\n" not in str(caught.value)
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(MissingExtra, match="extra 'onnx'"):
-        onnx_embedder(tmp_path / "text.onnx")
-
-
-def test_weights_that_give_no_numbers_are_told(network_file):
-    network = load_network(network_file)
-    with torch.no_grad():
-        network.trunk["layer4"][0].conv1.weight.fill_(torch.inf)
-    embedder = network_embedder(network, "net.pt", 64, 32)
-    with pytest.raises(LbaError, match="not finite"):
-        embedder.embed(np.zeros((1, 64, 32, 3), np.uint8), "visible")
-
-
-def test_the_same_weights_have_the_same_fingerprint_whatever_the_file(network_file, tmp_path):
-    from lba_cli.export import export
-
-    network, description = load_network(network_file), read_checkpoint(network_file).description
-    export(network, description, "safetensors", tmp_path / "net.safetensors")
-    again = load_network(tmp_path / "net.safetensors").to(memory_format=torch.channels_last)
-    one, two = (network_embedder(each, "x", 64, 32).fingerprint for each in (network, again))
-    assert one == two
-    with torch.no_grad():
-        again.neck.weight[0] += 1e-3
-    assert network_embedder(again, "x", 64, 32).fingerprint != one
 
 
 def test_csv_gives_back_the_very_numbers(embedder, tmp_path):
@@ -246,7 +189,7 @@ def test_a_state_of_other_work_is_thrown_away_with_a_line(images, tmp_path, chan
     assert output.read_bytes() == (tmp_path / "new.npz").read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["vectors", "plan", "line", "numbers"])
+@pytest.mark.parametrize("damage", ["vectors", "plan", "line", "numbers", "skewed", "negative", "flipped"])
 def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
     output = tmp_path / "out.npz"
     state = begun(images, output)
@@ -256,12 +199,22 @@ def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
         (state / "plan.json").write_text("{")
     elif damage == "line":
         (state / "done.jsonl").write_text("[]\n")
+    elif damage == "flipped":
+        content = bytearray((state / "vectors.f32").read_bytes())
+        content[5] ^= 1
+        (state / "vectors.f32").write_bytes(content)
+    elif damage in ("skewed", "negative"):
+        first, second = map(json.loads, (state / "done.jsonl").read_text().splitlines())
+        changed = {**second, "done": 9} if damage == "skewed" else {**second, "broken": [[-1, "x"]]}
+        (state / "done.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in (first, changed)))
     else:
         (state / "done.jsonl").write_text(json.dumps({"done": 99, "rows": 0, "broken": []}) + "\n")
     embedder, calls = made_embedder()
     embed(embedder, images, output)
     assert sum(calls) == 23
     assert np.load(output)["paths"].tolist() == images
+    embed(made_embedder()[0], images, tmp_path / "whole.npz")
+    assert output.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
 def test_an_output_that_is_there_is_kept(embedder, images, tmp_path):

@@ -1,12 +1,16 @@
 """Which images a command line names, in which order, and what is counted as stray."""
 
+import glob
 import os
+from pathlib import Path
 
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from search_made import write_image
 
 from lba_cli.errors import DataError
-from lba_cli.search.images import absolute_path, find_images
+from lba_cli.search.images import absolute_path, find_images, meaning
 
 
 @pytest.fixture
@@ -66,3 +70,45 @@ def test_names_that_are_not_utf_8_are_refused(tree):
 def test_absolute_paths_follow_no_links(tree):
     (tree / "link").symlink_to(tree / "b")
     assert absolute_path("x/../link/2.png") == f"{tree}/link/2.png"
+
+
+def test_an_empty_name_is_no_folder(tree):
+    with pytest.raises(DataError, match="an empty name"):
+        find_images([""])
+
+
+def test_folders_that_a_pattern_with_two_stars_matches_are_walked(tree):
+    write_image(tree / "x/y/b/5.png", 0)
+    (tree / "x/y/b/notes.txt").touch()
+    found = find_images(["**/b"])
+    assert found.paths == ["b/2.png", "b/deep/1.JPG", "x/y/b/5.png"]
+    assert found.strays == 3
+
+
+PARTS = st.sampled_from(["a", "ab", ".h", "c[1]"])
+PATTERN_PARTS = st.sampled_from(["a", "a*", "*", "**", "?", ".*", "c[[]1]", "*.png", "[ab]*", ".."])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    files=st.lists(st.tuples(PARTS, PARTS, st.sampled_from(["a.png", ".b.png", "c.png"])), min_size=1, max_size=6),
+    pattern=st.lists(PATTERN_PARTS, min_size=1, max_size=4),
+    slash=st.booleans(),
+)
+def test_a_pattern_means_of_an_index_what_it_means_on_the_disk(tmp_path_factory, files, pattern, slash):
+    root = tmp_path_factory.mktemp("made") / "with [brackets]" / "deep"
+    for parts in files:
+        path = root.joinpath(*parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    name = "/".join(pattern) + "/" * slash
+    everything = {str(path) for path in root.parent.rglob("*.png")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        assume(glob.has_magic(name) and ".." not in pattern[1:])
+        try:
+            wanted = {absolute_path(path) for path in find_images([name]).paths}
+        except DataError:
+            wanted = set()
+        named_hidden = {path for path in everything if Path(path).name.startswith(".")}  # never taken by a pattern
+        assert set(filter(meaning(name), everything)) - named_hidden == wanted

@@ -1,60 +1,18 @@
-"""An index is whole or not there; adding and removing equal building anew; damage and mismatches are told in a line."""
+"""An index is whole or not there, and knows its model and modality; FAISS's part is kept with it."""
 
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from search_made import DIMENSION, made_embedder, write_image
+from search_made import DIMENSION, QUERIES, add, build, content, made_embedder, rows, write_image
 
 from lba_cli.errors import DataError, MissingExtra, SearchError
-from lba_cli.locks import hold
-from lba_cli.reporting import Silent
-from lba_cli.search import manifest as manifests
-from lba_cli.search import update
 from lba_cli.search.embedder import Embedder
-from lba_cli.search.embedding import embedded_rows
 from lba_cli.search.index import About, open_index
 from lba_cli.search.query import search
-from lba_cli.search.update import add_rows, build_index, remove_rows
-
-QUERIES = np.random.default_rng(5).standard_normal((7, DIMENSION)).astype(np.float32)
-QUERIES /= np.linalg.norm(QUERIES, axis=1, keepdims=True)
-
-
-def rows(embedder, paths, skip_broken=False, modality="visible"):
-    return embedded_rows(embedder, modality, paths, [], batch_size=4, listener=Silent(), skip_broken=skip_broken)
-
-
-def build(folder, embedder, paths, **options):
-    return build_index(folder, About.of(embedder, "visible"), rows(embedder, paths), **options)
-
-
-def add(folder, embedder, paths, modality="visible"):
-    return add_rows(folder, About.of(embedder, modality), rows(embedder, paths))
-
-
-def content(folder):
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def require_equal(one, other):
-    """The same paths, vectors but for the last bits, and the same ranked lists."""
-    first, second = open_index(one, fully=True), open_index(other, fully=True)
-    assert first.paths == second.paths
-    np.testing.assert_allclose(first.vectors, second.vectors, atol=1e-6)
-    ranks = [[[hit.path for hit in hits] for hits in search(each, QUERIES, 10)] for each in (first, second)]
-    assert ranks[0] == ranks[1]
-
-
-@pytest.fixture
-def index(tmp_path, embedder, images):
-    """An index of all the images but every third."""
-    folder = tmp_path / "index"
-    build(folder, embedder, [path for number, path in enumerate(images) if number % 3])
-    return folder
+from lba_cli.search.update import build_index, remove_rows
 
 
 def test_what_an_index_holds(index, embedder, images):
@@ -65,46 +23,6 @@ def test_what_an_index_holds(index, embedder, images):
     np.testing.assert_allclose(np.linalg.norm(opened.vectors, axis=1), 1, atol=1e-6)
     assert (opened.manifest.model, opened.manifest.modality) == (embedder.fingerprint, "visible")
     assert sorted(path.name for path in index.iterdir()) == ["manifest.json", "paths-1.csv", "vectors-1.npy"]
-
-
-def test_adding_and_removing_equal_building_anew(index, embedder, images, tmp_path):
-    missing = images[::3]
-    add(index, embedder, missing[:5])
-    add(index, embedder, missing[5:])
-    build(tmp_path / "all", embedder, images)
-    require_equal(index, tmp_path / "all")
-    _, count = remove_rows(index, [images[2], str(Path(images[-1]).parent)])
-    gone = {images[2], *(path for path in images if Path(path).parent == Path(images[-1]).parent)}
-    assert count == len(gone) == 12
-    build(tmp_path / "fewer", embedder, [path for path in images if path not in gone])
-    require_equal(index, tmp_path / "fewer")
-    assert len(list(index.iterdir())) == 3
-    assert not list(tmp_path.glob(".*"))
-
-
-def test_adding_what_is_there_embeds_it_again(index, embedder, images, tmp_path):
-    write_image(tmp_path / "photos/1/001.png", 77)
-    made, replaced = add(index, embedder, images[:3])
-    assert (made.images, replaced) == (16, 2)
-    build(tmp_path / "new", embedder, open_index(index).paths)
-    require_equal(index, tmp_path / "new")
-
-
-@pytest.mark.parametrize("names", [["*/0/*.png"], ["photos/0"], ["./photos/../photos/0/"]])
-def test_removing_by_folders_and_globs(index, tmp_path, monkeypatch, names):
-    monkeypatch.chdir(tmp_path)
-    shutil.rmtree(tmp_path / "photos/0")
-    remove_rows(index, names)
-    assert {path.split("/")[-2] for path in open_index(index).paths} == {"1"}
-
-
-def test_removing_what_is_not_there_changes_nothing(index, images):
-    before = content(index)
-    with pytest.raises(SearchError, match="no image of the index; nothing was removed"):
-        remove_rows(index, [images[1], "nowhere.png"])
-    with pytest.raises(SearchError, match="no image would be left"):
-        remove_rows(index, [*images[1:2], "/*"])
-    assert content(index) == before
 
 
 def test_names_with_commas_quotes_and_newlines(embedder, tmp_path):
@@ -149,171 +67,6 @@ def test_an_index_is_replaced_only_when_asked(index, images, tmp_path):
         build(tmp_path / "mine", other, images, replace=True)
 
 
-@pytest.mark.parametrize("moment", ["vectors", "manifest"])
-@pytest.mark.parametrize("change", ["add", "remove", "replace"])
-def test_an_update_that_fails_changes_nothing(index, embedder, images, monkeypatch, moment, change):
-    before = content(index)
-
-    def fail(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(update, "record" if moment == "vectors" else "write_manifest", fail)
-    with pytest.raises(OSError, match="No space"):
-        if change == "add":
-            add(index, embedder, images[:1])
-        elif change == "remove":
-            remove_rows(index, images[1:2])
-        else:
-            build(index, embedder, images, replace=True)
-    assert content(index) == before
-
-
-def test_what_a_killed_update_left_is_swept_by_the_next(index, embedder, images):
-    for name in ("vectors-7.npy", "paths-7.csv", "added-6.npy"):
-        (index / name).write_bytes(b"half")
-    (index / "notes.txt").write_text("mine")
-    assert len(open_index(index, fully=True).paths) == 15
-    add(index, embedder, images[:1])
-    assert sorted(path.suffix for path in index.iterdir()) == [".csv", ".json", ".npy", ".txt"]
-    assert len(open_index(index, fully=True).paths) == 16
-
-
-def test_two_updates_at_once_are_refused(index, embedder, images, tmp_path):
-    lock = update.lock_of(index)
-    lock.touch()
-    held = hold(lock)
-    try:
-        with pytest.raises(Exception, match="does that already"):
-            add(index, embedder, images[:1])
-    finally:
-        held.release()
-
-
-def test_a_reader_whose_files_are_replaced_meanwhile_has_the_new_ones(index, embedder, images, monkeypatch):
-    real = manifests.read_manifest
-    changed = []
-
-    def read(folder):
-        manifest = real(folder)
-        if not changed:
-            changed.append(True)
-            add(folder, embedder, images[:1])
-        return manifest
-
-    monkeypatch.setattr("lba_cli.search.index.read_manifest", read)
-    assert len(open_index(index).paths) == 16
-
-
-def test_an_open_index_outlives_an_update(index, embedder, images):
-    opened = open_index(index)
-    before = search(opened, QUERIES, 3)
-    add(index, embedder, images[:9:3])
-    assert search(opened, QUERIES, 3) == before
-
-
-def damage(index, how):
-    vectors, paths, manifest = index / "vectors-1.npy", index / "paths-1.csv", index / "manifest.json"
-    text = manifest.read_text()
-    if how == "cut":
-        os.truncate(vectors, vectors.stat().st_size - 1)
-    elif how == "cut paths":
-        os.truncate(paths, 50)
-    elif how == "no vectors":
-        vectors.unlink()
-    elif how == "other path":
-        paths.write_bytes(paths.read_bytes().replace(b"photos/1", b"photos/7", 1))
-    elif how == "header":
-        vectors.write_bytes(vectors.read_bytes().replace(b"'<f4'", b"'<i4'"))
-    elif how == "object":
-        vectors.write_bytes(vectors.read_bytes().replace(b"'<f4'", b"'|O' "))
-    elif how == "no manifest":
-        manifest.unlink()
-    elif how == "cut manifest":
-        manifest.write_text(text[:100])
-    elif how == "version":
-        manifest.write_text(text.replace('"version": 1', '"version": 2'))
-    elif how == "foreign":
-        manifest.write_text('{"format": "lba-store"}')
-    elif how == "list":
-        manifest.write_text("[1]")
-    elif how == "huge":
-        manifest.write_text(text + " " * 2**20)
-    elif how == "outside":
-        manifest.write_text(text.replace("vectors-1.npy", "../vectors-1.npy"))
-    elif how == "dimension":
-        manifest.write_text(text.replace(f'"dimension": {DIMENSION}', '"dimension": 8'))
-    elif how == "images":
-        manifest.write_text(text.replace('"images": 15', '"images": 16'))
-    elif how == "unknown key":
-        manifest.write_text(text.replace('"version"', '"extra": 1,\n  "version"'))
-    elif how == "deep":
-        manifest.write_text("[" * 60_000)
-
-
-CHANGED = "changed since it was written"  # what a change of the bytes looks like to who compares checksums first
-HOWS = {
-    "cut": "damaged: 1,087 bytes where 1,088 were written",
-    "cut paths": "damaged: 50 bytes",
-    "no vectors": "missing",
-    "other path": CHANGED,
-    "header": "damaged: int32",
-    "object": "damaged or cut short",
-    "no manifest": "not an index of a gallery",
-    "cut manifest": "not JSON",
-    "version": "format version '2', this lba reads 1",
-    "foreign": "is not that of an index",
-    "list": "is not that of an index",
-    "huge": "larger than",
-    "outside": "vectors.name",
-    "dimension": "damaged: float32 of shape",
-    "images": "not the paths of 16 images",
-    "unknown key": "damaged (extra",
-    "deep": "damaged",
-}
-
-
-@pytest.mark.parametrize("how", HOWS)
-def test_a_damaged_index_is_recognised_in_a_line(index, embedder, images, how):
-    damage(index, how)
-    before = content(index)
-    for attempt in (
-        lambda: open_index(index),
-        lambda: add(index, embedder, images[:1]),
-        lambda: remove_rows(index, images[1:2]),
-    ):
-        with pytest.raises(SearchError) as caught:
-            attempt()
-        assert HOWS[how] in str(caught.value) or CHANGED in str(caught.value)
-        assert "\n" not in str(caught.value)
-    assert content(index) == before
-
-
-def flip(path, place, value):
-    content = bytearray(path.read_bytes())
-    content[place] = value
-    path.write_bytes(content)
-
-
-def test_changed_vectors_are_found_by_checksum_and_never_carried_on(index, embedder, images):
-    flip(index / "vectors-1.npy", -2, 0x3E)
-    open_index(index)
-    for attempt in (
-        lambda: open_index(index, fully=True),
-        lambda: add(index, embedder, images[:1]),
-        lambda: remove_rows(index, images[1:2]),
-    ):
-        with pytest.raises(SearchError, match="changed since it was written"):
-            attempt()
-
-
-@pytest.mark.parametrize("value", [0x7F, 0xC4])
-def test_vectors_that_are_no_unit_vectors_are_found_by_a_query(index, value):
-    flip(index / "vectors-1.npy", -1, value)
-    flip(index / "vectors-1.npy", -2, 0xC0)
-    with pytest.raises(SearchError, match="not of unit length"):
-        search(open_index(index), QUERIES, 3)
-
-
 def test_an_index_that_is_not_there(tmp_path):
     with pytest.raises(SearchError, match="no such index; make one with lba search build"):
         open_index(tmp_path / "nowhere")
@@ -335,21 +88,6 @@ def test_another_model_or_modality_is_recognised(index, images):
     larger = Embedder(same.origin, same.fingerprint, 128, 64, DIMENSION, same.function)
     with pytest.raises(SearchError, match="images of 64×32"):
         opened.require_model(larger)
-
-
-def test_rows_that_are_out_of_order_or_no_unit_vectors_are_refused(tmp_path, embedder):
-    about = About.of(embedder, "visible")
-    one = np.eye(DIMENSION, dtype=np.float32)
-    for paths, vectors, words in (
-        (["b", "a"], one[:2], "not in order"),
-        (["a", "a"], one[:2], "not distinct"),
-        (["a", "b"], one[:2] * 2, "unit length"),
-        (["a", "b"], one[:2] * np.nan, "unit length"),
-        (["a", "b"], one[:2, :5], "vectors of shape"),
-    ):
-        with pytest.raises(SearchError, match=words):
-            build_index(tmp_path / "index", about, [(paths, vectors)])
-        assert not (tmp_path / "index").exists()
 
 
 def test_without_the_extra_it_is_named(embedder, images, tmp_path, monkeypatch):

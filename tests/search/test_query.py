@@ -1,6 +1,7 @@
 """Exact search is exact: it equals one dot product after another, ties and all; FAISS comes close."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.search import brute_force
 
+from lba_cli.errors import SearchError
+from lba_cli.search import approximate
 from lba_cli.search import query as module
 from lba_cli.search.index import About, open_index
 from lba_cli.search.query import search
@@ -81,12 +84,13 @@ def test_no_queries_no_lists(tmp_path):
     assert search(index_of(tmp_path / "index", unit(5, 4, 0)), np.empty((0, 4), np.float32), 3) == []
 
 
-def test_faiss_finds_nearly_all_with_the_same_scores(tmp_path):
+def test_faiss_finds_nearly_all_with_the_same_scores(tmp_path, capfd):
     pytest.importorskip("faiss")
     centres = unit(200, 32, 3)
     vectors = centres[np.random.default_rng(4).integers(0, 200, 20_000)] + 0.15 * unit(20_000, 32, 5)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     index = index_of(tmp_path / "index", vectors, faiss=True)
+    assert capfd.readouterr() == ("", ""), "FAISS has enough vectors a cell to learn from"
     queries = centres[:50]
     exact, near = search(index, queries, 10), search(index, queries, 10, "faiss")
     found = [len({hit.row for hit in a} & {hit.row for hit in b}) for a, b in zip(exact, near, strict=True)]
@@ -94,6 +98,51 @@ def test_faiss_finds_nearly_all_with_the_same_scores(tmp_path):
     scores = {hit.row: hit.score for hits in exact for hit in hits}
     assert all(scores.get(hit.row, hit.score) == hit.score for hits in near for hit in hits)
     assert all([h.score for h in hits] == sorted((h.score for h in hits), reverse=True) for hits in near)
+
+
+def test_more_cells_are_looked_through_where_there_are_more(tmp_path, monkeypatch):
+    """Of a fixed number the share would fall, and what is found with it, as the gallery grows."""
+    pytest.importorskip("faiss")
+    vectors = unit(20_000, 16, 7)
+    index = index_of(tmp_path / "index", vectors, faiss=True)
+    found = {}
+    for cells in (1, 16):
+        monkeypatch.setattr(approximate, "CELLS_LOOKED_THROUGH", 1)
+        monkeypatch.setattr(approximate, "ONE_CELL_IN", cells)
+        found[cells] = [[hit.row for hit in hits] for hits in search(index, vectors[:20], 10, "faiss")]
+    exact = [[hit.row for hit in hits] for hits in search(index, vectors[:20], 10)]
+    assert found[1] == exact != found[16]
+
+
+def test_lists_by_faiss_are_as_long_as_was_asked(tmp_path):
+    pytest.importorskip("faiss")
+    vectors = unit(12_000, 16, 8)
+    index = index_of(tmp_path / "index", vectors, faiss=True)
+    for top in (8_000, 12_000, 20_000):
+        near, exact = (search(index, vectors[:2], top, engine) for engine in ("faiss", "exact"))
+        assert near == exact
+
+
+def test_a_faiss_part_that_is_gone_or_lies_about_its_size_is_told(tmp_path):
+    pytest.importorskip("faiss")
+    index = index_of(tmp_path / "index", unit(500, 16, 0), faiss=True)
+    part = tmp_path / "index" / index.manifest.faiss.name
+    content = bytearray(part.read_bytes())
+    content[40] = 0xFF  # in the number of vectors' bytes
+    part.write_bytes(content)
+    with pytest.raises(SearchError, match="damaged"):
+        search(index, unit(1, 16, 1), 5, "faiss")
+    part.unlink()
+    with pytest.raises(SearchError, match=r"gone; was the index changed meanwhile\? Ask again"):
+        search(index, unit(1, 16, 1), 5, "faiss")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full is needed")
+@pytest.mark.parametrize("count", [10, 20_000])
+def test_a_disk_that_is_full_is_called_so(count):
+    pytest.importorskip("faiss")
+    with pytest.raises(OSError, match="No space left"):
+        approximate.write_faiss(unit(count, 16, 0), Path("/dev/full"))
 
 
 @pytest.mark.slow
@@ -114,3 +163,35 @@ def test_full_size_as_by_brute_force_and_how_long_it_takes(tmp_path, capsys):
             f"1 : {building / asking:.0f}"
         )
     require_exact(index, vectors, queries, 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("count", "noise"), [(100_000, 0.08), (1_000_000, 0.05), (1_000_000, 0.08)])
+def test_faiss_at_scale(tmp_path, capsys, count, noise):
+    """Twenty images a person, around centres of length 1 with ``noise`` in each of 128 dimensions; its figures are printed."""
+    faiss = pytest.importorskip("faiss")
+    random, people = np.random.default_rng(0), unit(count // 20, 128, 1)
+
+    def of(who):
+        vectors = people[who] + noise * random.standard_normal((len(who), 128), dtype=np.float32)
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    vectors = np.concatenate([of(random.integers(0, len(people), ROWS)) for _ in range(count // ROWS)])
+    queries = of(np.arange(100))
+    started = time.perf_counter()
+    index = index_of(tmp_path / "index", vectors, faiss=True)
+    seconds = {"building": time.perf_counter() - started}
+    found = {}
+    for engine in ("exact", "faiss"):
+        search(index, queries[:1], 10, engine)
+        started = time.perf_counter()
+        hits = [search(index, queries[row : row + 1], 10, engine)[0] for row in range(100)]
+        seconds[engine] = (time.perf_counter() - started) / 100
+        found[engine] = [[hit.row for hit in each] for each in hits]
+    flat = faiss.IndexFlatIP(128)
+    flat.add(vectors)
+    assert flat.search(queries, 10)[1].tolist() == found["exact"]
+    recall = np.mean([len({*a} & {*b}) / 10 for a, b in zip(found["exact"], found["faiss"], strict=True)])
+    assert recall > 0.8
+    with capsys.disabled():
+        print(f"\n{count:,} × 128, noise {noise}: recall@10 {recall:.3f}; seconds {seconds}")
