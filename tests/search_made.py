@@ -14,6 +14,7 @@ from lba_cli.search.query import search
 from lba_cli.search.update import add_rows, build_index
 
 DIMENSION = 16
+ROWS = 4096
 QUERIES = np.random.default_rng(5).standard_normal((7, DIMENSION)).astype(np.float32)
 QUERIES /= np.linalg.norm(QUERIES, axis=1, keepdims=True)
 
@@ -63,3 +64,14 @@ def require_equal(one, other):
     np.testing.assert_allclose(first.vectors, second.vectors, atol=1e-6)
     ranks = [[[hit.path for hit in hits] for hits in search(each, QUERIES, 10)] for each in (first, second)]
     assert ranks[0] == ranks[1]
+
+
+def index_of(folder, vectors, faiss=False):
+    """An index of ``vectors`` under made-up paths."""
+    about = About("0" * 64, "made", 64, 32, "visible", vectors.shape[1], faiss)
+    rows = (
+        ([f"/{row:09d}.png" for row in range(start, min(start + ROWS, len(vectors)))], vectors[start : start + ROWS])
+        for start in range(0, len(vectors), ROWS)
+    )
+    build_index(folder, about, rows)
+    return open_index(folder)

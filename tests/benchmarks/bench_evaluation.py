@@ -44,4 +44,16 @@ def test_four_settings_together():
 
 @pytest.mark.gpu
 def test_all_search_single_shot_on_the_gpu():
-    compared("evaluation on the GPU, all-search single-shot", SETTINGS[:1], identities=96, device="cuda", rounds=2)
+    compared("evaluation on the GPU, all-search single-shot", SETTINGS[:1], identities=96, device="cuda", rounds=1)
+
+
+@pytest.mark.gpu
+def test_four_settings_together_on_the_gpu():
+    compared(
+        "evaluation on the GPU, both modes and both shots",
+        SETTINGS,
+        identities=96,
+        device="cuda",
+        rounds=1,
+        warm_up=False,
+    )

@@ -8,32 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.search import brute_force
+from search_made import ROWS, index_of
 
 from lba_cli.errors import SearchError
 from lba_cli.search import approximate
 from lba_cli.search import query as module
-from lba_cli.search.index import About, open_index
 from lba_cli.search.query import search
-from lba_cli.search.update import build_index
-
-ROWS = 4096
 
 
 def unit(count, dimension, seed):
     vectors = np.random.default_rng(seed).standard_normal((count, dimension), dtype=np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors
-
-
-def index_of(folder, vectors, faiss=False):
-    """An index of ``vectors`` under made-up paths."""
-    about = About("0" * 64, "made", 64, 32, "visible", vectors.shape[1], faiss)
-    rows = (
-        ([f"/{row:09d}.png" for row in range(start, min(start + ROWS, len(vectors)))], vectors[start : start + ROWS])
-        for start in range(0, len(vectors), ROWS)
-    )
-    build_index(folder, about, rows)
-    return open_index(folder)
 
 
 def require_exact(index, vectors, queries, top):

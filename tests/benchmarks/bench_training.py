@@ -1,0 +1,149 @@
+"""Training the full method with a ResNet-50 on 64 images of 288 × 144 a step, as the recipe asks for it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from made_sysu import ScaledDown
+from measuring import TABLE, side_by_side
+from plain import objective as plain_objective
+from plain.loading import PlainPairs, batches
+from plain.network import PlainNetwork
+
+from lba_cli.alignment import sample_pairs
+from lba_cli.compute import arithmetic, resolve_precision
+from lba_cli.config import TrainSection
+from lba_cli.data.augment import Augmentation
+from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.loaders import StepPositions, TrainingBatch
+from lba_cli.data.resident import ResidentImages
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.reporting import Silent
+from lba_cli.training import Objective
+from lba_cli.training.step import TrainingStep
+
+RECIPE = TrainSection(precision="auto")
+IDENTITIES, INSTANCES = RECIPE.identities, RECIPE.instances
+SETTINGS = {"momentum": RECIPE.momentum, "weight_decay": RECIPE.weight_decay, "nesterov": True}
+GPU_STEPS = 30
+
+
+def pairs():
+    return tuple(sample_pairs(IDENTITIES, INSTANCES, torch.Generator().manual_seed(0)) for _ in range(2))
+
+
+def networks(device):
+    torch.manual_seed(0)
+    ours = TwoStreamNetwork("resnet50", 395)
+    plain = PlainNetwork(ours).to(device).train()
+    return ours.to(device, memory_format=torch.channels_last).train(), plain
+
+
+def our_step(network, device, precision="auto"):
+    step = TrainingStep(network, Objective(), TrainSection(precision=precision), device)
+
+    def take(batch):
+        with arithmetic(precision, device):
+            return step(batch, pairs())
+
+    return take
+
+
+def plain_step(network, device):
+    optimizer = torch.optim.SGD(network.groups(RECIPE.learning_rate), **SETTINGS)
+
+    def take(visible, infrared, labels):
+        chosen = tuple(each.to(device) for each in pairs())
+        total = plain_objective.losses(network, visible.to(device), infrared.to(device), labels.to(device), chosen)[
+            "total"
+        ]
+        optimizer.zero_grad()
+        total.backward()
+        optimizer.step()
+        return total.item()
+
+    return take
+
+
+def test_step():
+    device = torch.device("cpu")
+    ours, plain = networks(device)
+    random = torch.Generator().manual_seed(0)
+    number = IDENTITIES * INSTANCES
+    images = [torch.randint(0, 256, (number, 288, 144, 3), generator=random, dtype=torch.uint8) for _ in range(2)]
+    labels = torch.arange(IDENTITIES).repeat_interleave(INSTANCES)
+    floats = [side.permute(0, 3, 1, 2).float().div(255).contiguous() for side in images]
+    take, take_plainly = our_step(ours, device), plain_step(plain, device)
+    side_by_side(
+        "training step, full method",
+        lambda: take(TrainingBatch(*images, labels)),
+        lambda: take_plainly(*floats, labels),
+        images=2 * number,
+        note=f"ours in {resolve_precision('auto', device)}",
+    )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
+def test_training_on_the_gpu(precision):
+    """Loading, augmentation and steps; the plain way in four workers."""
+    device = torch.device("cuda")
+    ours, plain = networks(device)
+    source = training_source()
+    plans = IdentityBatches(source.samples, IDENTITIES, INSTANCES, seed=0, steps=10_000)
+    resident = ResidentImages(source, device, 0, workers=4, listener=Silent())
+    positions = StepPositions(10_000, range(10_000))
+    loaded = resident.batches(plans, Augmentation(), 0, positions)
+    drawn = [plans.plan(0, step) for step in range(4 * GPU_STEPS)]
+    order = [np.concatenate([getattr(plan, side) for plan in drawn]) for side in ("visible", "infrared", "labels")]
+    loader = batches(PlainPairs(source.pixels, *order), IDENTITIES * INSTANCES)
+    plainly = itertools.chain.from_iterable(itertools.repeat(loader))
+    take, take_plainly = our_step(ours, device, precision), plain_step(plain, device)
+    torch.cuda.reset_peak_memory_stats()
+    take(next(loaded))
+    memory = torch.cuda.max_memory_allocated() / 1e9
+    case = side_by_side(
+        f"training on the GPU, {precision}, end to end",
+        lambda: [take(next(loaded)) for _ in range(GPU_STEPS)],
+        lambda: [take_plainly(*next(plainly)) for _ in range(GPU_STEPS)],
+        images=2 * IDENTITIES * INSTANCES * GPU_STEPS,
+        note=f"{GPU_STEPS} steps; ours at most {memory:.1f} GB of the GPU",
+    )
+    share = flops(take, next(loaded)) * GPU_STEPS / min(case.ours.seconds) / ceiling(precision)
+    TABLE[-1].note += f", {share:.0%} of what products of matrices reach"
+    loaded.close()
+
+
+def training_source():
+    """A scaled-down data set to train on."""
+    source = ScaledDown(40)
+    source.samples = tuple(replace(sample, part="train") for sample in source.samples)
+    return source
+
+
+def flops(take, batch):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counted:
+        take(batch)
+    return counted.get_total_flops()
+
+
+def ceiling(precision, size=8192, rounds=20):
+    """FLOP/s of large products of matrices in this arithmetic, on this card."""
+    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    one, other = (torch.randn(size, size, device="cuda", dtype=kind) for _ in range(2))
+    allowed, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, precision == "tf32"
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    one @ other
+    start.record()
+    for _ in range(rounds):
+        one @ other
+    end.record()
+    torch.cuda.synchronize()
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    return 2 * size**3 * rounds / (start.elapsed_time(end) / 1000)
