@@ -7,9 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lba_cli.alignment.gradients import lengths
+from lba_cli.alignment.gradients import masked_distances
 from lba_cli.alignment.masks import co_attention, mask_of_lengths
-from lba_cli.alignment.matching import Positions, probability_between
+from lba_cli.alignment.matching import Positions, probabilities, warped
 from lba_cli.alignment.pairs import Pairs
 from lba_cli.vocabulary import WEIGHTINGS, Weighting
 
@@ -53,17 +53,19 @@ def align(
     if weighting not in WEIGHTINGS:
         raise ValueError(f"weighting must be one of {', '.join(WEIGHTINGS)}, not {weighting!r}")
     with torch.autocast(features.device.type, enabled=False):
-        here, shape = Positions.of_maps(features), (len(features), 1, *features.shape[2:])
-        mask = mask_of_lengths(here.lengths.view(shape))
-        positive, probability = _rebuilt(here, mask, pairs.positive, temperature)
-        negative, _ = _rebuilt(here, mask, pairs.negative, temperature)
-        attention = co_attention(probability, mask, mask[pairs.positive]).flatten(1)  # (N, HW)
-        triplet = torch.relu(_distance(here.vectors, positive) - _distance(here.vectors, negative) + margin)  # (N, HW)
+        here = Positions.of_maps(features)
+        mask = _mask(here, features)
+        both = here.of_partners(torch.stack([pairs.positive, pairs.negative], dim=1))
+        probability = probabilities(here, both, temperature)
+        brought = warped(probability, both, features.dtype)  # (N, 2, HW, C)
+        distance = masked_distances(here.vectors, brought, mask.flatten(1), DIFFERENCE_EPSILON)
+        triplet = torch.relu(distance[:, 0] - distance[:, 1] + margin)  # (N, HW)
+        attention = co_attention(probability[:, 0], mask, mask[pairs.positive]).flatten(1)  # (N, HW)
         if weighting == "batch_mean":
             loss = (attention.mean(dim=0) * triplet.mean(dim=0)).mean()
         else:
             loss = (attention * triplet).mean()
-        return Aligned(_maps(positive, features), loss)
+        return Aligned(_reconstructed(here, brought[:, 0], mask), loss)
 
 
 def reconstruct(features: Tensor, mask: Tensor, partner: Tensor, temperature: float = 50.0) -> tuple[Tensor, Tensor]:
@@ -79,24 +81,19 @@ def reconstruct(features: Tensor, mask: Tensor, partner: Tensor, temperature: fl
         The reconstructions (N, C, H, W) and the matching probabilities (N, HW, HW).
     """
     with torch.autocast(features.device.type, enabled=False):
-        vectors, probability = _rebuilt(Positions.of_maps(features), mask, partner, temperature)
-        return _maps(vectors, features), probability
+        here = Positions.of_maps(features)
+        there = here.of_partners(partner.unsqueeze(1))
+        probability = probabilities(here, there, temperature)
+        return _reconstructed(here, warped(probability, there, features.dtype)[:, 0], mask), probability.squeeze(1)
 
 
-def _rebuilt(here: Positions, mask: Tensor, partner: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """:func:`reconstruct` as channel vectors, (N, HW, C)."""
-    there = here.of_partners(partner)
-    probability = probability_between(here, there, temperature)
-    warped = torch.bmm(probability, there.vectors)
-    return torch.lerp(here.vectors, warped, mask.flatten(1).unsqueeze(2)), probability
+def _mask(here: Positions, like: Tensor) -> Tensor:
+    """(N, 1, H, W) person masks."""
+    return mask_of_lengths(here.lengths.view(len(like), 1, *like.shape[2:]))
 
 
-def _maps(vectors: Tensor, like: Tensor) -> Tensor:
-    """(N, HW, C) → (N, C, H, W) in channels-last memory."""
-    number, channels, height, width = like.shape
-    return vectors.view(number, height, width, channels).permute(0, 3, 1, 2)
-
-
-def _distance(first: Tensor, second: Tensor) -> Tensor:
-    """(N, HW) Euclidean distances of channel vectors, 1e-6 added to each difference."""
-    return lengths((first - second).add_(DIFFERENCE_EPSILON))
+def _reconstructed(here: Positions, brought: Tensor, mask: Tensor) -> Tensor:
+    """(N, HW, C) vectors brought over, on the person, and one's own elsewhere: (N, C, H, W) in channels-last memory."""
+    vectors = torch.lerp(here.vectors, brought.to(here.vectors.dtype), mask.flatten(1).unsqueeze(2))
+    number, _, height, width = mask.shape
+    return vectors.view(number, height, width, -1).permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Two functions of large tensors whose gradients are taken in fewer passes over memory than PyTorch's own."""
+"""Functions of large tensors whose gradients are taken in fewer passes over memory than PyTorch's own."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
-def of_partners(values: Tensor, partner: Tensor) -> Tensor:
-    """``values[partner]``: (N, …) → (N, …), ``partner`` (N,) int64.
+def of_partners(values: Tensor, partners: Tensor) -> Tensor:
+    """``values[partners]``: (N, …) → (N, K, …), ``partners`` (N, K) int64.
 
-    Its gradient is a product with a matrix of zeros and ones, N × N: quicker than adding images up one by one, and with
-    the same result every time on a GPU too.
+    Its gradient is a product with a matrix of zeros and ones: quicker than adding images up one by one, and with the same
+    result every time on a GPU too.
     """
-    result: Tensor = _OfPartners.apply(values, partner)
+    result: Tensor = _OfPartners.apply(values, partners)
     return result
 
 
@@ -26,21 +26,38 @@ def lengths(vectors: Tensor) -> Tensor:
     return result
 
 
+def masked_distances(vectors: Tensor, others: Tensor, mask: Tensor, epsilon: float) -> Tensor:
+    """‖mask · (vectors − others) + epsilon‖ over channels, for K others of each.
+
+    Args:
+        vectors: (N, P, C).
+        others: (N, K, P, C), in any precision.
+        mask: (N, P), a constant.
+        epsilon: added to every difference.
+
+    Returns:
+        (N, K, P).
+    """
+    result: Tensor = _MaskedDistances.apply(vectors, others, mask, epsilon)
+    return result
+
+
 class _OfPartners(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, partner: Tensor) -> Tensor:
+    def forward(ctx: Any, values: Tensor, partners: Tensor) -> Tensor:
         """Gather."""
-        ctx.save_for_backward(partner)
+        ctx.save_for_backward(partners)
         ctx.count = len(values)
-        return values[partner]
+        return values[partners]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Add up what each image gets from those whose partner it is."""
-        (partner,) = ctx.saved_tensors
-        chosen = F.one_hot(partner, ctx.count).to(gradient.dtype)
-        return (chosen.T @ gradient.flatten(1)).view(ctx.count, *gradient.shape[1:]), None
+        (partners,) = ctx.saved_tensors
+        chosen = F.one_hot(partners.flatten(), ctx.count).to(gradient.dtype)
+        shape = ctx.count, *gradient.shape[2:]
+        return (chosen.T @ gradient.reshape(len(chosen), -1)).view(shape), None
 
 
 class _Lengths(torch.autograd.Function):
@@ -59,3 +76,23 @@ class _Lengths(torch.autograd.Function):
         share = torch.where(norms > 0, gradient / norms, 0)
         result: Tensor = vectors * share.unsqueeze(-1)
         return result
+
+
+class _MaskedDistances(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, others: Tensor, mask: Tensor, epsilon: float) -> Tensor:
+        """Norms of differences, which are kept."""
+        differences = (vectors.unsqueeze(1) - others).mul_(mask[:, None, :, None]).add_(epsilon)
+        result: Tensor = torch.linalg.vector_norm(differences, dim=-1)
+        ctx.save_for_backward(differences, result, mask)
+        ctx.dtype = others.dtype
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """Each difference in its direction."""
+        differences, norms, mask = ctx.saved_tensors
+        share = torch.where(norms > 0, gradient / norms, 0) * mask[:, None]
+        each = differences * share.unsqueeze(-1)
+        return each.sum(dim=1), each.to(ctx.dtype).neg_() if each.dtype != ctx.dtype else -each, None, None

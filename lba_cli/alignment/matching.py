@@ -13,11 +13,11 @@ EPSILON = 1e-12
 
 
 class Positions(NamedTuple):
-    """Feature maps as a list of places, which is how channels-last memory holds them; in at least float32.
+    """Feature maps as lists of places, which is how channels-last memory holds them; in at least float32.
 
     Attributes:
-        vectors: (N, HW, C), the channel vectors.
-        lengths: (N, HW), theirs.
+        vectors: (…, HW, C), the channel vectors.
+        lengths: (…, HW), theirs.
     """
 
     vectors: Tensor
@@ -25,14 +25,14 @@ class Positions(NamedTuple):
 
     @classmethod
     def of_maps(cls, features: Tensor) -> Positions:
-        """Of (N, C, H, W) maps."""
+        """Of (N, C, H, W) maps: (N, HW, C) and (N, HW)."""
         precise = features if features.dtype == torch.float64 else features.float()
         vectors = precise.permute(0, 2, 3, 1).flatten(1, 2)
         return cls(vectors, lengths(vectors))
 
-    def of_partners(self, partner: Tensor) -> Positions:
-        """Those of each image's partner, (N,) int64."""
-        return Positions(*(of_partners(each, partner) for each in self))
+    def of_partners(self, partners: Tensor) -> Positions:
+        """Those of the K ``partners`` of each image, (N, K) int64: (N, K, HW, C) and (N, K, HW)."""
+        return Positions(*(of_partners(each, partners) for each in self))
 
 
 def matching_probability(query: Tensor, key: Tensor, temperature: float = 50.0) -> Tensor:
@@ -50,14 +50,27 @@ def matching_probability(query: Tensor, key: Tensor, temperature: float = 50.0) 
         (N, HW, HW) float32 (float64 for float64 input); rows are query positions and sum to one.
     """
     with torch.autocast(query.device.type, enabled=False):
-        return probability_between(Positions.of_maps(query), Positions.of_maps(key), temperature)
+        keys = Positions(*(each.unsqueeze(1) for each in Positions.of_maps(key)))
+        return probabilities(Positions.of_maps(query), keys, temperature).squeeze(1)
 
 
-def probability_between(query: Positions, key: Positions, temperature: float) -> Tensor:
-    """:func:`matching_probability` of positions; products are divided by lengths, which are fewer numbers than vectors."""
-    products = torch.bmm(query.vectors, key.vectors.transpose(1, 2))  # (N, HW, HW)
+def probabilities(query: Positions, keys: Positions, temperature: float) -> Tensor:
+    """:func:`matching_probability` of N images and K partners of each, in one product: (N, K, HW, HW).
+
+    Products are divided by lengths, which are fewer numbers than vectors.
+    """
+    number, partners, places, channels = keys.vectors.shape
+    every = keys.vectors.reshape(number, partners * places, channels)
+    products = torch.bmm(query.vectors, every.transpose(1, 2)).view(number, places, partners, places)
     scale = temperature / query.lengths.clamp(min=EPSILON)
-    return torch.softmax(products * scale[:, :, None] / key.lengths.clamp(min=EPSILON)[:, None, :], dim=2)
+    cosines = products * scale[:, :, None, None] / keys.lengths.clamp(min=EPSILON)[:, None]
+    return torch.softmax(cosines, dim=3).transpose(1, 2)
+
+
+def warped(probability: Tensor, keys: Positions, dtype: torch.dtype) -> Tensor:
+    """:func:`warp` of K partners' positions: (N, K, HW, HW) → (N, K, HW, C), products in ``dtype``."""
+    vectors = keys.vectors.flatten(0, 1).to(dtype)
+    return torch.bmm(probability.flatten(0, 1).to(dtype), vectors).view(keys.vectors.shape)
 
 
 def warp(probability: Tensor, features: Tensor) -> Tensor:

@@ -81,13 +81,16 @@ def _finish():
 
 
 @contextlib.contextmanager
-def peak_memory(interval=0.2):
+def peak_memory(interval=1.0):
     """A list whose item becomes the most private memory (GB) that this process and its children had at once."""
     peak, stop = [0.0], threading.Event()
 
+    def look():
+        peak[0] = max(peak[0], sum(map(_private, _family(os.getpid()))) / 1e9)
+
     def watch():
         while not stop.wait(interval):
-            peak[0] = max(peak[0], sum(map(_private, _family(os.getpid()))) / 1e9)
+            look()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -96,7 +99,7 @@ def peak_memory(interval=0.2):
     finally:
         stop.set()
         watcher.join()
-        peak[0] = max(peak[0], sum(map(_private, _family(os.getpid()))) / 1e9)
+        look()
 
 
 def _family(process):
@@ -108,7 +111,7 @@ def _family(process):
 
 
 def _private(process):
-    """Bytes of memory of its own, and its share of what processes share; mapped files, which can be dropped, aren't counted."""
+    """Bytes of memory that aren't a mapped file's, which can be dropped; what processes share is shared out among them."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
         fields = dict(line.split(":", 1) for line in lines)
