@@ -11,7 +11,6 @@ import glob
 import io
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -157,6 +156,8 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 def _new(path: Path, *, folder: bool) -> tuple[Path, Held]:
     """Make an empty file or folder of a hidden name beside ``path``, and lock it."""
+    import tempfile  # here, so that commands that write nothing don't wait for it
+
     for _ in range(TRIES):
         if folder:
             partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,6 +73,8 @@ def _require_new(output: Path) -> None:
 
 def _demo_run(name: str, config: Path | None, options: dict[str, str], assignments: list[str] | None) -> Run:
     """One of the demo's two runs: its shipped configuration, with ``config`` and ``--set`` laid over it."""
+    from importlib.resources import as_file, files
+
     from lba_cli.settings import Layer, resolve
 
     with as_file(files("lba_cli") / "configs" / name) as path:
