@@ -1,4 +1,15 @@
-"""Rank a gallery for queries: exactly, or with candidates from FAISS."""
+"""Rank a gallery for queries: exactly, or with candidates from FAISS.
+
+A gallery may be larger than memory: its file is mapped and read a block at a time. A million vectors of 256 float32 numbers
+(1 GB) are compared with four queries in 0.13 s on two cores (``tests/benchmarks/bench_search.py``).
+
+Ten million vectors of 2,048 numbers, in half precision, on paper: 41 GB of file (82 GB in float32). A pass serves up to
+``QUERIES_AT_ONCE`` queries and takes 14 s from a disk of 3 GB/s, or 0.3 s from memory of 150 GB/s. The products of 256 queries
+are 10.5 TFLOP: a minute on two cores (170 GFLOP/s in float32, measured in training), a fraction of a second on a GPU, which the
+blocks reach at 25 GB/s in 2 s. A float16 number is off by 2^-11 of itself at most, so a product of unit vectors by 2^-10: the margin
+of candidates grows to that, and the exact order of those within it takes the float32 vectors, read for them alone. Neither is
+built: the index keeps float32.
+"""
 
 from __future__ import annotations
 
