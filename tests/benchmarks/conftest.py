@@ -15,6 +15,10 @@ def pytest_addoption(parser):
     parser.addoption("--gpu", action="store_true", help="measure what needs a CUDA device, and that alone")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("filterwarnings", "ignore:This DataLoader will create:UserWarning")
+
+
 def pytest_collection_modifyitems(config, items):
     asked = config.getoption("--gpu", default=False)
     for item in items:

@@ -15,7 +15,7 @@ import torch
 
 @dataclass
 class Side:
-    """What was seen of one way: seconds of each round, and the largest memory of its processes, in GB."""
+    """What was seen of one way: seconds of each round, and the most memory that it took beyond what there was, in GB."""
 
     seconds: list[float] = field(default_factory=list)
     memory: float = 0.0
@@ -42,7 +42,7 @@ class Case:
         for side in (self.ours, self.plain):
             median = statistics.median(side.seconds)
             speed = f" ({self.images / median:.0f} images/s)" if self.images else ""
-            memory = f", {side.memory:.2f} GB" if side.memory else ""
+            memory = f", {side.memory:.2f} GB"
             sides.append(f"{_time(median)}{speed}{memory}")
         ratios = self.ratios
         spread = f"{statistics.median(ratios):.1f}× ({min(ratios):.1f}–{max(ratios):.1f})"
@@ -50,7 +50,7 @@ class Case:
 
 
 TABLE = []
-HEADER = "| case | ratio (spread) | ours | plain | |\n| --- | --- | --- | --- | --- |"
+HEADER = "| case | ratio (spread) | ours: time, memory | plain | |\n| --- | --- | --- | --- | --- |"
 
 
 def side_by_side(name, ours, plain, *, rounds=3, warm_up=True, images=0, note="", prepare=lambda: None):
@@ -82,11 +82,11 @@ def _finish():
 
 @contextlib.contextmanager
 def peak_memory(interval=1.0):
-    """A list whose item becomes the most private memory (GB) that this process and its children had at once."""
-    peak, stop = [0.0], threading.Event()
+    """A list whose item becomes the most memory (GB) that this process and its children had at once, beyond what it has now."""
+    peak, stop, before = [0.0], threading.Event(), _private(os.getpid())
 
     def look():
-        peak[0] = max(peak[0], sum(map(_private, _family(os.getpid()))) / 1e9)
+        peak[0] = max(peak[0], (sum(map(_private, _family(os.getpid()))) - before) / 1e9)
 
     def watch():
         while not stop.wait(interval):
