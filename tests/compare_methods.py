@@ -1,12 +1,13 @@
 """Does ``full`` beat ``baseline``, and does fast arithmetic cost it anything? On synthetic ``small``, three seeds each, all
 from the same warmed-up weights.
 
-``python tests/compare_methods.py FOLDER [SEED …]`` draws and prepares the data, trains with the commands below what isn't
-trained yet, and prints the README's table from the runs' ``metrics.jsonl``. About half an hour on two cores.
+``python tests/compare_methods.py FOLDER`` draws and prepares the data, trains with the commands below what isn't trained yet, and
+prints the README's table from the runs' ``metrics.jsonl``. About half an hour on two cores; minutes with ``--size 64 32``.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -14,7 +15,6 @@ import sys
 from pathlib import Path
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-SEEDS = tuple(map(int, sys.argv[2:])) or (0, 1, 2)
 SLOW = ("--set", "train.precision=float32")  # demo.yaml's is auto: bfloat16 where there are matrix units
 METHODS = {
     "baseline": ("--method", "baseline"),
@@ -34,14 +34,16 @@ def figures(run: Path) -> dict[str, float]:
     return {name: 100 * record["evaluation"][name] for name in FIGURES}
 
 
-def train_all(folder: Path) -> dict[str, list[dict[str, float]]]:
+def train_all(folder: Path, seeds: list[int], size: list[int]) -> dict[str, list[dict[str, float]]]:
     people = folder / "people"
+    height, width = size
+    sized = ("--set", f"data.height={height}", "--set", f"data.width={width}")
     if not people.exists():
         lba("prepare", "synthetic", "--preset", "small", "--output", people)
-        lba("prepare", "sysu", "--config", CONFIGS / "demo.yaml", "--root", people)
+        lba("prepare", "sysu", "--config", CONFIGS / "demo.yaml", "--root", people, *sized)
     found: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
-    for seed in SEEDS:
-        words = ("--data", people, "--set", f"train.seed={seed}")
+    for seed in seeds:
+        words = ("--data", people, "--set", f"train.seed={seed}", *sized)
         warm = folder / f"warm-up-{seed}"
         if not warm.exists():
             lba("train", "--config", CONFIGS / "demo-warmup.yaml", "--output", warm, *words)
@@ -57,7 +59,12 @@ def train_all(folder: Path) -> dict[str, list[dict[str, float]]]:
 
 
 def main() -> None:
-    found = train_all(Path(sys.argv[1]))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--size", type=int, nargs=2, default=[112, 56], metavar=("HEIGHT", "WIDTH"))
+    asked = parser.parse_args()
+    found = train_all(asked.folder, asked.seeds, asked.size)
     print("| method | " + " | ".join(FIGURES) + " |\n|" + " --- |" * (len(FIGURES) + 1))
     for method, seeds in found.items():
         cells = []

@@ -55,6 +55,15 @@ ELSEWHERE = {
     "lba evaluate --mode all-search": ("cli/test_contract.py", "lba evaluate --mode all-search"),
     "lba visualize correspondences": ("cli/test_contract.py", "lba visualize correspondences"),
     "lba demo": ("cli/test_demo.py", 'lba("demo")'),  # minutes: slow
+    # With two processes.
+    "torchrun --standalone --nproc-per-node=4 -m lba_cli train --method full --output runs/on-four-gpus": (
+        "integration/test_torchrun.py",
+        '"torch.distributed.run", *where, "-m", "lba_cli"',
+    ),
+    "torchrun --standalone --nproc-per-node=4 -m lba_cli evaluate --checkpoint runs/on-four-gpus": (
+        "integration/test_torchrun.py",
+        '"evaluate"',
+    ),
     "python tests/reliability/killed.py": ("reliability/test_scripts.py", 'run("killed.py"'),
     "python tests/reliability/stopped.py": ("reliability/test_scripts.py", 'run("stopped.py"'),
     "python tests/reliability/full_disk.py": ("reliability/test_scripts.py", 'run("full_disk.py"'),
@@ -65,6 +74,9 @@ NOT_RUN = {
     "pip install .": "installs",
     'pip install ".[dev]"': "installs",
     "python -m pytest": "these tests",
+    "python -m pytest tests/benchmarks": "measures for ten minutes; that both ways agree is tests/test_plain.py's",
+    "python -m pytest tests/training/test_together.py": "these tests",
+    "python -m pytest tests/integration/test_torchrun.py": "these tests",
     "python -m pytest -m slow tests/data": "these tests",
     "python -m pytest -m slow tests/search": "these tests",
     "python -m pytest -m slow tests/reliability/test_fuzz.py": "these tests",
@@ -84,7 +96,9 @@ def commands_of_the_readme():
     spans = re.findall(r"`([^`]+)`", re.sub(r"```.*?```", "", README, flags=re.DOTALL))
     found = [" ".join(command.split()) for text in (*lines, *spans) for command in text.split(" && ")]
     return {
-        command for command in found if re.match(r"(lba|python3?|pip|docker|pytest|git|uv|cd|export|\w+=\S+) ", command)
+        command
+        for command in found
+        if re.match(r"(lba|torchrun|python3?|pip|docker|pytest|git|uv|cd|export|\w+=\S+) ", command)
     }
 
 
