@@ -1,6 +1,7 @@
 """What a run's folder holds after accidents, and how a run goes on from it."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from lba_cli.errors import CheckpointError, LbaError, TrainingError
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lba_cli.reporting import Silent
 from lba_cli.training import loop
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.folder import RunFolder, newest_run
 from lba_cli.training.loop import train
 from lba_cli.training.state import Progress
 
@@ -280,3 +281,18 @@ def test_changed_settings_on_resume(lba, finished, store, tmp_path):
     taken = lba("train", "--resume", "run", *data, "--set", "data.workers=1", "--set", "train.checkpoint_minutes=3")
     assert "changed settings: data.root: " in taken.output
     assert "data.workers: 0 → 1; train.checkpoint_minutes: 10.0 → 3.0" in taken.output
+
+
+def test_the_newest_run(finished, tmp_path):
+    _, folder, _ = finished
+    assert newest_run(folder.path.parent).path == folder.path
+    for number, name in enumerate(("single", "many/trial-1", "many/trial-2")):
+        last = RunFolder(tmp_path / "runs" / name).last
+        last.parent.mkdir(parents=True)
+        last.touch()
+        os.utime(last, (number, number))
+    newest = newest_run(tmp_path / "runs")
+    assert newest.path == tmp_path / "runs/many/trial-2"
+    assert newest.is_trial
+    with pytest.raises(CheckpointError, match="train one with lba train"):
+        newest_run(tmp_path / "nothing")

@@ -12,10 +12,10 @@ import yaml
 
 from lba_cli.compute import mixed_precision
 from lba_cli.data.loaders import normalize
-from lba_cli.errors import CheckpointError, DataError, Interrupted, TrainingError
+from lba_cli.errors import DataError, Interrupted, LbaError, TrainingError
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.training.folder import RunFolder, newest_run
+from lba_cli.training.folder import RunFolder
 from lba_cli.training.loop import Trainer, train
 from lba_cli.training.state import require_same_run
 
@@ -270,26 +270,9 @@ def test_tensorboard_writes_events(source, tmp_path, small_run):
     assert list((folder.path / "tensorboard").glob("events*"))
 
 
-def test_the_newest_run(reference, tmp_path):
-    _, folder = reference
-    assert newest_run(folder.path.parent).path == folder.path
-    for number, name in enumerate(("single", "many/trial-1", "many/trial-2")):
-        last = RunFolder(tmp_path / "runs" / name).last
-        last.parent.mkdir(parents=True)
-        last.touch()
-        os.utime(last, (number, number))
-    newest = newest_run(tmp_path / "runs")
-    assert newest.path == tmp_path / "runs/many/trial-2"
-    assert newest.is_trial
-    with pytest.raises(CheckpointError, match="train one with lba train"):
-        newest_run(tmp_path / "nothing")
-
-
 def test_damaged_metrics_are_located(tmp_path):
     folder = RunFolder(tmp_path)
     folder.metrics.write_text(json.dumps({"epoch": 0}) + "\nnonsense\n")
-    from lba_cli.errors import LbaError
-
     with pytest.raises(LbaError, match=r"metrics.jsonl:2: not JSON"):
         folder.records()
 
