@@ -8,17 +8,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cases import HEIGHT, WIDTH
 
-from lba_cli.alignment import Pairs, align
+from lba_cli.alignment import Pairs, align, sample_pairs
 from lba_cli.compute import arithmetic
-from lba_cli.data.loaders import to_images
-from lba_cli.model import load_network
+from lba_cli.config import TrainSection
+from lba_cli.data.augment import Augmentation
+from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.loaders import to_images, training_batches
+from lba_cli.data.resident import ResidentImages
+from lba_cli.evaluation import rank_metrics
+from lba_cli.evaluation.run import evaluate, selection
+from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
 from lba_cli.settings import write_run
 from lba_cli.training import Objective, parameter_groups
 from lba_cli.training.folder import RunFolder
 from lba_cli.training.loop import train
+from lba_cli.training.step import TrainingStep
 
 pytestmark = pytest.mark.gpu
 
@@ -88,7 +96,8 @@ def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
         "-m",
         "lba_cli",
     ]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
     done = subprocess.run([*torchrun, *words], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     folder = RunFolder(tmp_path / "run")
@@ -97,6 +106,61 @@ def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
     words = ["evaluate", "--checkpoint", str(folder.path), "--json", str(tmp_path / "figures.json")]
     done = subprocess.run([*torchrun, *words], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("law", [Augmentation(), Augmentation(5, 0.5, 0.7)])
+def test_images_that_live_on_the_gpu(source, device, law):
+    plans = IdentityBatches(source.samples, 3, 2, seed=5)
+    positions = [(0, 0), (0, 1), (2, 3)]
+    resident = ResidentImages(source, device, law.pad, workers=0, listener=Silent())
+    loaded = training_batches(source, plans, law, 5, positions, workers=0, pin=False)
+    for found, wanted in zip(resident.batches(plans, law, 5, positions), loaded, strict=True):
+        for ours, theirs in zip(found, wanted, strict=True):
+            assert torch.equal(ours.cpu(), theirs)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_no_step_waits_for_the_gpu(source, device, precision):
+    network = TwoStreamNetwork("resnet18", 12, (HEIGHT, WIDTH)).to(device).train()
+    step = TrainingStep(network, Objective(), TrainSection(precision=precision), device)
+    plans = IdentityBatches(source.samples, 3, 2, seed=5)
+    resident = ResidentImages(source, device, 0, workers=0, listener=Silent())
+    batches = resident.batches(plans, Augmentation(), 5, [(0, number) for number in range(6)])
+    try:
+        with arithmetic(precision, device):
+            for number, batch in enumerate(batches):
+                step(batch, tuple(sample_pairs(3, 2) for _ in range(2)))
+                if number == 2:  # by then everything that is made once is there
+                    torch.cuda.set_sync_debug_mode("error")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.float64, torch.float16, torch.int64])
+@pytest.mark.parametrize("protocol", ["sysu", "regdb", "llcm", "plain"])
+def test_ranking(device, protocol, kind):
+    random = np.random.default_rng(0)
+    distance = torch.from_numpy((random.random((50, 70)) * 40).round(1)).to(kind)
+    identities = [random.integers(9, size=number) for number in distance.shape]
+    identities[0][3] = 99  # isn't in the gallery
+    cameras = [random.choice([3, 6], 50), random.choice([1, 2, 3, 4, 5], 70)]
+    there, here = (
+        rank_metrics(each, *identities, *cameras, protocol=protocol) for each in (distance.to(device), distance)
+    )
+    np.testing.assert_array_equal(there.cmc, here.cmc)
+    assert there[1:] == pytest.approx(here[1:], rel=1e-12)
+    with pytest.raises(ValueError, match="no query"):
+        rank_metrics(distance.to(device), np.full(50, 99), identities[1])
+
+
+def test_an_evaluation(source, device):
+    torch.manual_seed(0)
+    network = TwoStreamNetwork("resnet18", 12, (HEIGHT, WIDTH))
+    here, there = (
+        evaluate(network.to(place), source, [selection(source)], listener=Silent())[0].mean()
+        for place in ("cpu", device)
+    )
+    assert there == pytest.approx(here, abs=0.01)
 
 
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16", "auto"])

@@ -1,4 +1,7 @@
-"""Functions of large tensors whose gradients are taken in fewer passes over memory than PyTorch's own."""
+"""Functions of large tensors whose gradients are taken in fewer passes over memory than PyTorch's own.
+
+Gradients of these gradients are refused.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,12 @@ from torch.nn import functional as F
 
 
 def of_partners(values: Tensor, partners: Tensor) -> Tensor:
-    """``values[partners]``: (N, …) → (N, K, …), ``partners`` (N, K) int64.
+    """``values[partners]``: (N, …) → (N, K, …), ``partners`` (N, K) int64, on any device.
 
     Its gradient is a product with a matrix of zeros and ones: quicker than adding images up one by one, and with the same
     result every time on a GPU too.
     """
-    result: Tensor = _OfPartners.apply(values, partners)
+    result: Tensor = _OfPartners.apply(values, partners.to(values.device))
     return result
 
 
@@ -73,7 +76,7 @@ class _Lengths(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Each vector in its direction."""
         vectors, norms = ctx.saved_tensors
-        share = torch.where(norms > 0, gradient / norms, 0)
+        share = (gradient / norms).masked_fill_(norms == 0, 0)
         result: Tensor = vectors * share.unsqueeze(-1)
         return result
 
@@ -93,6 +96,6 @@ class _MaskedDistances(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
         """Each difference in its direction."""
         differences, norms, mask = ctx.saved_tensors
-        share = torch.where(norms > 0, gradient / norms, 0) * mask[:, None]
+        share = (gradient / norms).masked_fill_(norms == 0, 0) * mask[:, None]
         each = differences * share.unsqueeze(-1)
-        return each.sum(dim=1), each.to(ctx.dtype).neg_() if each.dtype != ctx.dtype else -each, None, None
+        return each.sum(dim=1), each.to(ctx.dtype).neg_(), None, None

@@ -78,7 +78,7 @@ def _explain(problem: Exception) -> tuple[int, str]:
     if type(problem).__name__ == "OutOfMemoryError":
         return MISTAKE, (
             "error: the GPU's memory is used up: lower train.identities, train.instances or evaluation.batch_size, "
-            "or use --set train.precision=bfloat16"
+            "or use --set train.precision=bfloat16 or data.resident=false"
         )
     if isinstance(problem, RuntimeError) and str(problem).startswith("DataLoader worker"):  # PyTorch's, at any moment
         return MISTAKE, f"error: {LOST_WORKER}"

@@ -19,17 +19,19 @@ from lba_cli.reporting import Listener
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEFT_FREE = 12 * 2**30  # bytes of the device's memory, for the training itself
-READ_AT_ONCE = 256
+LEFT_FREE = 12 * 2**30  # bytes of the device's memory, for training by the recipe: 64 images of 288 × 144 a step
+RECIPES_PIXELS = 64 * 288 * 144
+READ_AT_ONCE = 64  # like a batch of the recipe: more would take more shared memory than training does
 
 
-def fits(source: ImageSource, device: torch.device) -> bool:
-    """Whether the training images of ``source`` can live on ``device``, a GPU, beside the training."""
+def fits(source: ImageSource, device: torch.device, images_a_step: int) -> bool:
+    """Whether the training images of ``source`` can live on ``device``, a GPU, beside training with so many a step."""
     if device.type != "cuda":
         return False
     count = sum(sample.part == "train" for sample in source.samples)
+    pixels = source.height * source.width
     free, _ = torch.cuda.mem_get_info(device)
-    return count * source.height * source.width * 3 + LEFT_FREE <= free
+    return 3 * count * pixels + LEFT_FREE * max(1, images_a_step * pixels / RECIPES_PIXELS) <= free
 
 
 class ResidentImages:

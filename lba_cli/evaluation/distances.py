@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lba_cli.compute import arithmetic
 from lba_cli.evaluation.features import Embeddings
 from lba_cli.evaluation.protocols import Trial
 
@@ -37,31 +38,38 @@ class Distances:
         drawn = sum(len(trial.queries) * len(trial.gallery) for trial in trials)
         everybody = len(self._row) * len(self._column)
         if everybody <= min(drawn, LARGEST_KEPT):
-            self._kept = self._product(self._row, self._column)
+            self._kept = self._product(self._vectors(self._row), self._vectors(self._column))
 
     def blocks(self, trial: Trial) -> Iterator[Block]:
         """Yield the float32 distances of a trial, as many queries at a time as fit in ``BLOCK_ELEMENTS``."""
         step = max(1, BLOCK_ELEMENTS // len(trial.gallery))
+        gallery = self._vectors(trial.gallery) if self._kept is None else None
         for start in range(0, len(trial.queries), step):
             rows = slice(start, start + step)
-            yield rows, self._of(trial.queries[rows], trial.gallery)
+            queries = trial.queries[rows]
+            if gallery is None:
+                yield rows, self._of(queries, trial.gallery)
+            else:
+                yield rows, self._product(self._vectors(queries), gallery)
 
     def _of(self, queries: Sequence[int], gallery: Sequence[int]) -> Any:
-        if self._kept is None:
-            return self._product(queries, gallery)
+        """From those that are kept."""
         row, column = ([places[i] for i in side] for places, side in ((self._row, queries), (self._column, gallery)))
         if isinstance(self._kept, torch.Tensor):
             return self._kept[torch.tensor(row)[:, None], torch.tensor(column)]
         return self._kept[np.asarray(row)[:, None], column]
 
-    def _product(self, queries: Iterable[int], gallery: Iterable[int]) -> Any:
-        first, second = self._embeddings.of(queries), self._embeddings.of(gallery)
-        if self._device.type == "cpu":
-            result = first @ second.T
-            return np.negative(result, out=result)
-        with torch.inference_mode():
-            one, other = (torch.from_numpy(side).to(self._device) for side in (first, second))
-            return (one @ other.T).neg_()
+    def _vectors(self, indices: Iterable[int]) -> Any:
+        """Embeddings: an array, or a tensor on a GPU."""
+        vectors = self._embeddings.of(indices)
+        return vectors if self._device.type == "cpu" else torch.from_numpy(vectors).to(self._device)
+
+    def _product(self, queries: Any, gallery: Any) -> Any:
+        if isinstance(queries, torch.Tensor):
+            with torch.inference_mode(), arithmetic("float32", self._device):
+                return (queries @ gallery.T).neg_()
+        result = queries @ gallery.T
+        return np.negative(result, out=result)
 
 
 def _places(lists: Iterable[Sequence[int]]) -> dict[int, int]:

@@ -16,6 +16,7 @@ import torch
 
 IGNORED = 0x7FFFFFFF << 32  # beyond every finite distance, and no match
 LOW_HALF = 0xFFFFFFFF
+EXACT_IN_FLOAT32 = 2**24  # integers up to it
 
 
 class Places(NamedTuple):
@@ -84,16 +85,25 @@ def _sorted_keys(distance: Any, match: Any, ignored: Any) -> Any:
 def _ordered_bits(distance: Any) -> Any:
     """(Q, G) int64 of 32 bits that are ordered, and tied, as the distances are."""
     library = torch if isinstance(distance, torch.Tensor) else np
-    single = _as(distance, "float32") + 0.0  # minus zero becomes zero
-    if distance.dtype != library.float32 and not (single == distance).all():
+    with np.errstate(over="ignore"):  # what is too large for float32 isn't kept by it
+        single = _as(distance, "float32") + 0.0  # minus zero becomes zero
+    if not _kept(distance, single):
         return _dense_ranks(distance)
     bits = single.view(library.int32)
     bits ^= (bits >> 31) & 0x7FFFFFFF  # negative numbers: the greater their magnitude, the smaller
     return _as(bits, "int64")
 
 
+def _kept(distance: Any, single: Any) -> bool:
+    """Whether float32 ``single`` has the values of ``distance``; integers are looked at as such: comparing would round them."""
+    floating = distance.is_floating_point() if isinstance(distance, torch.Tensor) else distance.dtype.kind == "f"
+    if not floating:
+        return bool(int(distance.min()) >= -EXACT_IN_FLOAT32 and int(distance.max()) <= EXACT_IN_FLOAT32)
+    return distance.dtype == single.dtype or bool((single == distance).all())
+
+
 def _dense_ranks(distance: Any) -> Any:
-    """(Q, G) int64, the rank of each distance in its row, equal ones alike; for float64 that float32 would round."""
+    """(Q, G) int64, the rank of each distance in its row, equal ones alike; for those that float32 would round."""
     array = distance.cpu().numpy() if isinstance(distance, torch.Tensor) else distance
     ranks = np.stack([np.unique(row, return_inverse=True)[1] for row in array]).reshape(array.shape).astype(np.int64)
     return torch.from_numpy(ranks).to(distance.device) if isinstance(distance, torch.Tensor) else ranks

@@ -149,6 +149,8 @@ def rank_blocks(
     """
     query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
     pieces = [_rank(distance, query.part(rows), gallery, protocol) for rows, distance in blocks]
+    if sum(len(piece.counted) for piece in pieces) != len(query.identity) or not pieces:
+        raise ValueError(f"the blocks of distances should be of all {len(query.identity)} queries, each in one")
     ranked = Places(*map(np.concatenate, zip(*pieces, strict=True)))
     first = ranked.identities if RULES[protocol].cmc_counts_identities else ranked.first
     if not len(first):
@@ -192,15 +194,23 @@ def ignored_pairs(
 
 
 def _columns(identities: ArrayLike, cameras: ArrayLike | None) -> _Columns:
-    return _Columns(np.asarray(identities), None if cameras is None else np.asarray(cameras))
+    return _Columns(_array(identities), None if cameras is None else _array(cameras))
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """As an array; of a tensor too, wherever it is."""
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    array: NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
+    return array
 
 
 def _rank(distance: ArrayLike | Tensor, query: _Columns, gallery: _Columns, protocol: Protocol) -> Places:
     """Rank every query, as many at a time as fit in a chunk; NumPy arrays. Raises as :func:`rank_metrics`."""
     if protocol not in RULES:
         raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
-    on_gpu = isinstance(distance, Tensor) and distance.is_cuda
-    scores: Any = distance if on_gpu else np.asarray(distance)
+    scores: Any = distance.detach() if isinstance(distance, Tensor) and distance.is_cuda else _array(distance)
+    on_gpu = isinstance(scores, Tensor)
     _require_shapes(scores, query, gallery)
     names, codes = np.unique(gallery.identity, return_inverse=True)
     query, gallery = query._replace(identity=_codes(names, query.identity)), gallery._replace(identity=codes)
@@ -232,7 +242,10 @@ def _codes(names: NDArray[Any], identities: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _tensor(column: Any, like: Tensor) -> Any:
-    return None if column is None else torch.as_tensor(column, device=like.device)
+    """On the device of ``like``, integers as int64: of the unsigned ones CUDA compares only the shortest."""
+    if column is None:
+        return None
+    return torch.as_tensor(column.astype(np.int64) if column.dtype.kind in "iu" else column, device=like.device)
 
 
 def _joined(pieces: Sequence[Any]) -> NDArray[Any]:
@@ -243,7 +256,11 @@ def _require_shapes(distance: Any, query: _Columns, gallery: _Columns) -> None:
     wanted = (len(query.identity), len(gallery.identity))
     if tuple(distance.shape) != wanted or 0 in wanted:
         raise ValueError(f"distance should have shape (queries, gallery) = {wanted}, not {tuple(distance.shape)}")
+    if (query.camera is None) != (gallery.camera is None):
+        raise ValueError("cameras should be given of queries and gallery, or of neither")
     for side, columns in (("query", query), ("gallery", gallery)):
+        if columns.identity.ndim != 1:
+            raise ValueError(f"{side} identities should be a list, not of shape {columns.identity.shape}")
         if columns.camera is not None and columns.camera.shape != columns.identity.shape:
             raise ValueError(f"{side} cameras should have shape {columns.identity.shape}, not {columns.camera.shape}")
     library = torch if isinstance(distance, Tensor) else np

@@ -135,8 +135,8 @@ class Trainer:
 
     def load_images(self) -> None:
         """Bring the training images onto the device, if the settings ask for it or they fit there."""
-        data = self.config.data
-        if fits(self.source, self.device) if data.resident is None else data.resident:
+        data, own = self.config.data, self.images_a_step // processes.here().size
+        if fits(self.source, self.device, own) if data.resident is None else data.resident:
             self.resident = ResidentImages(
                 self.source, self.device, data.pad, workers=data.workers, listener=self.listener
             )

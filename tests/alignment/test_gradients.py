@@ -27,6 +27,12 @@ def test_the_gradient_of_partners_that_several_images_share():
     assert not found[0].any()
 
 
+def test_partners_may_be_told_on_the_cpu_wherever_the_values_are():
+    values = torch.rand(4, 2, 3, device="meta", requires_grad=True)
+    of_partners(values, torch.tensor([[1, 3], [1, 1], [3, 2], [1, 3]])).sum().backward()
+    assert values.grad.shape == values.shape
+
+
 def test_masked_distances_and_their_gradients():
     vectors, others = (torch.rand(shape, dtype=torch.float64) for shape in ((3, 4, 5), (3, 2, 4, 5)))
     mask, weights = torch.rand(3, 4, dtype=torch.float64), torch.rand(3, 2, 4, dtype=torch.float64)

@@ -15,10 +15,6 @@ def pytest_addoption(parser):
     parser.addoption("--gpu", action="store_true", help="measure what needs a CUDA device, and that alone")
 
 
-def pytest_configure(config):
-    config.addinivalue_line("filterwarnings", "ignore:This DataLoader will create:UserWarning")
-
-
 def pytest_collection_modifyitems(config, items):
     asked = config.getoption("--gpu", default=False)
     for item in items:
@@ -26,10 +22,31 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="with --gpu alone" if not asked else "without --gpu alone"))
 
 
+def pytest_configure(config):
+    config.addinivalue_line("filterwarnings", "ignore:This DataLoader will create:UserWarning")
+    config.pluginmanager.register(AsTheyCome(config), "benchmarks")
+
+
+class AsTheyCome:
+    """Prints each line once it is measured: a run that is ended before its end has told what it found."""
+
+    def __init__(self, config):
+        self.config, self.told = config, 0
+
+    def pytest_runtest_logfinish(self):
+        reporter = self.config.pluginmanager.get_plugin("terminalreporter")
+        for case in measuring.TABLE[self.told :]:
+            reporter.ensure_newline()
+            reporter.write_line(case.row(), flush=True)
+        self.told = len(measuring.TABLE)
+
+
 def pytest_terminal_summary(terminalreporter):
     if measuring.TABLE:
         terminalreporter.section("benchmarks")
-        terminalreporter.write_line(f"{machine()}\n")
+        terminalreporter.write_line(
+            f"{machine()}; memory: of all processes, the images that both ways start from included\n"
+        )
         terminalreporter.write_line(measuring.HEADER)
         for case in measuring.TABLE:
             terminalreporter.write_line(case.row())

@@ -38,14 +38,15 @@ class Case:
 
     def row(self):
         """As Markdown."""
-        sides = []
+        sides, seen = [], self.ours.memory and self.plain.memory  # or one was over too soon to compare
         for side in (self.ours, self.plain):
             median = statistics.median(side.seconds)
             speed = f" ({self.images / median:.0f} images/s)" if self.images else ""
-            memory = f", {side.memory:.2f} GB"
+            memory = f", {side.memory:.2f} GB" if seen else ""
             sides.append(f"{_time(median)}{speed}{memory}")
         ratios = self.ratios
-        spread = f"{statistics.median(ratios):.1f}× ({min(ratios):.1f}–{max(ratios):.1f})"
+        spread = f"{min(ratios):.1f}–{max(ratios):.1f}" if len(ratios) > 1 else "one round"
+        spread = f"{statistics.median(ratios):.1f}× ({spread})"
         return f"| {self.name} | {spread} | {sides[0]} | {sides[1]} | {self.note} |"
 
 
@@ -82,15 +83,15 @@ def _finish():
 
 @contextlib.contextmanager
 def peak_memory(interval=1.0):
-    """A list whose item becomes the most memory (GB) that this process and its children had at once, beyond what it has now."""
-    peak, stop, before = [0.0], threading.Event(), _private(os.getpid())
+    """A list whose item becomes the most memory (GB) that this process and its children had at once, beyond what it has now.
 
-    def look():
-        peak[0] = max(peak[0], (sum(map(_private, _family(os.getpid()))) - before) / 1e9)
+    It is looked at every ``interval`` seconds: of what is over before, nothing is known, and it stays zero.
+    """
+    peak, stop, before = [0.0], threading.Event(), _private(os.getpid())
 
     def watch():
         while not stop.wait(interval):
-            look()
+            peak[0] = max(peak[0], (sum(map(_private, _family(os.getpid()))) - before) / 1e9)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -99,7 +100,6 @@ def peak_memory(interval=1.0):
     finally:
         stop.set()
         watcher.join()
-        look()
 
 
 def _family(process):

@@ -38,7 +38,31 @@ def test_the_pixels_are_those_of_arrays(noise, law):
 
 
 def test_only_a_gpu_is_filled_without_being_asked(noise):
-    assert not fits(noise, torch.device("cpu"))
+    assert not fits(noise, torch.device("cpu"), 64)
+
+
+def test_a_larger_batch_needs_more_room_beside_the_images(monkeypatch):
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (20 * 2**30, 140 * 2**30))
+    source = MadeImages(tree("sysu", part="train"), "sysu")
+    source.height, source.width = 288, 144
+    assert fits(source, torch.device("cuda"), 64)
+    assert not fits(source, torch.device("cuda"), 128)
+    source.samples *= 1000  # 13 GB of images
+    assert not fits(source, torch.device("cuda"), 64)
+
+
+def test_images_are_read_a_batch_at_a_time(noise):
+    sizes = []
+
+    class Counting(Noise):
+        def read(self, indices):
+            sizes.append(len(indices))
+            return super().read(indices)
+
+    source = Counting(tree("sysu", range(3), images=12, part="train"), "sysu")
+    ResidentImages(source, torch.device("cpu"), 0, workers=0, listener=Silent())
+    assert sum(sizes) == len(source.samples) > 3 * 64
+    assert max(sizes) == 64
 
 
 @pytest.mark.parametrize("law", [Augmentation(), Augmentation(4, 0.5, 0.5)])

@@ -80,6 +80,10 @@ def test_what_cannot_be_ranked():
         rank_metrics([[0.1, 0.2]], [1], [1])
     with pytest.raises(ValueError, match="cameras"):
         rank_metrics([[0.1]], [1], [1], [1, 2], [1])
+    with pytest.raises(ValueError, match="or of neither"):
+        rank_metrics([[0.1]], [1], [1], query_cameras=[3])
+    with pytest.raises(ValueError, match="gallery identities"):
+        rank_metrics([[0.1, 0.2]], [1], [[1], [2]])
     with pytest.raises(ValueError, match="sysu, regdb"):
         rank_metrics([[0.1]], [1], [1], protocol="sysy")
 
@@ -122,6 +126,60 @@ def test_differences_that_float32_would_lose_are_kept():
     distance = [[1.0 + 1e-12, 1.0]]
     assert rank_metrics(distance, [1], [1, 2], protocol="regdb").mAP == 0.5
     assert rank_metrics(np.float32(distance), [1], [1, 2], protocol="regdb").mAP == 1
+
+
+@pytest.mark.parametrize("scale", [2**24, 2**60])
+def test_whole_numbers_are_told_apart_however_large(scale):
+    distance = np.array([[scale + 1, scale]])
+    assert rank_metrics(distance, [1], [1, 2], protocol="regdb").mAP == 0.5
+    tensors = [torch.from_numpy(distance), torch.tensor([0]), torch.tensor([0, 1])]
+    assert places(*tensors, None, 2).first.tolist() == [1]
+
+
+@pytest.mark.filterwarnings("error")
+def test_differences_beyond_float32s_largest_number():
+    assert rank_metrics([[1e300, 1e299]], [1], [1, 2], protocol="regdb").mAP == 0.5
+
+
+def test_tensors_of_any_kind_on_the_cpu():
+    ids = torch.tensor([1]), torch.tensor([1, 2])
+    for distance in (torch.rand(1, 2).bfloat16(), torch.rand(1, 2).half(), torch.rand(1, 2, requires_grad=True)):
+        found = rank_metrics(distance, *ids, protocol="regdb")
+        assert found == rank_metrics(distance.tolist(), [1], [1, 2], protocol="regdb")._replace(cmc=found.cmc)
+
+
+def test_what_comes_in_is_left_as_it_is():
+    distance, *columns = random_case(4)
+    for given in (np.float32(distance), distance, np.asfortranarray(np.float32(distance)), -np.float32(distance)[::-1]):
+        before = given.copy()
+        given.flags.writeable = False
+        found = rank_metrics(given, *columns)
+        np.testing.assert_array_equal(given, before)
+        assert found[1:] == pytest.approx(rank_metrics(before.copy(order="C"), *columns)[1:], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "names", [["anna", "bo", "c"], [2**62, 2**62 + 1, -(2**62)], [2**63 + 1, 2**63 + 2, 2**64 - 1]]
+)
+def test_identities_of_any_kind(names):
+    random = np.random.default_rng(0)
+    distance, codes = random.random((6, 9), np.float32), (random.integers(3, size=6), random.integers(3, size=9))
+    named = rank_metrics(distance, *(np.asarray(names)[side] for side in codes), protocol="regdb")
+    assert named[1:] == rank_metrics(distance, *codes, protocol="regdb")[1:]
+
+
+def test_chunks_in_which_no_query_has_a_match(monkeypatch):
+    monkeypatch.setattr(ranking, "CHUNK_ELEMENTS", 2)
+    distance = np.float32([[0.1, 0.2], [0.2, 0.1], [0.3, 0.4]])
+    found = rank_metrics(distance, [8, 1, 9], [1, 2], protocol="regdb")
+    assert (found.num_queries, found.mAP) == (1, 0.5)
+    assert rank_metrics([[0.7]], [1], [1], protocol="plain")[1:] == (1, 1, 1)
+
+
+def test_blocks_of_some_queries_are_refused():
+    for blocks in ([], [(slice(0, 1), [[0.1, 0.2]])], [(slice(0, 2), np.zeros((2, 2)))] * 2):
+        with pytest.raises(ValueError, match="all 2 queries"):
+            rank_blocks(blocks, [1, 2], [1, 2])
 
 
 def test_blocks_of_queries_give_what_the_whole_gives():

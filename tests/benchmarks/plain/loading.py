@@ -41,7 +41,7 @@ class PlainPairs(Dataset):
 
 
 def batches(dataset, batch_size, workers=None):
-    """A loader in the data set's order."""
-    return DataLoader(
-        dataset, batch_size, num_workers=WORKERS if workers is None else workers, pin_memory=torch.cuda.is_available()
-    )
+    """A loader in the data set's order; of a scaled-down gallery no more workers are started than there are batches."""
+    if workers is None:
+        workers = min(WORKERS, -(-len(dataset) // batch_size))
+    return DataLoader(dataset, batch_size, num_workers=workers, pin_memory=torch.cuda.is_available())
