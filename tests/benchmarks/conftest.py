@@ -44,7 +44,7 @@ class AsTheyCome:
 def pytest_terminal_summary(terminalreporter):
     if measuring.TABLE:
         terminalreporter.section("benchmarks")
-        terminalreporter.write_line(f"{machine()}; memory: of all processes, beyond what there was before\n")
+        terminalreporter.write_line(f"{machine()}; memory: what the work takes beyond the program and its images\n")
         terminalreporter.write_line(measuring.HEADER)
         for case in measuring.TABLE:
             terminalreporter.write_line(case.row())
