@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -70,13 +71,29 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     when the published figures were made (the same as float32 elsewhere). Other matrix products, those of the alignment
     and of distances among them, stay in exact float32.
     """
-    before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = resolve_precision(precision, device) != "float32"
-    torch.backends.cuda.matmul.allow_tf32 = False
+    name, on, off, owners = _switches()
+    before = [getattr(owner, name) for owner in owners]
+    after = [on if resolve_precision(precision, device) != "float32" else off, off]
     try:
+        for owner, value in zip(owners, after, strict=True):
+            setattr(owner, name, value)
         yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+        for owner, value in zip(owners, before, strict=True):
+            setattr(owner, name, value)
+
+
+def _switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
+    """What lets convolutions and matrix products round: its name, its values, and the two that have it.
+
+    Since PyTorch 2.9 it has a newer name too, and refuses the old one to whoever has set it by that.
+    """
+    try:
+        _ = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    except RuntimeError:
+        convolutions: Any = torch.backends.cudnn
+        return "fp32_precision", "tf32", "ieee", (convolutions.conv, torch.backends.cuda.matmul)
+    return "allow_tf32", True, False, (torch.backends.cudnn, torch.backends.cuda.matmul)
 
 
 def mixed_precision(precision: Precision, device: torch.device) -> torch.autocast:

@@ -1,5 +1,9 @@
 """Devices and arithmetic."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -16,6 +20,27 @@ def test_only_convolutions_may_be_rounded_and_the_flags_are_put_back(precision, 
         assert torch.backends.cudnn.allow_tf32 is convolutions
         assert torch.backends.cuda.matmul.allow_tf32 is False
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
+
+
+NEWER = """
+import torch
+from lba_cli.compute import arithmetic
+torch.backends.cuda.matmul.fp32_precision = "tf32"
+switches = torch.backends.cudnn.conv, torch.backends.cuda.matmul
+for precision in ("float32", "tf32"):
+    before = [each.fp32_precision for each in switches]
+    with arithmetic(precision, torch.device("cpu")):
+        print([each.fp32_precision for each in switches])
+    assert [each.fp32_precision for each in switches] == before
+"""
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="since PyTorch 2.9")
+def test_flags_that_were_set_by_their_newer_names():
+    """In a process of its own: PyTorch doesn't forget by which names."""
+    root = Path(__file__).parent.parent
+    done = subprocess.run([sys.executable, "-c", NEWER], cwd=root, capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["['ieee', 'ieee']", "['tf32', 'ieee']"], done.stderr
 
 
 def test_mixed_precision_rounds_matrix_products_only_when_asked():
