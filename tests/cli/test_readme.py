@@ -64,9 +64,9 @@ ELSEWHERE = {
         "integration/test_torchrun.py",
         '"evaluate"',
     ),
-    "python tests/reliability/killed.py": ("reliability/test_scripts.py", 'run("killed.py"'),
-    "python tests/reliability/stopped.py": ("reliability/test_scripts.py", 'run("stopped.py"'),
-    "python tests/reliability/full_disk.py": ("reliability/test_scripts.py", 'run("full_disk.py"'),
+    "python tests/reliability/killed.py": ("reliability/test_killed.py", 'run("killed.py"'),
+    "python tests/reliability/stopped.py": ("reliability/test_stopped.py", 'run("stopped.py"'),
+    "python tests/reliability/full_disk.py": ("reliability/test_full_disk.py", 'run("full_disk.py"'),
 }
 # Not run by any test: why not. That their files, options and extras are there is checked.
 NOT_RUN = {

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from reliability.test_scripts import can_mount, run
+from reliability.scripts import can_mount, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and /proc as Linux has them")
 
