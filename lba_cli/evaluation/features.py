@@ -38,6 +38,7 @@ class View(NamedTuple):
 
 
 PLAIN = View()
+CPU_IMAGES = 8  # at a time: the maps of so few stay in a CPU's caches, which took a sixth less time than 128 on two cores
 
 
 class Embeddings:
@@ -207,10 +208,15 @@ def require_finite(vectors: Iterable[NDArray[np.float32]]) -> None:
 
 def _embed(network: TwoStreamNetwork, inputs: Tensor, modality: Modality, views: Sequence[View]) -> dict[View, Tensor]:
     """(N, 3, H, W) images → (N, D) unit-length features in every view; the trunk runs once, or twice to mirror."""
-    pooled = [network.pooled(inputs, modality)]
+    pooled = [_pooled(network, inputs, modality)]
     if any(view.flip for view in views):
-        pooled.append(network.pooled(inputs.flip(3), modality))
+        pooled.append(_pooled(network, inputs.flip(3), modality))
     return {view: _view(network, pooled, view) for view in views}
+
+
+def _pooled(network: TwoStreamNetwork, inputs: Tensor, modality: Modality) -> Tensor:
+    pieces = torch.split(inputs, CPU_IMAGES if inputs.device.type == "cpu" else len(inputs))
+    return torch.cat([network.pooled(piece, modality) for piece in pieces])
 
 
 def _view(network: TwoStreamNetwork, pooled: Sequence[Tensor], view: View) -> Tensor:
