@@ -38,7 +38,9 @@ class View(NamedTuple):
 
 
 PLAIN = View()
-CPU_IMAGES = 8  # at a time: the maps of so few stay in a CPU's caches, which took a sixth less time than 128 on two cores
+CPU_IMAGES = (
+    8  # at a time: the maps of so few stay in a CPU's caches, which took a sixth less time than 128 on two cores
+)
 
 
 class Embeddings:
