@@ -38,9 +38,7 @@ class View(NamedTuple):
 
 
 PLAIN = View()
-CPU_IMAGES = (
-    8  # at a time: the maps of so few stay in a CPU's caches, which took a sixth less time than 128 on two cores
-)
+CPU_IMAGES = 8  # at a time: their maps stay in a CPU's caches; a sixth less time than 128 on two cores
 
 
 class Embeddings:
