@@ -77,10 +77,6 @@ class ResidentImages:
             visible, infrared = self.changed(rows, changes).chunk(2)
             yield TrainingBatch(visible, infrared, labels)
 
-    def rows(self, indices: Sequence[int]) -> Tensor:
-        """(n,) int64 places, on the CPU, of the samples at ``indices``."""
-        return torch.from_numpy(self._row[list(indices)])
-
     def changed(self, rows: Tensor, changes: Tensor) -> Tensor:
         """The images at ``rows`` (n,), changed by ``changes``, (n, 7) int64 of :class:`Changes`, both on the device.
 

@@ -121,7 +121,7 @@ def _identities_before(keys: Any, first: Any, gallery: Any, identities: int) -> 
 
 
 def _as(array: Any, dtype: str) -> Any:
-    return array.to(getattr(torch, dtype)) if isinstance(array, torch.Tensor) else array.astype(dtype)
+    return array.to(getattr(torch, dtype)) if isinstance(array, torch.Tensor) else array.astype(dtype, copy=False)
 
 
 def _count(number: int, like: Any) -> Any:

@@ -54,12 +54,11 @@ class TrainingStep:
         self.optimizer.step()
         return losses
 
-    def set_rates(self, epoch: int) -> float:
-        """Set the learning rates of ``epoch``; returns that of neck and classifier."""
+    def set_rates(self, epoch: int) -> None:
+        """Set the learning rates of ``epoch``."""
         factor = rate_factor(epoch, self._recipe.warmup_epochs, self._recipe.milestones)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
-        return self.rate
 
     @property
     def rate(self) -> float:

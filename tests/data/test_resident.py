@@ -32,7 +32,7 @@ def test_the_pixels_are_those_of_arrays(noise, law):
     chosen = [i for i, sample in enumerate(noise.samples) if sample.part == "train"][::-1] * 4
     resident = ResidentImages(noise, torch.device("cpu"), law.pad, workers=0, listener=Silent())
     changes = law.draw(len(chosen), noise.height, noise.width, np.random.default_rng(7))
-    found = resident.changed(resident.rows(chosen), as_tensor(changes))
+    found = resident.changed(torch.from_numpy(resident._row[chosen]), as_tensor(changes))
     wanted = law(noise.read(chosen), np.random.default_rng(7))
     np.testing.assert_array_equal(found.numpy(), wanted)
 
