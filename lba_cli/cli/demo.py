@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lba_cli.cli.boundary import guarded
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import Assignments, ConfigFile, Debug, examples
 
 if TYPE_CHECKING:
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.folder import RunFolder
 
+app = commands()
 EXAMPLES = examples("lba demo", "lba demo --output somewhere --set train.seed=1")
 
 
+@app.command(epilog=EXAMPLES)
 @guarded
 def demo(
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to make.")] = Path("lba-demo"),

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lba_cli.cli.boundary import guarded
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import (
     Assignments,
     CheckpointFile,
@@ -21,6 +22,7 @@ from lba_cli.cli.options import (
 )
 from lba_cli.vocabulary import Modality
 
+app = commands()
 EXAMPLES = examples(
     "lba embed photos --modality visible --output photos.npz",
     "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",
@@ -28,6 +30,7 @@ EXAMPLES = examples(
 )
 
 
+@app.command(epilog=EXAMPLES)
 @guarded
 def embed(
     images: ImageNames,

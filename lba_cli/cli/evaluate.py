@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lba_cli.cli.boundary import shared
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import (
     AllTrials,
     Assignments,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from lba_cli.evaluation.report import Report
     from lba_cli.reporting import Listener
 
+app = commands()
 EXAMPLES = examples(
     "lba evaluate --mode all-search",
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",
@@ -120,6 +122,7 @@ OtherSplit = Annotated[
 ]
 
 
+@app.command(epilog=EXAMPLES)
 @shared
 def evaluate(
     models: Models = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lba_cli.cli.boundary import guarded
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, Debug, Force, examples
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from lba_cli.export import Export, Measuring
     from lba_cli.export.model import EmbedOne
 
+app = commands()
 EXAMPLES = examples(
     "lba export --format onnx --output person.onnx",
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
@@ -27,6 +29,7 @@ EXAMPLES = examples(
 DATA_HELP = "A data set's folder or store: score the trained and the exported network on its usual setting, and tell both figures."
 
 
+@app.command(epilog=EXAMPLES)
 @guarded
 def export(
     format: Annotated[

@@ -9,13 +9,12 @@ from typing import Annotated
 import typer
 
 from lba_cli.cli.boundary import guarded
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import Assignments, ConfigFile, Debug, examples, load_config
 from lba_cli.cli.preparing import Request, prepare_store
 from lba_cli.vocabulary import Dataset
 
-app = typer.Typer(
-    help="Prepare a data set, or draw a synthetic one.", no_args_is_help=True, rich_markup_mode="markdown"
-)
+app = commands()
 
 Root = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)

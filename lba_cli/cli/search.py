@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lba_cli.cli.boundary import guarded
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import (
     Assignments,
     CheckpointFile,
@@ -30,11 +31,7 @@ if TYPE_CHECKING:
     from lba_cli.search.index import Index
     from lba_cli.search.manifest import Manifest
 
-app = typer.Typer(
-    help="Build an index of a gallery once, then rank it for query images.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
+app = commands()
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.", show_default=False)]
 SearchEngine = Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lba_cli.cli.boundary import shared
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import AllTrials, Assignments, ConfigFile, DataFolder, Debug, examples, load_config
 from lba_cli.vocabulary import Method
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.folder import RunFolder
 
+app = commands()
 EXAMPLES = examples(
     "lba train --method full",
     "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",
@@ -30,6 +32,7 @@ EXAMPLES = examples(
 )
 
 
+@app.command(epilog=EXAMPLES)
 @shared
 def train(
     method: Annotated[

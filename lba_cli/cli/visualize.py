@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lba_cli.cli.boundary import guarded
+from lba_cli.cli.deferred import commands
 from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples, load_config
 from lba_cli.cli.report import EXAMPLES as REPORT_EXAMPLES
 from lba_cli.cli.report import report
@@ -19,11 +20,7 @@ if TYPE_CHECKING:
 
     from lba_cli.cli.opening import Opened
 
-app = typer.Typer(
-    help="Draw correspondences, ranked lists, masks, or the curves of a run; or all of it as one HTML page.",
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-)
+app = commands()
 
 app.command(epilog=REPORT_EXAMPLES)(report)
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -54,6 +55,7 @@ def test_the_python_names():
 
 
 PICTURES = ("correspondences", "ranking", "masks", "curves", "report")
+ORDER = ("prepare", "train", "evaluate", "export", "visualize", "embed", "search", "demo")
 COMMANDS = (
     "prepare sysu",
     "prepare regdb",
@@ -68,6 +70,16 @@ COMMANDS = (
     "demo",
     *(f"visualize {p}" for p in PICTURES),
 )
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself(lba):
+    from lba_cli.cli.app import COMMANDS as SUMMARIES
+
+    listed = " ".join(re.sub("[│╭╮╰╯─]", "", lba("--help").output).split())
+    assert list(SUMMARIES) == list(ORDER)
+    for name, summary in SUMMARIES.items():
+        assert summary in listed
+        assert summary in " ".join(lba(name, "--help").output.split())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

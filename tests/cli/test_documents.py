@@ -18,6 +18,7 @@ def every_command(command=None, path=()):
     from lba_cli.cli.app import app
 
     command = command or get_command(app)
+    command = getattr(command, "command", command)  # one that is read when it is called
     if not hasattr(command, "commands"):
         return [(path, command)]
     return [each for name, below in command.commands.items() for each in every_command(below, (*path, name))]
@@ -74,6 +75,7 @@ def parsed(words):
     command, rest = get_command(app), list(words)
     while hasattr(command, "commands"):
         command = command.commands[rest.pop(0)]
+        command = getattr(command, "command", command)
     context = command.make_context(command.name, rest)
     resolve([Layer.from_assignments(context.params.get("assignments") or [])])
 
