@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 EXPONENT = 3.0
 EPSILON = 1e-12
+CPU_IMAGES = 2  # at a time, so that what is made in between stays in a CPU's caches
 
 
 def generalized_mean_pool(maps: Tensor) -> Tensor:
     """Pool (N, C, H, W) maps to (N, C): (mean over positions of x³ + 1e-12)^(1/3), in at least float32.
 
-    The maps must not be negative (they come after a ReLU); the exponent is fixed, not learned.
+    The maps must not be negative (they come after a ReLU); the exponent is fixed, not learned. A gradient of the gradient is
+    refused.
     """
-    precise = maps if maps.element_size() >= 4 else maps.float()
-    return (precise.pow(EXPONENT).mean(dim=(2, 3)) + EPSILON).pow(1 / EXPONENT)
+    if maps.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():  # nor exporting
+        result: Tensor = _Pool.apply(maps)
+        return result
+    return _pooled(maps)
+
+
+class _Pool(torch.autograd.Function):
+    """Keeps the maps as they came and the result alone; PyTorch's own gradient keeps two more copies in float32."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        """Pool a few images at a time."""
+        result = torch.cat([_pooled(few) for few in _few(maps)])
+        ctx.save_for_backward(maps, result)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """x² / result² / positions, by the gradient of the result."""
+        maps, result = ctx.saved_tensors
+        share = gradient / result.pow(EXPONENT - 1) / maps[0, 0].numel()
+        gradients = torch.empty_like(maps)
+        for into, few, factor in zip(_few(gradients), _few(maps), _few(share), strict=True):
+            into.copy_(_precise(few).pow(EXPONENT - 1).mul_(factor[:, :, None, None]))
+        return gradients
+
+
+def _pooled(maps: Tensor) -> Tensor:
+    return (_precise(maps).pow(EXPONENT).mean(dim=(2, 3)) + EPSILON).pow(1 / EXPONENT)
+
+
+def _precise(maps: Tensor) -> Tensor:
+    return maps if maps.element_size() >= 4 else maps.float()
+
+
+def _few(images: Tensor) -> tuple[Tensor, ...]:
+    return torch.split(images, CPU_IMAGES if images.device.type == "cpu" else len(images))

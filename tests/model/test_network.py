@@ -26,6 +26,29 @@ def test_pooling(golden):
     np.testing.assert_allclose(found.numpy(), z["gem_p3"], rtol=1e-5, atol=1e-5)
 
 
+def test_the_pools_gradient():
+    maps = torch.rand(5, 3, 4, 2, dtype=torch.float64).relu_()
+    maps[1, 2] = 0  # a channel that shows nothing
+    assert torch.autograd.gradcheck(generalized_mean_pool, maps.clamp(min=0.1).requires_grad_())
+    found = maps.requires_grad_()
+    wanted = maps.detach().clone().requires_grad_()
+    generalized_mean_pool(found).square().sum().backward()
+    (wanted.pow(3).mean(dim=(2, 3)) + 1e-12).pow(1 / 3).square().sum().backward()
+    torch.testing.assert_close(found.grad, wanted.grad)
+
+
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_rounded_maps_are_pooled_in_float32(layout):
+    maps = torch.rand(5, 3, 4, 2).bfloat16().to(memory_format=layout).requires_grad_()
+    found = generalized_mean_pool(maps)
+    assert found.dtype == torch.float32
+    (rounded,) = torch.autograd.grad(found.sum(), maps)
+    precise = maps.detach().float().requires_grad_()
+    (wanted,) = torch.autograd.grad(generalized_mean_pool(precise).sum(), precise)
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded, wanted.bfloat16(), rtol=0, atol=0)
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_layer4_keeps_layer3s_resolution_in_every_resnet(backbone):
     with torch.device("meta"):
