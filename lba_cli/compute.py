@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +13,10 @@ import torch
 from lba_cli import processes
 from lba_cli.errors import ConfigError
 from lba_cli.vocabulary import Precision
+
+# glibc's M_MMAP_MAX and M_TRIM_THRESHOLD: no pieces of their own for large tensors, and none of the heap returned.
+LARGE_PIECES_APART = (-4, 0)
+GIVE_BACK_ABOVE = (-1, -1)
 
 
 def resolve_device(name: str) -> torch.device:
@@ -51,6 +57,17 @@ def own_device(name: str) -> torch.device:
     own = torch.device("cuda", world.local_rank if device.index is None else device.index)
     torch.cuda.set_device(own)
     return own
+
+
+def keep_freed_memory() -> bool:
+    """Let this process keep the memory of tensors that are gone for the next ones, until it ends; whether it can.
+
+    glibc gives every large piece back to the system at once. The next tensor's is then cleared page by page when it is first
+    written: two fifths of a training step on a CPU. Other C libraries are left as they are.
+    """
+    if sys.platform != "linux" or not hasattr(system := ctypes.CDLL(None), "mallopt"):
+        return False
+    return all(system.mallopt(what, value) for what, value in (LARGE_PIECES_APART, GIVE_BACK_ABOVE))
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:

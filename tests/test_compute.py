@@ -1,5 +1,6 @@
 """Devices and arithmetic."""
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,30 @@ def test_auto_is_resolved():
     assert resolve_precision("auto", CPU) in ("tf32", "bfloat16")
     assert resolve_precision("float32", CPU) == "float32"
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+CLEARED = """
+import resource, sys, torch
+from lba_cli.compute import keep_freed_memory
+if sys.argv[1] == "keep":
+    assert keep_freed_memory()
+def touch():
+    torch.ones(2**24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+seen = [touch() for _ in range(10)]  # small pieces may come to lie in the way of the first
+print(seen[-1] - seen[-2])
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_memory_that_is_kept_is_not_cleared_again():
+    """In processes of their own; 64 MiB are 16,384 pages, or 32 huge ones."""
+    root = Path(__file__).parent.parent
+    cleared = {
+        way: int(subprocess.run([sys.executable, "-c", CLEARED, way], cwd=root, capture_output=True, check=True).stdout)
+        for way in ("keep", "return")
+    }
+    assert cleared["keep"] < 10 < cleared["return"]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")

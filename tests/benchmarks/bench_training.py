@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from made_sysu import ScaledDown
-from measuring import TABLE, side_by_side
+from measuring import TABLE, OwnProcess, side_by_side
 from plain import objective as plain_objective
 from plain.loading import PlainPairs, batches
 from plain.network import PlainNetwork
 
 from lba_cli.alignment import sample_pairs
-from lba_cli.compute import arithmetic, resolve_precision
+from lba_cli.compute import arithmetic, keep_freed_memory, resolve_precision
 from lba_cli.config import TrainSection
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
@@ -31,6 +31,7 @@ RECIPE = TrainSection(precision="auto")
 IDENTITIES, INSTANCES = RECIPE.identities, RECIPE.instances
 SETTINGS = {"momentum": RECIPE.momentum, "weight_decay": RECIPE.weight_decay, "nesterov": True}
 GPU_STEPS = 30
+CPU = torch.device("cpu")
 
 
 def pairs():
@@ -70,22 +71,45 @@ def plain_step(network, device):
     return take
 
 
-def test_step():
-    device = torch.device("cpu")
-    ours, plain = networks(device)
+def cpu_images():
+    """Two halves of a batch, (n, H, W, 3) uint8, and (n,) labels."""
     random = torch.Generator().manual_seed(0)
-    number = IDENTITIES * INSTANCES
-    images = [torch.randint(0, 256, (number, 288, 144, 3), generator=random, dtype=torch.uint8) for _ in range(2)]
-    labels = torch.arange(IDENTITIES).repeat_interleave(INSTANCES)
-    floats = [side.permute(0, 3, 1, 2).float().div(255).contiguous() for side in images]
-    take, take_plainly = our_step(ours, device), plain_step(plain, device)
-    side_by_side(
-        "training step, full method",
-        lambda: take(TrainingBatch(*images, labels)),
-        lambda: take_plainly(*floats, labels),
-        images=2 * number,
-        note=f"ours in {resolve_precision('auto', device)}",
-    )
+    shape = IDENTITIES * INSTANCES, 288, 144, 3
+    images = [torch.randint(0, 256, shape, generator=random, dtype=torch.uint8) for _ in range(2)]
+    return *images, torch.arange(IDENTITIES).repeat_interleave(INSTANCES)
+
+
+def ours_on_the_cpu():
+    keep_freed_memory()  # as lba train does
+    ours, _ = networks(CPU)
+    take, batch = our_step(ours, CPU), TrainingBatch(*cpu_images())
+    return lambda: take(batch)
+
+
+def plain_on_the_cpu():
+    _, plain = networks(CPU)
+    *halves, labels = cpu_images()
+    floats = [side.permute(0, 3, 1, 2).float().div(255).contiguous() for side in halves]
+    take = plain_step(plain, CPU)
+    return lambda: take(*floats, labels)
+
+
+def plain_with_kept_memory():
+    keep_freed_memory()
+    return plain_on_the_cpu()
+
+
+@pytest.mark.parametrize(
+    ("name", "plain", "rounds"),
+    [
+        ("training step, full method", plain_on_the_cpu, 3),
+        ("the same, if the plain way kept freed memory too", plain_with_kept_memory, 2),
+    ],
+)
+def test_step(name, plain, rounds):
+    with OwnProcess(ours_on_the_cpu) as ours, OwnProcess(plain) as theirs:
+        note = f"ours in {resolve_precision('auto', CPU)}"
+        side_by_side(name, ours, theirs, rounds=rounds, images=2 * IDENTITIES * INSTANCES, note=note)
 
 
 @pytest.mark.gpu

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import statistics
 import threading
@@ -15,10 +16,11 @@ import torch
 
 @dataclass
 class Side:
-    """What was seen of one way: seconds of each round, and the most memory that it took beyond what there was, in GB."""
+    """What was seen of one way: seconds of each round, and the most memory (GB) that it took beyond what it began with."""
 
     seconds: list[float] = field(default_factory=list)
     memory: float = 0.0
+    began: float | None = None
 
 
 @dataclass
@@ -57,13 +59,13 @@ HEADER = "| case | ratio (spread) | ours: time, memory | plain | |\n| --- | --- 
 def side_by_side(name, ours, plain, *, rounds=3, warm_up=True, images=0, note="", prepare=lambda: None):
     """Time both ways ``rounds`` times, alternating, and add a line to the table.
 
-    ``prepare`` runs before each and is not timed; the warm-up round is not counted.
+    ``prepare`` runs before each and is not timed; nor is the warm-up round, in which memory is taken that a way may keep.
     """
     case = Case(name, Side(), Side(), images, note)
     for number in range(-1 if warm_up else 0, rounds):
         for way, side in ((ours, case.ours), (plain, case.plain)):
             prepare()
-            with peak_memory() as peak:
+            with peak_memory(getattr(way, "number", os.getpid())) as peak:
                 _finish()
                 started = time.perf_counter()
                 way()
@@ -71,9 +73,49 @@ def side_by_side(name, ours, plain, *, rounds=3, warm_up=True, images=0, note=""
                 seconds = time.perf_counter() - started
             if number >= 0:
                 side.seconds.append(seconds)
-                side.memory = max(side.memory, peak[0])
+            side.began = peak.before if side.began is None else side.began
+            side.memory = max(side.memory, peak.most - side.began)
     TABLE.append(case)
     return case
+
+
+class OwnProcess:
+    """A way in a process of its own, where what it asks of the C library doesn't help the other.
+
+    Args:
+        make: gives the function that is timed; called there, once.
+
+    Attributes:
+        number: of the process, once it has begun.
+    """
+
+    def __init__(self, make):
+        context = multiprocessing.get_context("spawn")
+        self._ours, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(make, theirs), daemon=True)
+
+    def __enter__(self):
+        self._process.start()
+        assert self._ours.recv() == "made"
+        self.number = self._process.pid
+        return self
+
+    def __call__(self):
+        self._ours.send("go")
+        assert self._ours.recv() == "done"
+
+    def __exit__(self, *_):
+        self._ours.close()
+        self._process.join()
+
+
+def _serve(make, pipe):
+    way = make()
+    pipe.send("made")
+    with contextlib.suppress(EOFError):
+        while pipe.recv():
+            way()
+            pipe.send("done")
 
 
 def _finish():
@@ -81,17 +123,26 @@ def _finish():
         torch.cuda.synchronize()
 
 
-@contextlib.contextmanager
-def peak_memory(interval=1.0):
-    """A list whose item becomes the most memory (GB) that this process and its children had at once, beyond what it has now.
+@dataclass
+class Peak:
+    """Memory in GB, before and at the most."""
 
-    It is looked at every ``interval`` seconds: of what is over before, nothing is known, and it stays zero.
+    before: float
+    most: float
+
+
+@contextlib.contextmanager
+def peak_memory(process, interval=1.0):
+    """The most memory that the process and its children have at once within the block.
+
+    It is looked at every ``interval`` seconds: of what is over before, nothing is known.
     """
-    peak, stop, before = [0.0], threading.Event(), _private(os.getpid())
+    before = _memory(process)
+    peak, stop = Peak(before, before), threading.Event()
 
     def watch():
         while not stop.wait(interval):
-            peak[0] = max(peak[0], (sum(map(_private, _family(os.getpid()))) - before) / 1e9)
+            peak.most = max(peak.most, _memory(process))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -100,6 +151,10 @@ def peak_memory(interval=1.0):
     finally:
         stop.set()
         watcher.join()
+
+
+def _memory(process):
+    return sum(map(_private, _family(process))) / 1e9
 
 
 def _family(process):
