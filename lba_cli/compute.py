@@ -14,9 +14,7 @@ from lba_cli import processes
 from lba_cli.errors import ConfigError
 from lba_cli.vocabulary import Precision
 
-# glibc's M_MMAP_MAX and M_TRIM_THRESHOLD: no pieces of their own for large tensors, and none of the heap returned.
-LARGE_PIECES_APART = (-4, 0)
-GIVE_BACK_ABOVE = (-1, -1)
+LARGE_PIECE = 2**25  # bytes; glibc's own bound rises to it in a process that frees large pieces
 
 
 def resolve_device(name: str) -> torch.device:
@@ -59,15 +57,30 @@ def own_device(name: str) -> torch.device:
     return own
 
 
-def keep_freed_memory() -> bool:
-    """Let this process keep the memory of tensors that are gone for the next ones, until it ends; whether it can.
+@contextmanager
+def memory_kept(device: torch.device) -> Iterator[None]:
+    """Let the process keep the CPU's memory of tensors that are gone, for the next ones, within the block.
 
     glibc gives every large piece back to the system at once. The next tensor's is then cleared page by page when it is first
-    written: two fifths of a training step on a CPU. Other C libraries are left as they are.
+    written: two fifths of a training step on a CPU. When the block ends all of it is given back. Without glibc, or where
+    tensors are on a GPU, nothing is changed.
     """
-    if sys.platform != "linux" or not hasattr(system := ctypes.CDLL(None), "mallopt"):
-        return False
-    return all(system.mallopt(what, value) for what, value in (LARGE_PIECES_APART, GIVE_BACK_ABOVE))
+    system = ctypes.CDLL(None) if sys.platform == "linux" and device.type == "cpu" else None
+    if not hasattr(system, "mallopt"):
+        yield
+        return
+    try:
+        _set_allocator(system, pieces_apart=0, give_back_above=-1)
+        yield
+    finally:
+        _set_allocator(system, pieces_apart=65536, give_back_above=2 * LARGE_PIECE)
+        system.malloc_trim(0)  # type: ignore[union-attr]
+
+
+def _set_allocator(system: Any, *, pieces_apart: int, give_back_above: int) -> None:
+    """How many large pieces may be apart from glibc's heap, and how many free bytes at the heap's end it gives back (-1: none)."""
+    for what, value in ((-4, pieces_apart), (-1, give_back_above), (-3, LARGE_PIECE)):
+        system.mallopt(what, value)  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:

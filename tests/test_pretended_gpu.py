@@ -1,19 +1,19 @@
 """The ways of a GPU followed without one, on PyTorch's fake tensors: they have a device, a shape and a precision, but no values.
 
-What mixes devices fails here, and so does what asks for a value, for which a GPU would have to be waited for. The backward pass
-needs a real device: ``tests/test_gpu.py``.
+What mixes devices fails here, and so does what asks for a value, for which a GPU would have to be waited for. PyTorch's engine
+for gradients needs a real device (``tests/test_gpu.py``), so that ours are called without it.
 """
 
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from lba_cli.alignment import Pairs
+from lba_cli.alignment import Pairs, gradients
 from lba_cli.compute import arithmetic, mixed_precision
 from lba_cli.data import loaders
 from lba_cli.data.loaders import normalize
 from lba_cli.data.resident import ResidentImages
-from lba_cli.model import TwoStreamNetwork
+from lba_cli.model import TwoStreamNetwork, pooling
 from lba_cli.training import Objective
 
 IMAGES, HEIGHT, WIDTH = 12, 96, 48
@@ -54,8 +54,37 @@ def test_losses(pretended, method, precision):
     pairs = (Pairs(partners, partners).to(GPU),) * 2
     with arithmetic(precision, GPU), mixed_precision(precision, GPU):
         losses = Objective(method)(network, *map(normalize, images), labels, pairs)
+        features = network(*map(normalize, images)).layer4
+    assert features.dtype == (torch.bfloat16 if precision == "bfloat16" else torch.float32)
     assert {(loss.device.type, loss.shape) for loss in losses.values()} == {("cuda", ())}
     assert losses["total"].dtype == torch.float32
+
+
+class Context:
+    """What autograd gives to forward and to backward."""
+
+    def save_for_backward(self, *tensors):
+        self.saved_tensors = tensors
+
+
+def test_gradients(pretended):
+    context = Context()
+
+    def there(*shape, dtype=torch.float32):
+        return torch.empty(shape, dtype=dtype, device=GPU)
+
+    vectors, maps = there(8, 18, 64), there(8, 64, 6, 3, dtype=torch.bfloat16)
+    calls = {
+        gradients._OfPartners: (vectors, there(8, 2, dtype=torch.int64)),
+        gradients._Lengths: (vectors,),
+        gradients._MaskedDistances: (vectors, there(8, 2, 18, 64, dtype=torch.bfloat16), there(8, 18), 1e-6),
+        pooling._Pool: (maps,),
+    }
+    for function, inputs in calls.items():
+        found = function.backward(context, torch.empty_like(function.forward(context, *inputs)))
+        for gradient, value in zip(found if isinstance(found, tuple) else (found,), inputs, strict=True):
+            if gradient is not None:
+                assert (gradient.device, gradient.dtype, gradient.shape) == (value.device, value.dtype, value.shape)
 
 
 def test_embeddings(pretended):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch.nn import functional as F
 
 from lba_cli.compute import arithmetic
 from lba_cli.config import LARGEST_SIDE
@@ -22,6 +23,7 @@ from lba_cli.export.model import BOTH, INPUTS, OUTPUT
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import fingerprint
 from lba_cli.model.files import require_file
+from lba_cli.model.folding import folded, pooled
 from lba_cli.vocabulary import ExportPrecision, Modality
 
 if TYPE_CHECKING:
@@ -83,14 +85,14 @@ class Embedder:
 
 
 def network_embedder(network: TwoStreamNetwork, origin: str, height: int, width: int) -> Embedder:
-    """The embedder of a network, which is on its device and in eval mode; it computes in exact float32."""
-    device = next(network.parameters()).device
+    """The embedder of a network, which is on its device; it computes in exact float32."""
+    device, fast = next(network.parameters()).device, folded(network)
 
     @torch.inference_mode()
     def function(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
         with arithmetic("float32", device):
-            vectors = network.embed(normalize(torch.from_numpy(images).to(device)), modality)
-        result: NDArray[np.float32] = vectors.float().cpu().numpy()
+            vectors = F.normalize(pooled(fast, normalize(torch.from_numpy(images).to(device)), modality), dim=1)
+        result: NDArray[np.float32] = vectors.cpu().numpy()
         return result
 
     return Embedder(origin, fingerprint(network.state_dict()), height, width, network.embedding_size, function)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lba_cli import processes
 from lba_cli.alignment import Pairs, sample_pairs
-from lba_cli.compute import arithmetic, keep_freed_memory, own_device
+from lba_cli.compute import arithmetic, memory_kept, own_device
 from lba_cli.config import Run
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
@@ -92,8 +92,6 @@ class Trainer:
         recipe, data, world = config.train, config.data, processes.here()
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
         self.device = own_device(config.run.device)
-        if self.device.type == "cpu":
-            keep_freed_memory()
         self.batches = IdentityBatches(
             source.samples,
             recipe.identities,
@@ -194,7 +192,7 @@ class Trainer:
         self.network.train()
         steps, pending = self.batches.steps, PendingLosses(self.progress)
         title = f"epoch {self.progress.epoch + 1}/{self.config.train.epochs}"
-        with self.listener.task(title, steps, "steps", done=self.progress.step) as bar:
+        with memory_kept(self.device), self.listener.task(title, steps, "steps", done=self.progress.step) as bar:
             while self.progress.step < steps:
                 pending.add(self._step(next(batches)))
                 self.progress.step += 1

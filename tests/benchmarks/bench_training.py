@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from dataclasses import replace
 from statistics import median
@@ -16,7 +17,7 @@ from plain.loading import PlainPairs, batches
 from plain.network import PlainNetwork
 
 from lba_cli.alignment import sample_pairs
-from lba_cli.compute import arithmetic, keep_freed_memory, resolve_precision
+from lba_cli.compute import arithmetic, memory_kept, resolve_precision
 from lba_cli.config import TrainSection
 from lba_cli.data.augment import Augmentation
 from lba_cli.data.batches import IdentityBatches
@@ -32,6 +33,7 @@ IDENTITIES, INSTANCES = RECIPE.identities, RECIPE.instances
 SETTINGS = {"momentum": RECIPE.momentum, "weight_decay": RECIPE.weight_decay, "nesterov": True}
 GPU_STEPS = 30
 CPU = torch.device("cpu")
+KEPT = contextlib.ExitStack()  # until the process ends
 
 
 def pairs():
@@ -80,7 +82,7 @@ def cpu_images():
 
 
 def ours_on_the_cpu():
-    keep_freed_memory()  # as lba train does
+    KEPT.enter_context(memory_kept(CPU))  # as lba train does for the steps of an epoch
     ours, _ = networks(CPU)
     take, batch = our_step(ours, CPU), TrainingBatch(*cpu_images())
     return lambda: take(batch)
@@ -95,7 +97,7 @@ def plain_on_the_cpu():
 
 
 def plain_with_kept_memory():
-    keep_freed_memory()
+    KEPT.enter_context(memory_kept(CPU))
     return plain_on_the_cpu()
 
 
