@@ -62,8 +62,8 @@ def memory_kept(device: torch.device) -> Iterator[None]:
     """Let the process keep the CPU's memory of tensors that are gone, for the next ones, within the block.
 
     glibc gives every large piece back to the system at once. The next tensor's is then cleared page by page when it is first
-    written: two fifths of a training step on a CPU. When the block ends all of it is given back. Without glibc, or where
-    tensors are on a GPU, nothing is changed.
+    written: two fifths of a training step on a CPU. When the block ends all of it is given back, and glibc left with the
+    bounds to which its own ones rise. Without glibc, or where tensors are on a GPU, nothing is changed. Blocks don't nest.
     """
     system = ctypes.CDLL(None) if sys.platform == "linux" and device.type == "cpu" else None
     if not hasattr(system, "mallopt"):

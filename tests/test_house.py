@@ -96,6 +96,9 @@ def test_help_imports_nothing_heavy():
         "except SystemExit: pass\n"
         "heavy = {'torch', 'matplotlib', 'numpy', 'scipy', 'PIL', 'torchvision', 'yaml'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
+        "from lba_cli.cli.app import COMMANDS\n"
+        "read = {f'lba_cli.cli.{name}' for name in COMMANDS} & set(sys.modules)\n"
+        "assert not read, read\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

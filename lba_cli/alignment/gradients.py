@@ -1,6 +1,6 @@
 """Functions of large tensors whose gradients are taken in fewer passes over memory than PyTorch's own.
 
-Gradients of these gradients are refused.
+There are no second gradients.
 """
 
 from __future__ import annotations

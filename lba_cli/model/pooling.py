@@ -16,8 +16,7 @@ CPU_IMAGES = 2  # at a time, so that what is made in between stays in a CPU's ca
 def generalized_mean_pool(maps: Tensor) -> Tensor:
     """Pool (N, C, H, W) maps to (N, C): (mean over positions of x³ + 1e-12)^(1/3), in at least float32.
 
-    The maps must not be negative (they come after a ReLU); the exponent is fixed, not learned. A gradient of the gradient is
-    refused.
+    The maps must not be negative (they come after a ReLU); the exponent is fixed, not learned. There is no second gradient.
     """
     if maps.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():  # nor exporting
         result: Tensor = _Pool.apply(maps)
@@ -40,7 +39,7 @@ class _Pool(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """x² / result² / positions, by the gradient of the result."""
         maps, result = ctx.saved_tensors
-        share = gradient / result.pow(EXPONENT - 1) / maps[0, 0].numel()
+        share = gradient / result.pow(EXPONENT - 1) / maps.shape[2:].numel()
         gradients = torch.empty_like(maps)
         for into, few, factor in zip(_few(gradients), _few(maps), _few(share), strict=True):
             into.copy_(_precise(few).pow(EXPONENT - 1).mul_(factor[:, :, None, None]))
@@ -56,4 +55,4 @@ def _precise(maps: Tensor) -> Tensor:
 
 
 def _few(images: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(images, CPU_IMAGES if images.device.type == "cpu" else len(images))
+    return torch.split(images, CPU_IMAGES if images.device.type == "cpu" else max(1, len(images)))

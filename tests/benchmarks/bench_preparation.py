@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import replace
 
+import pytest
 from measuring import side_by_side
 from plain import preparation
 
@@ -17,6 +18,7 @@ from lba_cli.reporting import Silent
 IMAGES = 10_000
 
 
+@pytest.mark.everywhere
 def test_preparation(tmp_path):
     root = tmp_path / "SYSU-MM01"
     write_dataset("small", root, seed=0, listener=Silent())

@@ -82,9 +82,9 @@ def cpu_images():
 
 
 def ours_on_the_cpu():
-    KEPT.enter_context(memory_kept(CPU))  # as lba train does for the steps of an epoch
     ours, _ = networks(CPU)
     take, batch = our_step(ours, CPU), TrainingBatch(*cpu_images())
+    KEPT.enter_context(memory_kept(CPU))  # as lba train does for the steps of an epoch
     return lambda: take(batch)
 
 
@@ -97,8 +97,9 @@ def plain_on_the_cpu():
 
 
 def plain_with_kept_memory():
+    take = plain_on_the_cpu()
     KEPT.enter_context(memory_kept(CPU))
-    return plain_on_the_cpu()
+    return take
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,18 @@ import torch
 
 
 def pytest_addoption(parser):
-    parser.addoption("--gpu", action="store_true", help="measure what needs a CUDA device, and that alone")
+    parser.addoption(
+        "--gpu",
+        action="store_true",
+        help="measure what needs a CUDA device, and preparing, which depends on the cores beside it",
+    )
 
 
 def pytest_collection_modifyitems(config, items):
     asked = config.getoption("--gpu", default=False)
     for item in items:
-        if Path(__file__).parent in item.path.parents and bool(item.get_closest_marker("gpu")) != asked:
+        here = Path(__file__).parent in item.path.parents and not item.get_closest_marker("everywhere")
+        if here and bool(item.get_closest_marker("gpu")) != asked:
             item.add_marker(pytest.mark.skip(reason="with --gpu alone" if not asked else "without --gpu alone"))
 
 

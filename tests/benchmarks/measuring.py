@@ -60,6 +60,7 @@ def side_by_side(name, ours, plain, *, rounds=3, warm_up=True, images=0, note=""
     """Time both ways ``rounds`` times, alternating, and add a line to the table.
 
     ``prepare`` runs before each and is not timed; nor is the warm-up round, in which memory is taken that a way may keep.
+    Memory counts from what there was before a way's first round, so that it is exact for ways in processes of their own.
     """
     case = Case(name, Side(), Side(), images, note)
     for number in range(-1 if warm_up else 0, rounds):

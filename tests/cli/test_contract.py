@@ -80,6 +80,7 @@ def test_the_list_of_commands_says_what_each_says_of_itself(lba):
     for name, summary in SUMMARIES.items():
         assert summary in listed
         assert summary in " ".join(lba(name, "--help").output.split())
+    assert "Under torchrun every process draws" in lba("train", "--help").output
 
 
 @pytest.mark.parametrize("command", COMMANDS)

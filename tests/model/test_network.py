@@ -37,6 +37,13 @@ def test_the_pools_gradient():
     torch.testing.assert_close(found.grad, wanted.grad)
 
 
+def test_pooling_keeps_the_maps_as_they_came_and_its_result_alone():
+    maps, kept = torch.rand(5, 3, 4, 2).bfloat16().requires_grad_(), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.detach()), lambda _: None):
+        result = generalized_mean_pool(maps)
+    assert [(each.dtype, each.shape) for each in kept] == [(maps.dtype, maps.shape), (result.dtype, result.shape)]
+
+
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
 def test_rounded_maps_are_pooled_in_float32(layout):
     maps = torch.rand(5, 3, 4, 2).bfloat16().to(memory_format=layout).requires_grad_()
@@ -46,6 +53,7 @@ def test_rounded_maps_are_pooled_in_float32(layout):
     precise = maps.detach().float().requires_grad_()
     (wanted,) = torch.autograd.grad(generalized_mean_pool(precise).sum(), precise)
     assert rounded.dtype == torch.bfloat16
+    assert rounded.is_contiguous(memory_format=layout)
     torch.testing.assert_close(rounded, wanted.bfloat16(), rtol=0, atol=0)
 
 

@@ -62,6 +62,8 @@ def stop(folder: Path, words: tuple[object, ...], number: signal.Signals, second
             return f"it went on for {SECONDS:.0f} seconds"
         time.sleep(0.01)
     took, status = time.monotonic() - sent, exit_status(process)
+    if status == 0:
+        return "it had ended before"
     time.sleep(0.5)
     log = (folder / LOG).read_text()
     problems = []
