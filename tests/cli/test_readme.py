@@ -74,7 +74,7 @@ NOT_RUN = {
     "pip install .": "installs",
     'pip install ".[dev]"': "installs",
     "python -m pytest": "these tests",
-    "python -m pytest tests/benchmarks": "measures for ten minutes; that both ways agree is tests/test_plain.py's",
+    "python -m pytest tests/benchmarks": "measures for twelve minutes; that both ways agree is tests/test_plain.py's",
     "python -m pytest tests/training/test_together.py": "these tests",
     "python -m pytest tests/integration/test_torchrun.py": "these tests",
     "python -m pytest -m slow tests/data": "these tests",
