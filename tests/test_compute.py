@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import torch
 
 from lba_cli.compute import arithmetic, mixed_precision, resolve_device, resolve_precision
 from lba_cli.errors import ConfigError
+from lba_cli.reporting import Silent
+from lba_cli.training import loop
+from lba_cli.training.folder import RunFolder
 
 CPU = torch.device("cpu")
 
@@ -92,6 +96,22 @@ def test_memory_is_kept_for_the_next_tensors_and_given_back_at_the_end():
     assert within < 10 < always
     assert given_back >= 2**26
     assert after > 10  # what doesn't fit into the heap comes from the system again
+
+
+def test_the_steps_of_an_epoch_keep_memory_and_what_comes_between_does_not(small_run, source, tmp_path, monkeypatch):
+    seen = []
+
+    @contextmanager
+    def told(device):
+        seen.append(f"kept on {device}")
+        yield
+        seen.append("given back")
+
+    monkeypatch.setattr(loop, "memory_kept", told)
+    evaluate = loop.evaluate
+    monkeypatch.setattr(loop, "evaluate", lambda *given, **more: seen.append("evaluated") or evaluate(*given, **more))
+    loop.train(small_run(), source, RunFolder(tmp_path / "run"), Silent())
+    assert seen == ["kept on cpu", "given back", "evaluated"] * 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
