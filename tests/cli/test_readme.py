@@ -82,7 +82,7 @@ NOT_RUN = {
     "python -m pytest -m slow tests/reliability/test_fuzz.py": "these tests",
     "python -m pytest tests/reliability/test_hostile_checkpoints.py": "these tests",
     "python tests/compare_methods.py FOLDER": "half an hour",
-    "python tests/compare_methods.py FOLDER --size 64 32": "minutes",
+    "python tests/compare_methods.py FOLDER --size 64 32 --seeds 0 1 2 3": "minutes",
     "python tests/gpu_checks.py": "needs a GPU",
     "docker build -t lba .": "needs a Docker daemon and the network",
     'docker run --rm --gpus all --shm-size 8g --user "$(id -u):$(id -g)" -v "$PWD:/workspace" lba train --method full': (
