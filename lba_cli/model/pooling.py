@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from lba_cli.model.pieces import in_pieces
+
 EXPONENT = 3.0
 EPSILON = 1e-12
-CPU_IMAGES = 2  # at a time, so that what is made in between stays in a CPU's caches
+CPU_IMAGES = 2  # at a time
 
 
 def generalized_mean_pool(maps: Tensor) -> Tensor:
@@ -30,7 +32,7 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
         """Pool a few images at a time."""
-        result = torch.cat([_pooled(few) for few in _few(maps)])
+        result = torch.cat([_pooled(few) for few in in_pieces(maps, CPU_IMAGES)])
         ctx.save_for_backward(maps, result)
         return result
 
@@ -41,7 +43,7 @@ class _Pool(torch.autograd.Function):
         maps, result = ctx.saved_tensors
         share = gradient / result.pow(EXPONENT - 1) / maps.shape[2:].numel()
         gradients = torch.empty_like(maps)
-        for into, few, factor in zip(_few(gradients), _few(maps), _few(share), strict=True):
+        for into, few, factor in zip(*(in_pieces(each, CPU_IMAGES) for each in (gradients, maps, share)), strict=True):
             into.copy_(_precise(few).pow(EXPONENT - 1).mul_(factor[:, :, None, None]))
         return gradients
 
@@ -52,7 +54,3 @@ def _pooled(maps: Tensor) -> Tensor:
 
 def _precise(maps: Tensor) -> Tensor:
     return maps if maps.element_size() >= 4 else maps.float()
-
-
-def _few(images: Tensor) -> tuple[Tensor, ...]:
-    return torch.split(images, CPU_IMAGES if images.device.type == "cpu" else max(1, len(images)))
