@@ -9,4 +9,4 @@ The floors of the house, each importing only from those below it::
     alignment   reporting   errors   files
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

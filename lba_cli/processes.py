@@ -144,7 +144,7 @@ def _meet(world: World) -> Any:
 
 
 def _leave() -> None:
-    """Part from the others when all are done; torchrun, which ends all as soon as one has failed, is too late from here on."""
+    """Split from the others when all are done; torchrun, which ends all as soon as one has failed, is too late from here on."""
     from torch import distributed
 
     ignore_endings()

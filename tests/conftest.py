@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from cases import GOLDEN, HEIGHT, SMALL, WIDTH
+from small_setup import GOLDEN, HEIGHT, SMALL, WIDTH
 
+from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.data.prepare import prepare
-from lba_cli.data.readers import read_sysu
 from lba_cli.data.store import StoredImages
-from lba_cli.data.synthetic import write_dataset
+from lba_cli.datasets import get_dataset
+from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.sysu import SYSU, read_sysu
 from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 from lba_cli.reporting import Silent
-from lba_cli.settings import Layer, resolve
 
 torch.set_num_threads(1)
 
@@ -60,7 +61,7 @@ def official_file(official, tmp_path_factory):
 def tiny(tmp_path_factory):
     """The synthetic data set ``tiny``; tests must not change it."""
     root = tmp_path_factory.mktemp("tiny") / "SYSU-MM01"
-    write_dataset("tiny", root, seed=0, workers=1, listener=Silent())
+    write_synthetic(SYSU, "tiny", root, seed=0, workers=1, listener=Silent())
     return root
 
 
@@ -70,7 +71,7 @@ def trees(tiny, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trees")
     roots = {"regdb": folder / "RegDB", "llcm": folder / "LLCM", "folder": folder / "own images"}
     for layout, root in roots.items():
-        write_dataset("tiny", root, layout=layout, workers=1, listener=Silent())
+        write_synthetic(get_dataset(layout), "tiny", root, workers=1, listener=Silent())
     return {"sysu": tiny, **roots}
 
 
@@ -116,7 +117,7 @@ def small_run(store):
         for key, value in changes.items():
             section, name = key.split("__")
             values.setdefault(section, {})[name] = value
-        return resolve([Layer(values, "the test")])
+        return resolve_config([ConfigLayer(values, "the test")])
 
     return make
 

@@ -13,7 +13,7 @@ from lba_cli.compute import arithmetic, mixed_precision, resolve_device, resolve
 from lba_cli.errors import ConfigError
 from lba_cli.reporting import Silent
 from lba_cli.training import loop
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 

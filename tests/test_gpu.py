@@ -8,24 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.alignment import Pairs, align, sample_pairs
 from lba_cli.compute import arithmetic
-from lba_cli.config import TrainSection
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
+from lba_cli.config import TrainSection, write_config
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.device_cache import DeviceCache
 from lba_cli.data.loaders import to_images, training_batches
-from lba_cli.data.resident import ResidentImages
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.run import evaluate, selection
+from lba_cli.evaluation.evaluate import evaluate, selection
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.settings import write_run
 from lba_cli.training import Objective, parameter_groups
-from lba_cli.training.folder import RunFolder
 from lba_cli.training.loop import train
+from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.step import TrainingStep
 
 pytestmark = pytest.mark.gpu
@@ -85,7 +84,7 @@ def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
     """NCCL averages the gradients; one device has one process."""
     if size > torch.cuda.device_count():
         pytest.skip(f"{torch.cuda.device_count()} CUDA device here")
-    write_run(tmp_path / "settings.yaml", small_run(run__device="cuda", train__sync_batchnorm=synchronized))
+    write_config(tmp_path / "settings.yaml", small_run(run__device="cuda", train__sync_batchnorm=synchronized))
     words = ["train", "--config", str(tmp_path / "settings.yaml"), "--output", str(tmp_path / "run")]
     torchrun = [
         sys.executable,
@@ -110,9 +109,9 @@ def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
 
 @pytest.mark.parametrize("law", [Augmentation(), Augmentation(5, 0.5, 0.7)])
 def test_images_that_live_on_the_gpu(source, device, law):
-    plans = IdentityBatches(source.samples, 3, 2, seed=5)
+    plans = IdentitySampler(source.samples, 3, 2, seed=5)
     positions = [(0, 0), (0, 1), (2, 3)]
-    resident = ResidentImages(source, device, law.pad, workers=0, listener=Silent())
+    resident = DeviceCache(source, device, law.pad, workers=0, listener=Silent())
     loaded = training_batches(source, plans, law, 5, positions, workers=0, pin=False)
     for found, wanted in zip(resident.batches(plans, law, 5, positions), loaded, strict=True):
         for ours, theirs in zip(found, wanted, strict=True):
@@ -123,8 +122,8 @@ def test_images_that_live_on_the_gpu(source, device, law):
 def test_no_step_waits_for_the_gpu(source, device, precision):
     network = TwoStreamNetwork("resnet18", 12, (HEIGHT, WIDTH)).to(device).train()
     step = TrainingStep(network, Objective(), TrainSection(precision=precision), device)
-    plans = IdentityBatches(source.samples, 3, 2, seed=5)
-    resident = ResidentImages(source, device, 0, workers=0, listener=Silent())
+    plans = IdentitySampler(source.samples, 3, 2, seed=5)
+    resident = DeviceCache(source, device, 0, workers=0, listener=Silent())
     batches = resident.batches(plans, Augmentation(), 5, [(0, number) for number in range(6)])
     try:
         with arithmetic(precision, device):

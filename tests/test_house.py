@@ -107,6 +107,6 @@ def test_help_imports_nothing_heavy():
 
 def test_preparing_imports_no_torch():
     code = (
-        "import sys, lba_cli.data.prepare, lba_cli.data.synthetic, lba_cli.data.open; assert 'torch' not in sys.modules"
+        "import sys, lba_cli.data.prepare, lba_cli.synthetic, lba_cli.datasets.open; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
-from made_sysu import SETTINGS, ScaledDown
+from fake_sysu import SETTINGS, ScaledDown
 from plain import evaluation, objective, preparation
 from plain.loading import PlainImages, batches
 from plain.network import PlainNetwork
 from plain.ranking import rank
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.alignment import sample_pairs
-from lba_cli.data.images import read_image
+from lba_cli.data.image_files import read_image
 from lba_cli.data.loaders import to_images
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.run import evaluate
+from lba_cli.evaluation.evaluate import evaluate
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 from lba_cli.training import Objective, parameter_groups

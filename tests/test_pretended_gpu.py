@@ -11,8 +11,8 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from lba_cli.alignment import Pairs, gradients
 from lba_cli.compute import arithmetic, mixed_precision
 from lba_cli.data import loaders
+from lba_cli.data.device_cache import DeviceCache
 from lba_cli.data.loaders import normalize
-from lba_cli.data.resident import ResidentImages
 from lba_cli.model import TwoStreamNetwork, pooling
 from lba_cli.training import Objective
 
@@ -95,7 +95,7 @@ def test_embeddings(pretended):
 
 
 def test_images_that_live_there(pretended):
-    resident = ResidentImages.__new__(ResidentImages)  # what reads them is pinned memory's
+    resident = DeviceCache.__new__(DeviceCache)  # what reads them is pinned memory's
     resident._pixels = torch.empty(40, HEIGHT, WIDTH, 3, dtype=torch.uint8, device=GPU)
     resident._colour, resident._pad = torch.empty(3, dtype=torch.uint8, device=GPU), 5
     rows, changes = torch.empty(IMAGES, dtype=torch.int64), torch.empty(IMAGES, 7, dtype=torch.int64)

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lba_cli.config import DataSection, Run
+from lba_cli.config import Config, ConfigLayer, DataSection, differences, resolve_config, write_config
 from lba_cli.errors import ConfigError
-from lba_cli.settings import Layer, differences, resolve, write_run
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
 
@@ -24,16 +23,16 @@ def file(tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_every_shipped_config_loads(path):
-    assert isinstance(resolve([Layer.from_file(path)]), Run)
+    assert isinstance(resolve_config([ConfigLayer.from_file(path)]), Config)
 
 
 def test_the_reference_recipe_is_whole_and_is_the_default():
     path = next(path for path in CONFIGS if path.name == "sysu.yaml")
-    run = resolve([Layer.from_file(path)])
-    assert run == Run(data=DataSection(dataset="sysu"))
+    run = resolve_config([ConfigLayer.from_file(path)])
+    assert run == Config(data=DataSection(dataset="sysu"))
     written = yaml.safe_load(path.read_text())
     assert {section: set(values) for section, values in written.items()} == {
-        section: set(values) for section, values in Run().values().items()
+        section: set(values) for section, values in Config().values().items()
     }
 
 
@@ -47,37 +46,41 @@ def test_the_reference_recipe_is_whole_and_is_the_default():
 )
 def test_the_other_data_sets_have_the_same_recipe(name, data):
     path = next(path for path in CONFIGS if path.stem == name)
-    assert resolve([Layer.from_file(path)]) == Run(data=DataSection(**data))
-    written, whole = yaml.safe_load(path.read_text()), Run().values()
+    assert resolve_config([ConfigLayer.from_file(path)]) == Config(data=DataSection(**data))
+    written, whole = yaml.safe_load(path.read_text()), Config().values()
     assert written.keys() == whole.keys()
     assert all(written[section].keys() == whole[section].keys() for section in ("run", "model", "alignment", "train"))
 
 
 def test_settings_of_an_older_version_have_their_defaults():
-    older = {section: dict(values) for section, values in Run().values().items()}
+    older = {section: dict(values) for section, values in Config().values().items()}
     del older["data"]["split_seed"]
-    assert differences(older, Run().values()) == []
+    assert differences(older, Config().values()) == []
 
 
 def test_round_trip(tmp_path):
-    run = resolve([Layer.from_assignments(["train.epochs=3", "train.milestones=[1, 2]", "data.workers=0"])])
-    write_run(tmp_path / "config.yaml", run)
-    assert resolve([Layer.from_file(tmp_path / "config.yaml")]) == run
+    run = resolve_config(
+        [ConfigLayer.from_assignments(["train.epochs=3", "train.milestones=[1, 2]", "data.workers=0"])]
+    )
+    write_config(tmp_path / "config.yaml", run)
+    assert resolve_config([ConfigLayer.from_file(tmp_path / "config.yaml")]) == run
 
 
 def test_later_layers_win(file):
     layers = [
-        Layer.from_file(file("train:\n  epochs: 5\n  seed: 5\n")),
-        Layer.from_options({"train.epochs": 6, "train.method": None}),
-        Layer.from_assignments(["train.epochs=7"]),
+        ConfigLayer.from_file(file("train:\n  epochs: 5\n  seed: 5\n")),
+        ConfigLayer.from_options({"train.epochs": 6, "train.method": None}),
+        ConfigLayer.from_assignments(["train.epochs=7"]),
     ]
-    run = resolve(layers)
+    run = resolve_config(layers)
     assert (run.train.epochs, run.train.seed, run.train.method) == (7, 5, "full")
-    assert resolve(layers[:2]).train.epochs == 6
+    assert resolve_config(layers[:2]).train.epochs == 6
 
 
 def test_numbers_as_people_write_them(file):
-    run = resolve([Layer.from_file(file("train:\n  weight_decay: 5e-4\n  learning_rate: 1E-2\n  momentum: 0\n"))])
+    run = resolve_config(
+        [ConfigLayer.from_file(file("train:\n  weight_decay: 5e-4\n  learning_rate: 1E-2\n  momentum: 0\n"))]
+    )
     assert (run.train.weight_decay, run.train.learning_rate, run.train.momentum) == (5e-4, 0.01, 0.0)
 
 
@@ -108,7 +111,7 @@ def test_numbers_as_people_write_them(file):
 )
 def test_mistakes_in_a_file(file, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        resolve([Layer.from_file(file(text))])
+        resolve_config([ConfigLayer.from_file(file(text))])
     assert "\n" not in str(caught.value)
 
 
@@ -125,26 +128,26 @@ def test_mistakes_in_a_file(file, text, message):
 )
 def test_mistakes_in_assignments(assignment, message):
     with pytest.raises(ConfigError, match=message):
-        resolve([Layer.from_assignments([assignment])])
+        resolve_config([ConfigLayer.from_assignments([assignment])])
 
 
 def test_missing_and_binary_files(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.yaml: no such file"):
-        Layer.from_file(tmp_path / "nowhere.yaml")
+        ConfigLayer.from_file(tmp_path / "nowhere.yaml")
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match=r"x.yaml: not a text file"):
-        Layer.from_file(tmp_path / "x.yaml")
+        ConfigLayer.from_file(tmp_path / "x.yaml")
 
 
 def test_an_empty_file_changes_nothing(file):
-    assert resolve([Layer.from_file(file("# nothing\n"))]) == Run()
+    assert resolve_config([ConfigLayer.from_file(file("# nothing\n"))]) == Config()
 
 
 def test_a_run_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
-        Run().train.epochs = 3
+        Config().train.epochs = 3
 
 
 def test_differences():
-    other = resolve([Layer.from_assignments(["train.seed=4", "data.flip=0"])])
-    assert differences(Run().values(), other.values()) == [("data.flip", 0.5, 0), ("train.seed", 0, 4)]
+    other = resolve_config([ConfigLayer.from_assignments(["train.seed=4", "data.flip=0"])])
+    assert differences(Config().values(), other.values()) == [("data.flip", 0.5, 0), ("train.seed", 0, 4)]

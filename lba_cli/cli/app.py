@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from lba_cli import __version__
-from lba_cli.cli.deferred import Deferred
+from lba_cli.cli.lazy_commands import Deferred
 
 COMMANDS = {
     "prepare": "Prepare a data set, or draw a synthetic one.",

@@ -32,7 +32,7 @@ SHORT_NAMES = {
 
 
 @cache
-def output() -> Console:
+def get_console() -> Console:
     """Where results go: stdout; of several processes, one prints them."""
     if not launched().is_writer:
         return Console(quiet=True)
@@ -43,7 +43,7 @@ def output() -> Console:
 
 
 @cache
-def listener() -> Listener:
+def get_listener() -> Listener:
     """The listener that suits stderr: bars on a terminal, lines elsewhere; of several processes, one tells."""
     if not launched().is_writer:
         return Silent()
@@ -65,7 +65,7 @@ class Lines:
         self._console = console
 
     def say(self, message: str) -> None:
-        """Print ``message``; work doesn't stop because nobody can be told."""
+        """Print ``message``; work doesn't stop because nobody can be listener."""
         with suppress(OSError):
             self._console.print(printable(message), markup=False, soft_wrap=True)
 

@@ -7,32 +7,29 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
+from lba_cli.cli.lazy_commands import commands
 from lba_cli.cli.options import (
-    Assignments,
     CheckpointFile,
-    ConfigFile,
-    Debug,
+    CommonOptions,
     Force,
     ImageNames,
     ModelFile,
     SkipBroken,
-    examples,
+    command,
 )
 from lba_cli.vocabulary import Modality
 
 app = commands()
-EXAMPLES = examples(
+EXAMPLES = (
     "lba embed photos --modality visible --output photos.npz",
     "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",
     "lba embed photos --modality visible --output photos.npz --model person.onnx",
 )
 
 
-@app.command(epilog=EXAMPLES)
-@guarded
+@command(app, *EXAMPLES)
 def embed(
+    common: CommonOptions,
     images: ImageNames,
     modality: Annotated[Modality, typer.Option(help="What the images are: it chooses the network's stem.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .npz or .csv.")],
@@ -40,39 +37,35 @@ def embed(
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Embed any images: unit-length vectors whose dot products are the scores.
 
     A .npz has the arrays `paths`, `features` (n × D, float32), and `modality`, `model`, `height`, `width`; a .csv has a row
     an image: path, modality, D numbers. What was interrupted, by whatever, goes on with the same command.
     """
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.console import output as out
-    from lba_cli.cli.opening import image_paths, open_embedder
+    from lba_cli.cli.checkpoints import image_paths, open_embedder
+    from lba_cli.cli.console import get_console, get_listener
     from lba_cli.cli.outputs import require_free
-    from lba_cli.search.run import embed_to_file, require_writable
+    from lba_cli.search.embed_file import embed_to_file, require_writable
 
-    told = listener()
+    listener = get_listener()
     require_writable(output, force)
     require_free([output], force)
-    paths = image_paths(images, told)
-    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
+    paths = image_paths(images, listener)
+    embedder, config = open_embedder(modality, checkpoint, model, common, listener)
     made = embed_to_file(
         embedder,
         modality,
         paths,
         output,
-        batch_size=run.evaluation.batch_size,
-        listener=told,
+        batch_size=config.evaluation.batch_size,
+        listener=listener,
         skip_broken=skip_broken,
         force=force,
     )
     for line in made.left_out:
-        told.warn(f"left out {line}")
-    out().print(
+        listener.warn(f"left out {line}")
+    get_console().print(
         f"{output}: {made.images:,} {modality} images, vectors of {made.dimension} numbers",
         markup=False,
         soft_wrap=True,

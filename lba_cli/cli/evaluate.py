@@ -2,35 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.boundary import shared
-from lba_cli.cli.deferred import commands
+from lba_cli.cli.lazy_commands import commands
 from lba_cli.cli.options import (
     AllTrials,
-    Assignments,
     CheckpointFile,
-    ConfigFile,
+    CommonOptions,
     DataFolder,
-    Debug,
     Force,
-    examples,
+    command,
 )
 from lba_cli.cli.outputs import require_free
 from lba_cli.errors import LbaError
 from lba_cli.processes import launched
-from lba_cli.vocabulary import Dataset, Draw, FeaturePlace, ModeChoice, ShotsChoice
+from lba_cli.vocabulary import FeaturePlace, ShotsChoice
 
 if TYPE_CHECKING:
-    from lba_cli.evaluation.report import Report
+    from lba_cli.evaluation.results import Report
     from lba_cli.reporting import Listener
 
 app = commands()
-EXAMPLES = examples(
+EXAMPLES = (
     "lba evaluate --mode all-search",
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",
     "lba evaluate runs/baseline runs/full --flip --rerank --published --markdown table.md",
@@ -43,30 +41,32 @@ Models = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="CHECKPOINT",
-        help="Checkpoints or runs to score; several are set side by side, with the difference to the first.",
+        help="Checkpoints or runs to score. Several are compared with the first one.",
         show_default=False,
     ),
 ]
 ModeOption = Annotated[
-    ModeChoice | None,
+    str | None,
     typer.Option(
         metavar="MODE",
-        help="SYSU-MM01: all-search, indoor-search; elsewhere query-to-gallery: infrared-to-visible, visible-to-infrared; "
-        "all; auto: the data set's usual [evaluation.mode].",
+        help="SYSU-MM01: all-search or indoor-search. Other data sets, query to gallery: infrared-to-visible or "
+        "visible-to-infrared. all: every mode; auto: the usual ones [evaluation.mode].",
         show_default=False,
     ),
 ]
 ShotsOption = Annotated[
     ShotsChoice | None,
     typer.Option(
-        help="Gallery images an identity and camera: 1, 10 or all; both: 1 and 10 [evaluation.shots].",
+        help="Gallery images per identity and camera: single (1), multi (10) or whole (all); both: 1 and 10 [evaluation.shots].",
         show_default=False,
     ),
 ]
 ProtocolOption = Annotated[
-    Draw | None,
+    str | None,
     typer.Option(
-        help="Whose draws: the papers', SYSU-MM01's own, or LLCM's transposed release [evaluation.protocol].",
+        metavar="PROTOCOL",
+        help="How galleries are drawn. community: as in the papers; official: SYSU-MM01's own permutations; released: LLCM's "
+        "transposed script [evaluation.protocol].",
         show_default=False,
     ),
 ]
@@ -74,57 +74,63 @@ Rerank = Annotated[
     bool | None,
     typer.Option(
         "--rerank",
-        help="Also: k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
+        help="Also score k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
         show_default=False,
     ),
 ]
 Flip = Annotated[
     bool | None,
-    typer.Option("--flip", help="Also: the mean with the mirror image's embedding.", show_default=False),
+    typer.Option("--flip", help="Also score the mean of each embedding and its mirror image's.", show_default=False),
 ]
 FeaturesFrom = Annotated[
     FeaturePlace | None,
-    typer.Option(help="neck: also the features after the neck [evaluation.features_from].", show_default=False),
+    typer.Option(help="neck: also score the features after the neck [evaluation.features_from].", show_default=False),
 ]
 Features = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Score these features instead of a checkpoint's: arrays features (n, D), identities (n,), modalities (n,) of the "
-        "words visible and infrared, cameras (n,) (-1: not known), paths (n,); optionally dataset, name, split, trained_on.",
+        help="Score these features instead of a checkpoint. Arrays: features (n, D), identities (n,), modalities (n,) with the "
+        "words visible and infrared, cameras (n,) (-1: unknown), paths (n,); optional: dataset, name, trial, trained_on.",
         show_default=False,
     ),
 ]
 ProtocolOf = Annotated[
-    Dataset | None,
-    typer.Option(help="Whose protocol scores --features; default: as the file says.", show_default=False),
+    str | None,
+    typer.Option(
+        metavar="DATASET",
+        help="The data set whose protocol scores --features. Default: the one that the file names.",
+        show_default=False,
+    ),
 ]
 SaveFeatures = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Also write the test images' features there, the plain ones whatever the extras, in the arrays of --features.",
+        help="Also write the test images' plain features there, in the format of --features.",
         show_default=False,
     ),
 ]
 Json = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write every trial's figures there.", show_default=False)
+    Path | None, typer.Option(metavar="FILE", help="Also write the figures of every draw there.", show_default=False)
 ]
 Csv = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write means and deviations there.", show_default=False)
+    Path | None,
+    typer.Option(metavar="FILE", help="Also write means and standard deviations there.", show_default=False),
 ]
 Markdown = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write a paper's table there.", show_default=False)
+    Path | None, typer.Option(metavar="FILE", help="Also write a table for a paper there.", show_default=False)
 ]
-WithPublished = Annotated[bool, typer.Option("--published", help="Show the method's published figures beside.")]
-OtherSplit = Annotated[
-    bool, typer.Option("--allow-other-split", help="Score a model on another split than it was trained for.")
+WithPublished = Annotated[bool, typer.Option("--published", help="Also show the published figures.")]
+OtherTrial = Annotated[
+    bool,
+    typer.Option("--allow-other-trial", help="Score a model although it was trained on some of the test people."),
 ]
 
 
-@app.command(epilog=EXAMPLES)
-@shared
+@command(app, *EXAMPLES, distributed=True)
 def evaluate(
+    common: CommonOptions,
     models: Models = None,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
@@ -142,20 +148,21 @@ def evaluate(
     csv: Csv = None,
     markdown: Markdown = None,
     published: WithPublished = False,
-    allow_other_split: OtherSplit = False,
+    allow_other_trial: OtherTrial = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP, mean ± deviation over the trials."""
-    files = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
-    require_free([path for path in files.values() if path], force)
+    """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP, mean ± standard deviation over the draws."""
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    _require_sense(names, data, features, protocol_of, save_features, trials)
-    from lba_cli.cli.console import listener, output
-    from lba_cli.cli.scoring import Request, score_features, score_models
-    from lba_cli.cli.tables import report_tables
+    without_effect = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
+    if features:
+        _refuse_with_features(without_effect)
+    elif protocol_of:
+        raise LbaError("--protocol-of is for --features; a checkpoint is scored by its data set's protocol")
+    outputs = [path for path in (json, csv, markdown, save_features) if path]
+    require_free(outputs, force)
+    from lba_cli.cli.console import get_console, get_listener
+    from lba_cli.cli.evaluate_models import EvaluateRequest, score_features, score_models
+    from lba_cli.cli.result_tables import report_tables
 
     options = {
         "evaluation.mode": mode,
@@ -165,57 +172,47 @@ def evaluate(
         "evaluation.flip": flip,
         "evaluation.features_from": features_from,
     }
-    request, told = Request(data, config, assignments, options, allow_other_split, save_features), listener()
+    listener = get_listener()
+    request = EvaluateRequest(data, common, options, allow_other_trial, save_features)
     if features:
-        report = score_features(features, protocol_of, request, told)
+        report = score_features(features, protocol_of, request, listener)
     else:
-        report = score_models(names or [None], request, told, all_trials=bool(trials))
+        report = score_models(names or [None], request, listener, all_trials=bool(trials))
     if not launched().is_writer:
         return
-    report = _with_published(report, told) if published else report
-    _write_files(report, json, csv, markdown, force, told)
-    for table in report_tables(report, output().width):
-        output().print(table, markup=False)
+    report = _with_published(report, listener) if published else report
+    _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, listener)
+    for table in report_tables(report, get_console().width):
+        get_console().print(table, markup=False)
 
 
-def _require_sense(
-    names: list[Path],
-    data: Path | None,
-    features: Path | None,
-    protocol_of: Dataset | None,
-    save_features: Path | None,
-    trials: str | None,
-) -> None:
-    """Refuse options that would have no effect beside each other."""
-    idle = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
-    for name in [name for name, given in idle.items() if features and given]:
-        raise LbaError(f"--features scores a file of features alone: leave {name} out")
-    if protocol_of and not features:
-        raise LbaError("--protocol-of says whose protocol scores --features; a checkpoint is scored by its data set's")
+def _refuse_with_features(options: Mapping[str, object]) -> None:
+    for name, given in options.items():
+        if given:
+            raise LbaError(f"--features scores a file of features alone: leave out {name}")
 
 
-def _with_published(report: Report, told: Listener) -> Report:
-    from lba_cli.evaluation.published import published_for
+def _with_published(report: Report, listener: Listener) -> Report:
+    from lba_cli.datasets import get_dataset
 
-    rows = published_for(report.results[0].benchmark, [result.setting for result in report.results])
+    settings = {result.setting for result in report.results}
+    rows = tuple(row for row in get_dataset(report.results[0].benchmark).published if row.setting in settings)
     if not rows:
-        told.warn("the method's authors published no figures for these settings")
+        listener.warn("the method's authors published no figures for these settings")
     return replace(report, published=rows)
 
 
-def _write_files(
-    report: Report, json: Path | None, csv: Path | None, markdown: Path | None, force: bool, told: Listener
-) -> None:
-    from lba_cli.evaluation.tables import csv_text, markdown_text
+def _write_files(report: Report, paths: Mapping[str, Path | None], force: bool, listener: Listener) -> None:
+    from lba_cli.evaluation.result_tables import csv_text, markdown_text
     from lba_cli.files import write_text
 
-    first = report.models[0][0].origin
-    if json:
-        write_text(json, report.as_json(checkpoint=first.model, epoch=first.epoch), replace=force)
-        told.say(f"figures of every trial: {json}")
-    if csv:
-        write_text(csv, csv_text(report), replace=force)
-        told.say(f"means and deviations: {csv}")
-    if markdown:
-        write_text(markdown, markdown_text(report), replace=force)
-        told.say(f"the table: {markdown}")
+    origin = report.models[0][0].origin
+    writers: dict[str, tuple[str, Callable[[], str]]] = {
+        "json": ("figures of every draw", lambda: report.as_json(checkpoint=origin.model, epoch=origin.epoch)),
+        "csv": ("means and standard deviations", lambda: csv_text(report)),
+        "markdown": ("table", lambda: markdown_text(report)),
+    }
+    for kind, (title, text) in writers.items():
+        if path := paths[kind]:
+            write_text(path, text(), replace=force)
+            listener.say(f"{title}: {path}")

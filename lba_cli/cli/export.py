@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, Debug, Force, examples
+from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
-    from lba_cli.cli.opening import Opened
+    from lba_cli.cli.checkpoints import OpenedCheckpoint
     from lba_cli.export import Export, Measuring
-    from lba_cli.export.model import EmbedOne
+    from lba_cli.export.embedding_model import EmbedOne
 
 app = commands()
-EXAMPLES = examples(
+EXAMPLES = (
     "lba export --format onnx --output person.onnx",
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
     "lba export --checkpoint runs/paper/checkpoints/best.pt --format pt2 --output person.pt2",
@@ -29,9 +28,9 @@ EXAMPLES = examples(
 DATA_HELP = "A data set's folder or store: score the trained and the exported network on its usual setting, and tell both figures."
 
 
-@app.command(epilog=EXAMPLES)
-@guarded
+@command(app, *EXAMPLES)
 def export(
+    common: CommonOptions,
     format: Annotated[
         ExportFormat,
         typer.Option(
@@ -55,21 +54,17 @@ def export(
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP, show_default=False)] = None,
     no_card: Annotated[bool, typer.Option("--no-card", help="Leave out the model card, PATH.md.")] = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Write the network that embeds images, for any batch size, and a model card beside it.
 
     What was written is run against the trained network before the file appears. Images and embeddings are float32 in
     every precision; sizes and normalisation are in the file's metadata.
     """
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_checkpoint
-    from lba_cli.evaluation.run import selection_words
+    from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.cli.console import get_listener
     from lba_cli.export import export as run_export
 
-    opened = open_checkpoint(checkpoint, data, config, assignments, {}, listener())
+    opened = open_checkpoint(checkpoint, data, common, {}, get_listener())
     result = run_export(
         opened.network.cpu(),
         opened.description,
@@ -78,21 +73,21 @@ def export(
         precision=precision,
         stems=stems,
         card=not no_card,
-        figures_of=selection_words(opened.description.config.get("data", {}).get("dataset", "")),
         measuring=_measuring(opened) if data else None,
         force=force,
     )
     _tell(result, opened)
 
 
-def _measuring(opened: Opened) -> Measuring:
+def _measuring(opened: OpenedCheckpoint) -> Measuring:
     """The data set's usual setting, on which any embedding function can be scored."""
-    from lba_cli.evaluation.features import PLAIN, embed_through
-    from lba_cli.evaluation.run import draw_trials, score, selection
+    from lba_cli.evaluation.embedding import PLAIN, embed_through
+    from lba_cli.evaluation.scoring import draw_setting, score
+    from lba_cli.evaluation.setting_choice import selection_setting
     from lba_cli.export import Measuring
 
-    source = opened.images(own_split=True)
-    trials = draw_trials(source, selection(source))
+    source = opened.images(refuse_training_people=True)
+    drawn = draw_setting(source, selection_setting(source))
     size = opened.network.embedding_size
 
     def figures(embed: EmbedOne) -> dict[str, float]:
@@ -100,22 +95,22 @@ def _measuring(opened: Opened) -> Measuring:
             embed,
             size,
             source,
-            trials.samples(),
+            drawn.samples(),
             listener=opened.listener,
-            batch_size=opened.run.evaluation.batch_size,
-            workers=opened.run.data.workers,
+            batch_size=opened.config.evaluation.batch_size,
+            workers=opened.config.data.workers,
         )
-        (result,) = score(source, [trials], {PLAIN: embeddings}, listener=opened.listener)
+        (result,) = score(source, [drawn], {PLAIN: embeddings}, listener=opened.listener)
         return result.mean()
 
-    setting, count = trials.setting, len(trials.each)
-    split = f", split {source.split}" if source.split else ""
-    where = f"{source.name}{split}, {setting.mode}, {setting.gallery_words()}, {setting.protocol} protocol"
-    return Measuring(f"{where}, {'1 trial' if count == 1 else f'mean of {count} trials'}", figures)
+    setting, count = drawn.setting, len(drawn.draws)
+    split = f", trial {source.trial}" if source.trial else ""
+    where = f"{source.name}{split}, {setting.mode}, {setting.gallery_words}, {setting.protocol} protocol"
+    return Measuring(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures)
 
 
-def _tell(result: Export, opened: Opened) -> None:
-    from lba_cli.cli.console import output as out
+def _tell(result: Export, opened: OpenedCheckpoint) -> None:
+    from lba_cli.cli.console import get_console
     from lba_cli.model.network import IMAGE_SIZE
 
     names = " and ".join(str(file.path) for file in result.files)
@@ -129,10 +124,13 @@ def _tell(result: Export, opened: Opened) -> None:
         shown = "; ".join(f"{n} {both[0][n]:.2%} trained, {both[1][n]:.2%} exported" for n in ("rank1", "mAP"))
         lines.append(f"{result.measured.where}: {shown}")
     for line in lines:
-        out().print(line, markup=False, soft_wrap=True)
-    told = opened.description
-    if result.format == "official" and (told.height, told.width, told.dataset) != (*IMAGE_SIZE, "SYSU-MM01"):
+        get_console().print(line, markup=False, soft_wrap=True)
+    listener = opened.description
+    if result.format == "official" and (listener.height, listener.width, listener.dataset) != (
+        *IMAGE_SIZE,
+        "SYSU-MM01",
+    ):
         opened.listener.warn(
-            f"the released layout doesn't tell that this network takes images of {told.height}×{told.width} and was trained on "
-            f"{told.dataset or 'other data'}: whatever reads it, lba too, takes it for {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} and SYSU-MM01"
+            f"the released layout doesn't tell that this network takes images of {listener.height}×{listener.width} and was trained on "
+            f"{listener.dataset or 'other data'}: whatever reads it, lba too, takes it for {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} and SYSU-MM01"
         )

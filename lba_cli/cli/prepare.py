@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import Assignments, ConfigFile, Debug, examples, load_config
-from lba_cli.cli.preparing import Request, prepare_store
-from lba_cli.vocabulary import Dataset
+from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.options import CommonOptions, command
+from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
+from lba_cli.datasets import DATASETS, DatasetSpec, get_dataset
 
 app = commands()
 
@@ -22,7 +21,12 @@ Root = Annotated[
 Output = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The store to make; by default beside the root.", show_default=False)
 ]
-Npy = Annotated[bool, typer.Option("--npy", help="Also write the field's four train_*_resized_*.npy into the store.")]
+Npy = Annotated[
+    bool,
+    typer.Option(
+        "--npy", help="Also write the field's four train_*_resized_*.npy of the training images into the store."
+    ),
+]
 SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them.")
 ]
@@ -32,89 +36,41 @@ Verify = Annotated[
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.", show_default=False)]
 
 
-@app.command(
-    epilog=examples(
-        "lba prepare sysu",
-        "lba prepare sysu --root /data/SYSU-MM01 --output /fast/sysu --npy",
-        "lba prepare sysu --verify",
-        "lba prepare sysu --set data.height=384 --set data.width=192",
-    )
-)
-@guarded
-def sysu(
-    root: Root = None,
-    output: Output = None,
-    npy: Npy = False,
-    skip_broken: SkipBroken = False,
-    verify: Verify = False,
-    workers: Workers = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
-) -> None:
-    """Resize SYSU-MM01 (cam1…cam6 and exp) once into a memory-mapped store.
+def _offer(spec: DatasetSpec) -> None:
+    """Make ``lba prepare NAME`` a command."""
 
-    Training and evaluation find a store beside the root by themselves; name one elsewhere with their --data.
-    """
-    prepare_store("sysu", Request(root, output, skip_broken, verify, workers, config, assignments, npy))
-
-
-def _offer(dataset: Dataset, description: str, *lines: str) -> None:
-    """Make ``lba prepare DATASET`` a command; ``lines`` are its examples."""
-
-    @app.command(dataset, help=description, epilog=examples(*lines))
-    @guarded
-    def command(
+    @command(app, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
+    def prepare(
+        common: CommonOptions,
         root: Root = None,
         output: Output = None,
+        npy: Npy = False,
         skip_broken: SkipBroken = False,
         verify: Verify = False,
         workers: Workers = None,
-        config: ConfigFile = None,
-        assignments: Assignments = None,
-        debug: Debug = False,
     ) -> None:
-        prepare_store(dataset, Request(root, output, skip_broken, verify, workers, config, assignments))
+        prepare_store(spec, PrepareRequest(root, output, npy, skip_broken, verify, workers), common)
 
 
-_offer(
-    "regdb",
-    "Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten splits.\n\n"
-    "Training and evaluation take one of them: --set data.trial=1 to 10.",
-    "lba prepare regdb",
-    "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken",
-)
-_offer(
-    "llcm",
-    "Resize LLCM (idx, test_vis, test_nir and the training folders) once into a store.",
-    "lba prepare llcm",
-    "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken",
-)
-_offer(
-    "folder",
-    "Resize your own images once into a store: visible/IDENTITY/* and infrared/IDENTITY/*, any names, any format.\n\n"
-    "A name with _c and a number in it tells the camera (007_c3_12.png). Half of the identities, drawn by seed, are "
-    "trained on; change that by data.split_seed and data.test_share, or name them in two files, one identity a line.",
-    "lba prepare folder --root cameras",
-    "lba prepare folder --root cameras --set data.split_seed=1 --set data.test_share=0.3",
-    "lba prepare folder --root cameras --set data.train_ids=train.txt --set data.test_ids=test.txt",
-)
+for _spec in DATASETS.values():
+    _offer(_spec)
 
 
-@app.command(
-    epilog=examples(
-        "lba prepare synthetic --preset tiny --output datasets/SYSU-MM01",
-        "lba prepare synthetic --preset tiny --layout regdb",
-        "lba prepare synthetic --preset sysu --seed 7",
-    )
+@command(
+    app,
+    "lba prepare synthetic --preset tiny --output datasets/SYSU-MM01",
+    "lba prepare synthetic --preset tiny --layout regdb",
+    "lba prepare synthetic --preset sysu --seed 7",
 )
-@guarded
 def synthetic(
+    common: CommonOptions,
     preset: Annotated[
         str,
         typer.Option(metavar="tiny|small|sysu", help="How many people and images; sysu: the real one's exact counts."),
     ] = "small",
-    layout: Annotated[Dataset, typer.Option(help="Whose folders and lists are written; sysu: SYSU-MM01's.")] = "sysu",
+    layout: Annotated[
+        str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folders and lists are written.")
+    ] = "sysu",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -123,21 +79,17 @@ def synthetic(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
     workers: Workers = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Draw people under visible and near-infrared cameras, in any data set's layout on disk. No real person is shown."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.console import output as out
-    from lba_cli.data.synthetic import write_dataset
+    from lba_cli.cli.console import get_console, get_listener
+    from lba_cli.datasets.synthesize import write_synthetic
 
-    told = listener()
-    load_config(config, assignments, {}, told)
+    listener = get_listener()
+    common.load({}, listener)
     usual = f"synthetic-{preset}" if layout == "sysu" else f"synthetic-{preset}-{layout}"
     place = output or Path("datasets") / usual
-    written = write_dataset(preset, place, layout=layout, seed=seed, workers=workers, listener=told)
-    out().print(
+    written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=listener)
+    get_console().print(
         f"{written.images:,} images of {written.identities} people are in {place}. "
         f"Next: lba prepare {layout} --root {shlex.quote(str(place))}",
         markup=False,

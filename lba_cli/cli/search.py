@@ -7,29 +7,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
+from lba_cli.cli.lazy_commands import commands
 from lba_cli.cli.options import (
-    Assignments,
     CheckpointFile,
-    ConfigFile,
-    Debug,
+    CommonOptions,
     Force,
     ImageNames,
     ModelFile,
     SkipBroken,
-    examples,
-    load_config,
+    command,
 )
 from lba_cli.errors import LbaError
 from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
-    from lba_cli.config import Run
+    from lba_cli.config import Config
     from lba_cli.reporting import Listener
     from lba_cli.search.embedder import Embedder
     from lba_cli.search.index import Index
-    from lba_cli.search.manifest import Manifest
+    from lba_cli.search.index_manifest import Manifest
 
 app = commands()
 
@@ -49,14 +45,13 @@ IndexCheckpoint = Annotated[
 ]
 
 
-@app.command(
-    epilog=examples(
-        "lba search build photos --index gallery --modality visible",
-        "lba search build photos 'more/*.jpg' --index gallery --modality visible --model person.onnx --engine faiss",
-    )
+@command(
+    app,
+    "lba search build photos --index gallery --modality visible",
+    "lba search build photos 'more/*.jpg' --index gallery --modality visible --model person.onnx --engine faiss",
 )
-@guarded
 def build(
+    common: CommonOptions,
     gallery: ImageNames,
     index: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
     modality: Annotated[Modality, typer.Option(help="What the gallery's images are.")],
@@ -68,38 +63,36 @@ def build(
     ] = "exact",
     skip_broken: SkipBroken = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Embed a gallery into an index: a folder that appears whole or not at all. Images are known by absolute paths."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_embedder
-    from lba_cli.search.approximate import require_faiss
-    from lba_cli.search.embedding import embedded_rows
+    from lba_cli.cli.checkpoints import open_embedder
+    from lba_cli.cli.console import get_listener
+    from lba_cli.search.embed_paths import embedded_rows
+    from lba_cli.search.faiss_index import require_faiss
     from lba_cli.search.index import About
     from lba_cli.search.update import build_index, require_place
 
-    told, left_out = listener(), list[str]()
+    listener, left_out = get_listener(), list[str]()
     require_place(index, replace=force)
     if engine == "faiss":
         require_faiss()
-    paths = _gallery_paths(gallery, told)
-    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
-    size = run.evaluation.batch_size
-    rows = embedded_rows(embedder, modality, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
-    made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
-    _finish(index, made, left_out, told)
-
-
-@app.command(
-    epilog=examples(
-        "lba search query gallery night.png --modality infrared",
-        "lba search query gallery night --modality infrared --top 20 --json ranks.json --picture ranks.png",
+    paths = _gallery_paths(gallery, listener)
+    embedder, config = open_embedder(modality, checkpoint, model, common, listener)
+    size = config.evaluation.batch_size
+    rows = embedded_rows(
+        embedder, modality, paths, left_out, batch_size=size, listener=listener, skip_broken=skip_broken
     )
+    made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
+    _finish(index, made, left_out, listener)
+
+
+@command(
+    app,
+    "lba search query gallery night.png --modality infrared",
+    "lba search query gallery night --modality infrared --top 20 --json ranks.json --picture ranks.png",
 )
-@guarded
 def query(
+    common: CommonOptions,
     index: IndexFolder,
     images: ImageNames,
     modality: Annotated[Modality, typer.Option(help="What the query images are.")],
@@ -119,15 +112,12 @@ def query(
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Rank the gallery for query images: a table with scores (dot products, 1 at most), best first."""
-    from lba_cli.cli.console import listener, output
-    from lba_cli.cli.opening import image_paths
+    from lba_cli.cli.checkpoints import image_paths
+    from lba_cli.cli.console import get_console, get_listener
     from lba_cli.cli.outputs import require_free
-    from lba_cli.cli.rankings import draw_lists, ranking_table, write_lists
+    from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
@@ -136,28 +126,28 @@ def query(
         from lba_cli.visualize.canvas import require_free as require_picture
 
         require_picture(picture, force)
-    told = listener()
+    listener = get_listener()
     opened = open_index(index)
     _require_other_modality(opened, modality, same_modality)
-    paths = image_paths(images, told)
-    embedder, run = _model_of(opened, modality, checkpoint, model, config, assignments, told)
-    size = run.evaluation.batch_size
+    paths = image_paths(images, listener)
+    embedder, config = _model_of(opened, modality, checkpoint, model, common, listener)
+    size = config.evaluation.batch_size
     lists, broken = rank_images(
-        opened, embedder, modality, paths, top, engine, batch_size=size, listener=told, skip_broken=skip_broken
+        opened, embedder, modality, paths, top, engine, batch_size=size, listener=listener, skip_broken=skip_broken
     )
     for line in broken:
-        told.warn(f"left out {line}")
+        listener.warn(f"left out {line}")
     for each in lists:
-        output().print(ranking_table(each))
+        get_console().print(ranking_table(each))
     if json:
         write_lists(json, opened, modality, engine, lists, force)
     if picture:
-        draw_lists(picture, opened, lists, force, told)
+        draw_lists(picture, opened, lists, force, listener)
 
 
-@app.command(epilog=examples("lba search add gallery new-photos"))
-@guarded
+@command(app, "lba search add gallery new-photos")
 def add(
+    common: CommonOptions,
     index: IndexFolder,
     images: ImageNames,
     modality: Annotated[
@@ -167,33 +157,30 @@ def add(
     checkpoint: IndexCheckpoint = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Add images to an index; those that it has already are embedded again."""
-    from lba_cli.cli.console import listener
-    from lba_cli.search.embedding import embedded_rows
+    from lba_cli.cli.console import get_listener
+    from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.index import About, open_index
     from lba_cli.search.update import add_rows
 
-    told, left_out = listener(), list[str]()
+    listener, left_out = get_listener(), list[str]()
     opened = open_index(index)
     opened.require_modality(modality or opened.manifest.modality)
-    paths = _gallery_paths(images, told)
+    paths = _gallery_paths(images, listener)
     kind = opened.manifest.modality
-    embedder, run = _model_of(opened, kind, checkpoint, model, config, assignments, told)
-    size = run.evaluation.batch_size
-    rows = embedded_rows(embedder, kind, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
+    embedder, config = _model_of(opened, kind, checkpoint, model, common, listener)
+    size = config.evaluation.batch_size
+    rows = embedded_rows(embedder, kind, paths, left_out, batch_size=size, listener=listener, skip_broken=skip_broken)
     made, replaced = add_rows(index, About.of(embedder, kind), rows)
     if replaced:
-        told.say(f"{replaced} images were there already and are embedded again")
-    _finish(index, made, left_out, told)
+        listener.say(f"{replaced} images were there already and are embedded again")
+    _finish(index, made, left_out, listener)
 
 
-@app.command(epilog=examples("lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos"))
-@guarded
+@command(app, "lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos")
 def remove(
+    common: CommonOptions,
     index: IndexFolder,
     paths: Annotated[
         list[str],
@@ -203,39 +190,35 @@ def remove(
             show_default=False,
         ),
     ],
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Remove images from an index; the image files stay."""
-    from lba_cli.cli.console import listener
+    from lba_cli.cli.console import get_listener
     from lba_cli.search.update import remove_rows
 
-    told = listener()
-    load_config(config, assignments, {}, told)
+    listener = get_listener()
+    common.load({}, listener)
     made, count = remove_rows(index, paths)
-    told.say(f"{count} images were removed")
-    _finish(index, made, [], told)
+    listener.say(f"{count} images were removed")
+    _finish(index, made, [], listener)
 
 
-@app.command(epilog=examples("lba search info gallery"))
-@guarded
-def info(index: IndexFolder, config: ConfigFile = None, assignments: Assignments = None, debug: Debug = False) -> None:
+@command(app, "lba search info gallery")
+def info(common: CommonOptions, index: IndexFolder) -> None:
     """Check every byte of an index, and say what it holds."""
-    from lba_cli.cli.console import listener, output
-    from lba_cli.cli.rankings import info_table
+    from lba_cli.cli.console import get_console, get_listener
+    from lba_cli.cli.search_tables import info_table
     from lba_cli.search.index import open_index
 
-    load_config(config, assignments, {}, listener())
-    output().print(info_table(open_index(index, fully=True)))
+    common.load({}, get_listener())
+    get_console().print(info_table(open_index(index, fully=True)))
 
 
-def _gallery_paths(names: list[str], told: Listener) -> list[str]:
+def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
     """The images of ``names`` by their absolute paths, in their order."""
-    from lba_cli.cli.opening import image_paths
-    from lba_cli.search.images import absolute_path
+    from lba_cli.cli.checkpoints import image_paths
+    from lba_cli.search.image_paths import absolute_path
 
-    return sorted({absolute_path(path) for path in image_paths(names, told)})
+    return sorted({absolute_path(path) for path in image_paths(names, listener)})
 
 
 def _model_of(
@@ -243,20 +226,19 @@ def _model_of(
     modality: Modality,
     checkpoint: Path | None,
     model: Path | None,
-    config: Path | None,
-    assignments: list[str] | None,
-    told: Listener,
-) -> tuple[Embedder, Run]:
+    common: CommonOptions,
+    listener: Listener,
+) -> tuple[Embedder, Config]:
     """The model that is named, or the file that built the index; it must be the one that did."""
-    from lba_cli.cli.opening import open_embedder
+    from lba_cli.cli.checkpoints import open_embedder
 
     origin = Path(index.manifest.origin)
     if checkpoint is None and model is None and origin.is_file():
-        told.say(f"model: {origin}, which built the index")
+        listener.say(f"model: {origin}, which built the index")
         checkpoint, model = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
+    embedder, config = open_embedder(modality, checkpoint, model, common, listener)
     index.require_model(embedder)
-    return embedder, run
+    return embedder, config
 
 
 def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> None:
@@ -267,10 +249,10 @@ def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> 
         )
 
 
-def _finish(index: Path, made: Manifest, left_out: list[str], told: Listener) -> None:
-    from lba_cli.cli.console import output
+def _finish(index: Path, made: Manifest, left_out: list[str], listener: Listener) -> None:
+    from lba_cli.cli.console import get_console
 
     for line in left_out:
-        told.warn(f"left out {line}")
+        listener.warn(f"left out {line}")
     words = f"{index}: {made.images:,} {made.modality} images, vectors of {made.dimension} numbers"
-    output().print(words, markup=False, soft_wrap=True)
+    get_console().print(words, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``--trials all``: a model for each split of a data set, in a run's folders ``trial-1`` … ``trial-10``."""
+"""``--trials all``: one model for each trial of a data set, in the folders ``trial-1`` … ``trial-10`` of a run."""
 
 from __future__ import annotations
 
@@ -7,34 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lba_cli.config import Run
-from lba_cli.data.open import open_data
+from lba_cli.config import Config, ConfigLayer, write_config
+from lba_cli.datasets.open import open_data
 from lba_cli.errors import CheckpointError, ConfigError, Interrupted, TrainingError
 from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.reporting import Listener
-from lba_cli.settings import Layer, write_run
-from lba_cli.training.folder import RUNS, TRIAL, RunFolder
 from lba_cli.training.loop import train
+from lba_cli.training.run_folder import RUNS, TRIAL, RunFolder
 
-SPLITS = range(1, 11)
-# The settings of one trial, and its state where it goes on with one.
-Resume = Callable[[RunFolder, dict[str, Any]], tuple[Run, Checkpoint | None]]
+TRIALS = range(1, 11)
 
 
 @dataclass(frozen=True)
 class TrialRuns:
-    """A folder with a run a split."""
+    """A folder with one run per trial."""
 
     path: Path
 
     @property
     def config(self) -> Path:
-        """The settings that all the trials share."""
+        """The configuration that all trials share."""
         return self.path / "config.yaml"
 
-    def of(self, split: int) -> RunFolder:
-        """The run of ``split``."""
-        return RunFolder(self.path / f"{TRIAL}{split}")
+    def run(self, trial: int) -> RunFolder:
+        """The run of a trial."""
+        return RunFolder(self.path / f"{TRIAL}{trial}")
 
     def require_new(self) -> None:
         """Refuse a folder that holds something already.
@@ -42,7 +39,7 @@ class TrialRuns:
         Raises:
             TrainingError: it does; nothing is overwritten.
         """
-        if any(self.of(split).path.exists() for split in SPLITS):
+        if any(self.run(trial).path.exists() for trial in TRIALS):
             raise TrainingError(
                 f"{self.path}: holds trials already: continue them with --trials all --resume {self.path}, or name another "
                 "--output"
@@ -50,23 +47,33 @@ class TrialRuns:
         RunFolder(self.path).require_new()
 
     def require_all(self) -> dict[int, RunFolder]:
-        """The runs of all the splits, by split.
+        """The runs of all trials.
 
         Raises:
-            CheckpointError: naming the trials that have no checkpoint.
+            CheckpointError: names the trials that have no checkpoint.
         """
-        runs = {split: self.of(split) for split in SPLITS}
+        runs = {trial: self.run(trial) for trial in TRIALS}
         missing = [run.path.name for run in runs.values() if not run.last.is_file()]
         if missing:
             raise CheckpointError(
-                f"{self.path}: {', '.join(missing)} of the trials {TRIAL}{SPLITS[0]} … {TRIAL}{SPLITS[-1]} have no checkpoint: "
-                f"train them with lba train --trials all --resume {self.path}"
+                f"{self.path}: {', '.join(missing)} of {TRIAL}{TRIALS[0]} … {TRIAL}{TRIALS[-1]} have no checkpoint: train "
+                f"them with lba train --trials all --resume {self.path}"
             )
         return runs
 
+    def shared_config(self) -> ConfigLayer:
+        """The configuration that the trials were started with.
+
+        Raises:
+            CheckpointError: the folder holds no trials.
+        """
+        if not self.config.is_file():
+            raise CheckpointError(f"{self.path}: not a folder of trials: it has no {self.config.name}")
+        return ConfigLayer.from_file(self.config)
+
 
 def newest_trials(folder: Path = RUNS) -> TrialRuns:
-    """The folder of trials with the newest checkpoint below ``folder``.
+    """The folder of trials below ``folder`` that has the newest checkpoint.
 
     Raises:
         CheckpointError: there is none.
@@ -79,63 +86,60 @@ def newest_trials(folder: Path = RUNS) -> TrialRuns:
     return TrialRuns(found[-1].parents[2])
 
 
-def train_trials(
-    make: Callable[[dict[str, Any]], Run], resume: Resume, runs: TrialRuns, listener: Listener, *, resuming: bool
-) -> None:
-    """Train a model for each split, one after another; finished ones are skipped, unfinished ones go on.
+@dataclass(frozen=True)
+class TrialTraining:
+    """Trains one model per trial.
 
-    Args:
-        make: the configuration of a new trial, given the settings that are the trial's own.
-        resume: the same and the state for one that has started.
-        runs: where.
-        listener: told of the progress.
-        resuming: whether the folder may hold trials already.
-
-    Raises:
-        DataError: the data set has one split. Interrupted: with how to go on.
+    Attributes:
+        runs: the folder of the trials.
+        new_config: makes the configuration of a new trial, given the keys that are its own.
+        resumed: reads the configuration and the state of a trial that has begun, given its own keys.
+        listener: receives the progress.
     """
-    first = make(_own(SPLITS[0]))
-    open_data(first.data, listener)  # a data set with one split is refused before anything is written
-    with RunFolder(runs.path).locked():
-        if not resuming:
-            runs.require_new()
-            write_run(runs.config, first.model_copy(update={"data": first.data.model_copy(update={"trial": None})}))
-        try:
-            for split in SPLITS:
-                _train_trial(split, make, resume, runs.of(split), listener)
-        except Interrupted as stop:
-            message = f"stopped in {runs.of(split).path}; go on with: lba train --trials all --resume {runs.path}"
-            raise Interrupted(stop.signal, message) from stop
-        finally:
-            if not any(runs.path.glob(f"{TRIAL}*")):
-                runs.config.unlink(missing_ok=True)
 
+    runs: TrialRuns
+    new_config: Callable[[dict[str, Any]], Config]
+    resumed: Callable[[RunFolder, dict[str, Any]], tuple[Config, Checkpoint | None]]
+    listener: Listener
 
-def shared_settings(runs: TrialRuns) -> Layer:
-    """The settings that all the trials of a folder were started with.
+    def train(self, *, resuming: bool) -> None:
+        """Train the trials one after another; finished ones are skipped, unfinished ones go on.
 
-    Raises:
-        CheckpointError: the folder holds no trials.
-    """
-    if not runs.config.is_file():
-        raise CheckpointError(f"{runs.path}: not a folder of trials: it has no {runs.config.name}")
-    return Layer.from_file(runs.config)
+        Args:
+            resuming: whether the folder may hold trials already.
 
+        Raises:
+            DataError: the data set has only one trial.
+            Interrupted: a signal came; the message says how to go on.
+        """
+        first = self.new_config({"data.trial": TRIALS[0]})
+        open_data(first.data, self.listener)  # refuses a data set without trials before anything is written
+        with RunFolder(self.runs.path).locked():
+            if not resuming:
+                self.runs.require_new()
+                data = first.data.model_copy(update={"trial": None})
+                write_config(self.runs.config, first.model_copy(update={"data": data}))
+            try:
+                for trial in TRIALS:
+                    self._train_trial(trial, self.runs.run(trial))
+            except Interrupted as stop:
+                runs = self.runs
+                message = f"stopped in {runs.run(trial).path}; go on with: lba train --trials all --resume {runs.path}"
+                raise Interrupted(stop.signal, message) from stop
+            finally:
+                if not any(self.runs.path.glob(f"{TRIAL}*")):
+                    self.runs.config.unlink(missing_ok=True)
 
-def _train_trial(
-    split: int, make: Callable[[dict[str, Any]], Run], resume: Resume, folder: RunFolder, listener: Listener
-) -> None:
-    with folder.locked():
-        started = folder.is_begun
-        run, state = resume(folder, _own(split)) if started else (make(_own(split)), None)
-        if run.data.trial != split:
-            raise ConfigError("--trials all sets data.trial for each model: leave --set data.trial out")
-        if state and state.training.get("progress", {}).get("epoch", 0) >= run.train.epochs:
-            listener.say(f"{folder.path} is complete already")
-            return
-        listener.say(f"trial {split} of {SPLITS[-1]}: {folder.path}")
-        train(run, open_data(run.data, listener), folder, listener, state, again=started)
-
-
-def _own(split: int) -> dict[str, Any]:
-    return {"data.trial": split}
+    def _train_trial(self, trial: int, folder: RunFolder) -> None:
+        own = {"data.trial": trial}
+        with folder.locked():
+            started = folder.is_begun
+            config, state = self.resumed(folder, own) if started else (self.new_config(own), None)
+            if config.data.trial != trial:
+                raise ConfigError("--trials all sets data.trial for each model: leave out --set data.trial")
+            if state and state.training.get("progress", {}).get("epoch", 0) >= config.train.epochs:
+                self.listener.say(f"{folder.path} is complete already")
+                return
+            self.listener.say(f"trial {trial} of {TRIALS[-1]}: {folder.path}")
+            source = open_data(config.data, self.listener)
+            train(config, source, folder, self.listener, state, again=started)

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples, load_config
-from lba_cli.cli.report import EXAMPLES as REPORT_EXAMPLES
-from lba_cli.cli.report import report
-from lba_cli.vocabulary import Mode, PaperWidth, Shots
+from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command
+from lba_cli.cli.visualize_report import EXAMPLES as REPORT_EXAMPLES
+from lba_cli.cli.visualize_report import report
+from lba_cli.vocabulary import PaperWidth, Shots
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lba_cli.cli.opening import Opened
+    from lba_cli.cli.checkpoints import OpenedCheckpoint
 
 app = commands()
 
-app.command(epilog=REPORT_EXAMPLES)(report)
+command(app, *REPORT_EXAMPLES)(report)
 
 FIGURES = Path("figures")
 Picture = Annotated[
@@ -48,14 +47,13 @@ Width = Annotated[
 Seed = Annotated[int, typer.Option(min=0, help="Of the choice of people and images.")]
 
 
-@app.command(
-    epilog=examples(
-        "lba visualize correspondences",
-        "lba visualize correspondences --identity 6 --identity 10 --stage layer4 --output people.pdf",
-    )
+@command(
+    app,
+    "lba visualize correspondences",
+    "lba visualize correspondences --identity 6 --identity 10 --stage layer4 --output people.pdf",
 )
-@guarded
 def correspondences(
+    common: CommonOptions,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
     output: Picture = None,
@@ -66,16 +64,13 @@ def correspondences(
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Join places of an infrared image with where the network finds them in a visible one, and with another person."""
     from lba_cli.visualize.correspondences import correspondences as draw
 
     path = output or FIGURES / "correspondences.png"
-    opened = _open(path, force, checkpoint, data, config, assignments)
-    temperature = opened.run.alignment.temperature
+    opened = _open(path, force, checkpoint, data, common)
+    temperature = opened.config.alignment.temperature
     figure = draw(
         opened.network,
         opened.images(),
@@ -90,9 +85,9 @@ def correspondences(
     _save(figure, path, force)
 
 
-@app.command(epilog=examples("lba visualize ranking", "lba visualize ranking --mode indoor-search --queries 8"))
-@guarded
+@command(app, "lba visualize ranking", "lba visualize ranking --mode indoor-search --queries 8")
 def ranking(
+    common: CommonOptions,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
     output: Picture = None,
@@ -105,7 +100,7 @@ def ranking(
         ),
     ] = None,
     mode: Annotated[
-        Mode | None,
+        str | None,
         typer.Option(help="SYSU-MM01: the gallery's cameras; elsewhere query-to-gallery.", show_default=False),
     ] = None,
     shots: Annotated[
@@ -116,22 +111,19 @@ def ranking(
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Show queries with the first of their ranked gallery, right ones in solid green frames (✓), wrong ones in dashed orange (✗)."""
-    from lba_cli.evaluation.run import settings
+    from lba_cli.evaluation.setting_choice import choose_settings
     from lba_cli.visualize.ranking import ranking as draw
 
     path = output or FIGURES / "ranking.png"
     options = {"evaluation.mode": mode, "evaluation.shots": shots}
-    opened = _open(path, force, checkpoint, data, config, assignments, options)
-    source = opened.images(own_split=True)
+    opened = _open(path, force, checkpoint, data, common, options)
+    source = opened.images(refuse_training_people=True)
     figure = draw(
         opened.network,
         source,
-        settings(opened.run.evaluation, source)[0],
+        choose_settings(opened.config.evaluation, source)[0],
         listener=opened.listener,
         queries=queries,
         top=top or (10 if width == "page" else 5),
@@ -139,14 +131,14 @@ def ranking(
         seed=seed,
         width=width,
         identities=identity,
-        workers=opened.run.data.workers,
+        workers=opened.config.data.workers,
     )
     _save(figure, path, force)
 
 
-@app.command(epilog=examples("lba visualize masks", "lba visualize masks --stage layer4 --people 6"))
-@guarded
+@command(app, "lba visualize masks", "lba visualize masks --stage layer4 --people 6")
 def masks(
+    common: CommonOptions,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
     output: Picture = None,
@@ -156,16 +148,13 @@ def masks(
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Show where the network sees a person, and where two images of the person both show it."""
     from lba_cli.visualize.masks import masks as draw
 
     path = output or FIGURES / "masks.png"
-    opened = _open(path, force, checkpoint, data, config, assignments)
-    temperature = opened.run.alignment.temperature
+    opened = _open(path, force, checkpoint, data, common)
+    temperature = opened.config.alignment.temperature
     figure = draw(
         opened.network,
         opened.images(),
@@ -179,9 +168,9 @@ def masks(
     _save(figure, path, force)
 
 
-@app.command(epilog=examples("lba visualize curves", "lba visualize curves --run runs/paper --output curves.svg"))
-@guarded
+@command(app, "lba visualize curves", "lba visualize curves --run runs/paper --output curves.svg")
 def curves(
+    common: CommonOptions,
     run: Annotated[
         Path | None,
         typer.Option("--run", metavar="RUN", help="The run's folder; default: the newest.", show_default=False),
@@ -189,22 +178,19 @@ def curves(
     output: Picture = None,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
     """Plot a run's losses, learning rate, retrieval figures and CMC."""
-    from lba_cli.cli.console import listener
-    from lba_cli.training.folder import RunFolder, newest_run
+    from lba_cli.cli.console import get_listener
+    from lba_cli.training.run_folder import RunFolder, newest_run
     from lba_cli.visualize.canvas import require_free
     from lba_cli.visualize.curves import curves as draw
 
     path = output or FIGURES / "curves.png"
     require_free(path, force)
-    load_config(config, assignments, {}, listener())
+    common.load({}, get_listener())
     folder = RunFolder(run) if run else newest_run()
     if not run:
-        listener().say(f"run: {folder.path}, the newest")
+        get_listener().say(f"run: {folder.path}, the newest")
     _save(draw(folder.records(), str(folder.path), width=width), path, force)
 
 
@@ -213,22 +199,21 @@ def _open(
     force: bool,
     checkpoint: Path | None,
     data: Path | None,
-    config: Path | None,
-    assignments: list[str] | None,
+    common: CommonOptions,
     options: Mapping[str, Any] | None = None,
-) -> Opened:
+) -> OpenedCheckpoint:
     """Open a checkpoint for a picture at ``path``, which is refused before the work if it can't be written."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_checkpoint
+    from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.cli.console import get_listener
     from lba_cli.visualize.canvas import require_free
 
     require_free(path, force)
-    return open_checkpoint(checkpoint, data, config, assignments, options or {}, listener())
+    return open_checkpoint(checkpoint, data, common, options or {}, get_listener())
 
 
 def _save(figure: Figure, path: Path, force: bool) -> None:
-    from lba_cli.cli.console import output
+    from lba_cli.cli.console import get_console
     from lba_cli.visualize.canvas import save
 
     save(figure, path, force=force)
-    output().print(f"{path} is drawn", markup=False, soft_wrap=True)
+    get_console().print(f"{path} is drawn", markup=False, soft_wrap=True)

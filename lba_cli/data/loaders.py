@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lba_cli import processes
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
-from lba_cli.data.images import MEAN, STANDARD_DEVIATION
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.image_files import MEAN, STANDARD_DEVIATION
 from lba_cli.data.parallel import cores
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LOST_WORKER, LbaError
 from lba_cli.randomness import Stream, numpy_generator
@@ -88,7 +88,7 @@ class Maker(Dataset["Item | LbaError"], Generic[Position, Item]):
 class _TrainingBatches(Maker[tuple[int, int], TrainingBatch]):
     """Makes the batch of an (epoch, step)."""
 
-    def __init__(self, source: ImageSource, batches: IdentityBatches, augmentation: Augmentation, seed: int) -> None:
+    def __init__(self, source: ImageSource, batches: IdentitySampler, augmentation: Augmentation, seed: int) -> None:
         self._source, self._batches, self._augmentation, self._seed = source, batches, augmentation, seed
 
     def make(self, position: tuple[int, int]) -> TrainingBatch:
@@ -113,7 +113,7 @@ class _Images(Maker[Sequence[int], Tensor]):
 
 def training_batches(
     source: ImageSource,
-    batches: IdentityBatches,
+    batches: IdentitySampler,
     augmentation: Augmentation,
     seed: int,
     positions: Sequence[tuple[int, int]],

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
+from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import map_chunks
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
+from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
 from lba_cli.errors import DataError
 from lba_cli.files import is_free, whole_folder
 from lba_cli.locks import only_one

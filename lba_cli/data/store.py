@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.manifest import IMAGES, MANIFEST, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
+from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
-from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_split
+from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_trial
+from lba_cli.data.store_manifest import (
+    IMAGES,
+    MANIFEST,
+    PERMUTATIONS,
+    SAMPLES,
+    read_manifest,
+    read_samples,
+    require_whole,
+)
 from lba_cli.errors import DataError, is_of_the_machine
 from lba_cli.reporting import Listener
-from lba_cli.vocabulary import Dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +39,7 @@ class ImageSource(Protocol):
     Attributes:
         name: as reports call it.
         dataset: its reader, which says by which protocol it is scored.
-        split: the one that the samples are of, from 1; 0 where the data set has one split.
+        trial: the trial that the samples belong to, from 1; 0 where the data set has only one.
         height, width: of the images, in pixels.
         samples: one record an image.
         permutations: the file of the official protocol's draws, where the data set has one.
@@ -41,8 +48,8 @@ class ImageSource(Protocol):
     """
 
     name: str
-    dataset: Dataset
-    split: int
+    dataset: str
+    trial: int
     height: int
     width: int
     samples: tuple[Sample, ...]
@@ -65,7 +72,7 @@ class ImageSource(Protocol):
 
 
 class StoredImages:
-    """A prepared store: the records of all its splits, until one is chosen by :meth:`of_split`.
+    """A prepared store: the records of all its splits, until one is chosen by :meth:`of_trial`.
 
     Raises:
         DataError: the folder isn't a whole store of this version.
@@ -75,7 +82,7 @@ class StoredImages:
         self._folder = folder
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
-        self.name, self.dataset, self.split = manifest.dataset, manifest.reader, 0
+        self.name, self.dataset, self.trial = manifest.dataset, manifest.reader, 0
         self.height, self.width = manifest.height, manifest.width
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)
@@ -89,11 +96,11 @@ class StoredImages:
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
 
-    def of_split(self, split: int | None) -> Self:
-        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_split`."""
-        chosen = indices_of_split(self.samples, split, self.name)
+    def of_trial(self, trial: int | None) -> Self:
+        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_trial`."""
+        chosen = indices_of_trial(self.samples, trial, self.name)
         view = copy(self)
-        view.split, view.samples = split or 0, tuple(self.samples[index] for index in chosen)
+        view.trial, view.samples = trial or 0, tuple(self.samples[index] for index in chosen)
         view._rows, view._checksums = self._rows[chosen], self._checksums[chosen]
         return view
 
@@ -141,21 +148,21 @@ class StoredImages:
 class FolderImages:
     """A data set's own folder; every image is decoded and resized when it is read.
 
-    It has the records of all splits, until one is chosen by :meth:`of_split`.
+    It has the records of all splits, until one is chosen by :meth:`of_trial`.
     """
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
-        self.name, self.dataset, self.split = listing.name, listing.dataset, 0
+        self.name, self.dataset, self.trial = listing.name, listing.dataset, 0
         self.samples, self.permutations = listing.samples, listing.permutations
         self.height, self.width = height, width
         self.fingerprint, self.content = fingerprint(listing), ""
         self._root = listing.root
 
-    def of_split(self, split: int | None) -> Self:
-        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_split`."""
-        chosen = indices_of_split(self.samples, split, self.name)
+    def of_trial(self, trial: int | None) -> Self:
+        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_trial`."""
+        chosen = indices_of_trial(self.samples, trial, self.name)
         view = copy(self)
-        view.split, view.samples = split or 0, tuple(self.samples[index] for index in chosen)
+        view.trial, view.samples = trial or 0, tuple(self.samples[index] for index in chosen)
         return view
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:

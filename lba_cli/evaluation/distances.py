@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from lba_cli.compute import arithmetic
-from lba_cli.evaluation.features import Embeddings
-from lba_cli.evaluation.protocols import Trial
+from lba_cli.datasets import Draw
+from lba_cli.evaluation.embedding import Embeddings
 
 Block = tuple[slice, Any]  # which queries of a trial, and their (rows, G) distances
 LARGEST_KEPT = 2**28  # elements: 1 GiB
@@ -21,7 +21,7 @@ BLOCK_ELEMENTS = 2**25
 class Distances:
     """Distances within trials that share embeddings; smaller is more alike.
 
-    Trials draw again and again from the same images, so that the distances of everybody who is compared are taken in one
+    DrawsOfSetting draw again and again from the same images, so that the distances of everybody who is compared are taken in one
     product where they fit in ``LARGEST_KEPT``, and for each trial anew where they don't.
 
     Args:
@@ -30,7 +30,7 @@ class Distances:
         device: where distances are computed and returned: tensors on a GPU, NumPy arrays otherwise.
     """
 
-    def __init__(self, embeddings: Embeddings, trials: Sequence[Trial], device: torch.device) -> None:
+    def __init__(self, embeddings: Embeddings, trials: Sequence[Draw], device: torch.device) -> None:
         self._embeddings, self._device = embeddings, device
         self._row = _places(trial.queries for trial in trials)
         self._column = _places(trial.gallery for trial in trials)
@@ -40,7 +40,7 @@ class Distances:
         if everybody <= min(drawn, LARGEST_KEPT):
             self._kept = self._product(self._vectors(self._row), self._vectors(self._column))
 
-    def blocks(self, trial: Trial) -> Iterator[Block]:
+    def blocks(self, trial: Draw) -> Iterator[Block]:
         """Yield the float32 distances of a trial, as many queries at a time as fit in ``BLOCK_ELEMENTS``."""
         step = max(1, BLOCK_ELEMENTS // len(trial.gallery))
         gallery = self._vectors(trial.gallery) if self._kept is None else None

@@ -3,7 +3,7 @@
 Arrays, n rows for n test images: ``features`` (n, D) floats; ``identities`` (n,) integers; ``modalities`` (n,) the words
 visible and infrared; ``cameras`` (n,) integers (SYSU-MM01 and LLCM need them; -1: not known); ``paths`` (n,) words, distinct
 (draws go through each directory's images in their order; without them, in the order of the rows). Single values, all
-optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in reports), ``split`` (of
+optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in reports), ``trial`` (of
 RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before anything is read.
 """
 
@@ -17,13 +17,12 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA
 from lba_cli.data.samples import NO_CAMERA, Sample
+from lba_cli.datasets import DATASETS, EvaluationSet, get_dataset
 from lba_cli.errors import DataError
-from lba_cli.evaluation.features import Embeddings
-from lba_cli.evaluation.protocols import BENCHMARKS, ScoredSet
+from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.files import whole_file
-from lba_cli.vocabulary import DATASETS, MODALITIES, Dataset
+from lba_cli.vocabulary import MODALITIES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,18 +53,18 @@ ARRAYS = {
     "paths": _Kind("U", 1, words="words"),
     "dataset": _Kind("U", 0, words="a word"),
     "name": _Kind("U", 0, words="a word"),
-    "split": _Kind("iu", 0, words="an integer"),
+    "trial": _Kind("iu", 0, words="an integer"),
     "trained_on": _Kind("U", 0, words="a word"),
 }
 
 
 @dataclass
 class FeatureSet:
-    """The test images of a data set as somebody's features; see :class:`lba_cli.evaluation.protocols.ScoredSet`."""
+    """The test images of a data set as somebody's features; see :class:`lba_cli.datasets.EvaluationSet`."""
 
     name: str
-    dataset: Dataset
-    split: int
+    dataset: str
+    trial: int
     samples: tuple[Sample, ...]
     embeddings: Embeddings
     trained_on: str = ""
@@ -73,7 +72,7 @@ class FeatureSet:
 
 
 def write_features(
-    path: Path, source: ScoredSet, indices: Iterable[int], embeddings: Embeddings, *, trained_on: str = ""
+    path: Path, source: EvaluationSet, indices: Iterable[int], embeddings: Embeddings, *, trained_on: str = ""
 ) -> None:
     """Write the embeddings of the samples at ``indices`` to ``path``, whole or not at all."""
     chosen = list(indices)
@@ -88,12 +87,12 @@ def write_features(
             paths=np.asarray([s.path for s in samples]),
             dataset=np.asarray(source.dataset),
             name=np.asarray(source.name),
-            split=np.asarray(source.split),
+            trial=np.asarray(source.trial),
             trained_on=np.asarray(trained_on),
         )
 
 
-def read_features(path: Path, dataset: Dataset | None = None) -> FeatureSet:
+def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
     """Read and check a file of features; they are brought to unit length.
 
     Args:
@@ -112,7 +111,7 @@ def read_features(path: Path, dataset: Dataset | None = None) -> FeatureSet:
     return FeatureSet(
         name=_words(arrays, "name") or path.stem,
         dataset=dataset,
-        split=int(arrays.get("split", np.asarray(0))),
+        trial=int(arrays.get("trial", np.asarray(0))),
         samples=samples,
         embeddings=Embeddings(np.arange(len(samples)), vectors),
         trained_on=_words(arrays, "trained_on"),
@@ -186,7 +185,7 @@ def _require_one_length(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> No
             raise DataError(f"{path}: '{name}' has {shape[0]} rows, 'features' has {rows}")
 
 
-def _stored_dataset(path: Path, arrays: Arrays) -> Dataset:
+def _stored_dataset(path: Path, arrays: Arrays) -> str:
     stored = str(arrays.get("dataset", ""))
     for name in DATASETS:
         if name == stored:
@@ -210,23 +209,21 @@ def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
     for row, modality in enumerate(modalities):
         if modality not in MODALITIES:
             raise DataError(f"{path}: 'modalities', row {row}: {modality[:40]!r} is neither visible nor infrared")
-    for name, least in (("identities", 0), ("cameras", NO_CAMERA), ("split", 0)):
+    for name, least in (("identities", 0), ("cameras", NO_CAMERA), ("trial", 0)):
         if name in arrays and (arrays[name].max() >= LARGEST_INTEGER or arrays[name].min() < least):
             raise DataError(f"{path}: '{name}' should be between {least} and {LARGEST_INTEGER - 1}")
     columns = (paths, arrays["identities"].tolist(), cameras, modalities)
-    return tuple(Sample(*values, part="test") for values in zip(*columns, strict=True))
+    return tuple(Sample(*values, split="test") for values in zip(*columns, strict=True))
 
 
-def _require_cameras(path: Path, dataset: Dataset, samples: Iterable[Sample]) -> None:
+def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> None:
     """Refuse cameras that the protocol can't go by."""
-    benchmark = BENCHMARKS[dataset]
+    spec = get_dataset(dataset)
     for row, sample in enumerate(samples):
-        if benchmark.needs_cameras and sample.camera <= 0:
-            raise DataError(f"{path}: 'cameras', row {row}: {benchmark.name}'s protocol needs every image's camera")
-        if dataset == "sysu" and MODALITY_OF_CAMERA.get(sample.camera) != sample.modality:
-            raise DataError(
-                f"{path}: 'cameras', row {row}: SYSU-MM01's camera {sample.camera} is not {sample.modality}"
-            )
+        if spec.needs_cameras and sample.camera <= 0:
+            raise DataError(f"{path}: 'cameras', row {row}: {spec.title}'s protocol needs every image's camera")
+        if problem := spec.check_sample(sample):
+            raise DataError(f"{path}: 'cameras', row {row}: {problem}")
 
 
 def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,12 +16,13 @@ from torch import Tensor
 
 from lba_cli.data.parallel import cores
 from lba_cli.evaluation.placing import Places, places
+from lba_cli.match_rules import MatchRules
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-Protocol = Literal["sysu", "regdb", "llcm", "plain"]
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+Protocol = Literal["sysu", "regdb", "llcm", "plain"] | MatchRules
+PROTOCOLS = ("sysu", "regdb", "llcm", "plain")
 CHUNK_ELEMENTS = 2**17  # fits in a core's cache
 GPU_CHUNK_ELEMENTS = 2**25
 
@@ -83,12 +84,28 @@ def _same_view(query: _Columns, gallery: _Columns) -> Any:
     return same_identity & (query.camera[:, None] == gallery.camera[None, :])
 
 
-RULES: dict[Protocol, _Rules] = {
+_BY_NAME: dict[str, _Rules] = {
     "sysu": _Rules(_same_room, cmc_counts_identities=True),
     "regdb": _Rules(_none, cmc_counts_identities=False),
     "llcm": _Rules(_same_view, cmc_counts_identities=True),
     "plain": _Rules(_same_view, cmc_counts_identities=False),
 }
+
+
+class _Lookup:
+    def __contains__(self, key):
+        return isinstance(key, MatchRules) or key in _BY_NAME
+
+    def __getitem__(self, key):
+        if isinstance(key, MatchRules):
+            excluded = (
+                _same_room if key.ignore_camera_pairs else _same_view if key.ignore_same_identity_and_camera else _none
+            )
+            return _Rules(excluded, key.cmc_counts == "identities")
+        return _BY_NAME[key]
+
+
+RULES = _Lookup()
 
 
 def counts_identities(protocol: Protocol) -> bool:

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from lba_cli.config import EvaluationSection
-from lba_cli.evaluation.features import PLAIN, View
+from lba_cli.evaluation.embedding import PLAIN, View
 from lba_cli.evaluation.rerank import Reranking
 
 
@@ -35,7 +35,7 @@ def parameters_of(reranking: Reranking) -> dict[str, int | float]:
     return {"k1": reranking.k1, "k2": reranking.k2, "lambda": reranking.share}
 
 
-def variants(section: EvaluationSection) -> list[Variant]:
+def choose_variants(section: EvaluationSection) -> list[Variant]:
     """The plain way first, then every combination of the extras that a configuration asks for."""
     reranking = Reranking(section.rerank_k1, section.rerank_k2, section.rerank_lambda)
     asked = itertools.product(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from lba_cli.export.model import PLAIN, Embed, EmbeddingModel, Flavour
+from lba_cli.export.embedding_model import PLAIN, Embed, EmbeddingModel, Flavour
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import Description
-from lba_cli.model.released import to_released
+from lba_cli.model.official_layout import to_released
 from lba_cli.signals import held
 
 RANKS = 20
@@ -21,7 +21,7 @@ RANKS = 20
 def write_official(network: TwoStreamNetwork, description: Description, path: Path, flavour: Flavour = PLAIN) -> None:
     """Write a pickle of ``{'net', 'cmc', 'mAP', 'mINP', 'epoch'}`` that ``torch.load(weights_only=True)`` reads.
 
-    ``net`` has all 71 million parameters (see :func:`lba_cli.model.released.to_released`). The figures, NumPy objects in
+    ``net`` has all 71 million parameters (see :func:`lba_cli.model.official_layout.to_released`). The figures, NumPy objects in
     the released file, are plain floats here, as fractions: ``cmc`` is a list of 20. Those that aren't known (a
     checkpoint keeps the ranks 1, 5, 10 and 20) are not a number. The epoch counts from 0; -1 where it isn't known.
     """

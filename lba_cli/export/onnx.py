@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lba_cli.errors import MissingExtra
+from lba_cli.export.embedding_model import INPUTS, OUTPUT, PLAIN, Embed, Flavour, metadata, traceable
 from lba_cli.export.identity import UNSEALED, seal
-from lba_cli.export.model import INPUTS, OUTPUT, PLAIN, Embed, Flavour, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.vocabulary import ONNX_OPSET

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from lba_cli.export.model import PLAIN, Embed, EmbeddingModel, Flavour, metadata
+from lba_cli.export.embedding_model import PLAIN, Embed, EmbeddingModel, Flavour, metadata
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import Description
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lba_cli.export.model import PLAIN, Embed, Flavour, metadata, traceable
+from lba_cli.export.embedding_model import PLAIN, Embed, Flavour, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.signals import held

@@ -13,17 +13,16 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from lba_cli.config import LARGEST_SIDE
 from lba_cli.errors import CheckpointError, quoted, shown
 from lba_cli.files import whole_file
-from lba_cli.model.files import fits, load_pickled, load_safetensors
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
-from lba_cli.model.released import BACKBONE, from_released
+from lba_cli.model.official_layout import BACKBONE, from_released
+from lba_cli.model.tensor_files import fits, load_pickled, load_safetensors
 from lba_cli.signals import held
-from lba_cli.vocabulary import BACKBONES
+from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
 
 FORMAT = "lba-checkpoint"
-VERSION = 1
+VERSION = 2
 MOST_CLASSES = 2**20
 LONGEST_NAME = 200
 HALVES = (torch.float16, torch.bfloat16)
@@ -40,8 +39,9 @@ class Description:
         dataset: the name of the data set it was trained on.
         epoch: the last one it was trained for, counted from 0.
         figures: retrieval figures at that epoch, as fractions.
+        figures_setting: the evaluation setting of the figures, in words.
         config: the resolved configuration of its run; empty for the released checkpoint.
-        split: which of the data set's splits it was trained on; 0 where the data set has one.
+        trial: the data set's trial that it was trained on; 0 where the data set has only one.
         identities: whom it was trained on, where a user draws the split; empty for data sets that come with theirs.
     """
 
@@ -52,8 +52,9 @@ class Description:
     dataset: str = ""
     epoch: int = -1
     figures: dict[str, float] = field(default_factory=dict)
+    figures_setting: str = ""
     config: dict[str, Any] = field(default_factory=dict)
-    split: int = 0
+    trial: int = 0
     identities: list[int] = field(default_factory=list)
 
 
@@ -157,7 +158,10 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
         )
     version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
     if type(version) is not int or version != VERSION:
-        raise CheckpointError(f"{path}: format version {shown(version)}; this lba reads version {VERSION}")
+        raise CheckpointError(
+            f"{path}: a checkpoint of format version {shown(version)}; this lba reads version {VERSION}: train the network again, or export "
+            "it as safetensors with the lba that wrote it"
+        )
     if not _has_names(weights) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
     return Checkpoint(_description(content.get("description"), path), weights, training)
@@ -196,7 +200,9 @@ def _description(values: Any, path: Path) -> Description:
             and isinstance(description.dataset, str)
             and description.dataset.isprintable()
             and len(description.dataset) < LONGEST_NAME
-            and all(type(number) is int for number in (description.epoch, description.split))
+            and isinstance(description.figures_setting, str)
+            and len(description.figures_setting) < LONGEST_NAME
+            and all(type(number) is int for number in (description.epoch, description.trial))
             and isinstance(description.identities, list)
             and all(type(identity) is int for identity in description.identities)
             and all(type(figure) is float for figure in description.figures.values())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lba_cli.model.pieces import in_pieces
+from lba_cli.model.chunks import in_pieces
 
 EXPONENT = 3.0
 EPSILON = 1e-12

@@ -15,16 +15,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch.nn import functional as F
 
 from lba_cli.compute import arithmetic
-from lba_cli.config import LARGEST_SIDE
 from lba_cli.data.loaders import normalize
 from lba_cli.errors import CheckpointError, LbaError, MissingExtra
+from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT
 from lba_cli.export.identity import identity, is_sealed
-from lba_cli.export.model import BOTH, INPUTS, OUTPUT
 from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.batchnorm_fusion import folded, pooled
 from lba_cli.model.checkpoint import fingerprint
-from lba_cli.model.files import require_file
-from lba_cli.model.folding import folded, pooled
-from lba_cli.vocabulary import ExportPrecision, Modality
+from lba_cli.model.tensor_files import require_file
+from lba_cli.vocabulary import LARGEST_SIDE, ExportPrecision, Modality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ import numpy as np
 
 from lba_cli.errors import SearchError
 from lba_cli.search.embedder import Embedder
-from lba_cli.search.images import absolute_path
-from lba_cli.search.manifest import (
+from lba_cli.search.image_paths import absolute_path
+from lba_cli.search.index_manifest import (
     AGAIN,
     Manifest,
     read_manifest,
@@ -28,7 +28,7 @@ ATTEMPTS = 3  # to read an index that others are replacing
 
 @dataclass(frozen=True)
 class About:
-    """What all vectors of an index have in common; see :class:`~lba_cli.search.manifest.Manifest`."""
+    """What all vectors of an index have in common; see :class:`~lba_cli.search.index_manifest.Manifest`."""
 
     model: str
     origin: str

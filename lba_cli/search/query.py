@@ -20,11 +20,11 @@ import numpy as np
 
 from lba_cli.errors import SearchError
 from lba_cli.reporting import Listener
-from lba_cli.search.approximate import faiss_candidates
+from lba_cli.search.embed_paths import embedded_rows
 from lba_cli.search.embedder import UNIT_TOLERANCE, Embedder
-from lba_cli.search.embedding import embedded_rows
+from lba_cli.search.faiss_index import faiss_candidates
 from lba_cli.search.index import Index
-from lba_cli.search.manifest import AGAIN
+from lba_cli.search.index_manifest import AGAIN
 from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:

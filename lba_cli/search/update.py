@@ -20,12 +20,12 @@ from lba_cli.data.prepare import lock_of
 from lba_cli.errors import SearchError, quoted
 from lba_cli.files import is_free, whole_folder
 from lba_cli.locks import only_one
-from lba_cli.search.approximate import write_faiss
 from lba_cli.search.embedder import UNIT_TOLERANCE
-from lba_cli.search.images import meaning, require_name, under
+from lba_cli.search.faiss_index import write_faiss
+from lba_cli.search.image_paths import meaning, require_name, under
 from lba_cli.search.index import About, Index, open_index
-from lba_cli.search.manifest import AGAIN, MANIFEST, OURS, Manifest, record, write_manifest
-from lba_cli.search.vectors import ROWS_AT_ONCE, write_npy
+from lba_cli.search.index_manifest import AGAIN, MANIFEST, OURS, Manifest, record, write_manifest
+from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,33 +13,35 @@ from torch import Tensor
 from lba_cli import processes
 from lba_cli.alignment import Pairs, sample_pairs
 from lba_cli.compute import arithmetic, memory_kept, own_device
-from lba_cli.config import Run
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
+from lba_cli.config import Config
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.device_cache import DeviceCache, fits
 from lba_cli.data.loaders import StepPositions, TrainingBatch, training_batches
-from lba_cli.data.resident import ResidentImages, fits
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
-from lba_cli.evaluation.run import evaluate, require_scorable, selection
+from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+from lba_cli.evaluation.scoring import require_scorable
+from lba_cli.evaluation.setting_choice import selection_setting
+from lba_cli.methods.objective import Objective
 from lba_cli.model.checkpoint import Checkpoint
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 from lba_cli.randomness import Stream, torch_generator
 from lba_cli.reporting import Listener
-from lba_cli.training.events import event_writer
-from lba_cli.training.folder import RunFolder
-from lba_cli.training.interrupt import StopRequest, stop_between_steps
-from lba_cli.training.keeping import Keeper
-from lba_cli.training.losses import PendingLosses, require_finite
-from lba_cli.training.objective import Objective
+from lba_cli.training.checkpoint_writer import Keeper
+from lba_cli.training.distributed import say_who, shared_statistics, synchronized
+from lba_cli.training.loss_meter import PendingLosses, require_finite
+from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.state import Progress, require_possible, restore, settle, snapshot
 from lba_cli.training.step import TrainingStep
-from lba_cli.training.together import say_who, shared_statistics, synchronized
+from lba_cli.training.stop_request import StopRequest, stop_between_steps
+from lba_cli.training.tensorboard_log import event_writer
 
 READ_BACK_STEPS = 10
 
 
 def train(
-    config: Run,
+    config: Config,
     source: ImageSource,
     folder: RunFolder,
     listener: Listener,
@@ -87,12 +89,12 @@ class Trainer:
     """A run under way: network, optimizer, data and progress."""
 
     def __init__(
-        self, config: Run, source: ImageSource, folder: RunFolder, listener: Listener, *, pretrained: str
+        self, config: Config, source: ImageSource, folder: RunFolder, listener: Listener, *, pretrained: str
     ) -> None:
         recipe, data, world = config.train, config.data, processes.here()
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
         self.device = own_device(config.run.device)
-        self.batches = IdentityBatches(
+        self.batches = IdentitySampler(
             source.samples,
             recipe.identities,
             recipe.instances,
@@ -105,7 +107,7 @@ class Trainer:
         self.images_a_step = 2 * recipe.identities * recipe.instances * world.size
         if self.batches.left_out:
             listener.warn(f"{len(self.batches.left_out)} training identities lack a modality and are left out")
-        self.can_evaluate = any(sample.part == "test" for sample in source.samples)
+        self.can_evaluate = any(sample.split == "test" for sample in source.samples)
         if self.can_evaluate:
             require_scorable(source)
         else:
@@ -118,17 +120,17 @@ class Trainer:
         if recipe.sync_batchnorm:
             network = synchronized(network, self.device, listener)
         self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        alignment = config.alignment
         objective = Objective(
             recipe.method,
-            config.alignment.weighting,
-            temperature=config.alignment.temperature,
-            dense_margin=config.alignment.margin,
+            alignment.weighting,
+            weights=config.loss.weights(),
+            temperature=alignment.temperature,
             margin=recipe.triplet_margin,
-            triplet_weight=recipe.triplet_weight,
-            dense_triplet_weight=config.alignment.weight,
+            dense_margin=alignment.margin,
         )
         self.step = TrainingStep(self.network, objective, recipe, self.device)
-        self.resident: ResidentImages | None = None
+        self.device_cache: DeviceCache | None = None
         self.progress = Progress()
         self.keeper = Keeper(folder, recipe.checkpoint_minutes, self._snapshot)
         self._timing: dict[str, float] = {}
@@ -136,8 +138,8 @@ class Trainer:
     def load_images(self) -> None:
         """Bring the training images onto the device, if the settings ask for it or they fit there."""
         data, own = self.config.data, self.images_a_step // processes.here().size
-        if fits(self.source, self.device, own) if data.resident is None else data.resident:
-            self.resident = ResidentImages(
+        if fits(self.source, self.device, own) if data.device_cache is None else data.device_cache:
+            self.device_cache = DeviceCache(
                 self.source, self.device, data.pad, workers=data.workers, listener=self.listener
             )
 
@@ -167,8 +169,8 @@ class Trainer:
         first = self.progress.epoch * self.batches.steps + self.progress.step
         positions = StepPositions(self.batches.steps, range(first, self.config.train.epochs * self.batches.steps))
         data, seed = self.config.data, self.config.train.seed
-        if self.resident:
-            return self.resident.batches(self.batches, self.augmentation, seed, positions)
+        if self.device_cache:
+            return self.device_cache.batches(self.batches, self.augmentation, seed, positions)
         on_gpu = self.device.type == "cuda"
         return training_batches(
             self.source, self.batches, self.augmentation, seed, positions, workers=data.workers, pin=on_gpu
@@ -242,10 +244,9 @@ class Trainer:
         (result,) = evaluate(
             self.network,
             self.source,
-            [selection(self.source)],
+            [selection_setting(self.source)],
             listener=self.listener,
-            batch_size=section.batch_size,
-            workers=self.config.data.workers,
+            options=EvaluationOptions(batch_size=section.batch_size, workers=self.config.data.workers),
         )
         self.progress.figures = result.mean()
         return {**self.progress.figures, "cmc": result.mean_cmc()}

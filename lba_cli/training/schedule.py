@@ -23,7 +23,7 @@ def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay
 
 
 def parameter_groups(
-    network: TwoStreamNetwork, learning_rate: float, trunk_share: float = TRUNK_SHARE
+    network: TwoStreamNetwork, learning_rate: float, backbone_lr_multiplier: float = TRUNK_SHARE
 ) -> list[dict[str, Any]]:
     """Parameters for ``torch.optim.SGD``: neck and classifier at ``learning_rate``, stems and trunk at a share of it.
 
@@ -33,5 +33,5 @@ def parameter_groups(
     fresh = [network.neck.weight, *network.classifier.parameters()]
     return [
         {"params": parameters, "lr": rate, "base_lr": rate}
-        for parameters, rate in ((pretrained, trunk_share * learning_rate), (fresh, learning_rate))
+        for parameters, rate in ((pretrained, backbone_lr_multiplier * learning_rate), (fresh, learning_rate))
     ]

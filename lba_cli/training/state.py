@@ -12,15 +12,16 @@ import torch
 
 from lba_cli import processes
 from lba_cli.compute import resolve_device, resolve_precision
-from lba_cli.config import EvaluationSection, Run
+from lba_cli.config import Config, DataSection, EvaluationSection, LossSection, differences
 from lba_cli.data.samples import identity_classes
 from lba_cli.data.store import ImageSource
+from lba_cli.datasets import DATASETS, get_dataset
 from lba_cli.errors import TrainingError, shown
+from lba_cli.evaluation.setting_choice import selection_setting
+from lba_cli.methods import get_method
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
-from lba_cli.model.files import fits
-from lba_cli.settings import differences
-from lba_cli.vocabulary import DatasetChoice
+from lba_cli.model.tensor_files import fits
 
 # Settings that may change when a run is resumed: they say where and for how long, not what a step computes.
 HARMLESS = {
@@ -28,7 +29,7 @@ HARMLESS = {
     "data.dataset",
     "data.root",
     "data.workers",
-    "data.resident",
+    "data.device_cache",
     "train.epochs",
     "train.checkpoint_minutes",
     "train.tensorboard",
@@ -59,7 +60,7 @@ class Progress:
         self.epoch, self.step, self.sums = epoch, 0, {}
 
 
-def settle(config: Run, dataset: DatasetChoice) -> Run:
+def settle(config: Config, dataset: str) -> Config:
     """The configuration with what ``auto`` means for these data and on this machine, which is what a run keeps.
 
     Raises:
@@ -69,12 +70,16 @@ def settle(config: Run, dataset: DatasetChoice) -> Run:
     run = config.run.model_copy(update={"device": str(device)})
     precision = resolve_precision(config.train.precision, device)
     train = config.train.model_copy(update={"precision": precision})
-    data = config.data.model_copy(update={"dataset": dataset})
-    return config.model_copy(update={"run": run, "train": train, "data": data})
+    own = {}
+    if dataset in DATASETS:
+        own = config.data.options_for(DATASETS[dataset]).model_dump()
+    data = DataSection(**{**config.data.model_dump(), "dataset": dataset, **own})
+    loss = LossSection(**get_method(train.method).weights(config.loss.weights()))
+    return config.model_copy(update={"run": run, "train": train, "data": data, "loss": loss})
 
 
 def snapshot(
-    config: Run,
+    config: Config,
     source: ImageSource,
     network: TwoStreamNetwork,
     progress: Progress,
@@ -89,9 +94,10 @@ def snapshot(
         dataset=source.name,
         epoch=progress.epoch if progress.step else progress.epoch - 1,
         figures=progress.figures,
+        figures_setting=str(selection_setting(source)) if progress.figures else "",
         config=config.values(),
-        split=source.split,
-        identities=sorted(identity_classes(source.samples)) if source.dataset == "folder" else [],
+        trial=source.trial,
+        identities=sorted(identity_classes(source.samples)) if get_dataset(source.dataset).split_is_drawn else [],
     )
     training = {}
     if optimizer:
@@ -161,7 +167,7 @@ def require_possible(progress: Progress, epochs: int, steps: int, name: str) -> 
 
 def _data(source: ImageSource) -> dict[str, str]:
     """Which images a run sees: the data set's listing, the records in use, and the images where they have checksums."""
-    records = "\n".join(f"{s.path}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.part}" for s in source.samples)
+    records = "\n".join(f"{s.path}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.split}" for s in source.samples)
     digest = hashlib.sha256(records.encode(errors="surrogateescape")).hexdigest()
     return {"listing": source.fingerprint, "records": digest, "content": source.content}
 
@@ -201,7 +207,7 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
     return moments
 
 
-def require_same_run(before: Mapping[str, Any], now: Run, source: str) -> str:
+def require_same_run(before: Mapping[str, Any], now: Config, source: str) -> str:
     """Refuse to go on with settings that would make it another run; return those that changed and don't, as a line.
 
     Raises:

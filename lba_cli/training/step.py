@@ -9,10 +9,10 @@ from lba_cli.alignment import Pairs
 from lba_cli.compute import mixed_precision
 from lba_cli.config import TrainSection
 from lba_cli.data.loaders import TrainingBatch, normalize
+from lba_cli.methods.objective import Objective
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.training.objective import Objective
+from lba_cli.training.distributed import losses_of
 from lba_cli.training.schedule import parameter_groups, rate_factor
-from lba_cli.training.together import losses_of
 
 
 class TrainingStep:
@@ -26,7 +26,7 @@ class TrainingStep:
 
     Attributes:
         optimizer: SGD with the recipe's momentum (Nesterov's) and weight decay (paper, section 4.1).
-        losses_of: the objective of the network, see :func:`~lba_cli.training.together.losses_of`.
+        losses_of: the objective of the network, see :func:`~lba_cli.training.distributed.losses_of`.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class TrainingStep:
     ) -> None:
         self.objective, self._recipe, self._device = objective, recipe, device
         self.optimizer = torch.optim.SGD(
-            parameter_groups(network, recipe.learning_rate, recipe.trunk_share),
+            parameter_groups(network, recipe.learning_rate, recipe.backbone_lr_multiplier),
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.momentum > 0,

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lba_cli.alignment import matching_probability, person_mask
-from lba_cli.data.images import any_image
+from lba_cli.data.image_files import any_image
 from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.visualize.canvas import (
@@ -30,7 +30,7 @@ from lba_cli.visualize.canvas import (
     show_image,
     write,
 )
-from lba_cli.visualize.subjects import Person, another_person, choose_people, heat, maps_of, stage_maps
+from lba_cli.visualize.people import Person, another_person, choose_people, heat, maps_of, stage_maps
 from lba_cli.vocabulary import Modality, PaperWidth
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.visualize.canvas import INCHES, SMALL, TEXT, headline, new_figure, place, show_heat, show_image, write
 from lba_cli.visualize.correspondences import Stage
-from lba_cli.visualize.subjects import choose_people, heat, stage_maps
+from lba_cli.visualize.people import choose_people, heat, stage_maps
 from lba_cli.vocabulary import PaperWidth
 
 # Inches: the gap between images, the outer margin, the head with the titles.

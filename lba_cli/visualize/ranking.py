@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.data.store import ImageSource
+from lba_cli.datasets import Setting
 from lba_cli.errors import DataError
-from lba_cli.evaluation.features import embed_samples
-from lba_cli.evaluation.protocols import Setting
-from lba_cli.evaluation.run import draw_trials, excluded
+from lba_cli.evaluation.embedding import embed_samples
+from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.visualize.canvas import (
@@ -58,7 +58,7 @@ def ranking(
     Raises:
         DataError: there is nothing to rank, or a named identity has no query.
     """
-    drawn = draw_trials(source, setting).each
+    drawn = draw_setting(source, setting).draws
     if trial >= len(drawn):
         raise DataError(
             f"{source.name}: {setting.mode} has {len(drawn)} trials, counted from 0; there is no trial {trial}"
@@ -67,12 +67,12 @@ def ranking(
     gallery = drawn[trial].gallery
     embeddings = embed_samples(network, source, [*chosen, *gallery], listener=listener, workers=workers)
     scores = embeddings.of(chosen) @ embeddings.of(gallery).T
-    scores[excluded(source, chosen, gallery)] = -np.inf
+    scores[ignored_images(source, chosen, gallery)] = -np.inf
     tile = max(LEAST, (INCHES[width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
     tall = tile * source.height / source.width
     figure = new_figure(2 * MARGIN + (top + 1) * (tile + GAP) + GAP, HEAD + len(chosen) * (tall + LINE) + MARGIN)
     title = (
-        f"Ranked galleries, {setting.mode}, {setting.gallery_words()}, trial\u00a0{drawn[trial].number}, {source.name}"
+        f"Ranked galleries, {setting.mode}, {setting.gallery_words}, trial\u00a0{drawn[trial].number}, {source.name}"
     )
     headline(figure, MARGIN, title)
     for row, (query, values) in enumerate(zip(chosen, scores, strict=True)):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from made_sysu import SETTINGS, ScaledDown
-from measuring import side_by_side
+from fake_sysu import SETTINGS, ScaledDown
 from plain import evaluation
 from plain.network import PlainNetwork
+from timing import side_by_side
 
-from lba_cli.evaluation.run import evaluate
+from lba_cli.evaluation.evaluate import evaluate
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 

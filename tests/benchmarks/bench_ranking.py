@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from measuring import side_by_side
 from plain.ranking import rank
+from timing import side_by_side
 
 from lba_cli.evaluation import rank_metrics
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from measuring import side_by_side
-from search_made import index_of
+from fake_gallery import index_of
+from timing import side_by_side
 
 from lba_cli.search.query import search
 

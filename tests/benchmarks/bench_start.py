@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from measuring import side_by_side
+from timing import side_by_side
 
 
 def call(*arguments):

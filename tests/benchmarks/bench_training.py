@@ -10,19 +10,19 @@ from statistics import median
 import numpy as np
 import pytest
 import torch
-from made_sysu import ScaledDown
-from measuring import TABLE, OwnProcess, side_by_side
+from fake_sysu import ScaledDown
 from plain import objective as plain_objective
 from plain.loading import PlainPairs, batches
 from plain.network import PlainNetwork
+from timing import TABLE, OwnProcess, side_by_side
 
 from lba_cli.alignment import sample_pairs
 from lba_cli.compute import arithmetic, memory_kept, resolve_precision
 from lba_cli.config import TrainSection
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.device_cache import DeviceCache
 from lba_cli.data.loaders import StepPositions, TrainingBatch
-from lba_cli.data.resident import ResidentImages
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 from lba_cli.training import Objective
@@ -123,8 +123,8 @@ def test_training_on_the_gpu(precision):
     ours, plain = networks(torch.device("cpu"))
     ours.to(device, memory_format=torch.channels_last)
     source = training_source()
-    plans = IdentityBatches(source.samples, IDENTITIES, INSTANCES, seed=0, steps=10_000)
-    resident = ResidentImages(source, device, 0, workers=4, listener=Silent())
+    plans = IdentitySampler(source.samples, IDENTITIES, INSTANCES, seed=0, steps=10_000)
+    resident = DeviceCache(source, device, 0, workers=4, listener=Silent())
     positions = StepPositions(10_000, range(10_000))
     loaded = resident.batches(plans, Augmentation(), 0, positions)
     drawn = [plans.plan(0, step) for step in range(4 * GPU_STEPS)]
@@ -152,7 +152,7 @@ def test_training_on_the_gpu(precision):
 def training_source():
     """A scaled-down data set to train on."""
     source = ScaledDown(40)
-    source.samples = tuple(replace(sample, part="train") for sample in source.samples)
+    source.samples = tuple(replace(sample, split="train") for sample in source.samples)
     return source
 
 

@@ -6,7 +6,6 @@ import os
 import platform
 from pathlib import Path
 
-import measuring
 import pytest
 import torch
 

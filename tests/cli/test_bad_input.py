@@ -186,7 +186,7 @@ def test_a_fault_of_ours_exits_1(lba, network_file, monkeypatch):
     def bug(*_, **__):
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr("lba_cli.evaluation.run.evaluate", bug)
+    monkeypatch.setattr("lba_cli.evaluation.evaluate.evaluate", bug)
     result = lba("evaluate", "--checkpoint", network_file, status=1)
     assert "internal error: RuntimeError: surprise (--debug shows the traceback; please report it)" in result.output
 

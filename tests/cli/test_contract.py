@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from cases import SMALL
+from small_setup import SMALL
 
 LINES = (
     "lba prepare sysu",

@@ -70,14 +70,14 @@ def parsed(words):
     from typer.main import get_command
 
     from lba_cli.cli.app import app
-    from lba_cli.settings import Layer, resolve
+    from lba_cli.config import ConfigLayer, resolve_config
 
     command, rest = get_command(app), list(words)
     while hasattr(command, "commands"):
         command = command.commands[rest.pop(0)]
         command = getattr(command, "command", command)
     context = command.make_context(command.name, rest)
-    resolve([Layer.from_assignments(context.params.get("assignments") or [])])
+    resolve_config([ConfigLayer.from_assignments(context.params.get("assignments") or [])])
 
 
 def what_works_on_what():

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, tree
+from fake_dataset import MadeImages, tree
 
 from lba_cli.cli import trials
 from lba_cli.errors import Interrupted
@@ -107,7 +107,7 @@ def test_files_are_refused_before_the_work(lba, tmp_path, monkeypatch):
     def work(*_, **__):
         pytest.fail("the work began")
 
-    monkeypatch.setattr("lba_cli.cli.opening.read_checkpoint", work)
+    monkeypatch.setattr("lba_cli.cli.checkpoints.read_checkpoint", work)
     (tmp_path / "there").write_text("precious")
     for option in ("--json", "--csv", "--markdown", "--save-features"):
         assert "exists already" in refused(lba("evaluate", "x.pt", option, "there", status=2))
@@ -131,7 +131,7 @@ def test_no_published_figures(lba, network_file):
 
 def regdb(split):
     """A small RegDB: split n trains on identities 1 to 6 and tests on 7 to 12 in images of its own gray levels."""
-    samples = tree("regdb", range(1, 7), part="train") + tree("regdb", range(7, 13))
+    samples = tree("regdb", range(1, 7), split="train") + tree("regdb", range(7, 13))
     return MadeImages(samples, "regdb", split or 1, name="RegDB")
 
 
@@ -144,8 +144,8 @@ def splits(monkeypatch):
         opened.append(split)
         return regdb(split)
 
-    monkeypatch.setattr("lba_cli.data.open.open_images", open_images)
-    monkeypatch.setattr("lba_cli.cli.opening.dataset_at", lambda *_: "regdb")
+    monkeypatch.setattr("lba_cli.datasets.open.open_images", open_images)
+    monkeypatch.setattr("lba_cli.cli.checkpoints.dataset_at", lambda *_: "regdb")
     return opened
 
 
@@ -159,7 +159,7 @@ def test_a_model_for_each_split(lba, splits, small_yaml, tmp_path, monkeypatch):
         monkeypatch.setattr(f"lba_cli.cli.{module}.SPLITS", range(1, 5))
     lba("train", "--config", small_yaml, "--trials", "all", "--output", "ten", *ONE_STEP)
     networks = [read_checkpoint(tmp_path / f"ten/trial-{t}/checkpoints/last.pt") for t in trials.SPLITS]
-    assert [network.description.split for network in networks] == [1, 2, 3, 4]
+    assert [network.description.trial for network in networks] == [1, 2, 3, 4]
     splits.clear()
     result = lba("evaluate", "--trials", "all", "--checkpoint", "ten", "--json", "f.json")
     assert splits == [1, 2, 3, 4]
@@ -186,11 +186,11 @@ def test_a_model_for_each_split(lba, splits, small_yaml, tmp_path, monkeypatch):
     message = refused(lba("evaluate", one, "ten/trial-1", status=2))
     assert "ten/trial-1/checkpoints/best.pt would be scored on other images than" in message
     assert "split 1 instead of split 3" in message
-    allowed = told(lba("evaluate", one, "--set", "data.trial=4", "--allow-other-split"))
+    allowed = told(lba("evaluate", one, "--set", "data.trial=4", "--allow-other-trial"))
     assert "trained on RegDB (split 3), scored on RegDB, split 4" in allowed
     assert "scored on people that the model was trained on (split 4): figures are inflated" in allowed
     files = ("--json", "one.json", "--csv", "one.csv", "--markdown", "one.md")
-    allowed = told(lba("evaluate", one, "--trials", "all", "--allow-other-split", *files))
+    allowed = told(lba("evaluate", one, "--trials", "all", "--allow-other-trial", *files))
     assert "trained on RegDB (split 3), scored on RegDB, splits 1–4" in allowed
     note = "scored on people that the model was trained on (splits 1–2, 4): figures are inflated"
     for text in (allowed, *((tmp_path / f"one.{ending}").read_text() for ending in ("json", "csv", "md"))):
@@ -260,8 +260,8 @@ def test_models_of_different_images_are_not_set_side_by_side(lba, splits, networ
         source.fingerprint = next(names)
         return source
 
-    monkeypatch.setattr("lba_cli.data.open.open_images", open_images)
-    monkeypatch.setattr("lba_cli.cli.scoring._Sources.of", lambda self, opened: opened.images())
+    monkeypatch.setattr("lba_cli.datasets.open.open_images", open_images)
+    monkeypatch.setattr("lba_cli.cli.evaluate_models._Sources.of", lambda self, opened: opened.images())
     message = refused(lba("evaluate", network_file, other_file, status=2))
     assert "would be scored on other images than" in message
     assert "the same test identities in other files" in message

@@ -1,15 +1,15 @@
 """Which data set a checkpoint is used on: its own by default, any other that is named."""
 
 import pytest
-from cases import HEIGHT, SMALL, WIDTH
+from small_setup import HEIGHT, SMALL, WIDTH
 
-from lba_cli.cli.opening import find_checkpoint, open_checkpoint
-from lba_cli.cli.scoring import same_place
+from lba_cli.cli.checkpoints import find_checkpoint, open_checkpoint
+from lba_cli.cli.evaluate_models import same_place
+from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.errors import DataError
 from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 from lba_cli.reporting import Silent
-from lba_cli.settings import Layer, resolve
 
 
 @pytest.fixture(scope="module")
@@ -35,15 +35,15 @@ def images(tmp_path, network, trees, monkeypatch):
 
 
 def test_its_own_split_by_default(images, trees):
-    assert images("regdb", trial=3).split == 3
-    assert images("regdb", data=trees["regdb"], trial=3).split == 3
-    assert images("regdb", data=trees["regdb"], assignments=["data.trial=5"], trial=3).split == 5
+    assert images("regdb", trial=3).trial == 3
+    assert images("regdb", data=trees["regdb"], trial=3).trial == 3
+    assert images("regdb", data=trees["regdb"], assignments=["data.trial=5"], trial=3).trial == 5
 
 
 @pytest.mark.parametrize("other", ["sysu", "llcm", "folder"])
 def test_another_data_set_has_a_layout_of_its_own_and_no_split(images, trees, other):
     opened = images("regdb", data=trees[other], trial=3)
-    assert (opened.dataset, opened.split) == (other, 0)
+    assert (opened.dataset, opened.trial) == (other, 0)
 
 
 def test_lists_of_own_folders_are_not_looked_for_elsewhere(images, trees):
@@ -54,7 +54,7 @@ def test_lists_of_own_folders_are_not_looked_for_elsewhere(images, trees):
 def test_regdb_needs_a_split_of_those_who_were_trained_elsewhere(images, trees):
     with pytest.raises(DataError, match=r"data\.trial is needed"):
         images("llcm", data=trees["regdb"])
-    assert images("llcm", data=trees["regdb"], assignments=["data.trial=2"]).split == 2
+    assert images("llcm", data=trees["regdb"], assignments=["data.trial=2"]).trial == 2
 
 
 def test_a_split_asked_for_where_there_is_one_is_refused(images, trees):
@@ -92,4 +92,4 @@ def test_a_folder_of_the_same_name_elsewhere(trees):
 
 
 def run_of(root, height, width):
-    return resolve([Layer({"data": {"root": root, "height": height, "width": width}}, "the test")])
+    return resolve_config([ConfigLayer({"data": {"root": root, "height": height, "width": width}}, "the test")])

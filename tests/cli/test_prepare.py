@@ -87,7 +87,7 @@ def test_trials_out_of_range(lba, value):
 
 @pytest.mark.parametrize("layout", ["regdb", "llcm", "folder"])
 def test_synthetic_data_in_a_layout(lba, tmp_path, layout, monkeypatch):
-    monkeypatch.setattr("lba_cli.data.synthetic.dataset.draw", lambda *_: None)  # the images are drawn elsewhere
+    monkeypatch.setattr("lba_cli.synthetic.generate.draw", lambda *_: None)  # the images are drawn elsewhere
     result = lba("prepare", "synthetic", "--preset", "tiny", "--layout", layout, "--workers", "1", "--seed", "5")
     place = f"datasets/synthetic-tiny-{layout}"
     assert f"Next: lba prepare {layout} --root {place}" in result.output

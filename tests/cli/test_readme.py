@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from cases import SMALL
 from PIL import Image
+from small_setup import SMALL
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text()

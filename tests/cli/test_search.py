@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 import pytest
-from cases import HEIGHT, SMALL, WIDTH
+from small_setup import HEIGHT, SMALL, WIDTH
 
 from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 
 
 def refused(result):

@@ -5,13 +5,13 @@ import re
 
 import numpy as np
 import pytest
+from lba_cli.evaluation.published import published_for
 from rich.console import Console
 
-from lba_cli.cli.tables import broken, report_tables
-from lba_cli.evaluation.protocols import Setting
-from lba_cli.evaluation.published import published_for
+from lba_cli.cli.result_tables import broken, report_tables
+from lba_cli.datasets import Setting
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.report import Origin, Report, Result
+from lba_cli.evaluation.results import Origin, Report, Result
 
 MODES = ("infrared-to-visible", "visible-to-infrared")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.augmentation import Augmentation
 from lba_cli.data.loaders import images_in_order, normalize, training_batches
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.samples import Sample
 from lba_cli.errors import DataError
 
@@ -23,7 +23,7 @@ def samples_of(counts):
 
 def test_a_batch_is_balanced():
     samples = samples_of(dict.fromkeys((3, 10, 4, 77, 21), (5, 3)))
-    batches = IdentityBatches(samples, 4, 3, seed=0)
+    batches = IdentitySampler(samples, 4, 3, seed=0)
     assert batches.classes == {3: 0, 4: 1, 10: 2, 21: 3, 77: 4}
     for step in range(batches.steps):
         plan = batches.plan(0, step)
@@ -36,13 +36,13 @@ def test_a_batch_is_balanced():
 
 
 def test_steps_of_an_epoch():
-    assert IdentityBatches(samples_of({1: (40, 10), 2: (24, 10)}), 2, 4, seed=0).steps == 64 // 8 + 1
-    assert IdentityBatches(samples_of({1: (10, 40), 2: (10, 40)}), 2, 4, seed=0).steps == 80 // 8 + 1
-    assert IdentityBatches(samples_of({1: (4, 4), 2: (4, 4)}), 2, 4, seed=0, steps=17).steps == 17
+    assert IdentitySampler(samples_of({1: (40, 10), 2: (24, 10)}), 2, 4, seed=0).steps == 64 // 8 + 1
+    assert IdentitySampler(samples_of({1: (10, 40), 2: (10, 40)}), 2, 4, seed=0).steps == 80 // 8 + 1
+    assert IdentitySampler(samples_of({1: (4, 4), 2: (4, 4)}), 2, 4, seed=0, steps=17).steps == 17
 
 
 def test_images_are_drawn_with_replacement_and_identities_without():
-    batches = IdentityBatches(samples_of({1: (1, 1), 2: (2, 2), 3: (2, 2)}), 2, 4, seed=0)
+    batches = IdentitySampler(samples_of({1: (1, 1), 2: (2, 2), 3: (2, 2)}), 2, 4, seed=0)
     repeated = [len(set(batches.plan(0, step).visible.tolist())) for step in range(50)]
     assert max(repeated) < 8
     drawn = np.bincount(np.concatenate([batches.plan(0, step).labels for step in range(300)]))
@@ -51,19 +51,19 @@ def test_images_are_drawn_with_replacement_and_identities_without():
 
 def test_processes_share_one_draw_of_identities():
     samples = samples_of(dict.fromkeys(range(1, 10), (5, 5)))
-    shares = [IdentityBatches(samples, 3, 2, seed=5, rank=rank, size=3) for rank in range(3)]
+    shares = [IdentitySampler(samples, 3, 2, seed=5, rank=rank, size=3) for rank in range(3)]
     assert all(share.apart for share in shares)
     for step in range(20):
         plans = [share.plan(1, step) for share in shares]
         assert sorted(np.concatenate([plan.labels[::2] for plan in plans])) == list(range(9))
         assert len({tuple(plan.visible % 5) for plan in plans}) > 1
     assert len({shares[rank].address(0, 0) for rank in range(3)}) == 3
-    assert shares[0].steps == IdentityBatches(samples, 9, 2, seed=5).steps
+    assert shares[0].steps == IdentitySampler(samples, 9, 2, seed=5).steps
 
 
 def test_processes_draw_alone_where_identities_do_not_suffice():
     samples = samples_of(dict.fromkeys(range(1, 6), (5, 5)))
-    shares = [IdentityBatches(samples, 4, 2, seed=5, rank=rank, size=2) for rank in range(2)]
+    shares = [IdentitySampler(samples, 4, 2, seed=5, rank=rank, size=2) for rank in range(2)]
     assert not shares[0].apart
     drawn = [[tuple(share.plan(0, step).labels) for step in range(10)] for share in shares]
     assert drawn[0] != drawn[1]
@@ -72,43 +72,43 @@ def test_processes_draw_alone_where_identities_do_not_suffice():
 
 def test_one_process_of_one_draws_as_ever():
     samples = samples_of(dict.fromkeys(range(1, 9), (5, 5)))
-    plan = IdentityBatches(samples, 4, 2, seed=5).plan(3, 7)
+    plan = IdentitySampler(samples, 4, 2, seed=5).plan(3, 7)
     random = np.random.default_rng([5, 1, 3, 7])  # seed, stream, epoch, step
     chosen = random.choice(range(1, 9), 4, replace=False)
     assert plan.labels[::2].tolist() == [identity - 1 for identity in chosen]
-    assert IdentityBatches(samples, 4, 2, seed=5).address(3, 7) == (3, 7)
+    assert IdentitySampler(samples, 4, 2, seed=5).address(3, 7) == (3, 7)
 
 
 def test_a_plan_depends_on_seed_epoch_and_step_alone():
     samples = samples_of(dict.fromkeys(range(1, 9), (5, 5)))
-    first, second = (IdentityBatches(samples, 4, 2, seed=5) for _ in range(2))
+    first, second = (IdentitySampler(samples, 4, 2, seed=5) for _ in range(2))
     second.plan(0, 0)
     np.testing.assert_array_equal(first.plan(3, 7).visible, second.plan(3, 7).visible)
-    others = [IdentityBatches(samples, 4, 2, seed=6).plan(3, 7), first.plan(3, 8), first.plan(2, 7)]
+    others = [IdentitySampler(samples, 4, 2, seed=6).plan(3, 7), first.plan(3, 8), first.plan(2, 7)]
     for other in others:
         assert first.plan(3, 7).visible.tolist() != other.visible.tolist()
 
 
 def test_too_few_identities():
     with pytest.raises(DataError, match=r"has 2 identities to train on, a batch asks for 8.*train.identities=2"):
-        IdentityBatches(samples_of({1: (1, 1), 2: (1, 1)}), 8, 4, seed=0)
+        IdentitySampler(samples_of({1: (1, 1), 2: (1, 1)}), 8, 4, seed=0)
 
 
 def test_nothing_to_train_on():
     with pytest.raises(DataError, match="no images to train on"):
-        IdentityBatches([Sample("x", 1, 1, "visible", "test")], 2, 2, seed=0)
+        IdentitySampler([Sample("x", 1, 1, "visible", "test")], 2, 2, seed=0)
 
 
 def test_a_missing_modality_is_told_and_can_be_left_out():
     samples = samples_of({1: (2, 2), 2: (2, 0), 3: (0, 2), 4: (2, 2), 5: (3, 0)})
     with pytest.raises(DataError) as caught:
-        IdentityBatches(samples, 2, 2, seed=0)
+        IdentitySampler(samples, 2, 2, seed=0)
     message = str(caught.value)
     assert "3 of 5 training identities lack a modality" in message
     assert "1 without visible images (3)" in message
     assert "2 without infrared images (2, 5)" in message
     assert "data.skip_incomplete=true" in message
-    batches = IdentityBatches(samples, 2, 2, seed=0, skip_incomplete=True)
+    batches = IdentitySampler(samples, 2, 2, seed=0, skip_incomplete=True)
     assert batches.left_out == (2, 3, 5)
     assert {label for step in range(20) for label in batches.plan(0, step).labels.tolist()} == {0, 3}
 
@@ -169,7 +169,7 @@ def test_normalize(images):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_loaded_batches_do_not_depend_on_workers(source, workers):
-    batches = IdentityBatches(source.samples, 3, 2, seed=0)
+    batches = IdentitySampler(source.samples, 3, 2, seed=0)
     positions = [(0, 0), (0, 1), (1, 0)]
     loaded = list(training_batches(source, batches, Augmentation(), 0, positions, workers=workers, pin=False))
     assert len(loaded) == 3

@@ -9,8 +9,8 @@ import pytest
 
 from lba_cli.data.samples import select
 from lba_cli.data.store import StoredImages
-from lba_cli.evaluation.protocols import Setting
-from lba_cli.evaluation.run import draw_trials
+from lba_cli.datasets import Setting
+from lba_cli.evaluation.evaluate import draw_setting
 
 
 @pytest.mark.slow
@@ -38,7 +38,7 @@ def check_counts(store):
     }
     for (mode, shots), size in sizes.items():
         for draw in ("community", "official"):
-            trials = draw_trials(store, Setting(mode, shots, draw)).each
+            trials = draw_setting(store, Setting(mode, shots, draw)).each
             assert {(len(trial.queries), len(trial.gallery)) for trial in trials} == {(3803, size)}
             queries, gallery = trials[0].queries, trials[0].gallery
             matched = [q for q in queries if has_match(store.samples, q, gallery)]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from lba_cli.data import images
-from lba_cli.data.images import BrokenImage, read_image
+from lba_cli.data.image_files import BrokenImage, read_image
 
 HEIGHT, WIDTH = 8, 4
 COLOUR = (200, 100, 50)
@@ -138,7 +138,7 @@ def test_bombs_take_no_memory(tmp_path):
     for number, data in enumerate(BOMBS.values()):
         (tmp_path / f"{number}.png").write_bytes(data)
     code = (
-        "import resource, sys; from pathlib import Path; from lba_cli.data.images import BrokenImage, read_image\n"
+        "import resource, sys; from pathlib import Path; from lba_cli.data.image_files import BrokenImage, read_image\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "for path in sorted(Path().glob('*.png')):\n"
         "    try: read_image(path, 8, 4)\n"

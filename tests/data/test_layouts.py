@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lba_cli.data.readers import detect, read_dataset
-from lba_cli.data.synthetic import PRESETS, plan, write_dataset
+from lba_cli.datasets import detect, get_dataset, read_dataset
+from lba_cli.datasets.synthesize import plan_synthetic, write_synthetic
 from lba_cli.errors import ConfigError
 from lba_cli.reporting import Silent
+from lba_cli.synthetic import PRESETS
 from lba_cli.vocabulary import DATASETS
 
 OTHERS = ("regdb", "llcm", "folder")
@@ -28,7 +29,7 @@ def test_what_is_written_is_read_back(trees, layout):
     assert detect(root) == layout
     listing = read_dataset(root)
     assert (listing.dataset, listing.name, listing.root) == (layout, "synthetic-tiny", root)
-    planned = {job.path for job in plan("tiny", layout=layout).jobs}
+    planned = {job.path for job in plan_synthetic(get_dataset(layout), "tiny").jobs}
     assert {sample.path for sample in listing.samples} == planned
     assert json.loads((root / "synthetic.json").read_text()) == {"preset": "tiny", "layout": layout, "seed": 0}
 
@@ -36,17 +37,17 @@ def test_what_is_written_is_read_back(trees, layout):
 @pytest.mark.parametrize("layout", DATASETS)
 def test_enough_people_for_the_recipes_batch_and_none_in_both_parts(trees, layout):
     listing = read_dataset(trees[layout])
-    people = {job.path: job.identity for job in plan("tiny", layout=layout).jobs}
-    for split in {sample.split for sample in listing.samples}:
-        samples = [sample for sample in listing.samples if sample.split == split]
-        parts = {part: {people[s.path] for s in samples if s.part == part} for part in ("train", "test")}
+    people = {job.path: job.identity for job in plan_synthetic(get_dataset(layout), "tiny").jobs}
+    for split in {sample.trial for sample in listing.samples}:
+        samples = [sample for sample in listing.samples if sample.trial == split]
+        parts = {part: {people[s.path] for s in samples if s.split == part} for part in ("train", "test")}
         assert len(parts["train"]) >= 12
         assert len(parts["test"]) >= 6
         assert not parts["train"] & parts["test"]
         for part in parts:
             person_of = {}
             for s in samples:
-                if s.part == part:
+                if s.split == part:
                     assert person_of.setdefault(s.identity, people[s.path]) == people[s.path]
 
 
@@ -60,7 +61,7 @@ def test_pixels_tell_the_modality(trees, layout):
 
 @pytest.mark.parametrize("layout", OTHERS)
 def test_two_workers_write_the_same_bytes(trees, tmp_path, layout):
-    write_dataset("tiny", tmp_path / "again", layout=layout, workers=2, listener=Silent())
+    write_synthetic(get_dataset(layout), "tiny", tmp_path / "again", workers=2, listener=Silent())
     assert digests(tmp_path / "again") == digests(trees[layout])
 
 
@@ -72,12 +73,12 @@ def test_no_two_images_are_alike(trees, layout):
 
 def test_no_two_layouts_show_the_same_person():
     for preset in ("tiny", "small"):
-        people = [{job.identity for job in plan(preset, layout=layout).jobs} for layout in DATASETS]
+        people = [{job.identity for job in plan_synthetic(get_dataset(layout), preset).jobs} for layout in DATASETS]
         assert len(set().union(*people)) == sum(map(len, people))
 
 
 def test_another_seed_draws_other_splits():
-    lists = [plan("tiny", seed, "regdb").files for seed in (0, 1)]
+    lists = [plan_synthetic(get_dataset("regdb"), "tiny", seed).files for seed in (0, 1)]
     assert lists[0].keys() == lists[1].keys()
     assert all(lists[0][name] != lists[1][name] for name in lists[0])
     halves = [lists[0][f"idx/train_visible_{trial}.txt"] for trial in range(1, 11)]
@@ -87,7 +88,7 @@ def test_another_seed_draws_other_splits():
 def test_regdb_has_ten_images_of_everybody_in_ten_splits(trees):
     listing = read_dataset(trees["regdb"])
     assert listing.splits == 10
-    counts = Counter((s.split, s.part, s.modality, s.identity) for s in listing.samples)
+    counts = Counter((s.trial, s.split, s.modality, s.identity) for s in listing.samples)
     assert set(counts.values()) == {10}
     assert len(counts) == 10 * 2 * 2 * 12
     assert {identity for *_, identity in counts} == set(range(12))
@@ -98,14 +99,16 @@ def test_regdb_has_ten_images_of_everybody_in_ten_splits(trees):
 def test_llcm_has_nine_visible_and_eight_infrared_cameras(trees):
     samples = read_dataset(trees["llcm"]).samples
     for part in ("train", "test"):
-        cameras = {m: {s.camera for s in samples if (s.part, s.modality) == (part, m)} for m in ("visible", "infrared")}
+        cameras = {
+            m: {s.camera for s in samples if (s.split, s.modality) == (part, m)} for m in ("visible", "infrared")
+        }
         assert cameras == {"visible": set(range(1, 10)), "infrared": {1, 2, 4, 5, 6, 7, 8, 9}}
     assert not (trees["llcm"] / "test_nir" / "cam3").exists()
 
 
 @pytest.mark.parametrize("query", ["visible", "infrared"])
 def test_every_llcm_query_has_a_match_under_another_camera(trees, query):
-    tested = [s for s in read_dataset(trees["llcm"]).samples if s.part == "test"]
+    tested = [s for s in read_dataset(trees["llcm"]).samples if s.split == "test"]
     others = {(s.identity, s.camera) for s in tested if s.modality != query}
     for s in tested:
         assert any(identity == s.identity and camera != s.camera for identity, camera in others)
@@ -120,7 +123,7 @@ def test_own_folders_have_blanks_cameras_and_people_with_one_modality(trees):
 
 
 def test_small_folders_tell_no_camera():
-    jobs = plan("small", layout="folder").jobs
+    jobs = plan_synthetic(get_dataset("folder"), "small").jobs
     assert not any("_c" in job.path for job in jobs)
     assert len({job.path for job in jobs}) == len(jobs)
 
@@ -128,14 +131,14 @@ def test_small_folders_tell_no_camera():
 @pytest.mark.parametrize("layout", OTHERS)
 def test_the_real_counts_come_in_one_layout(tmp_path, layout):
     with pytest.raises(ConfigError, match=rf"the layout '{layout}' comes in the presets tiny and small; 'sysu'"):
-        write_dataset("sysu", tmp_path / "x", layout=layout, listener=Silent())
+        write_synthetic(get_dataset(layout), "sysu", tmp_path / "x", listener=Silent())
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("layout", DATASETS)
 def test_plans_of_every_preset_name_each_image_once(layout):
     for preset in PRESETS if layout == "sysu" else ("tiny", "small"):
-        jobs = plan(preset, layout=layout).jobs
+        jobs = plan_synthetic(get_dataset(layout), preset).jobs
         assert len({job.path for job in jobs}) == len(jobs)
         assert len({(job.identity, job.camera, job.index) for job in jobs}) == len(jobs)
 

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import HEIGHT, WIDTH
 from PIL import Image
+from small_setup import HEIGHT, WIDTH
 
-from lba_cli.data.open import open_images
 from lba_cli.data.prepare import prepare
-from lba_cli.data.readers import read_sysu
 from lba_cli.data.samples import NO_CAMERA, Listing, Sample, identity_classes, select
 from lba_cli.data.store import FolderImages, StoredImages, default_store
+from lba_cli.datasets.open import open_images
+from lba_cli.datasets.sysu import read_sysu
 from lba_cli.errors import DataError
 from lba_cli.reporting import Silent
 

@@ -5,11 +5,11 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import cases
 import pytest
+import small_setup
 
-from lba_cli.data.readers import LAYOUTS, READERS, detect, read_dataset
 from lba_cli.data.samples import fingerprint, identity_classes
+from lba_cli.datasets import DATASETS, detect, read_dataset
 from lba_cli.errors import DataError
 from lba_cli.vocabulary import DATASETS
 
@@ -52,14 +52,14 @@ def test_no_data_set_and_more_than_one(tmp_path, hollow):
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_order_is_split_part_identity_camera_path(trees, dataset):
     samples = read_dataset(trees[dataset]).samples
-    keys = [(s.split, s.part != "train", s.identity, s.camera, s.path) for s in samples]
+    keys = [(s.trial, s.split != "train", s.identity, s.camera, s.path) for s in samples]
     assert keys == sorted(keys)
     assert len(set(keys)) == len(keys)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_class_labels_count_from_zero(trees, dataset):
-    samples = [s for s in read_dataset(trees[dataset]).samples if s.split in (0, 1)]
+    samples = [s for s in read_dataset(trees[dataset]).samples if s.trial in (0, 1)]
     classes = identity_classes(samples)
     assert list(classes.values()) == list(range(12))
     assert list(classes) == sorted(classes)
@@ -101,7 +101,7 @@ def test_names_that_are_no_text_are_refused(hollow, dataset, folder):
         (root / folder / os.fsdecode(b"caf\xe9.jpg")).touch()
     except OSError:
         pytest.skip("this file system has no such names")
-    cases.refused(
+    small_setup.refused(
         lambda: read_dataset(root), f"{root / folder}: the file name 'caf\\udce9.jpg' is not UTF-8; rename it"
     )
 
@@ -112,7 +112,9 @@ def test_the_name_of_an_identitys_folder_that_is_no_text_is_refused(hollow):
         (root / "visible" / os.fsdecode(b"caf\xe9")).mkdir()
     except OSError:
         pytest.skip("this file system has no such names")
-    cases.refused(lambda: read_dataset(root), f"{root / 'visible'}: the file name 'caf\\udce9' is not UTF-8; rename it")
+    small_setup.refused(
+        lambda: read_dataset(root), f"{root / 'visible'}: the file name 'caf\\udce9' is not UTF-8; rename it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +128,7 @@ def test_own_folders_of_another_spelling(tmp_path, names):
         f"If {names[0]}/ and {names[1]}/ are folders of your own, spell them visible/ and infrared/: lba prepare folder"
     )
     for dataset in ("auto", "folder"):
-        cases.refused(lambda dataset=dataset: read_dataset(tmp_path, dataset), hint)
+        small_setup.refused(lambda dataset=dataset: read_dataset(tmp_path, dataset), hint)
     (tmp_path / "idx").mkdir()
     with pytest.raises(DataError) as caught:
         read_dataset(tmp_path)
@@ -135,5 +137,5 @@ def test_own_folders_of_another_spelling(tmp_path, names):
 
 def test_the_fingerprint_covers_the_split(hollow):
     listing = read_dataset(hollow("regdb"))
-    moved = tuple(replace(s, split=3 - s.split) if s.split in (1, 2) else s for s in listing.samples)
+    moved = tuple(replace(s, split=3 - s.trial) if s.trial in (1, 2) else s for s in listing.samples)
     assert fingerprint(replace(listing, samples=moved)) != fingerprint(listing)

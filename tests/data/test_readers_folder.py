@@ -2,12 +2,11 @@
 
 import unicodedata
 
-import cases
 import pytest
+import small_setup
 
-from lba_cli.data.readers import FolderSplit, read_folder
-from lba_cli.data.readers.folder import image_suffixes
 from lba_cli.data.samples import NO_CAMERA, fingerprint
+from lba_cli.datasets.folder import FolderOptions, image_suffixes, read_folder
 from lba_cli.errors import ConfigError
 
 
@@ -39,16 +38,16 @@ def both(*names):
 
 def parts(root, **split):
     """{identity's folder: part}"""
-    return {s.path.split("/")[1]: s.part for s in read_folder(root, FolderSplit(**split)).samples}
+    return {s.path.split("/")[1]: s.split for s in read_folder(root, FolderOptions(**split)).samples}
 
 
 def refused(root, *words, **split):
-    return cases.refused(lambda: read_folder(root, FolderSplit(**split)), *words)
+    return small_setup.refused(lambda: read_folder(root, FolderOptions(**split)), *words)
 
 
 def test_samples(copy):
     (copy / "synthetic.json").unlink()
-    listing = read_folder(copy, FolderSplit())
+    listing = read_folder(copy, FolderOptions())
     assert (listing.name, listing.dataset) == ("own images", "folder")
     names = sorted({s.path.split("/")[1] for s in listing.samples})
     assert names[:2] == ["passer-by 01", "passer-by 02"]
@@ -58,7 +57,7 @@ def test_samples(copy):
 
 def test_the_numbering_does_not_depend_on_the_split(copy):
     numbers = [
-        {s.path: s.identity for s in read_folder(copy, FolderSplit(seed, share)).samples}
+        {s.path: s.identity for s in read_folder(copy, FolderOptions(seed, share)).samples}
         for seed, share in ((0, 0.5), (1, 0.5), (0, 1))
     ]
     assert numbers[0] == numbers[1] == numbers[2]
@@ -82,24 +81,24 @@ def test_people_with_one_modality_are_distractors(own):
     root = own(tree)
     for seed in range(5):
         assert parts(root, seed=seed)["only seen"] == "test"
-    assert read_folder(root, FolderSplit()).notes == (
+    assert read_folder(root, FolderOptions()).notes == (
         "1 identities have one modality only: they are distractors in galleries",
     )
     assert "only seen" not in parts(root, test_share=0.0)
-    assert read_folder(root, FolderSplit(test_share=0.0)).notes == (
+    assert read_folder(root, FolderOptions(test_share=0.0)).notes == (
         "1 identities have one modality only: they are left out",
     )
 
 
 def test_another_split_is_another_fingerprint(copy):
-    prints = {fingerprint(read_folder(copy, FolderSplit(seed))) for seed in (0, 1, 2)}
+    prints = {fingerprint(read_folder(copy, FolderOptions(seed))) for seed in (0, 1, 2)}
     assert len(prints) == 3
 
 
 def test_cameras_in_names(own):
     tree = both("a")
     tree["visible"]["a"] = ["x_c12_1.jpg", "X_C3.JPG", "x_c0.jpg", "x.jpg", "c5.jpg"]
-    cameras = {s.path.rsplit("/")[-1]: s.camera for s in read_folder(own(tree), FolderSplit()).samples}
+    cameras = {s.path.rsplit("/")[-1]: s.camera for s in read_folder(own(tree), FolderOptions()).samples}
     told = {"x_c12_1.jpg": 12, "X_C3.JPG": 3, "x_c0.jpg": 0}
     assert cameras == told | dict.fromkeys(("x.jpg", "c5.jpg", "1.jpg"), NO_CAMERA)
 
@@ -109,7 +108,7 @@ def test_any_format_that_pillow_decodes(own):
     assert not {".txt", ".pdf", ".mpg", ".h5", ".npy"} & image_suffixes()
     tree = both("a")
     tree["visible"]["a"] = ["1.TIFF", "2.webp", "3.PpM", "4.mp4"]
-    listing = read_folder(own(tree), FolderSplit())
+    listing = read_folder(own(tree), FolderOptions())
     assert len(listing.samples) == 4
     assert listing.notes == ("1 files that are not images of an identity were ignored",)
 
@@ -123,14 +122,14 @@ def test_strays_are_counted(own):
     (root / "infrared" / "empty").mkdir()
     (root / "infrared" / ".hidden").mkdir()
     (root / "infrared" / "b" / "gone.jpg").symlink_to(root / "nowhere.jpg")
-    listing = read_folder(root, FolderSplit())
+    listing = read_folder(root, FolderOptions())
     assert len(listing.samples) == 4
     assert listing.notes == ("7 files that are not images of an identity were ignored",)
 
 
 def test_names_in_unicode_are_compared_in_one_form(own):
     root = own({"visible": {"Zoë 张": ["1.jpg"]}, "infrared": {unicodedata.normalize("NFD", "Zoë 张"): ["1.jpg"]}})
-    assert {s.identity for s in read_folder(root, FolderSplit()).samples} == {1}
+    assert {s.identity for s in read_folder(root, FolderOptions()).samples} == {1}
 
 
 def test_roots_that_are_none(tmp_path, own):
@@ -150,7 +149,7 @@ def test_id_lists(own):
         "b b": "train",
         "d": "train",
     }
-    listing = read_folder(root, FolderSplit(train_ids="train.txt", test_ids="test.txt"))
+    listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
     assert listing.notes == ("1 identities are in neither id list and are left out",)
     assert {s.identity for s in listing.samples} == {1, 2, 4}
 
@@ -161,9 +160,9 @@ def test_identities_of_the_lists_with_one_modality(own):
     root = own(tree)
     (root / "train.txt").write_text("a\n")
     (root / "test.txt").write_text("b\nc\n")
-    listing = read_folder(root, FolderSplit(train_ids="train.txt", test_ids="test.txt"))
+    listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
     assert listing.notes == ("1 identities of the id lists have one modality only",)
-    assert {s.path.split("/")[1] for s in listing.samples if s.part == "test"} == {"b", "c"}
+    assert {s.path.split("/")[1] for s in listing.samples if s.split == "test"} == {"b", "c"}
 
 
 @pytest.mark.parametrize(
@@ -187,12 +186,12 @@ def test_malformed_id_lists(own, train, test, words):
 
 def test_one_list_needs_the_other():
     with pytest.raises(ConfigError, match=r"data\.train_ids is given without data\.test_ids"):
-        FolderSplit(train_ids="a.txt")
+        FolderOptions(train_ids="a.txt")
     with pytest.raises(ConfigError, match=r"data\.test_ids is given without data\.train_ids"):
-        FolderSplit(test_ids="a.txt")
+        FolderOptions(test_ids="a.txt")
 
 
 def test_the_name_of_a_relative_root(copy, monkeypatch):
     (copy / "synthetic.json").unlink()
     monkeypatch.chdir(copy / "visible")
-    assert read_folder(type(copy)(".."), FolderSplit()).name == "own images"
+    assert read_folder(type(copy)(".."), FolderOptions()).name == "own images"

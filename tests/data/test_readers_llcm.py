@@ -2,12 +2,11 @@
 
 import shutil
 
-import cases
 import pytest
+import small_setup
 
-from lba_cli.data.readers import read_llcm
-from lba_cli.data.readers.llcm import camera_of
 from lba_cli.data.samples import NO_CAMERA
+from lba_cli.datasets.llcm import camera_of, read_llcm
 from lba_cli.errors import DataError
 
 
@@ -17,7 +16,7 @@ def copy(hollow):
 
 
 def refused(root, *words):
-    return cases.refused(lambda: read_llcm(root), *words)
+    return small_setup.refused(lambda: read_llcm(root), *words)
 
 
 def append(root, name, line):
@@ -32,12 +31,12 @@ def test_samples(trees):
     for sample in listing.samples:
         folder, *_, name = sample.path.split("/")
         assert folder in {"visible": ("vis", "test_vis"), "infrared": ("nir", "test_nir")}[sample.modality]
-        assert folder.startswith("test") == (sample.part == "test")
+        assert folder.startswith("test") == (sample.split == "test")
         assert f"_c{sample.camera}_" in name
-        if sample.part == "test":
+        if sample.split == "test":
             assert sample.path.split("/")[1:3] == [f"cam{sample.camera}", f"{sample.identity:04d}"]
     lines = (trees["llcm"] / "idx" / "train_nir.txt").read_text().splitlines()
-    assert {(s.path, s.identity) for s in listing.samples if (s.part, s.modality) == ("train", "infrared")} == {
+    assert {(s.path, s.identity) for s in listing.samples if (s.split, s.modality) == ("train", "infrared")} == {
         (path, int(label)) for path, label in map(str.split, lines)
     }
 
@@ -180,7 +179,7 @@ def test_labels_need_not_be_contiguous_and_folders_need_not_tell(copy):
     (copy / "vis" / "of nobody.JPG").touch()
     append(copy, "train_vis.txt", "vis/of nobody.JPG 3")
     samples = read_llcm(copy).samples
-    assert {s.identity for s in samples if s.part == "train"} == {7 * label + 3 for label in range(12)}
+    assert {s.identity for s in samples if s.split == "train"} == {7 * label + 3 for label in range(12)}
     assert next(s for s in samples if s.path.endswith("JPG")).camera == NO_CAMERA
 
 

@@ -2,11 +2,10 @@
 
 import re
 
-import cases
 import pytest
+import small_setup
 
-from lba_cli.data.readers import read_regdb
-from lba_cli.data.readers.regdb import LAYOUT
+from lba_cli.datasets.regdb import LAYOUT, read_regdb
 from lba_cli.errors import DataError
 
 
@@ -24,14 +23,14 @@ def edit(root, name, change):
 
 
 def refused(root, *words):
-    return cases.refused(lambda: read_regdb(root), *words)
+    return small_setup.refused(lambda: read_regdb(root), *words)
 
 
 def test_samples_are_the_lists(trees):
     listing = read_regdb(trees["regdb"])
     assert listing.dataset == "regdb"
     assert listing.splits == 10
-    found = {(s.split, s.part, s.modality, s.path, s.identity) for s in listing.samples}
+    found = {(s.trial, s.split, s.modality, s.path, s.identity) for s in listing.samples}
     assert len(found) == len(listing.samples) == 40 * 120
     for trial, part, (modality, word) in [(1, "train", ("visible", "visible")), (10, "test", ("infrared", "thermal"))]:
         for line in (trees["regdb"] / "idx" / f"{part}_{word}_{trial}.txt").read_text().splitlines():
@@ -150,11 +149,11 @@ def test_labels_of_other_people_in_the_visible_list_than_in_the_thermal_one(copy
 
 
 def test_a_person_whose_folders_are_numbered_with_and_without_zeros(copy):
-    wanted = [(s.split, s.part, s.modality, s.identity) for s in read_regdb(copy).samples]
+    wanted = [(s.trial, s.split, s.modality, s.identity) for s in read_regdb(copy).samples]
     (copy / "Thermal" / "7").rename(copy / "Thermal" / "007")
     for path in (copy / "idx").iterdir():
         path.write_text(path.read_text().replace("Thermal/7/", "Thermal/007/"))
-    assert [(s.split, s.part, s.modality, s.identity) for s in read_regdb(copy).samples] == wanted
+    assert [(s.trial, s.split, s.modality, s.identity) for s in read_regdb(copy).samples] == wanted
 
 
 def test_visible_and_thermal_lists_of_different_labels(copy):

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
-from lba_cli.data.inventory import compare_with_inventory, sysu_inventory
-from lba_cli.data.readers import read_sysu
+from lba_cli.datasets.sysu import read_sysu
+from lba_cli.datasets.sysu_inventory import compare_with_inventory, sysu_inventory
 from lba_cli.errors import DataError
 
 
@@ -28,7 +28,7 @@ def test_samples(tiny):
         assert int(identity) == sample.identity
         assert (sample.modality == "infrared") == (sample.camera in (3, 6))
         assert (tiny / sample.path).is_file()
-    ids = {part: {s.identity for s in listing.samples if s.part == part} for part in ("train", "test")}
+    ids = {part: {s.identity for s in listing.samples if s.split == part} for part in ("train", "test")}
     wanted = {
         name: set(map(int, (tiny / "exp" / f"{name}_id.txt").read_text().split(",")))
         for name in ("train", "val", "test")
@@ -37,7 +37,7 @@ def test_samples(tiny):
 
 
 def test_order_is_part_identity_camera_path(tiny):
-    keys = [(s.part != "train", s.identity, s.camera, s.path) for s in read_sysu(tiny).samples]
+    keys = [(s.split != "train", s.identity, s.camera, s.path) for s in read_sysu(tiny).samples]
     assert keys == sorted(keys)
 
 
@@ -109,7 +109,7 @@ def test_missing_and_binary_id_lists(copy):
 
 def test_lists_may_end_with_a_comma_and_a_line_break(copy):
     (copy / "exp" / "test_id.txt").write_text("4, 7,11,\r\n")
-    assert {s.identity for s in read_sysu(copy).samples if s.part == "test"} == {4, 7, 11}
+    assert {s.identity for s in read_sysu(copy).samples if s.split == "test"} == {4, 7, 11}
 
 
 def test_damaged_mark_of_synthetic_data(copy):
@@ -120,17 +120,17 @@ def test_damaged_mark_of_synthetic_data(copy):
 
 def test_inventory_of_the_complete_data_set():
     entries = sysu_inventory()
-    trained = [e for e in entries if e.split in ("train", "val")]
+    trained = [e for e in entries if e.trial in ("train", "val")]
     assert sum(e.images[c] for e in trained for c in (1, 2, 4, 5)) == 22258
     assert sum(e.images[c] for e in trained for c in (3, 6)) == 11909
-    assert sum(e.images[c] for e in entries if e.split == "test" for c in (3, 6)) == 3803
+    assert sum(e.images[c] for e in entries if e.trial == "test" for c in (3, 6)) == 3803
     assert len(trained) == 395
 
 
 def test_what_a_copy_lacks():
     complete = {(e.identity, camera): count for e in sysu_inventory() for camera, count in e.images.items()}
     assert compare_with_inventory(complete) == []
-    first = next(e.identity for e in sysu_inventory() if e.split == "test" and e.images[4])
+    first = next(e.identity for e in sysu_inventory() if e.trial == "test" and e.images[4])
     complete[first, 4] -= 1
     (shortfall,) = compare_with_inventory(complete)
     assert (shortfall.camera, shortfall.expected - shortfall.found, shortfall.identities) == (4, 1, (first,))

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from lba_cli.config import DataSection
-from lba_cli.data.open import dataset_at, open_data, open_images, verify_store
 from lba_cli.data.prepare import prepare
-from lba_cli.data.readers import FolderSplit, read_dataset, read_folder
-from lba_cli.data.samples import identity_classes, indices_of_split
+from lba_cli.data.samples import identity_classes, indices_of_trial
 from lba_cli.data.store import FolderImages, StoredImages, default_store
+from lba_cli.datasets import read_dataset
+from lba_cli.datasets.folder import FolderOptions, read_folder
+from lba_cli.datasets.open import dataset_at, open_data, open_images, verify_store
 from lba_cli.errors import ConfigError, DataError
 from lba_cli.reporting import Silent
 from lba_cli.vocabulary import DATASETS
@@ -31,7 +32,7 @@ def stores(trees, tmp_path_factory):
 def test_a_store_gives_back_what_was_read(trees, stores, layout):
     listing, store = read_dataset(trees[layout]), StoredImages(stores[layout])
     assert store.samples == listing.samples
-    assert (store.name, store.dataset, store.split) == (listing.name, layout, 0)
+    assert (store.name, store.dataset, store.trial) == (listing.name, layout, 0)
     assert store.images == len({sample.path for sample in listing.samples})
     assert np.load(stores[layout] / "images.npy", mmap_mode="r").shape == (store.images, HEIGHT, WIDTH, 3)
     header = (stores[layout] / "samples.csv").read_text().splitlines()[0]
@@ -42,11 +43,11 @@ def test_a_store_gives_back_what_was_read(trees, stores, layout):
 def test_a_split_of_a_store_is_that_of_the_folder(trees, stores):
     listing = read_dataset(trees["regdb"])
     for split in (1, 7, 10):
-        stored = StoredImages(stores["regdb"]).of_split(split)
-        folder = FolderImages(listing, HEIGHT, WIDTH).of_split(split)
-        wanted = tuple(sample for sample in listing.samples if sample.split == split)
+        stored = StoredImages(stores["regdb"]).of_trial(split)
+        folder = FolderImages(listing, HEIGHT, WIDTH).of_trial(split)
+        wanted = tuple(sample for sample in listing.samples if sample.trial == split)
         assert stored.samples == folder.samples == wanted
-        assert stored.split == folder.split == split
+        assert stored.trial == folder.trial == split
         assert stored.fingerprint == folder.fingerprint
         indices = [0, 130, 250, len(wanted) - 1]
         np.testing.assert_array_equal(stored.read(indices), folder.read(indices))
@@ -55,8 +56,8 @@ def test_a_split_of_a_store_is_that_of_the_folder(trees, stores):
 
 def test_choosing_a_split_leaves_the_store_as_it_was(stores):
     store = StoredImages(stores["regdb"])
-    store.of_split(2)
-    assert store.split == 0
+    store.of_trial(2)
+    assert store.trial == 0
     assert len(store.samples) == 4800
 
 
@@ -69,7 +70,7 @@ def test_two_workers_write_the_same_store(trees, stores, tmp_path):
 @pytest.mark.parametrize("store", [True, False])
 def test_a_split_must_be_chosen_where_there_are_several(trees, stores, store):
     root = (stores if store else trees)["regdb"]
-    assert open_images(root, "auto", HEIGHT, WIDTH, Silent(), split=4).split == 4
+    assert open_images(root, "auto", HEIGHT, WIDTH, Silent(), split=4).trial == 4
     with pytest.raises(
         DataError, match=r"data\.trial is needed: synthetic-tiny has 10 splits; --set data\.trial=1, or --"
     ):
@@ -80,13 +81,13 @@ def test_a_split_must_be_chosen_where_there_are_several(trees, stores, store):
 
 @pytest.mark.parametrize("layout", ["sysu", "llcm", "folder"])
 def test_a_split_is_refused_where_there_is_one(stores, layout):
-    assert open_images(stores[layout], "auto", HEIGHT, WIDTH, Silent()).split == 0
+    assert open_images(stores[layout], "auto", HEIGHT, WIDTH, Silent()).trial == 0
     with pytest.raises(DataError, match=r"synthetic-tiny has one split: leave --trials all out, and data\.trial=1"):
         open_images(stores[layout], "auto", HEIGHT, WIDTH, Silent(), split=1)
 
 
 def test_of_nothing_there_is_nothing_to_choose():
-    assert indices_of_split([], None, "x") == []
+    assert indices_of_trial([], None, "x") == []
 
 
 @pytest.mark.parametrize("layout", DATASETS)
@@ -122,7 +123,7 @@ def test_a_split_that_changes_nothing_is_warned_of(trees, stores, layout, stored
     listener = Silent()
     listener.warn = warnings.append
     root = (stores if stored else trees)[layout]
-    open_images(root, "auto", HEIGHT, WIDTH, listener, folders=FolderSplit(seed=4))
+    open_images(root, "auto", HEIGHT, WIDTH, listener, folders=FolderOptions(seed=4))
     assert [text for text in warnings if "have no effect" in text] == (
         [f"data.split_seed, data.test_share, data.train_ids and data.test_ids have no effect: {words}"] if words else []
     )
@@ -138,9 +139,9 @@ def test_another_split_of_own_folders_than_the_store_has_is_refused(hollow, tree
     root = hollow("folder")
     for path in trees["folder"].rglob("*.*"):
         (root / path.relative_to(trees["folder"])).write_bytes(path.read_bytes())
-    prepare(read_folder(root, FolderSplit()), default_store(root, HEIGHT, WIDTH), HEIGHT, WIDTH, listener=Silent())
+    prepare(read_folder(root, FolderOptions()), default_store(root, HEIGHT, WIDTH), HEIGHT, WIDTH, listener=Silent())
     assert isinstance(open_images(root, "auto", HEIGHT, WIDTH, Silent()), StoredImages)
-    for split in (FolderSplit(seed=1), FolderSplit(test_share=0.25)):
+    for split in (FolderOptions(seed=1), FolderOptions(test_share=0.25)):
         with pytest.raises(DataError, match="prepared from other images than .* or for another split of them"):
             open_images(root, "auto", HEIGHT, WIDTH, Silent(), folders=split)
 
@@ -171,4 +172,4 @@ def test_a_broken_image_is_left_out_of_every_split(hollow, trees, tmp_path):
     store = StoredImages(made.store)
     assert (made.images, store.images, len(store.samples)) == (479, 479, 4790)
     assert victim.relative_to(root).as_posix() not in {sample.path for sample in store.samples}
-    assert store.of_split(1).read([0]).shape == (1, HEIGHT, WIDTH, 3)
+    assert store.of_trial(1).read([0]).shape == (1, HEIGHT, WIDTH, 3)

@@ -20,10 +20,12 @@ from PIL import Image
 from scipy.io import loadmat
 
 import lba_cli
-from lba_cli.data.inventory import sysu_inventory
-from lba_cli.data.synthetic import PRESETS, Job, plan, write_dataset
+from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.sysu import SYSU
+from lba_cli.datasets.sysu_inventory import sysu_inventory
 from lba_cli.errors import ConfigError, DataError
 from lba_cli.reporting import Silent
+from lba_cli.synthetic import PRESETS, Job
 
 INFRARED = (3, 6)
 VISIBLE = (1, 2, 4, 5)
@@ -43,7 +45,7 @@ def ids(root: Path, split: str) -> list[int]:
 
 
 def test_every_planned_image_is_there_and_nothing_else(tiny: Path) -> None:
-    planned = {tiny / job.path for job in plan("tiny").jobs}
+    planned = {tiny / job.path for job in plan_synthetic(SYSU, "tiny").jobs}
     assert set(tiny.rglob("*.jpg")) == planned
     others = {str(path.relative_to(tiny)) for path in tiny.rglob("*") if path.is_file()} - {
         str(path.relative_to(tiny)) for path in planned
@@ -64,7 +66,7 @@ def test_lists_have_every_identity_once_in_ascending_order(tiny: Path) -> None:
     lists = [ids(tiny, split) for split in SPLITS]
     assert [len(each) for each in lists] == [9, 3, 6]
     together = [identity for each in lists for identity in each]
-    assert sorted(together) == sorted({job.identity for job in plan("tiny").jobs})
+    assert sorted(together) == sorted({job.identity for job in plan_synthetic(SYSU, "tiny").jobs})
     assert all(each == sorted(each) for each in lists)
     assert max(together) > len(together), "the numbers are meant to have gaps"
 
@@ -95,8 +97,8 @@ def test_infrared_images_have_equal_channels_and_visible_ones_do_not(tiny: Path)
 def test_permutations_are_valid(tiny: Path) -> None:
     cameras = loadmat(tiny / "exp" / "rand_perm_cam.mat")["rand_perm_cam"]
     assert cameras.shape == (6, 1)
-    counts = Counter((job.camera, job.identity) for job in plan("tiny").jobs)
-    last = max(job.identity for job in plan("tiny").jobs)
+    counts = Counter((job.camera, job.identity) for job in plan_synthetic(SYSU, "tiny").jobs)
+    last = max(job.identity for job in plan_synthetic(SYSU, "tiny").jobs)
     seen = set()
     for camera in range(1, 7):
         cells = cameras[camera - 1, 0]
@@ -113,7 +115,7 @@ def test_permutations_are_valid(tiny: Path) -> None:
 
 
 def test_every_query_has_a_match_in_both_searches(tiny: Path) -> None:
-    under = {(job.camera, job.identity) for job in plan("tiny").jobs}
+    under = {(job.camera, job.identity) for job in plan_synthetic(SYSU, "tiny").jobs}
     for identity in ids(tiny, "test"):
         for camera in INFRARED:
             excluded = 2 if camera == 3 else None
@@ -124,8 +126,8 @@ def test_every_query_has_a_match_in_both_searches(tiny: Path) -> None:
 
 
 def test_some_identities_are_absent_from_some_cameras() -> None:
-    under = {(job.camera, job.identity) for job in plan("tiny").jobs}
-    identities = {job.identity for job in plan("tiny").jobs}
+    under = {(job.camera, job.identity) for job in plan_synthetic(SYSU, "tiny").jobs}
+    identities = {job.identity for job in plan_synthetic(SYSU, "tiny").jobs}
     assert len(under) < 6 * len(identities)
     for identity in identities:
         assert any((camera, identity) in under for camera in VISIBLE)
@@ -140,7 +142,7 @@ def test_the_note_says_how_to_draw_it_again(tiny: Path) -> None:
 def test_the_summary_counts_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = PRESETS["tiny"].entries()[:2]
     monkeypatch.setitem(PRESETS, "two", replace(PRESETS["tiny"], name="two", entries=lambda: entries))
-    summary = write_dataset("two", tmp_path / "two", workers=1, listener=Silent())
+    summary = write_synthetic(SYSU, "two", tmp_path / "two", workers=1, listener=Silent())
     paths = list((tmp_path / "two").rglob("*.jpg"))
     infrared = [path for path in paths if path.parts[-3] in ("cam3", "cam6")]
     assert (summary.identities, summary.images, summary.infrared) == (2, len(paths), len(infrared))
@@ -150,14 +152,14 @@ def test_the_summary_counts_what_was_written(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_number_of_workers_changes_no_byte(tiny: Path, tmp_path: Path) -> None:
-    write_dataset("tiny", tmp_path / "again", seed=0, workers=2, listener=Silent())
+    write_synthetic(SYSU, "tiny", tmp_path / "again", seed=0, workers=2, listener=Silent())
     assert digests(tmp_path / "again") == digests(tiny)
 
 
 def test_another_seed_draws_other_people(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = PRESETS["tiny"].entries()[:2]
     monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], entries=lambda: entries))
-    write_dataset("tiny", tmp_path / "other", seed=1, workers=1, listener=Silent())
+    write_synthetic(SYSU, "tiny", tmp_path / "other", seed=1, workers=1, listener=Silent())
     other, first = digests(tmp_path / "other"), digests(tiny)
     images = [name for name in other if name.endswith(".jpg")]
     assert images
@@ -173,28 +175,28 @@ def test_no_two_images_are_alike(tiny: Path) -> None:
 
 
 def test_the_sysu_plan_is_the_real_inventory() -> None:
-    jobs = plan("sysu").jobs
+    jobs = plan_synthetic(SYSU, "sysu").jobs
     assert len(jobs) == len(set(jobs)) == 45_863
     counts = Counter((job.identity, job.camera) for job in jobs)
     for entry in sysu_inventory():
         assert {camera: counts[entry.identity, camera] for camera in range(1, 7)} == entry.images
-    split_of = {entry.identity: entry.split for entry in sysu_inventory()}
+    split_of = {entry.identity: entry.trial for entry in sysu_inventory()}
     trained = Counter(job.camera in INFRARED for job in jobs if split_of[job.identity] in ("train", "val"))
     assert (trained[False], trained[True]) == (22_258, 11_909)
     assert sum(split_of[job.identity] == "test" and job.camera in INFRARED for job in jobs) == 3_803
 
 
 def test_the_small_plan() -> None:
-    splits = Counter(entry.split for entry in PRESETS["small"].entries())
+    splits = Counter(entry.trial for entry in PRESETS["small"].entries())
     assert splits == {"train": 64, "val": 16, "test": 32}
-    counts = Counter((job.identity, job.camera) for job in plan("small").jobs)
+    counts = Counter((job.identity, job.camera) for job in plan_synthetic(SYSU, "small").jobs)
     assert len(counts) == 112 * 6
     assert set(counts.values()) == {5, 6, 7}
 
 
 def test_a_plan_carries_its_seed() -> None:
-    assert plan("tiny", 5).jobs[0] == Job(5, 2, 1, 1, "cam1/0002/0001.jpg")
-    assert plan("tiny", 5).jobs != plan("tiny", 6).jobs
+    assert plan_synthetic(SYSU, "tiny", 5).jobs[0] == Job(5, 2, 1, 1, "cam1/0002/0001.jpg")
+    assert plan_synthetic(SYSU, "tiny", 5).jobs != plan("tiny", 6).jobs
 
 
 # --- mistakes ---
@@ -209,7 +211,7 @@ def test_existing_output_is_refused_and_untouched(tmp_path: Path, content: str) 
         kept = output / "thesis.txt"
     kept.write_text("years of work")
     with pytest.raises(DataError, match="exists already") as caught:
-        write_dataset("tiny", output, workers=1, listener=Silent())
+        write_synthetic(SYSU, "tiny", output, workers=1, listener=Silent())
     assert "\n" not in str(caught.value)
     assert kept.read_text() == "years of work"
     assert list(tmp_path.iterdir()) == [output]
@@ -217,14 +219,14 @@ def test_existing_output_is_refused_and_untouched(tmp_path: Path, content: str) 
 
 def test_an_unknown_preset_names_the_valid_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'huge'.*tiny, small, sysu"):
-        write_dataset("huge", tmp_path / "x", workers=1, listener=Silent())
+        write_synthetic(SYSU, "huge", tmp_path / "x", workers=1, listener=Silent())
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("seed", "workers"), [(-1, 1), (0, 0)])
 def test_impossible_numbers_are_refused(tmp_path: Path, seed: int, workers: int) -> None:
     with pytest.raises(ConfigError):
-        write_dataset("tiny", tmp_path / "x", seed=seed, workers=workers, listener=Silent())
+        write_synthetic(SYSU, "tiny", tmp_path / "x", seed=seed, workers=workers, listener=Silent())
     assert not list(tmp_path.iterdir())
 
 
@@ -238,7 +240,7 @@ class _Impatient(Silent):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_an_interrupt_leaves_neither_files_nor_processes(tmp_path: Path, workers: int) -> None:
     with pytest.raises(KeyboardInterrupt):
-        write_dataset("tiny", tmp_path / "x", workers=workers, listener=_Impatient())
+        write_synthetic(SYSU, "tiny", tmp_path / "x", workers=workers, listener=_Impatient())
     assert not list(tmp_path.iterdir())
     assert not multiprocessing.active_children()
 
@@ -246,11 +248,11 @@ def test_an_interrupt_leaves_neither_files_nor_processes(tmp_path: Path, workers
 _PROGRAM = """
 import sys
 from pathlib import Path
-from lba_cli.data.synthetic import write_dataset
+from lba_cli.datasets.synthesize import write_synthetic
 from lba_cli.reporting import JsonLines
 
 if __name__ == "__main__":
-    write_dataset("small", Path(sys.argv[1]), workers=2, listener=JsonLines(sys.stdout))
+    write_synthetic(SYSU, "small", Path(sys.argv[1]), workers=2, listener=JsonLines(sys.stdout))
 """
 
 

@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lba_cli.data.synthetic import PRESETS, plan
-from lba_cli.data.synthetic.people import Person, draw_person
-from lba_cli.data.synthetic.rendering import render
-from lba_cli.data.synthetic.textures import PATTERNS, second_tone
-from lba_cli.data.synthetic.wardrobe import MATERIALS, Surface, cloth, luminance
+from lba_cli.synthetic import PRESETS
+from lba_cli.synthetic.people import Person, draw_person
+from lba_cli.synthetic.rendering import render
+from lba_cli.synthetic.textures import PATTERNS, second_tone
+from lba_cli.synthetic.wardrobe import MATERIALS, Surface, cloth, luminance
 
 INFRARED = (3, 6)
 VISIBLE = (1, 2, 4, 5)
@@ -126,7 +126,7 @@ def separation(root: Path, describe: Any) -> float:
     the difference of the mean distances in standard errors of the former."""
     same, other = [], []
     for camera in VISIBLE:
-        jobs = [job for job in plan("tiny").jobs if job.camera == camera]
+        jobs = [job for job in plan_synthetic(SYSU, "tiny").jobs if job.camera == camera]
         described = [describe(root / job.path) for job in jobs]
         for first, second in itertools.combinations(range(len(jobs)), 2):
             distance = float(np.linalg.norm(described[first] - described[second]))

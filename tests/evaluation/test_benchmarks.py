@@ -3,14 +3,15 @@
 import random
 
 import pytest
-from made import MadeImages, tree
+from fake_dataset import MadeImages, tree
 from oracles.draws import every, sample_gallery
 
 from lba_cli.config import EvaluationSection
 from lba_cli.data.samples import NO_CAMERA, Sample
+from lba_cli.datasets import DATASETS, Setting
+from lba_cli.datasets.sysu import GALLERY_CAMERAS
 from lba_cli.errors import ConfigError, DataError
-from lba_cli.evaluation.protocols import BENCHMARKS, GALLERY_CAMERAS, Setting
-from lba_cli.evaluation.run import draw_trials, excluded, selection, settings
+from lba_cli.evaluation.evaluate import draw_setting, excluded, selection, settings
 from lba_cli.vocabulary import DATASETS
 
 TO_VISIBLE, TO_INFRARED = "infrared-to-visible", "visible-to-infrared"
@@ -90,7 +91,7 @@ def test_llcm_written_down():
     samples = [Sample(f"vis/{n}", i, c, "visible", "test") for (i, c), names in images.items() for n in names]
     samples += [Sample(f"nir/{n}", i, 1, "infrared", "test") for i, n in ((5, "y"), (5, "x"), (2, "z"))]
     source = MadeImages(samples, "llcm")
-    trials = draw_trials(source, Setting(TO_VISIBLE, "single", "community")).each
+    trials = draw_setting(source, Setting(TO_VISIBLE, "single", "community")).each
     assert [trial.number for trial in trials] == list(range(10))
     for trial in trials:
         random.seed(trial.number)
@@ -103,14 +104,14 @@ def test_llcm_written_down():
 def test_llcm_equals_slow_loops(seed):
     source = random_tree(seed, "llcm")
     for mode, query, gallery in ((TO_VISIBLE, "infrared", "visible"), (TO_INFRARED, "visible", "infrared")):
-        for t, trial in enumerate(draw_trials(source, Setting(mode, "single", "community")).each):
+        for t, trial in enumerate(draw_setting(source, Setting(mode, "single", "community")).each):
             assert paths(source, trial.gallery) == sample_gallery(source.samples, gallery, t, range(1, 10))
             assert paths(source, trial.queries) == every(source.samples, query)
 
 
 def test_llcm_released_lets_the_sampled_infrared_images_query_the_whole_visible_set():
     source = random_tree(3, "llcm")
-    for t, trial in enumerate(draw_trials(source, Setting(TO_INFRARED, "single", "released")).each):
+    for t, trial in enumerate(draw_setting(source, Setting(TO_INFRARED, "single", "released")).each):
         assert paths(source, trial.queries) == sample_gallery(source.samples, "infrared", t, range(1, 10))
         assert paths(source, trial.gallery) == every(source.samples, "visible")
 
@@ -121,14 +122,14 @@ def test_sysu_equals_slow_loops(seed, shots):
     source = random_tree(seed, "sysu")
     count = {"single": 1, "multi": 10}[shots]
     for mode, cameras in GALLERY_CAMERAS.items():
-        for t, trial in enumerate(draw_trials(source, Setting(mode, shots, "community")).each):
+        for t, trial in enumerate(draw_setting(source, Setting(mode, shots, "community")).each):
             assert paths(source, trial.gallery) == sample_gallery(source.samples, "visible", t, cameras, count)
             assert paths(source, trial.queries) == every(source.samples, "infrared")
 
 
 def test_regdb_compares_everything_once_and_names_its_split():
     source = MadeImages(tree("regdb", images=10), "regdb", split=7)
-    (trial,) = draw_trials(source, Setting(TO_INFRARED, "whole", "community")).each
+    (trial,) = draw_setting(source, Setting(TO_INFRARED, "whole", "community")).each
     assert trial.number == 7
     assert paths(source, trial.queries) == every(source.samples, "visible")
     assert paths(source, trial.gallery) == every(source.samples, "infrared")
@@ -138,9 +139,9 @@ def test_regdb_compares_everything_once_and_names_its_split():
 def test_folder_draws_from_each_camera():
     source = random_tree(1, "folder")
     for shots, count in (("single", 1), ("multi", 10)):
-        for t, trial in enumerate(draw_trials(source, Setting(TO_INFRARED, shots, "community")).each):
+        for t, trial in enumerate(draw_setting(source, Setting(TO_INFRARED, shots, "community")).each):
             assert paths(source, trial.gallery) == sample_gallery(source.samples, "infrared", t, (3, 4), count)
-    (trial,) = draw_trials(source, Setting(TO_INFRARED, "whole", "community")).each
+    (trial,) = draw_setting(source, Setting(TO_INFRARED, "whole", "community")).each
     assert paths(source, trial.gallery) == every(source.samples, "infrared")
 
 
@@ -156,7 +157,7 @@ def test_folder_ignores_nothing_and_draws_only_where_all_cameras_are_known():
     unknown = MadeImages(samples, "folder")
     assert not excluded(unknown, [0], [1, 2, 3]).any()
     with pytest.raises(DataError, match=r"not every test image names its own.*--shots whole"):
-        draw_trials(unknown, Setting(TO_VISIBLE, "single", "community"))
+        draw_setting(unknown, Setting(TO_VISIBLE, "single", "community"))
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -169,4 +170,4 @@ def test_a_side_without_images(dataset):
             sides = {"queries": "visible", "gallery images": "infrared"}
         side = next(side for side, there in sides.items() if there == modality)
         with pytest.raises(DataError, match=f"no {modality} {side}"):
-            draw_trials(source, setting)
+            draw_setting(source, setting)

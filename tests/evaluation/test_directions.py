@@ -5,17 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, OppositeStems, tree
+from fake_dataset import MadeImages, OppositeStems, tree
 
 from lba_cli.config import EvaluationSection
 from lba_cli.data.samples import Sample
 from lba_cli.errors import DataError
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.features import PLAIN, View, embed_views
+from lba_cli.evaluation.embedding import PLAIN, View, embed_views
+from lba_cli.evaluation.evaluate import draw_setting, evaluate, require_scorable, settings
+from lba_cli.evaluation.leakage import require_own_trial
 from lba_cli.evaluation.rerank import Reranking, rerank
-from lba_cli.evaluation.run import draw_trials, evaluate, require_scorable, settings
-from lba_cli.evaluation.seen import require_own_split
-from lba_cli.evaluation.variants import variants
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Silent
@@ -41,7 +40,7 @@ def test_each_side_goes_through_its_own_stem(dataset):
         results = scored(network, source, **words)
         for result in results:
             assert result.mean()["rank1"] == result.mean()["mAP"] == result.mean()["mINP"] == 1
-        needed = set().union(*(draw_trials(source, result.setting).samples() for result in results))
+        needed = set().union(*(draw_setting(source, result.setting).samples() for result in results))
         modalities = [source.samples[index].modality for index in needed]
         assert network.seen == {modality: modalities.count(modality) for modality in network.seen}
 
@@ -144,7 +143,7 @@ def test_reranked_figures_keep_the_rules(network_file, source):
     section = EvaluationSection(rerank=True, rerank_k1=5, rerank_k2=2, rerank_lambda=0.1)
     wanted = settings(section, source)
     _, found = evaluate(network, source, wanted, listener=Silent(), ways=variants(section), workers=0)
-    trial = draw_trials(source, wanted[0]).each[4]
+    trial = draw_setting(source, wanted[0]).each[4]
     every = [*trial.queries, *trial.gallery]
     embeddings = embed_views(network, source, every, [PLAIN], listener=Silent(), workers=0)[PLAIN]
     distance = rerank(embeddings.of(trial.queries), embeddings.of(trial.gallery), Reranking(5, 2, 0.1))
@@ -187,9 +186,9 @@ def test_a_folder_without_anybody_to_find_says_how_to_go_on():
 def test_the_wrong_split_is_refused():
     description = Description("resnet18", 3, 64, 32, "made-regdb", split=2)
     source = MadeImages(tree("regdb"), "regdb", split=2)
-    require_own_split(description, source)
+    require_own_trial(description, source)
     with pytest.raises(DataError, match=r"trained on split 2.*this is split 5.*inflate the figures.*data.trial=2"):
-        require_own_split(description, MadeImages(tree("regdb"), "regdb", split=5))
-    require_own_split(description, MadeImages(tree("regdb"), "regdb", split=5, name="another data set"))
-    require_own_split(replace(description, split=0), MadeImages(tree("regdb"), "regdb", split=5))
-    require_own_split(description, MadeImages(tree("sysu"), "sysu"))
+        require_own_trial(description, MadeImages(tree("regdb"), "regdb", split=5))
+    require_own_trial(description, MadeImages(tree("regdb"), "regdb", split=5, name="another data set"))
+    require_own_trial(replace(description, split=0), MadeImages(tree("regdb"), "regdb", split=5))
+    require_own_trial(description, MadeImages(tree("sysu"), "sysu"))

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, tree
+from fake_dataset import MadeImages, tree
 
+from lba_cli.datasets import Draw
 from lba_cli.errors import DataError
 from lba_cli.evaluation import distances, run
 from lba_cli.evaluation.distances import Distances
-from lba_cli.evaluation.features import Embeddings
-from lba_cli.evaluation.protocols import Trial
-from lba_cli.evaluation.run import require_scorable
+from lba_cli.evaluation.embedding import Embeddings
+from lba_cli.evaluation.evaluate import require_scorable
 
 DRAWS = [([4, 0, 2, 9, 5], [1, 3, 7]), ([0, 2, 5], [7, 8]), ([9, 4], [8, 3, 1, 7])]
-TRIALS = [Trial(number, *sides) for number, sides in enumerate(DRAWS)]
+TRIALS = [Draw(number, *sides) for number, sides in enumerate(DRAWS)]
 
 
 class Counted(Embeddings):

@@ -6,16 +6,15 @@ import zipfile
 
 import numpy as np
 import pytest
-from made import MadeImages, OppositeStems, tree
+from fake_dataset import MadeImages, OppositeStems, tree
 
 from lba_cli.config import EvaluationSection
 from lba_cli.data.samples import NO_CAMERA
 from lba_cli.errors import DataError
 from lba_cli.evaluation import feature_files
+from lba_cli.evaluation.embedding import PLAIN
+from lba_cli.evaluation.evaluate import draw_setting, evaluate, score, settings
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.features import PLAIN
-from lba_cli.evaluation.run import draw_trials, evaluate, score, settings
-from lba_cli.evaluation.variants import variants
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 from lba_cli.vocabulary import DATASETS
@@ -43,7 +42,7 @@ def file(folder, **changes):
 
 def from_features(path, section=EvaluationSection(), dataset=None):
     source = read_features(path, dataset)
-    drawn = [draw_trials(source, setting) for setting in settings(section, source)]
+    drawn = [draw_setting(source, setting) for setting in settings(section, source)]
     return score(source, drawn, {PLAIN: source.embeddings}, variants(section), listener=Silent())
 
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from cases import GOLDEN
+from small_setup import GOLDEN
 
+from lba_cli.datasets.sysu import GALLERY_CAMERAS
 from lba_cli.evaluation import community_gallery, load_permutations, official_gallery, rank_metrics
-from lba_cli.evaluation.protocols import GALLERY_CAMERAS
 
 
 @pytest.mark.parametrize("protocol", ["sysu", "regdb"])

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
 from PIL import Image
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import DataError
 from lba_cli.evaluation import embed_images
-from lba_cli.evaluation.features import embed_samples, embed_through
+from lba_cli.evaluation.embedding import embed_samples, embed_through
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.reporting import Silent
 
@@ -68,7 +68,7 @@ def test_mistakes(network, tmp_path):
 
 
 def test_a_network_knows_its_image_size(network_file):
-    from lba_cli.model.weights import build_network
+    from lba_cli.model.initial_weights import build_network
 
     assert TwoStreamNetwork("resnet18", 4).image_size == (288, 144)
     assert build_network("resnet18", 4, "none", 0, (112, 56)).image_size == (112, 56)

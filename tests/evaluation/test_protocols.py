@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from lba_cli.data.inventory import sysu_inventory
+from lba_cli.datasets.galleries import IMAGES_PER_CAMERA
+from lba_cli.datasets.sysu import GALLERY_CAMERAS
+from lba_cli.datasets.sysu_inventory import sysu_inventory
 from lba_cli.errors import DataError
 from lba_cli.evaluation import community_gallery, load_permutations, official_gallery
-from lba_cli.evaluation.protocols import GALLERY_CAMERAS, SHOT_COUNT
 
 SMALL = {(9, 1): ["a", "b", "c"], (9, 4): ["d"], (2, 1): ["e", "f"], (2, 3): ["query"], (9, 2): []}
 
@@ -62,12 +63,12 @@ def test_gallery_sizes_of_the_complete_data_set(mode, shots, size):
     directories = {
         (entry.identity, camera): list(range(count))
         for entry in sysu_inventory()
-        if entry.split == "test"
+        if entry.trial == "test"
         for camera, count in entry.images.items()
         if count
     }
     for trial in range(10):
-        assert len(community_gallery(directories, GALLERY_CAMERAS[mode], trial, SHOT_COUNT[shots])) == size
+        assert len(community_gallery(directories, GALLERY_CAMERAS[mode], trial, IMAGES_PER_CAMERA[shots])) == size
 
 
 def test_damaged_permutations(tmp_path):

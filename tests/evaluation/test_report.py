@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from lba_cli.evaluation.protocols import Setting
 from lba_cli.evaluation.published import PUBLISHED, published_for
+
+from lba_cli.datasets import Setting
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.report import FIGURES, Difference, Origin, Report, Result, over_splits, split_words
-from lba_cli.evaluation.tables import csv_text, difference_cells, markdown_text
+from lba_cli.evaluation.result_tables import csv_text, difference_cells, markdown_text
+from lba_cli.evaluation.results import FIGURES, Difference, Origin, Report, Result, over_splits, split_words
 
 SYSU = Setting("all-search", "single", "community")
 README = Path(__file__).parent.parent.parent / "README.md"

@@ -6,16 +6,16 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
+from small_setup import HEIGHT, WIDTH
 
-from lba_cli.data.readers import read_sysu
 from lba_cli.data.store import FolderImages
+from lba_cli.datasets import Setting
+from lba_cli.datasets.sysu import read_sysu
 from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.features import embed_samples
-from lba_cli.evaluation.protocols import Setting
-from lba_cli.evaluation.report import FIGURES, Report
-from lba_cli.evaluation.run import draw_trials, evaluate
+from lba_cli.evaluation.embedding import embed_samples
+from lba_cli.evaluation.evaluate import draw_setting, evaluate
+from lba_cli.evaluation.results import FIGURES, Report
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 
@@ -39,13 +39,13 @@ def test_every_setting_has_ten_trials(results, source):
     assert [result.setting for result in results] == EVERY
     for result in results:
         assert len(result.trials) == 10
-        assert result.num_query == sum(s.part == "test" and s.modality == "infrared" for s in source.samples)
+        assert result.num_query == sum(s.split == "test" and s.modality == "infrared" for s in source.samples)
         assert all(0 < trial.mAP <= 1 for trial in result.trials)
 
 
 def test_figures_from_single_embeddings(results, network, source):
     """One trial again, each image embedded by itself and scored by hand."""
-    trial = draw_trials(source, EVERY[0]).each[3]
+    trial = draw_setting(source, EVERY[0]).each[3]
     gallery = trial.gallery
 
     def embed(index):
@@ -120,7 +120,7 @@ def test_report_as_json(results):
 def test_no_test_images(network, source):
     class NoTests:
         name, height, width, permutations, dataset, split = "x", HEIGHT, WIDTH, None, "sysu", 0
-        samples = tuple(s for s in source.samples if s.part == "train")
+        samples = tuple(s for s in source.samples if s.split == "train")
 
     with pytest.raises(DataError, match="no infrared queries"):
         evaluate(network, NoTests(), EVERY[:1], listener=Silent())

@@ -7,8 +7,8 @@ import pytest
 
 from lba_cli.errors import ExportError
 from lba_cli.export import Measured, card_text, export
-from lba_cli.export.card import Export, ExportedFile
-from lba_cli.export.model import Flavour
+from lba_cli.export.embedding_model import Flavour
+from lba_cli.export.model_card import Export, ExportedFile
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import Description, read_checkpoint
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import ExportError
 from lba_cli.export import Measuring, export

@@ -80,7 +80,7 @@ def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, exported, 
 
 def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
     from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
-    from lba_cli.model.weights import build_network
+    from lba_cli.model.initial_weights import build_network
 
     network = build_network("resnet50", 5, "none", seed=0)
     write_checkpoint(

@@ -77,7 +77,7 @@ def test_another_split_than_the_models_is_refused(lba, trained):
     result = lba("evaluate", run, "--set", "data.trial=3", status=2)
     assert "trained on split 2 of synthetic-tiny, this is split 3" in result.output
     assert "inflate the figures" in result.output
-    lba("evaluate", run, "--set", "data.trial=3", "--allow-other-split")
+    lba("evaluate", run, "--set", "data.trial=3", "--allow-other-trial")
 
 
 def test_llcms_release_is_named(lba, trained):
@@ -95,5 +95,5 @@ def test_another_draw_of_a_folders_people_is_refused(lba, small_yaml, trees):
     lba("evaluate", "run")
     result = lba("evaluate", "run", "--set", "data.split_seed=5", status=2)
     assert "test people are among those that the model was trained on" in result.output
-    insisted = lba("evaluate", "run", "--set", "data.split_seed=5", "--allow-other-split").output
+    insisted = lba("evaluate", "run", "--set", "data.split_seed=5", "--allow-other-trial").output
     assert "scored on people that the model was trained on: figures are inflated" in insisted

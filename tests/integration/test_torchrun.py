@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from cases import SMALL
 from reliability.processes import children_of
+from small_setup import SMALL
 
 from lba_cli.model.checkpoint import read_checkpoint
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent.parent
 ALONE = ("--standalone", "--nproc-per-node=2")

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.folding import folded
+from lba_cli.model.batchnorm_fusion import folded
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])

@@ -8,7 +8,7 @@ from torchvision.models import resnet
 from lba_cli.data.loaders import to_images
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.model import TwoStreamNetwork, generalized_mean_pool, load_network
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 from lba_cli.vocabulary import BACKBONES
 
 

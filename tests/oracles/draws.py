@@ -6,7 +6,7 @@ import random
 def folders_of(samples, modality):
     folders = {}
     for s in samples:
-        if s.part == "test" and s.modality == modality:
+        if s.split == "test" and s.modality == modality:
             folders.setdefault((s.identity, s.camera), []).append(s.path)
     return folders
 
@@ -16,7 +16,7 @@ def sample_gallery(samples, modality, trial, cameras, shots=1):
     folders = folders_of(samples, modality)
     random.seed(trial)
     gallery = []
-    for identity in sorted({s.identity for s in samples if s.part == "test"}):
+    for identity in sorted({s.identity for s in samples if s.split == "test"}):
         for camera in cameras:
             files = sorted(folders.get((identity, camera), []))
             if files and shots == 1:

@@ -20,8 +20,8 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from cases import HEIGHT, WIDTH
 from reliability.processes import LOG, exit_status, finish, make_data, start
+from small_setup import HEIGHT, WIDTH
 
 INSIDE = "LBA_INSIDE_A_NAMESPACE"
 SIZE = ("--set", f"data.height={HEIGHT}", "--set", f"data.width={WIDTH}")

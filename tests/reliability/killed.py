@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from cases import HEIGHT, WIDTH
 from reliability.processes import LOG, end, finish, make_data, start
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.search.index import open_index

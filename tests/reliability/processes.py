@@ -12,23 +12,23 @@ from pathlib import Path
 
 import torch
 import yaml
-from cases import HEIGHT, SMALL, WIDTH
+from small_setup import HEIGHT, SMALL, WIDTH
 
 import lba_cli.cli.evaluate
-import lba_cli.data.open
 import lba_cli.data.prepare
-import lba_cli.evaluation.run
+import lba_cli.datasets.open
+import lba_cli.evaluation.evaluate
 import lba_cli.export
+import lba_cli.search.embed_file
 import lba_cli.search.query
-import lba_cli.search.run
 import lba_cli.search.update
 import lba_cli.training.loop
 import lba_cli.visualize.correspondences
 import lba_cli.visualize.ranking
 import lba_cli.visualize.report
 from lba_cli.cli.app import app
-from lba_cli.data.readers import read_sysu
-from lba_cli.data.synthetic import write_dataset
+from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.sysu import SYSU, read_sysu
 from lba_cli.reporting import Silent
 
 LOG = "log.txt"
@@ -38,7 +38,7 @@ def make_data(base: Path) -> None:
     """Write ``small.yaml``, the synthetic data set ``tiny`` and its ``store`` into ``base``."""
     torch.set_num_threads(1)
     (base / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    write_dataset("tiny", base / "tiny", seed=0, workers=1, listener=Silent())
+    write_synthetic(SYSU, "tiny", base / "tiny", seed=0, workers=1, listener=Silent())
     lba_cli.data.prepare.prepare(read_sysu(base / "tiny"), base / "store", HEIGHT, WIDTH, listener=Silent(), workers=1)
 
 

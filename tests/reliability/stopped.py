@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from cases import HEIGHT, WIDTH
 from reliability.processes import LOG, end, exit_status, finish, left_in_session, make_data, start
+from small_setup import HEIGHT, WIDTH
 
 SECONDS = 10.0
 SIZE = ("--set", f"data.height={HEIGHT}", "--set", f"data.width={WIDTH}")

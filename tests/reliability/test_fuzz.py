@@ -12,21 +12,20 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from reliability import hostile, strange, strange_pickles
-from reliability.good import Place
-from reliability.strange import edited
+from reliability.malformed_files import edited
+from reliability.valid_files import Place
 
-from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.manifest import read_manifest, write_manifest
-from lba_cli.data.readers.lists import read_identities, read_image_list
+from lba_cli.config import ConfigLayer, resolve_config, write_config
+from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.store import StoredImages
+from lba_cli.data.store_manifest import read_manifest, write_manifest
+from lba_cli.datasets.lists import read_identities, read_image_list
+from lba_cli.datasets.permutations import load_permutations
 from lba_cli.errors import CheckpointError, ConfigError, DataError, LbaError
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.protocols import load_permutations
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.settings import Layer, resolve, write_run
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.run_folder import RunFolder
 
 SECONDS, MEMORY, LONGEST = 20, 2_000_000, 1_000  # an input's time, all the inputs' growth in KiB, a message's length
 
@@ -56,13 +55,13 @@ def refuse(kind, function, *arguments):
 def configs(place, data):
     path = place.folder / "run.yaml"
     path.write_bytes(data)
-    layer = refuse(ConfigError, Layer.from_file, path)
+    layer = refuse(ConfigError, ConfigLayer.from_file, path)
     if layer:
         same_when_read_back(place, layer)
 
 
 def assignments(place, words):
-    layer = refuse(ConfigError, Layer.from_assignments, words)
+    layer = refuse(ConfigError, ConfigLayer.from_assignments, words)
     if layer:
         same_when_read_back(place, layer)
 
@@ -70,8 +69,8 @@ def assignments(place, words):
 def same_when_read_back(place, *layers):
     run = refuse(ConfigError, resolve, layers)
     if run:
-        write_run(place.folder / "config.yaml", run)
-        assert resolve([Layer.from_file(place.folder / "config.yaml")]) == run
+        write_config(place.folder / "config.yaml", run)
+        assert resolve_config([ConfigLayer.from_file(place.folder / "config.yaml")]) == run
 
 
 def id_lists(place, data):
@@ -131,7 +130,7 @@ def checkpoints(place, data, name="x.pt"):
     path.write_bytes(data)
     checkpoint = refuse(CheckpointError, read_checkpoint, path)
     if checkpoint:
-        refuse(ConfigError, resolve, [Layer(checkpoint.description.config, "it")])
+        refuse(ConfigError, resolve, [ConfigLayer(checkpoint.description.config, "it")])
 
 
 def real_checkpoints(place, edits):

@@ -6,16 +6,15 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from reliability import hostile
-from reliability.good import Place
 from reliability.test_fuzz import LONGEST, same_when_read_back
+from reliability.valid_files import Place
 
-from lba_cli.data.manifest import read_manifest, write_manifest
+from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.data.store import StoredImages
+from lba_cli.data.store_manifest import read_manifest, write_manifest
+from lba_cli.datasets.permutations import load_permutations
 from lba_cli.errors import CheckpointError, ConfigError, DataError, LbaError
-from lba_cli.evaluation.protocols import load_permutations
 from lba_cli.model.checkpoint import read_checkpoint
-from lba_cli.settings import Layer, resolve
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +26,14 @@ def place(tmp_path_factory):
     "root", ["09", "5e-4", "1e5", "010", "0x1f", "1:30", "~", "=", "yes", "2001-01-01", "a\0b", "\x85"]
 )
 def test_text_that_looks_like_something_else_is_read_back(place, root):
-    same_when_read_back(place, Layer({"data": {"root": root}}, "the test"))
+    same_when_read_back(place, ConfigLayer({"data": {"root": root}}, "the test"))
 
 
 @pytest.mark.parametrize("text", ["[" * 60_000, "{" * 60_000, "- " * 30_000, "? " * 30_000], ids=range(4))
 def test_settings_nested_without_end_are_refused_at_once(place, text):
     (place.folder / "deep.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"deep.yaml:1: not YAML: more than 8 levels"):
-        Layer.from_file(place.folder / "deep.yaml")
+        ConfigLayer.from_file(place.folder / "deep.yaml")
 
 
 def laughs():
@@ -66,7 +65,7 @@ def test_checkpoints_of_odd_values(place, changes):
 @pytest.mark.parametrize("value", [laughs(), 10**5000, torch.ones(30, 30), "x" * 10**6], ids=range(4))
 def test_settings_of_a_checkpoint_that_cannot_be_shown(value):
     with pytest.raises(ConfigError) as caught:
-        resolve([Layer({"train": {"epochs": value}}, "the checkpoint")])
+        resolve_config([ConfigLayer({"train": {"epochs": value}}, "the checkpoint")])
     assert len(str(caught.value)) < LONGEST
     assert "\n" not in str(caught.value)
 
@@ -138,7 +137,7 @@ def test_matlab_files_are_read_as_scipy_reads_them(tmp_path, kind, options):
     """SciPy's reader isn't used, because some damaged files crash it."""
     from scipy.io import loadmat, savemat
 
-    from lba_cli.evaluation.matlab import load_cells
+    from lba_cli.datasets.matlab import load_cells
 
     cells = np.empty((3, 2), object)
     for place in np.ndindex(cells.shape):
@@ -164,7 +163,7 @@ def test_a_matlab_file_of_countless_elements(place):
 
 
 def test_folders_with_digits_of_other_scripts_are_strays(tmp_path):
-    from lba_cli.data.readers.scan import Scan
+    from lba_cli.datasets.scan import Scan
 
     for name in ("0012", "１２", "٣"):
         (tmp_path / "cam1" / name).mkdir(parents=True)
@@ -178,7 +177,7 @@ def test_folders_with_digits_of_other_scripts_are_strays(tmp_path):
 def test_a_file_name_that_is_no_text(tmp_path):
     import os
 
-    from lba_cli.data.readers.scan import Scan
+    from lba_cli.datasets.scan import Scan
 
     try:
         (tmp_path / os.fsdecode(b"\xff.jpg")).touch()

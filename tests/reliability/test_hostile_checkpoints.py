@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from reliability import hostile
 
 LIMIT = """
 import resource, sys

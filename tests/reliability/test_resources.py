@@ -10,7 +10,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and /pro
 
 def test_too_few_files_too_little_shared_memory_and_killed_workers():
     cases = ["files", "workers", *(["shared memory"] if can_mount() else [])]
-    told = run("starved.py", "--only", *cases)
+    told = run("limited_resources.py", "--only", *cases)
     assert told.count(" ok") == 3 + 4 + 2 * ("shared memory" in cases)
     if "shared memory" not in cases:
         pytest.skip("no tmpfs can be mounted here; the rest is fine")
@@ -19,4 +19,4 @@ def test_too_few_files_too_little_shared_memory_and_killed_workers():
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_every_limit_of_files_and_memory():
-    assert run("starved.py", "--only", "limits", seconds=1200).count(" ok") == 33
+    assert run("limited_resources.py", "--only", "limits", seconds=1200).count(" ok") == 33

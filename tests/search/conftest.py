@@ -1,7 +1,7 @@
 """Images to embed and to search, and what embeds them."""
 
 import pytest
-from search_made import build, made_embedder, write_image
+from fake_gallery import build, made_embedder, write_image
 
 
 @pytest.fixture

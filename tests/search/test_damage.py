@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from search_made import DIMENSION, QUERIES, add, content
+from fake_gallery import DIMENSION, QUERIES, add, content
 
 from lba_cli.errors import SearchError
 from lba_cli.search.index import open_index

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import CheckpointError, LbaError, MissingExtra
 from lba_cli.export import export

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from search_made import DIMENSION, made_embedder, write_image
+from fake_gallery import DIMENSION, made_embedder, write_image
 
-from lba_cli.data.images import read_image
+from lba_cli.data.image_files import read_image
 from lba_cli.data.loaders import to_images
 from lba_cli.errors import DataError, Interrupted, LbaError
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
+from lba_cli.search.embed_file import embed_to_file
 from lba_cli.search.embedder import network_embedder
-from lba_cli.search.run import embed_to_file
 
 
 def embed(embedder, paths, output, modality="visible", **options):
@@ -122,10 +122,10 @@ def test_what_was_stopped_goes_on_with_the_same_result(images, tmp_path, stop, a
 KILLED = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
-from search_made import made_embedder
+from fake_gallery import made_embedder
 from lba_cli.reporting import Silent
 from lba_cli.search import state
-from lba_cli.search.run import embed_to_file
+from lba_cli.search.embed_file import embed_to_file
 from pathlib import Path
 embedder, calls = made_embedder()
 where, number = sys.argv[2], int(sys.argv[3])

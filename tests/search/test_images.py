@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from fake_gallery import write_image
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from search_made import write_image
 
 from lba_cli.errors import DataError
-from lba_cli.search.images import absolute_path, find_images, meaning
+from lba_cli.search.image_paths import absolute_path, find_images, meaning
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def test_folders_that_a_pattern_with_two_stars_matches_are_walked(tree):
     assert found.strays == 3
 
 
-PARTS = st.sampled_from(["a", "ab", ".h", "c[1]"])
+SPLITS = st.sampled_from(["a", "ab", ".h", "c[1]"])
 PATTERN_PARTS = st.sampled_from(["a", "a*", "*", "**", "?", ".*", "c[[]1]", "*.png", "[ab]*", ".."])
 
 
 @settings(max_examples=150, deadline=None)
 @given(
-    files=st.lists(st.tuples(PARTS, PARTS, st.sampled_from(["a.png", ".b.png", "c.png"])), min_size=1, max_size=6),
+    files=st.lists(st.tuples(SPLITS, SPLITS, st.sampled_from(["a.png", ".b.png", "c.png"])), min_size=1, max_size=6),
     pattern=st.lists(PATTERN_PARTS, min_size=1, max_size=4),
     slash=st.booleans(),
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_made import DIMENSION, QUERIES, add, build, content, made_embedder, rows, write_image
+from fake_gallery import DIMENSION, QUERIES, add, build, content, made_embedder, rows, write_image
 
 from lba_cli.errors import DataError, MissingExtra, SearchError
 from lba_cli.search.embedder import Embedder

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fake_gallery import ROWS, index_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles.search import brute_force
-from search_made import ROWS, index_of
 
 from lba_cli.errors import SearchError
 from lba_cli.search import approximate

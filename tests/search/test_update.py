@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_made import DIMENSION, QUERIES, add, build, content, require_equal, write_image
+from fake_gallery import DIMENSION, QUERIES, add, build, content, require_equal, write_image
 
 from lba_cli.errors import DataError, SearchError
 from lba_cli.locks import hold

@@ -10,8 +10,8 @@ from lba_cli.errors import CheckpointError, LbaError, TrainingError
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lba_cli.reporting import Silent
 from lba_cli.training import loop
-from lba_cli.training.folder import RunFolder, newest_run
 from lba_cli.training.loop import train
+from lba_cli.training.run_folder import RunFolder, newest_run
 from lba_cli.training.state import Progress
 
 
@@ -28,11 +28,11 @@ def finished(source, tmp_path_factory, request):
     """A run of three epochs, by itself and as a function that copies it."""
     import shutil
 
-    from cases import SMALL
+    from small_setup import SMALL
 
-    from lba_cli.settings import Layer, resolve
+    from lba_cli.config import ConfigLayer, resolve_config
 
-    run = resolve([Layer({**SMALL, "train": {**SMALL["train"], "epochs": 3}}, "the test")])
+    run = resolve_config([ConfigLayer({**SMALL, "train": {**SMALL["train"], "epochs": 3}}, "the test")])
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "run")
     train(run, source, folder, Silent())
 

@@ -7,7 +7,7 @@ import torch
 from lba_cli.alignment import Pairs
 from lba_cli.data.loaders import to_images
 from lba_cli.model import load_network
-from lba_cli.model.released import _our_name
+from lba_cli.model.official_layout import _our_name
 from lba_cli.training import Objective, hard_triplet, parameter_groups
 
 

@@ -15,8 +15,8 @@ from lba_cli.data.loaders import normalize
 from lba_cli.errors import DataError, Interrupted, LbaError, TrainingError
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.training.folder import RunFolder
 from lba_cli.training.loop import Trainer, train
+from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.state import require_same_run
 
 
@@ -31,12 +31,12 @@ def same_weights(first, second):
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory, store, source):
     """A run of three epochs, never stopped; with the settings it had."""
-    from cases import SMALL
+    from small_setup import SMALL
 
-    from lba_cli.settings import Layer, resolve
+    from lba_cli.config import ConfigLayer, resolve_config
 
     values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}, "train": {**SMALL["train"], "epochs": 3}}
-    run = resolve([Layer(values, "the test")])
+    run = resolve_config([ConfigLayer(values, "the test")])
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "reference")
     train(run, source, folder, Silent())
     return run, folder
@@ -73,11 +73,11 @@ def test_images_that_live_on_the_device_change_nothing(reference, source, tmp_pa
 
 
 def test_the_kept_config_alone_reproduces_the_run(reference, source, tmp_path):
-    from lba_cli.settings import Layer, resolve
+    from lba_cli.config import ConfigLayer, resolve_config
 
     _, folder = reference
     again = RunFolder(tmp_path / "again")
-    train(resolve([Layer.from_file(folder.config)]), source, again, Silent())
+    train(resolve_config([ConfigLayer.from_file(folder.config)]), source, again, Silent())
     assert metrics(again) == metrics(folder)
 
 
@@ -104,7 +104,7 @@ def test_a_run_cannot_go_on_with_other_data(reference, source):
 
     class Changed:
         name, height, width, permutations, samples = source.name, source.height, source.width, None, source.samples
-        dataset, split = source.dataset, source.split
+        dataset, split = source.dataset, source.trial
         fingerprint, read, check, content = "other", source.read, source.check, ""
 
     with pytest.raises(TrainingError, match="started on other data"):
@@ -239,8 +239,8 @@ def test_fewer_identities_than_the_batch_asks_for(source, tmp_path, small_run):
 def test_no_test_images(source, tmp_path, small_run):
     class TrainOnly:
         name, height, width, permutations = source.name, source.height, source.width, None
-        samples = tuple(s for s in source.samples if s.part == "train")
-        dataset, split = source.dataset, source.split
+        samples = tuple(s for s in source.samples if s.split == "train")
+        dataset, split = source.dataset, source.trial
         read, check, fingerprint, content = source.read, source.check, source.fingerprint, ""
 
     told = []

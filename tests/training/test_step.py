@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
+from small_setup import HEIGHT, WIDTH
 from torch.overrides import TorchFunctionMode
 
 from lba_cli.alignment import sample_pairs

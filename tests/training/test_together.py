@@ -8,20 +8,20 @@ import time
 
 import pytest
 import torch
-from cases import SMALL
-from company import Company
-from company_work import freeze_statistics, settings_of
+from simulated_torchrun import Company
+from simulated_torchrun_work import freeze_statistics, settings_of
+from small_setup import SMALL
 
 from lba_cli import processes
-from lba_cli.data.batches import IdentityBatches
 from lba_cli.data.loaders import normalize, training_batches
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.errors import ConfigError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.distributed import synchronized
 from lba_cli.training.loop import Trainer, train
-from lba_cli.training.together import synchronized
+from lba_cli.training.run_folder import RunFolder
 
 
 def settings(store, **changes):
@@ -71,7 +71,7 @@ def test_one_process_writes_and_tells(reference):
 
 
 def test_all_end_with_the_same_network(store, tmp_path):
-    Company(tmp_path, 2).finish(tmp_path, *assignments(settings(store)), work="company_work:train_and_keep")
+    Company(tmp_path, 2).finish(tmp_path, *assignments(settings(store)), work="simulated_torchrun_work:train_and_keep")
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert same(first, second)
     assert same(first, read_checkpoint(tmp_path / "run/checkpoints/last.pt").weights)
@@ -81,7 +81,7 @@ def test_all_end_with_the_same_network(store, tmp_path):
 def test_two_processes_equal_one_on_the_joined_batch(store, source, tmp_path, monkeypatch, method):
     """With frozen statistics of normalisation; the joined batch's loss is the mean of its two halves' losses."""
     values = settings(store, method=method, epochs=1, learning_rate=0.02)
-    Company(tmp_path, 2).finish(tmp_path, *assignments(values), work="company_work:train_frozen")
+    Company(tmp_path, 2).finish(tmp_path, *assignments(values), work="simulated_torchrun_work:train_frozen")
     monkeypatch.setattr(TwoStreamNetwork, "train", TwoStreamNetwork.train)  # put back what the next line changes
     freeze_statistics()
     run = settings_of(assignments(values))
@@ -103,7 +103,7 @@ def take_joined_steps(alone, run, source):
     alone.network.train()
     alone.step.set_rates(0)
     drawn = (recipe.identities, recipe.instances, recipe.seed)
-    shares = [IdentityBatches(source.samples, *drawn, steps=recipe.steps_per_epoch, rank=r, size=2) for r in range(2)]
+    shares = [IdentitySampler(source.samples, *drawn, steps=recipe.steps_per_epoch, rank=r, size=2) for r in range(2)]
     positions = [(0, step) for step in range(recipe.steps_per_epoch)]
     seeds = (alone.augmentation, recipe.seed, positions)
     for batches in zip(*(training_batches(source, s, *seeds, workers=0, pin=False) for s in shares), strict=True):
@@ -126,8 +126,8 @@ def test_a_signal_to_one_stops_all_and_the_run_resumes_exactly(reference, store,
     company = Company(tmp_path, 3).begin("train", "--output", "run", *as_options(settings(store)))
     wait_for_lines(folder, 1)
     os.kill(company.processes[stopped], number)
-    assert company.statuses() == [128 + number] * 3
-    said = "".join(company.logs())
+    assert simulated_torchrun.statuses() == [128 + number] * 3
+    said = "".join(simulated_torchrun.logs())
     assert said.count("stopped in epoch") == 1, said
     assert "Traceback" not in said
     assert len(folder.records()) < 3
@@ -147,8 +147,8 @@ def test_a_run_goes_on_with_as_many_processes_only(reference, lba, tmp_path):
 def test_a_mistake_is_told_once(store, tmp_path):
     wrong = as_options(settings(store, identities=50))
     company = Company(tmp_path, 2).begin("train", "--output", "run", *wrong)
-    assert company.statuses() == [2, 2]
-    assert "".join(company.logs()).count("error:") == 1
+    assert simulated_torchrun.statuses() == [2, 2]
+    assert "".join(simulated_torchrun.logs()).count("error:") == 1
     assert not (tmp_path / "run").exists()
 
 
@@ -158,9 +158,9 @@ def test_a_mistake_is_told_once(store, tmp_path):
 )
 def test_what_goes_wrong_in_one_process_ends_all_in_a_line(store, tmp_path, how, words):
     command = ("train", "--output", "run", *as_options(settings(store)))
-    company = Company(tmp_path, 2).begin(how, *command, work="company_work:fail_in_one")
-    assert company.statuses() == [2, 2]
-    said = "".join(company.logs())
+    company = Company(tmp_path, 2).begin(how, *command, work="simulated_torchrun_work:fail_in_one")
+    assert simulated_torchrun.statuses() == [2, 2]
+    said = "".join(simulated_torchrun.logs())
     assert words in said
     assert said.count("error:") == 1, said
     assert "Traceback" not in said
@@ -187,8 +187,8 @@ def test_another_job_does_not_take_the_folder(reference, store, tmp_path):
     company = Company(tmp_path, 2, attempt=1).begin(
         "train", "--output", reference[0].path, *as_options(settings(store))
     )
-    assert company.statuses() == [2, 2]
-    assert "".join(company.logs()).count("holds a run already") == 1
+    assert simulated_torchrun.statuses() == [2, 2]
+    assert "".join(simulated_torchrun.logs()).count("holds a run already") == 1
 
 
 def test_other_commands_are_for_one_process(lba, monkeypatch):

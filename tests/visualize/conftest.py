@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 from browser import Page, browser_program
-from report_made import FEW, data_of
+from report_pages import FEW, data_of
 
-from lba_cli.evaluation.report import Origin
-from lba_cli.evaluation.run import excluded
+from lba_cli.config import ConfigLayer, resolve_config
+from lba_cli.evaluation.evaluate import excluded
+from lba_cli.evaluation.results import Origin
 from lba_cli.model.checkpoint import read_checkpoint, rebuild
 from lba_cli.reporting import Silent
-from lba_cli.settings import Layer, resolve
 from lba_cli.visualize.report import Bounds, Subject, space, write_report
 from lba_cli.visualize.report.collect import ask, assemble
 from lba_cli.visualize.report.page import render
@@ -22,7 +22,7 @@ from lba_cli.visualize.report.page import render
 @pytest.fixture(scope="module")
 def subject(network_file, source):
     checkpoint = read_checkpoint(network_file)
-    run = resolve([Layer(checkpoint.description.config, "the test")])
+    run = resolve_config([ConfigLayer(checkpoint.description.config, "the test")])
     return Subject(rebuild(checkpoint), checkpoint.description, Origin(str(network_file), source.name), run)
 
 
@@ -66,7 +66,7 @@ def report(tmp_path_factory, network_file, source):
     """A report of an untrained network with a made-up run's curves, and with something in the place of t-SNE."""
     checkpoint = read_checkpoint(network_file)
     evaluation = {"mode": "all", "shots": "both", "flip": True}
-    run = resolve([Layer({**checkpoint.description.config, "evaluation": evaluation}, "the test")])
+    run = resolve_config([ConfigLayer({**checkpoint.description.config, "evaluation": evaluation}, "the test")])
     losses = {"identity": 2.0, "hard_triplet": 1.0, "dense_triplet": 0.5}
     figures = {"rank1": 0.2, "mAP": 0.1, "mINP": 0.05}
     records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": figures} for n in range(3)]

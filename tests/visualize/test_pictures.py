@@ -5,20 +5,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, tree
+from fake_dataset import MadeImages, tree
 from PIL import Image
 
-from lba_cli.data.images import any_image
+from lba_cli.data.image_files import any_image
 from lba_cli.errors import DataError, LbaError
-from lba_cli.evaluation.report import Setting
+from lba_cli.evaluation.results import Setting
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
 from lba_cli.visualize.correspondences import _pixels, correspondences, draw_correspondences, strongest_matches
 from lba_cli.visualize.curves import LOSS_NAMES, curves
 from lba_cli.visualize.masks import masks
+from lba_cli.visualize.people import another_person, choose_people
 from lba_cli.visualize.ranking import ranking
-from lba_cli.visualize.subjects import another_person, choose_people
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_people_are_of_the_test_part_with_both_modalities(source):
     assert len(people) == 4
     for person in people:
         visible, infrared = source.samples[person.visible], source.samples[person.infrared]
-        assert visible.part == infrared.part == "test"
+        assert visible.split == infrared.split == "test"
         assert visible.identity == infrared.identity == person.identity
         assert (visible.modality, infrared.modality) == ("visible", "infrared")
         assert another_person(person, people, source.samples, 0).identity != person.identity
@@ -143,10 +143,10 @@ def test_ranking_frames_right_and_wrong(network, source):
 
 def test_ranking_leaves_out_what_the_protocol_ignores(network, source):
     setting = Setting("all-search", "multi", "community")
-    query = next(s for s in source.samples if s.part == "test" and s.camera == 3)
+    query = next(s for s in source.samples if s.split == "test" and s.camera == 3)
     figure = ranking(network, source, setting, listener=Silent(), identities=[query.identity], top=50, workers=0)
     if "cam 3" in figure.axes[0].get_title():
-        gallery = [s for s in source.samples if s.part == "test" and s.camera in (1, 4, 5)]
+        gallery = [s for s in source.samples if s.split == "test" and s.camera in (1, 4, 5)]
         assert len(figure.axes) - 1 <= len(gallery)
 
 

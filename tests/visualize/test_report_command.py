@@ -1,7 +1,7 @@
 """``lba visualize report``: reports of every data set and of a run, and what is refused."""
 
 import pytest
-from report_made import data_of
+from report_pages import data_of
 
 FEWER = ("--queries", 3, "--people", 2, "--points", 9)
 
@@ -57,9 +57,9 @@ def test_a_reader_sees_that_a_model_has_seen_the_people(lba, trees, small_yaml, 
     other = ("--set", "data.trial=3")
     refused = " ".join(lba(*report, *other, "--output", "r.html", status=2).output.split())
     assert "trained on split 2 of synthetic-tiny, this is split 3" in refused
-    assert "--allow-other-split" in refused
+    assert "--allow-other-trial" in refused
     assert not (tmp_path / "r.html").exists()
-    lba(*report, *other, "--allow-other-split", "--output", "other.html")
+    lba(*report, *other, "--allow-other-trial", "--output", "other.html")
     inflated = "scored on people that the model was trained on (split 3): figures are inflated"
     assert summary_of(tmp_path / "other.html")["inflated"] == inflated
     lba(*report, "--output", "own.html")

@@ -4,20 +4,20 @@ import math
 
 import numpy as np
 import pytest
-from cases import HEIGHT, WIDTH
-from made import MadeImages, OppositeStems, tree
-from report_made import SETTING, bytes_of
+from fake_dataset import MadeImages, OppositeStems, tree
+from report_pages import SETTING, bytes_of
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import DataError
-from lba_cli.evaluation.features import embed_samples
-from lba_cli.evaluation.run import draw_trials, excluded
+from lba_cli.evaluation.embedding import embed_samples
+from lba_cli.evaluation.evaluate import draw_setting, excluded
 from lba_cli.reporting import Silent
+from lba_cli.visualize.people import maps_of
 from lba_cli.visualize.report.album import Album
-from lba_cli.visualize.report.lists import choose_queries, ranked_lists
+from lba_cli.visualize.report.confusions import confusions, distances, worst_pairs
 from lba_cli.visualize.report.matching import quantised_rows
-from lba_cli.visualize.report.pairs import confusions, distances, worst_pairs
-from lba_cli.visualize.report.progress import curves
-from lba_cli.visualize.subjects import maps_of
+from lba_cli.visualize.report.ranked_lists import choose_queries, ranked_lists
+from lba_cli.visualize.report.run_curves import curves
 
 
 def test_lists_are_ranked_by_the_scores_and_leave_out_what_is_ignored(data, source, first):
@@ -50,7 +50,7 @@ def test_average_precision_of_all_lists_is_the_map(findings, first, source):
 def test_all_right_and_all_wrong():
     """A network that knows everybody, and queries that have no match."""
     source = MadeImages(tree("sysu", identities=range(1, 5)), "sysu")
-    trial = draw_trials(source, SETTING).each[0]
+    trial = draw_setting(source, SETTING).each[0]
     embeddings = embed_samples(OppositeStems(), source, {*trial.queries, *trial.gallery}, listener=Silent(), workers=0)
     shown = ranked_lists(source, trial, embeddings, Album(source), queries=99, top=10, seed=0)
     assert {each["outcome"] for each in shown["lists"]} == {"right"}

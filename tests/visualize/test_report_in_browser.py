@@ -2,7 +2,7 @@
 
 import pytest
 from browser import Page, browser_program
-from report_made import count, text
+from report_pages import count, text
 
 pytestmark = [
     pytest.mark.browser,

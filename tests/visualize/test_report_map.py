@@ -6,7 +6,7 @@ import pytest
 from lba_cli.reporting import Silent
 from lba_cli.visualize.report import space as space_module
 from lba_cli.visualize.report.album import Album
-from lba_cli.visualize.report.space import embedding_map, principal_components
+from lba_cli.visualize.report.embedding_map import embedding_map, principal_components
 
 
 def test_principal_components_are_those_of_the_singular_values():

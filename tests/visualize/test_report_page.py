@@ -6,8 +6,8 @@ import json
 import re
 from html.parser import HTMLParser
 
-from cases import HEIGHT
-from report_made import data_of
+from report_pages import data_of
+from small_setup import HEIGHT
 
 from lba_cli.visualize.report.page import embedded, render
 

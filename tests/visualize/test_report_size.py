@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, OppositeStems, tree
+from fake_dataset import MadeImages, OppositeStems, tree
 from PIL import Image
-from report_made import FEW, data_of
+from report_pages import FEW, data_of
 
 from lba_cli.errors import LbaError
 from lba_cli.model.network import StageMaps

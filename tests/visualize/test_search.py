@@ -1,11 +1,11 @@
 """The picture of what a search found."""
 
 import numpy as np
-from cases import HEIGHT, WIDTH
-from search_made import write_image
+from fake_gallery import write_image
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.search.query import Hit
-from lba_cli.visualize.search import ABSENT, ranked_lists
+from lba_cli.visualize.search_results import ABSENT, ranked_lists
 
 
 def test_queries_and_their_hits_in_rows(tmp_path):

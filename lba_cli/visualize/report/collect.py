@@ -6,27 +6,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lba_cli.config import Run
+from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
-from lba_cli.evaluation.features import PLAIN, Embeddings, embed_views
-from lba_cli.evaluation.protocols import BENCHMARKS, Trials
+from lba_cli.datasets import get_dataset
+from lba_cli.evaluation.embedding import PLAIN, Embeddings, embed_views
+from lba_cli.evaluation.leakage import inflation_note
 from lba_cli.evaluation.ranking import counts_identities
-from lba_cli.evaluation.report import FIGURES, Origin, Report, Result
-from lba_cli.evaluation.run import draw_trials, score, settings
-from lba_cli.evaluation.seen import inflation_note
-from lba_cli.evaluation.variants import variants
+from lba_cli.evaluation.results import FIGURES, Origin, Report, Result
+from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
+from lba_cli.evaluation.setting_choice import choose_settings
+from lba_cli.evaluation.variants import choose_variants
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Listener
+from lba_cli.visualize.people import choose_people
 from lba_cli.visualize.report.album import Album, Encoded
-from lba_cli.visualize.report.lists import ranked_lists
+from lba_cli.visualize.report.confusions import Confusion, confusions, distances, worst_pairs
+from lba_cli.visualize.report.embedding_map import embedding_map
 from lba_cli.visualize.report.matching import in_album, matched_people
-from lba_cli.visualize.report.pairs import Confusion, confusions, distances, worst_pairs
-from lba_cli.visualize.report.progress import cmc, curves, setting_words
-from lba_cli.visualize.report.space import embedding_map
-from lba_cli.visualize.subjects import choose_people
+from lba_cli.visualize.report.ranked_lists import ranked_lists
+from lba_cli.visualize.report.run_curves import cmc, curves
 
-ONE_OF_TEN = "one of ten splits; papers report the mean over all of them (lba evaluate --trials all)"
+ONE_OF_TEN = "one of ten trials; papers report the mean over all of them (lba evaluate --trials all)"
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,14 @@ class Subject:
         network: the trained one, on its device.
         description: what its checkpoint says of it.
         origin: the checkpoint's name, and that of the data set it was trained on.
-        run: the settings it is measured with.
+        config: how it is evaluated.
         records: the lines of its run's ``metrics.jsonl``; None where the checkpoint has no run's folder.
     """
 
     network: TwoStreamNetwork
     description: Description
     origin: Origin
-    run: Run
+    config: Config
     records: list[dict[str, Any]] | None = None
 
 
@@ -81,7 +82,7 @@ class Findings:
 
     subject: Subject
     source: ImageSource
-    drawn: tuple[Trials, ...]
+    drawn: tuple[SettingDraws, ...]
     results: tuple[Result, ...]
     embeddings: Embeddings
     people: tuple[dict[str, Any], ...]
@@ -96,9 +97,9 @@ def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listen
     Raises:
         DataError: there is nothing to rank, or too few people to match. ConfigError: the data set lacks a setting.
     """
-    section = subject.run.evaluation
-    drawn = tuple(draw_trials(source, setting) for setting in settings(section, source))
-    ways = variants(section)
+    section = subject.config.evaluation
+    drawn = tuple(draw_setting(source, setting) for setting in choose_settings(section, source))
+    ways = choose_variants(section)
     people = choose_people(source.samples, bounds.people, seed)
     embeddings = embed_views(
         subject.network,
@@ -107,14 +108,14 @@ def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listen
         list(dict.fromkeys([PLAIN, *(way.view for way in ways)])),
         listener=listener,
         batch_size=section.batch_size,
-        workers=subject.run.data.workers,
+        workers=subject.config.data.workers,
     )
     results = score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
-    root = subject.run.data.root if source.dataset == "folder" else ""
+    root = subject.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     rooted = tuple(replace(result, root=root) for result in results)
-    temperature = subject.run.alignment.temperature
+    temperature = subject.config.alignment.temperature
     matched = matched_people(subject.network, source, people, temperature=temperature, seed=seed, listener=listener)
-    confused = confusions(source, drawn[0].each, embeddings[PLAIN])
+    confused = confusions(source, drawn[0].draws, embeddings[PLAIN])
     return Findings(subject, source, drawn, rooted, embeddings[PLAIN], tuple(matched), confused, Encoded(source), seed)
 
 
@@ -122,7 +123,7 @@ def assemble(findings: Findings, bounds: Bounds, asked: Bounds, listener: Listen
     """The report as plain values that JSON can hold; ``asked`` is what ``bounds`` were before the file got too large."""
     source, embeddings = findings.source, findings.embeddings
     trials, album = findings.drawn[0], Album(findings.source)
-    first = trials.each[0]
+    first = trials.draws[0]
     data = {
         "summary": _summary(findings, bounds, asked),
         "curves": curves(findings.subject.records),
@@ -151,13 +152,13 @@ def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
         "inflated": inflation_note([(subject.description, source)]),
-        "notes": [*report.notes(), *([ONE_OF_TEN] if source.split else [])],
-        "cmc_counts": "identities" if counts_identities(BENCHMARKS[source.dataset].rules) else "images",
-        "shown_setting": setting_words(first),
+        "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
+        "cmc_counts": "identities" if counts_identities(get_dataset(source.dataset).match_rules) else "images",
+        "shown_setting": str(first),
         "direction": findings.results[0].direction,
         "facts": _facts(subject, source),
         "figures": _table(findings.results),
-        "settings": _flat(subject.run.values()),
+        "settings": _flat(subject.config.values()),
         "has_run": subject.records is not None,
         "size": [source.height, source.width],
         "bounds": vars(bounds),
@@ -171,7 +172,7 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
     facts = {
         "checkpoint": subject.origin.model,
         "trained on": subject.origin.trained_on,
-        "scored on": f"{source.name}, split {source.split}" if source.split else source.name,
+        "scored on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
         "method": method,
         "backbone": described.backbone,
         "image size": f"{source.height} × {source.width} pixels",
@@ -184,7 +185,7 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
 def _table(results: Sequence[Result]) -> list[dict[str, Any]]:
     return [
         {
-            "setting": setting_words(result.setting),
+            "setting": str(result.setting),
             "variant": result.variant,
             "trials": len(result.trials),
             "queries": result.query_words(),

@@ -14,8 +14,8 @@ from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.visualize.correspondences import Stage
+from lba_cli.visualize.people import Person, another_person, stage_maps
 from lba_cli.visualize.report.album import Album
-from lba_cli.visualize.subjects import Person, another_person, stage_maps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,28 @@
+"""The configuration: its schema, and how files and options become one."""
+
+from lba_cli.config.layers import ConfigLayer, differences, resolve_config, write_config
+from lba_cli.config.schema import (
+    AlignmentSection,
+    Config,
+    DataSection,
+    EvaluationSection,
+    LossSection,
+    ModelSection,
+    RunSection,
+    TrainSection,
+)
+
+__all__ = [
+    "AlignmentSection",
+    "Config",
+    "ConfigLayer",
+    "DataSection",
+    "EvaluationSection",
+    "LossSection",
+    "ModelSection",
+    "RunSection",
+    "TrainSection",
+    "differences",
+    "resolve_config",
+    "write_config",
+]

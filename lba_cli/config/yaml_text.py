@@ -1,0 +1,98 @@
+"""Read and write the YAML of configurations: plain values only, in bounded memory, with the line of every key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import yaml
+
+from lba_cli.errors import ConfigError, quoted
+
+MAX_NESTING = 8  # sections and lists within one another; configs need three
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's safe loader, which also reads 5e-4 as a number."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's safe dumper, which quotes text that the loader would read as a number."""
+
+
+for _class in (_Loader, _Dumper):  # YAML 1.1, which PyYAML reads, wants 5.0e-4
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
+    )
+
+
+class Document(NamedTuple):
+    """A parsed text: its values, and the root of its syntax tree."""
+
+    values: Any
+    root: yaml.Node | None
+
+
+def parse_yaml(text: str, source: str, *, lines: bool = True) -> Document:
+    """Parse YAML.
+
+    Args:
+        text: the YAML.
+        source: where it comes from, for messages.
+        lines: whether messages name the line.
+
+    Raises:
+        ConfigError: the text isn't YAML, or has anchors, tags, or too much nesting.
+    """
+    try:
+        _refuse_unneeded_features(text)
+        return Document(yaml.load(text, Loader=_Loader), yaml.compose(text, Loader=_Loader))
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark and lines else ""
+        what = " ".join(str(getattr(problem, "problem", None) or problem).split())
+        raise ConfigError(f"{source}{line}: not YAML: {what:.200}") from problem
+
+
+def dump_yaml(values: dict[str, Any]) -> str:
+    """``values`` as YAML, in their order; :func:`parse_yaml` reads them back."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
+
+
+def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Yield every dotted key of a mapping, two levels deep, with its line.
+
+    Raises:
+        ConfigError: a key stands twice.
+    """
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        name, line = f"{prefix}{key.value}", key.start_mark.line + 1
+        if name in seen:
+            raise ConfigError(f"{source}:{line}: {quoted(name)} stands here a second time")
+        seen.add(name)
+        yield name, line
+        if not prefix:
+            yield from lines_of_keys(value, source, f"{name}.")
+
+
+def _refuse_unneeded_features(text: str) -> None:
+    """Refuse anchors, which can unfold into gigabytes, tags, which ask for objects, and endless nesting.
+
+    Raises:
+        yaml.MarkedYAMLError: with the place.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        unwanted = {
+            "anchors and aliases": getattr(event, "anchor", None) is not None,
+            "tags": getattr(event, "tag", None) is not None,
+            f"more than {MAX_NESTING} levels": depth > MAX_NESTING,
+        }
+        for what, found in unwanted.items():
+            if found:
+                raise yaml.MarkedYAMLError(None, None, f"{what} are not allowed in a config", event.start_mark)  # type: ignore[arg-type]

@@ -1,0 +1,138 @@
+"""Text files that come with data sets: lists of identities, and lists of images with their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from lba_cli.errors import DataError
+from lba_cli.files import read_text
+
+MOST_SHOWN = 20
+LONGEST_LINE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a list of images.
+
+    Attributes:
+        path: the image, relative to the data set's root, with forward slashes.
+        label: the person in it.
+        source: the list's path.
+        line: the line's number, from 1.
+    """
+
+    path: str
+    label: int
+    source: Path
+    line: int
+
+    @property
+    def place(self) -> str:
+        """The list's path and the line, for messages."""
+        return f"{self.source}:{self.line}"
+
+    @property
+    def short_place(self) -> str:
+        """The list's name and the line, for messages."""
+        return f"{self.source.name}:{self.line}"
+
+
+def read_lines(path: Path, purpose: str) -> list[str]:
+    """Read the lines of a text file; empty lines at the end and a byte-order mark are dropped.
+
+    Args:
+        path: the file.
+        purpose: what the file is for, shown when it is missing.
+
+    Raises:
+        DataError: the file is missing, can't be read, or isn't text.
+    """
+    try:
+        text = read_text(path)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; {purpose}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not a text file") from None
+    except OSError as problem:
+        raise DataError(f"{path}: {problem.strerror}") from problem
+    return [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+
+
+def read_identities(path: Path, title: str) -> Iterator[tuple[int, int]]:
+    """Yield (line number, identity) from a file of comma-separated identities.
+
+    Raises:
+        DataError: the file is missing or empty, or a word isn't an identity.
+    """
+    lines = read_lines(path, f"{title} has its lists of identities there")
+    if not lines:
+        raise DataError(f"{path}:1: empty; expected comma-separated identities such as 1,2,4")
+    for number, line in enumerate(lines, start=1):
+        for word in map(str.strip, line.rstrip(", \t").split(",")):
+            if not (word.isascii() and word.isdecimal() and len(word) < 9 and int(word) < 10_000):
+                raise DataError(f"{path}:{number}: '{word[:40]}' is not an identity (0 to 9999, comma-separated)")
+            yield number, int(word)
+
+
+def read_image_list(root: Path, name: str) -> list[Entry]:
+    """Read ``root / name``: lines of ``relative/path.bmp LABEL``, or blank. The images themselves are not looked for.
+
+    Raises:
+        DataError: the list is missing or empty, a line isn't a path and a label, a path leads out of the root, or an
+            image is listed twice.
+    """
+    source = root / name
+    lines = read_lines(source, "the data set has a list of images there")
+    if not lines:
+        raise DataError(f"{source}:1: empty; expected lines such as path/to/image.bmp 0")
+    entries: dict[str, Entry] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        entry = _entry(line, source, number)
+        earlier = entries.setdefault(entry.path, entry)
+        if earlier is not entry:
+            raise DataError(f"{entry.place}: {entry.path} is already in {earlier.short_place}")
+    return list(entries.values())
+
+
+def require_images(root: Path, entries: Iterable[Entry]) -> None:
+    """Refuse lists that name missing images.
+
+    Raises:
+        DataError: names every missing image on a line of its own, with a list that names it.
+    """
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        first.setdefault(entry.path, entry)
+    missing = [f"  {root / path} ({entry.short_place})" for path, entry in first.items() if not (root / path).is_file()]
+    if missing:
+        raise DataError(
+            f"{root}: {len(missing)} of {len(first)} images that the lists name are missing; complete the copy:\n"
+            + "\n".join(missing)
+        )
+
+
+def shortened(items: Sequence[object]) -> str:
+    """The first twenty items as text, and how many more there are."""
+    shown = ", ".join(str(item) for item in items[:MOST_SHOWN])
+    return shown + (f" and {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else "")
+
+
+def _entry(line: str, source: Path, number: int) -> Entry:
+    place = f"{source}:{number}"
+    words = line.rsplit(maxsplit=1)
+    if len(words) < 2 or len(line) > LONGEST_LINE:
+        raise DataError(f"{place}: '{line[:80]}' is not an image's path and a label")
+    path, label = words
+    if not (label.isascii() and label.isdecimal() and len(label) < 9):
+        raise DataError(f"{place}: '{label[:40]}' is not a label (a whole number, 0 or more)")
+    pure = PurePosixPath(path)
+    if "\\" in path or "\0" in path:
+        raise DataError(f"{place}: '{path[:80]}': paths are written with forward slashes")
+    if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
+        raise DataError(f"{place}: '{path[:80]}' leads out of the data set; paths are relative to its root")
+    return Entry(str(pure), int(label), source, number)

@@ -1,0 +1,260 @@
+"""LLCM: training images as lists in ``idx``, test images as ``test_vis`` and ``test_nir`` / camera / identity.
+
+Zhang and Wang, Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark, CVPR 2023. All images of one
+modality query one image of each identity and camera of the other, in ten draws. Gallery images of the query's identity
+under the query's camera are ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from lba_cli.data.samples import Listing, Sample, in_order
+from lba_cli.datasets.galleries import all_images, community_draws, community_galleries, directories_of_test
+from lba_cli.datasets.layout import Layout, name_of
+from lba_cli.datasets.lists import Entry, read_identities, read_image_list, require_images, shortened
+from lba_cli.datasets.scan import Scan, camera_in_name, unlisted_notes
+from lba_cli.datasets.spec import (
+    BOTH_DIRECTIONS,
+    DatasetOptions,
+    DatasetSpec,
+    Draw,
+    EvaluationSet,
+    PublishedResult,
+    Setting,
+)
+from lba_cli.errors import DataError
+from lba_cli.match_rules import MatchRules
+from lba_cli.synthetic.jobs import Job
+from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, Plan, size_of
+from lba_cli.synthetic.presets import Preset
+from lba_cli.vocabulary import MODALITIES, Modality, Split
+
+TRAIN_LISTS: dict[Modality, str] = {"visible": "idx/train_vis.txt", "infrared": "idx/train_nir.txt"}
+TEST_LIST = "idx/test_id.txt"
+TEST_FOLDERS: dict[Modality, str] = {"visible": "test_vis", "infrared": "test_nir"}
+CAMERAS: dict[Modality, tuple[int, ...]] = {"visible": tuple(range(1, 10)), "infrared": (1, 2, 4, 5, 6, 7, 8, 9)}
+CAMERA_FOLDERS = {
+    f"{TEST_FOLDERS[modality]}/cam{camera}": (camera, modality)
+    for modality in MODALITIES
+    for camera in CAMERAS[modality]
+}
+LAYOUT = Layout(
+    name="llcm",
+    title="LLCM",
+    described="idx/{train_vis,train_nir,test_id}.txt, test_vis/cam{1…9} and test_nir/cam{1,2,4…9}",
+    signs=tuple(TEST_FOLDERS.values()),
+    folders=tuple(CAMERA_FOLDERS),
+    lists=(*TRAIN_LISTS.values(), TEST_LIST),
+    source="Its authors give it out on a signed agreement (see docs/data.md).",
+)
+_MODALITY_WORD = re.compile(r"(?<![a-z])(vis|nir)")
+_MODALITY_OF_WORD: dict[str, Modality] = {"vis": "visible", "nir": "infrared"}
+_CAMERA_FOLDER = re.compile(r"cam([0-9]{1,9})")
+
+
+def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
+    """List LLCM's training images, whose identities are the lists' labels, and test images, whose are the folders' numbers.
+
+    Raises:
+        DataError: a list, a folder or an image is missing, a list is malformed, lists contradict each other, or an
+            image is trained on and tested with.
+    """
+    LAYOUT.require(root)
+    lists = {modality: read_image_list(root, name) for modality, name in TRAIN_LISTS.items()}
+    tested = _read_test_identities(root / TEST_LIST)
+    entries = [entry for modality in MODALITIES for entry in lists[modality]]
+    _check_modalities(lists)
+    _check_labels(entries)
+    require_images(root, entries)
+    scan = Scan()
+    split_of: dict[int, Split] = dict.fromkeys(tested, "test")
+    samples = [
+        Sample(entry.path, entry.label, camera_of(entry.path), modality, "train")
+        for modality in MODALITIES
+        for entry in lists[modality]
+    ]
+    test = [s for place, camera in CAMERA_FOLDERS.items() for s in scan.samples(root, place, *camera, split_of)]
+    if not test:
+        raise DataError(f"{root}: none of the identities in {TEST_LIST} has an image under test_vis and test_nir")
+    _check_splits(entries, test)
+    unlisted = unlisted_notes(root, _train_folders(entries), {entry.path for entry in entries})
+    notes = [*scan.notes(), *unlisted, *_notes(lists, tested, test)]
+    return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, in_order([*samples, *test]), None, tuple(notes))
+
+
+def camera_of(path: str) -> int:
+    """The camera of a training image, from a folder ``cam3`` or ``_c3`` in the file name; otherwise ``NO_CAMERA``."""
+    *folders, name = path.split("/")
+    numbers = [int(found[1]) for folder in folders if (found := _CAMERA_FOLDER.fullmatch(folder))]
+    return numbers[-1] if numbers else camera_in_name(name)
+
+
+def _read_test_identities(path: Path) -> set[int]:
+    line_of: dict[int, int] = {}
+    for line, identity in read_identities(path, LAYOUT.title):
+        if identity in line_of:
+            raise DataError(f"{path}:{line}: identity {identity} is already in {path.name}:{line_of[identity]}")
+        line_of[identity] = line
+    return set(line_of)
+
+
+def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
+    """Refuse an image that is in both lists, or lies in a folder that is named after the other modality."""
+    visible = {entry.path: entry for entry in lists["visible"]}
+    for entry in lists["infrared"]:
+        if entry.path in visible:
+            raise DataError(f"{entry.place}: {entry.path} is visible in {visible[entry.path].short_place}")
+    for modality, listed in lists.items():
+        for entry in listed:
+            named = _MODALITY_WORD.findall(entry.path.rpartition("/")[0].lower())
+            if named and all(_MODALITY_OF_WORD[word] != modality for word in named):
+                raise DataError(
+                    f"{entry.place}: {entry.path} lies in a folder of {_MODALITY_OF_WORD[named[0]]} images, but this list "
+                    f"is of {modality} ones; are {' and '.join(TRAIN_LISTS.values())} swapped?"
+                )
+
+
+def _check_labels(entries: list[Entry]) -> None:
+    """Refuse a label of two identity folders, or an identity folder with two labels."""
+    by_label: dict[int, tuple[int, Entry]] = {}
+    by_folder: dict[int, Entry] = {}
+    for entry in entries:
+        folder = _identity_folder(entry)
+        if folder is None:
+            continue
+        other, same_label = by_label.setdefault(entry.label, (folder, entry))
+        same_folder = by_folder.setdefault(folder, entry)
+        if other != folder:
+            raise DataError(
+                f"{entry.place}: label {entry.label} is identity {folder} here, and identity {other} in "
+                f"{same_label.short_place}"
+            )
+        if same_folder.label != entry.label:
+            raise DataError(
+                f"{entry.place}: identity {folder} has label {entry.label} here, and label {same_folder.label} in "
+                f"{same_folder.short_place}"
+            )
+
+
+def _check_splits(entries: list[Entry], test: list[Sample]) -> None:
+    """Refuse an image that is both trained on and tested with."""
+    tested = {sample.path for sample in test}
+    for entry in entries:
+        if entry.path in tested:
+            raise DataError(f"{entry.place}: {entry.path} is tested with too: {TEST_LIST} names its identity")
+
+
+def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Sample]) -> Iterator[str]:
+    """Describe what may be wrong with this copy."""
+    visible, infrared = ({entry.label for entry in lists[modality]} for modality in MODALITIES)
+    if alone := sorted(visible ^ infrared):
+        yield (
+            f"{len(alone)} labels are in one of {' and '.join(TRAIN_LISTS.values())} only, training needs "
+            f"data.skip_incomplete=true: {shortened(alone)}"
+        )
+    if both := sorted(tested & {_identity_folder(entry) for modality in MODALITIES for entry in lists[modality]}):
+        yield (
+            f"{len(both)} folders of training images have the numbers of test identities; if those are the same people, "
+            f"the figures are inflated: {shortened(both)}"
+        )
+    if without := sorted(tested - {sample.identity for sample in test}):
+        yield f"{len(without)} identities of {TEST_LIST} have no images: {shortened(without)}"
+    for modality in MODALITIES:
+        if not any(sample.modality == modality for sample in test):
+            yield f"{TEST_FOLDERS[modality]} has no image of a test identity: nothing can be evaluated"
+
+
+def _identity_folder(entry: Entry) -> int | None:
+    """The number of the folder that an image lies in; None if the folder's name isn't a number."""
+    folder = PurePosixPath(entry.path).parent.name
+    return int(folder) if folder.isascii() and folder.isdecimal() else None
+
+
+def _train_folders(entries: list[Entry]) -> Iterator[str]:
+    """Yield the folders of the root that training images lie in."""
+    yield from sorted({entry.path.split("/")[0] for entry in entries if "/" in entry.path} - {*TEST_FOLDERS.values()})
+
+
+def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
+    direction = BOTH_DIRECTIONS[setting.mode]
+    if setting.protocol == "community":
+        return community_draws(source.samples, direction, setting.shots)
+    queried, searched = (directories_of_test(source.samples, modality) for modality in direction)
+    gallery = all_images(queried)
+    return tuple(Draw(n, queries, gallery) for n, queries in enumerate(community_galleries(searched, setting.shots)))
+
+
+_FIRST_PERSON = 2_000_000  # layouts never share a synthetic person
+_PEOPLE = {"tiny": 18, "small": 96}
+_MOST_IMAGES = {"tiny": 2, "small": 4}
+_TRAIN_FOLDERS: dict[Modality, str] = {"visible": "vis", "infrared": "nir"}
+# The renderer has six cameras, so several of LLCM's share a look: visible camera c looks like the renderer's 1, 2, 4, 5 in
+# turn, infrared camera c like its 3 and 6 in turn.
+_LOOKS: dict[Modality, tuple[int, ...]] = {"visible": VISIBLE_LOOKS, "infrared": INFRARED_LOOKS}
+_ABSENT: dict[Modality, int] = {"visible": 3, "infrared": 4}  # one camera in so many doesn't see a person
+
+
+def _plan(preset: Preset, seed: int) -> Plan:
+    """Plan people under several cameras of either modality, a third of whom are tested with."""
+    people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
+    trained = [person for person in people if person % 3]
+    jobs: list[Job] = []
+    lists: dict[Modality, list[str]] = {modality: [] for modality in MODALITIES}
+    for person in people:
+        for modality in MODALITIES:
+            for job in _jobs_of(person, modality, seed, _MOST_IMAGES[preset.name]):
+                jobs.append(job)
+                if person in trained:
+                    lists[modality].append(f"{job.path} {trained.index(person)}\n")
+    tested = ",".join(str(person) for person in people if person not in trained)
+    files = {TRAIN_LISTS[modality]: "".join(lines).encode() for modality, lines in lists.items()}
+    return Plan(tuple(jobs), {**files, TEST_LIST: f"{tested}\n".encode()})
+
+
+def _jobs_of(person: int, modality: Modality, seed: int, most: int) -> Iterator[Job]:
+    """Yield one person's images under the cameras of one modality."""
+    taken: Counter[int] = Counter()
+    for camera in CAMERAS[modality]:
+        if (person // 3 + camera) % _ABSENT[modality] == 0:
+            continue
+        look = _LOOKS[modality][(camera - 1) % len(_LOOKS[modality])]
+        folder = f"{TEST_FOLDERS[modality]}/cam{camera}" if person % 3 == 0 else _TRAIN_FOLDERS[modality]
+        for index in range(1, most - (person + camera) % 2 + 1):
+            taken[look] += 1
+            path = f"{folder}/{person:04d}/{person:04d}_c{camera}_f{index:04d}.jpg"
+            yield Job(seed, _FIRST_PERSON + person, look, taken[look], path)
+
+
+LLCM = DatasetSpec(
+    name=LAYOUT.name,
+    layout=LAYOUT,
+    read=read_llcm,
+    default_root="datasets/LLCM",
+    modes=BOTH_DIRECTIONS,
+    usual_modes=tuple(BOTH_DIRECTIONS),
+    shots=("single",),
+    usual_shots=lambda _: "single",
+    protocols={"community": tuple(BOTH_DIRECTIONS), "released": ("visible-to-infrared",)},
+    protocol_notes={
+        "released": "LLCM's release transposes its matrix of scores for visible-to-infrared, so that the sampled infrared "
+        "images query the whole visible set. The proper direction is --protocol community"
+    },
+    match_rules=MatchRules(ignore_same_identity_and_camera=True, cmc_counts="identities"),
+    draw=_draw,
+    needs_cameras=True,
+    published=(
+        PublishedResult(
+            "full", Setting("infrared-to-visible", "single", "community"), {"rank1": 0.4276, "mAP": 0.5095}
+        ),
+    ),
+    synthetic=_plan,
+    prepare_help="Resize LLCM (idx, test_vis, test_nir and the training folders) once into a store.",
+    prepare_examples=(
+        "lba prepare llcm",
+        "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken",
+    ),
+)

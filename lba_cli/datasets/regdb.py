@@ -1,0 +1,221 @@
+"""RegDB: ``Visible`` and ``Thermal`` / person / images, and ten trials as lists of images in ``idx``.
+
+Nguyen et al., Person Recognition System Based on a Combination of Body Images from Visible Light and Thermal Cameras,
+Sensors 2017. Every test image of one modality queries every one of the other. Each trial has a model of its own; results
+are means over the ten trials.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from lba_cli.data.samples import Listing, Sample, in_order
+from lba_cli.datasets.galleries import whole_gallery
+from lba_cli.datasets.layout import Layout, name_of
+from lba_cli.datasets.lists import Entry, read_image_list, require_images, shortened
+from lba_cli.datasets.scan import unlisted_notes
+from lba_cli.datasets.spec import (
+    INFRARED_TO_VISIBLE,
+    VISIBLE_TO_INFRARED,
+    DatasetOptions,
+    DatasetSpec,
+    Draw,
+    EvaluationSet,
+    Setting,
+)
+from lba_cli.errors import DataError
+from lba_cli.match_rules import MatchRules
+from lba_cli.synthetic.jobs import Job
+from lba_cli.synthetic.plan import Plan, size_of
+from lba_cli.synthetic.presets import Preset
+from lba_cli.vocabulary import MODALITIES, SPLITS, Modality, Split
+
+TRIALS = range(1, 11)
+FOLDERS: dict[Modality, str] = {"visible": "Visible", "infrared": "Thermal"}
+CAMERAS: dict[Modality, int] = {"visible": 1, "infrared": 2}
+Lists = dict[tuple[Split, Modality], list[Entry]]
+
+
+def list_name(split: Split, modality: Modality, trial: int) -> str:
+    """The list of the images of one split, modality and trial, relative to the root."""
+    return f"idx/{split}_{FOLDERS[modality].lower()}_{trial}.txt"
+
+
+LAYOUT = Layout(
+    name="regdb",
+    title="RegDB",
+    described="Visible, Thermal and idx/{train,test}_{visible,thermal}_{1…10}.txt",
+    signs=("Thermal", "Visible"),
+    folders=tuple(FOLDERS.values()),
+    lists=tuple(list_name(split, modality, trial) for trial, split, modality in product(TRIALS, SPLITS, MODALITIES)),
+    source="Its authors give it out on a signed agreement (see docs/data.md).",
+)
+
+
+def read_regdb(root: Path, _: DatasetOptions | None = None) -> Listing:
+    """List the images of RegDB's ten trials, one record for every line of the 40 lists.
+
+    A sample's identity is the list's label. The same label is the same person in a trial's visible and thermal list, and
+    somebody else in its other split and in other trials. Camera 1 is the visible one, camera 2 the thermal one.
+
+    Raises:
+        DataError: a list or an image is missing, a list is malformed, or a trial's lists contradict each other.
+    """
+    LAYOUT.require(root)
+    samples: list[Sample] = []
+    entries: list[Entry] = []
+    for trial in TRIALS:
+        lists: Lists = {
+            (split, modality): read_image_list(root, list_name(split, modality, trial))
+            for split, modality in product(SPLITS, MODALITIES)
+        }
+        _check_trial(lists)
+        for (split, modality), listed in lists.items():
+            samples += (Sample(e.path, e.label, CAMERAS[modality], modality, split, trial) for e in listed)
+            entries += listed
+    require_images(root, entries)
+    notes = unlisted_notes(root, FOLDERS.values(), {entry.path for entry in entries})
+    return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, in_order(samples), None, tuple(notes))
+
+
+def _check_trial(lists: Lists) -> None:
+    """Refuse lists of a trial whose labels or splits don't tell people apart."""
+    for (_, modality), listed in lists.items():
+        _check_paths(listed, modality)
+    both = {split: [entry for modality in MODALITIES for entry in lists[split, modality]] for split in SPLITS}
+    _check_splits(both["train"], both["test"])
+    for split in SPLITS:
+        _check_labels(both[split])
+        _check_same_labels(*(lists[split, modality] for modality in MODALITIES))
+
+
+def _check_paths(listed: list[Entry], modality: Modality) -> None:
+    for entry in listed:
+        parts = entry.path.split("/")
+        if len(parts) != 3 or parts[0] != FOLDERS[modality]:
+            raise DataError(f"{entry.place}: '{entry.path}' is not an image {FOLDERS[modality]}/PERSON/NAME")
+
+
+def _check_labels(listed: list[Entry]) -> None:
+    """Refuse a label of two people, or a person with two labels, within a split's visible and thermal list."""
+    by_label: dict[int, Entry] = {}
+    by_person: dict[str, Entry] = {}
+    for entry in listed:
+        same_label = by_label.setdefault(entry.label, entry)
+        same_person = by_person.setdefault(_person(entry), entry)
+        if _person(same_label) != _person(entry):
+            raise DataError(
+                f"{entry.place}: label {entry.label} is person {_person(entry)} here, and person {_person(same_label)} in "
+                f"{same_label.short_place}"
+            )
+        if same_person.label != entry.label:
+            raise DataError(
+                f"{entry.place}: person {_person(entry)} has label {entry.label} here, and label {same_person.label} in "
+                f"{same_person.short_place}"
+            )
+
+
+def _check_same_labels(visible: list[Entry], infrared: list[Entry]) -> None:
+    labels = [{entry.label for entry in listed} for listed in (visible, infrared)]
+    unmatched = [
+        *_only_in(visible[0].source, labels[0] - labels[1]),
+        *_only_in(infrared[0].source, labels[1] - labels[0]),
+    ]
+    if unmatched:
+        raise DataError(
+            f"{visible[0].source}: it must have the same labels as {infrared[0].source.name}: {'; '.join(unmatched)}"
+        )
+
+
+def _only_in(source: Path, labels: set[int]) -> Iterator[str]:
+    if labels:
+        yield f"only in {source.name}: {shortened(sorted(labels))}"
+
+
+def _check_splits(train: list[Entry], test: list[Entry]) -> None:
+    """Refuse a person or an image that is both trained on and tested with."""
+    images = {entry.path: entry for entry in train}
+    people = {_person(entry): entry for entry in reversed(train)}
+    for entry in test:
+        if entry.path in images:
+            raise DataError(f"{entry.place}: {entry.path} is trained on too ({images[entry.path].short_place})")
+        if _person(entry) in people:
+            raise DataError(
+                f"{entry.place}: person {_person(entry)} is trained on too ({people[_person(entry)].short_place}); "
+                "train and test must not share people"
+            )
+
+
+def _person(entry: Entry) -> str:
+    """The person's folder, which has the same name under ``Visible`` and ``Thermal``; 007 is 7."""
+    folder = entry.path.split("/")[1]
+    return str(int(folder)) if folder.isascii() and folder.isdecimal() else folder
+
+
+def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
+    return whole_gallery(source.samples, REGDB.modes[setting.mode], source.trial)
+
+
+_FIRST_PERSON = 1_000_000  # layouts never share a synthetic person
+_PEOPLE = {"tiny": 24, "small": 96}
+_IMAGES_PER_PERSON = 10
+_LOOKS: dict[Modality, int] = {"visible": 4, "infrared": 6}  # both outdoors
+
+
+def _plan(preset: Preset, seed: int) -> Plan:
+    """Plan ten images of everybody in each modality, and ten trials that train on one half of the people."""
+    people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
+    jobs = tuple(
+        Job(seed, _FIRST_PERSON + person, _LOOKS[modality], index, _path(modality, person, index))
+        for person in people
+        for modality in MODALITIES
+        for index in range(1, _IMAGES_PER_PERSON + 1)
+    )
+    lists = {}
+    for trial in TRIALS:
+        order = np.random.default_rng((seed, 9_000_001, trial)).permutation(people).tolist()
+        halves: dict[Split, list[int]] = {"train": order[: len(order) // 2], "test": order[len(order) // 2 :]}
+        for split, modality in product(SPLITS, MODALITIES):
+            lists[list_name(split, modality, trial)] = _list(sorted(halves[split]), modality)
+    return Plan(jobs, lists)
+
+
+def _path(modality: Modality, person: int, index: int) -> str:
+    return f"{FOLDERS[modality]}/{person}/walk_{FOLDERS[modality][0].lower()}_{index:05d}_{person}.bmp"
+
+
+def _list(people: Sequence[int], modality: Modality) -> bytes:
+    """One line per image: its path and its person's label, which counts from 0."""
+    lines = [
+        f"{_path(modality, person, index)} {label}\n"
+        for label, person in enumerate(people)
+        for index in range(1, _IMAGES_PER_PERSON + 1)
+    ]
+    return "".join(lines).encode()
+
+
+REGDB = DatasetSpec(
+    name=LAYOUT.name,
+    layout=LAYOUT,
+    read=read_regdb,
+    default_root="datasets/RegDB",
+    trials=TRIALS,
+    modes={"visible-to-infrared": VISIBLE_TO_INFRARED, "infrared-to-visible": INFRARED_TO_VISIBLE},
+    usual_modes=("visible-to-infrared", "infrared-to-visible"),
+    shots=("whole",),
+    usual_shots=lambda _: "whole",
+    protocols={"community": ("visible-to-infrared", "infrared-to-visible")},
+    match_rules=MatchRules(cmc_counts="images"),
+    draw=_draw,
+    synthetic=_plan,
+    prepare_help="Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten trials.\n\n"
+    "Training and evaluation take one of them: --set data.trial=1 to 10.",
+    prepare_examples=(
+        "lba prepare regdb",
+        "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken",
+    ),
+)

@@ -1,0 +1,179 @@
+"""What the toolkit knows about a data set: one :class:`DatasetSpec`, in one file per data set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from lba_cli.data.samples import Listing, Sample
+from lba_cli.datasets.layout import Layout
+from lba_cli.match_rules import MatchRules
+from lba_cli.synthetic.plan import Plan
+from lba_cli.synthetic.presets import Preset
+from lba_cli.vocabulary import Modality, Shots
+
+
+class Direction(NamedTuple):
+    """The modalities of the queries and of the gallery."""
+
+    query: Modality
+    gallery: Modality
+
+
+INFRARED_TO_VISIBLE = Direction("infrared", "visible")
+VISIBLE_TO_INFRARED = Direction("visible", "infrared")
+# The modes of data sets that are searched in both directions.
+BOTH_DIRECTIONS = {"infrared-to-visible": INFRARED_TO_VISIBLE, "visible-to-infrared": VISIBLE_TO_INFRARED}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An evaluation scenario.
+
+    Attributes:
+        mode: which queries search which gallery, such as ``all-search`` or ``visible-to-infrared``.
+        shots: how many gallery images each identity has under each camera: ``single`` (1), ``multi`` (10) or ``whole``.
+        protocol: how galleries are drawn: ``community`` (as the papers of the field do), or a data set's own way.
+    """
+
+    mode: str
+    shots: Shots
+    protocol: str
+
+    @property
+    def gallery_words(self) -> str:
+        """``single-shot``, ``multi-shot`` or ``whole gallery``."""
+        return "whole gallery" if self.shots == "whole" else f"{self.shots}-shot"
+
+    def __str__(self) -> str:
+        """The mode and the gallery, as tables and charts show them."""
+        return f"{self.mode}, {self.gallery_words}"
+
+
+class Draw(NamedTuple):
+    """One random gallery and the queries that search it.
+
+    Attributes:
+        number: of the draw, from 0; for a data set of several trials, the trial's number.
+        queries, gallery: sample indices; the gallery's order breaks ties in distance.
+    """
+
+    number: int
+    queries: list[int]
+    gallery: list[int]
+
+
+class EvaluationSet(Protocol):
+    """The part of a data set that an evaluation needs; images or features come from elsewhere.
+
+    Attributes:
+        name: the data set's name in reports.
+        dataset: the name of its :class:`DatasetSpec`.
+        trial: the trial that the samples belong to, from 1; 0 where the data set has only one.
+        samples: one record per image.
+        permutations: the file with the fixed draws of the data set's release, if it has one.
+    """
+
+    name: str
+    dataset: str
+    trial: int
+    samples: tuple[Sample, ...]
+    permutations: Path | None
+
+
+class DatasetOptions(BaseModel):
+    """Config keys of the section ``data`` that only one data set has; subclasses add fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class PublishedResult(NamedTuple):
+    """One row of a published table, as fractions; only the figures that were published."""
+
+    label: str
+    setting: Setting
+    figures: Mapping[str, float]
+
+
+class Shortfall(NamedTuple):
+    """How one camera's images in a copy differ from the complete data set."""
+
+    camera: int
+    expected: int
+    found: int
+    identities: tuple[int, ...]
+
+
+def _no_shortfalls(listing: Listing) -> list[Shortfall]:
+    return []
+
+
+def _any_sample(sample: Sample) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """Everything that is true of one data set. Nothing outside its file compares its name.
+
+    Attributes:
+        name: the word for it on the command line and in configs.
+        layout: what its folder contains, and how to get it.
+        read: lists the images below a folder; takes the folder and the data set's own options.
+        modes: the modes of evaluation, and the direction of each, in the order of reports.
+        draw: makes the draws of a setting.
+        shots: the gallery sizes it can be evaluated with.
+        usual_shots: the size that is usual for these samples.
+        match_rules: what a query ignores, and what CMC counts.
+        protocols: the protocols, and the modes that each one has.
+        usual_modes: the modes that papers report. The first one chooses a run's best epoch.
+        options: its own config keys, with their defaults.
+        default_root: the folder that commands look in when none is named.
+        trials: the numbers of its trials, where it is split several times; each has a model of its own.
+        split_is_drawn: whether the user decides who is trained on, so that checkpoints must record it.
+        needs_cameras: whether evaluation is impossible where an image's camera is unknown.
+        check_sample: says what is wrong with one sample of a feature file; empty if nothing is.
+        shortfalls: compares a copy with the complete data set.
+        protocol_notes: what readers of a protocol's figures must know.
+        published: figures that the method's authors published.
+        synthetic: plans synthetic people in this layout, for a preset and a seed.
+        prepare_help: the help text of ``lba prepare NAME``.
+        prepare_examples: command lines shown below it.
+    """
+
+    name: str
+    layout: Layout
+    read: Callable[[Path, Any], Listing]
+    modes: Mapping[str, Direction]
+    draw: Callable[[EvaluationSet, Setting], tuple[Draw, ...]]
+    shots: tuple[Shots, ...]
+    usual_shots: Callable[[Sequence[Sample]], Shots]
+    match_rules: MatchRules
+    protocols: Mapping[str, tuple[str, ...]]
+    usual_modes: tuple[str, ...]
+    options: type[DatasetOptions] = DatasetOptions
+    default_root: str = ""
+    trials: range = range(0)
+    split_is_drawn: bool = False
+    needs_cameras: bool = False
+    check_sample: Callable[[Sample], str] = _any_sample
+    shortfalls: Callable[[Listing], list[Shortfall]] = _no_shortfalls
+    protocol_notes: Mapping[str, str] = field(default_factory=dict)
+    published: tuple[PublishedResult, ...] = ()
+    synthetic: Callable[[Preset, int], Plan] | None = None
+    prepare_help: str = ""
+    prepare_examples: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The data set's name in messages and reports."""
+        return self.layout.title
+
+    @property
+    def selection_mode(self) -> str:
+        """The mode whose mAP chooses a run's best epoch."""
+        return self.usual_modes[0]

@@ -1,0 +1,199 @@
+"""Draw queries and galleries, and score embeddings by a data set's protocol and match rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from lba_cli.datasets import Draw, EvaluationSet, Setting, get_dataset
+from lba_cli.datasets.galleries import cameras_known
+from lba_cli.errors import DataError
+from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
+from lba_cli.evaluation.embedding import Embeddings, View
+from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_blocks
+from lba_cli.evaluation.rerank import Reranking, rerank
+from lba_cli.evaluation.results import Origin, Result
+from lba_cli.evaluation.setting_choice import selection_setting
+from lba_cli.evaluation.variants import Variant
+from lba_cli.reporting import Listener
+from lba_cli.vocabulary import MODALITIES
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class SettingDraws:
+    """All the draws of one setting."""
+
+    setting: Setting
+    draws: tuple[Draw, ...]
+
+    def samples(self) -> set[int]:
+        """The indices of all the samples that take part."""
+        return {index for draw in self.draws for side in (draw.queries, draw.gallery) for index in side}
+
+
+class Labels(NamedTuple):
+    """The labels that ranking uses: (samples,) identities, and cameras if those of all test images are known."""
+
+    identity: NDArray[np.int64]
+    camera: NDArray[np.int64] | None
+
+
+def draw_setting(source: EvaluationSet, setting: Setting) -> SettingDraws:
+    """Draw the queries and the galleries of ``setting``.
+
+    Raises:
+        DataError: there are no queries or no gallery, or the draws don't fit this copy of the data set.
+    """
+    spec = get_dataset(source.dataset)
+    draws = spec.draw(source, setting)
+    for side, modality in zip(("queries", "gallery"), spec.modes[setting.mode], strict=True):
+        if not getattr(draws[0], side):
+            lacking = "queries" if side == "queries" else "gallery images"
+            raise DataError(f"{source.name}: the test identities have no {modality} {lacking} for {setting.mode}")
+    return SettingDraws(setting, draws)
+
+
+def score(
+    source: EvaluationSet,
+    drawn: Sequence[SettingDraws],
+    embeddings: Mapping[View, Embeddings],
+    variants: Sequence[Variant] = (Variant(),),
+    *,
+    listener: Listener,
+    origin: Origin = Origin(),
+    device: torch.device = CPU,
+) -> list[Result]:
+    """Rank the draws of every setting in every variant.
+
+    Args:
+        source: the data set.
+        drawn: the settings and their draws.
+        embeddings: of the images that take part, in every view that the variants use.
+        variants: how distances are computed.
+        listener: receives the progress.
+        origin: whose embeddings they are, for the results.
+        device: where distances are computed and ranked.
+
+    Returns:
+        One result per setting and variant, settings first.
+
+    Raises:
+        DataError: no query has a true match in the gallery.
+    """
+    labels = labels_of(source)
+    every_draw = [draw for each in drawn for draw in each.draws]
+    plain = {v.view: Distances(embeddings[v.view], every_draw, device) for v in variants if not v.reranking}
+    results = []
+    with listener.task("ranking", len(variants) * len(every_draw), "draws") as progress:
+        for each in drawn:
+            for variant in variants:
+                metrics = []
+                for draw in each.draws:
+                    if variant.reranking:
+                        blocks = _reranked(embeddings[variant.view], draw, variant.reranking)
+                    else:
+                        blocks = plain[variant.view].blocks(draw)
+                    metrics.append(_rank_draw(source, labels, draw, blocks))
+                    progress.advance()
+                results.append(_result(source, each, variant, tuple(metrics), origin))
+    return results
+
+
+def require_scorable(source: EvaluationSet) -> None:
+    """Refuse, before any work, a data set whose usual setting can't be scored.
+
+    Raises:
+        DataError: there is nobody to query or nobody to find; the message says which.
+    """
+    draw = draw_setting(source, selection_setting(source)).draws[0]
+    labels, step = labels_of(source), max(1, BLOCK_ELEMENTS // len(draw.gallery))
+    for start in range(0, len(draw.queries), step):
+        columns = _columns(labels, draw.queries[start : start + step], draw.gallery)
+        ignored = ignored_pairs(*columns, protocol=get_dataset(source.dataset).match_rules)
+        if ((columns[0][:, None] == columns[1]) & ~ignored).any():
+            return
+    raise _unscorable(source, "no query has a true match in the gallery")
+
+
+def labels_of(source: EvaluationSet) -> Labels:
+    """The labels of a data set's samples."""
+    identity, camera = (np.asarray([getattr(s, name) for s in source.samples], np.int64) for name in Labels._fields)
+    return Labels(identity, camera if cameras_known(source.samples) else None)
+
+
+def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(queries,) average precision of each query of a draw; nan where a query has no true match and isn't counted."""
+    columns = _columns(labels_of(source), draw.queries, draw.gallery)
+    return average_precisions(distance, *columns, protocol=get_dataset(source.dataset).match_rules)
+
+
+def ignored_images(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
+    """(queries, gallery) bool: which gallery images each query ignores."""
+    columns = _columns(labels_of(source), queries, gallery)
+    return ignored_pairs(*columns, protocol=get_dataset(source.dataset).match_rules)
+
+
+def _rank_draw(source: EvaluationSet, labels: Labels, draw: Draw, blocks: Iterable[Block]) -> Metrics:
+    columns = _columns(labels, draw.queries, draw.gallery)
+    try:
+        return rank_blocks(blocks, *columns, protocol=get_dataset(source.dataset).match_rules)
+    except ValueError as problem:
+        raise _unscorable(source, problem) from problem
+
+
+def _columns(
+    labels: Labels, queries: Sequence[int], gallery: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """The identities of both sides, and the cameras of both."""
+    sides = (np.asarray(queries, np.int64), np.asarray(gallery, np.int64))
+    identities = [labels.identity[side] for side in sides]
+    cameras = [None if labels.camera is None else labels.camera[side] for side in sides]
+    return identities[0], identities[1], cameras[0], cameras[1]
+
+
+def _reranked(embeddings: Embeddings, draw: Draw, parameters: Reranking) -> Iterator[Block]:
+    yield slice(None), rerank(embeddings.of(draw.queries), embeddings.of(draw.gallery), parameters)
+
+
+def _unscorable(source: EvaluationSet, problem: object) -> DataError:
+    spec = get_dataset(source.dataset)
+    people = [{s.identity for s in source.samples if s.split == "test" and s.modality == m} for m in MODALITIES]
+    if people[0].isdisjoint(people[1]):
+        cause = "no test identity has images of both modalities"
+        if spec.split_is_drawn:
+            cause += ": change the test split (data.test_share, data.test_ids), or test nobody (data.test_share=0)"
+    else:
+        cause = f"all matches are ones that queries ignore on {spec.title} (see docs/protocols.md)"
+    return DataError(f"{source.name}: the test images can't be evaluated: {problem}; {cause}")
+
+
+def _result(
+    source: EvaluationSet, drawn: SettingDraws, variant: Variant, metrics: tuple[Metrics, ...], origin: Origin
+) -> Result:
+    first = drawn.draws[0]
+    queried, searched = ({source.samples[index].identity for index in side} for side in (first.queries, first.gallery))
+    query, gallery = (source.samples[side[0]].modality for side in (first.queries, first.gallery))
+    return Result(
+        source.name,
+        drawn.setting,
+        metrics,
+        len(first.queries),
+        len(first.gallery),
+        benchmark=source.dataset,
+        variant=variant.name,
+        reranking=variant.parameters(),
+        origin=origin,
+        direction=f"{query}-to-{gallery}",
+        num_distractors=len(searched - queried),
+        trial_numbers=(source.trial,) if source.trial else (),
+        note=get_dataset(source.dataset).protocol_notes.get(drawn.setting.protocol, ""),
+    )

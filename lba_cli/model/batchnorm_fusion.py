@@ -1,0 +1,40 @@
+"""A network that only embeds: every normalisation merged into the convolution before it, and images a few at a time."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils import fuse_conv_bn_eval
+
+from lba_cli.model.chunks import in_pieces
+from lba_cli.model.network import TwoStreamNetwork
+from lba_cli.vocabulary import Modality
+
+Network = TypeVar("Network", bound=nn.Module)
+CPU_IMAGES = 8  # at a time: a sixth less time than 128 on two cores
+
+
+def folded(network: Network) -> Network:
+    """A copy in eval mode whose batch normalisations are part of the convolutions that they follow; in channels-last memory.
+
+    The same function in fewer passes over memory: in float32 its results differ by rounding alone (1e-6 of their size).
+    ``network`` is left as it is; what it has beside convolutions followed by normalisations, such as the neck, is copied.
+    """
+    result = copy.deepcopy(network).eval()
+    for module in list(result.modules()):
+        for (name, child), (after, follower) in pairwise(list(module.named_children())):
+            if isinstance(child, nn.Conv2d) and isinstance(follower, _BatchNorm):
+                setattr(module, name, fuse_conv_bn_eval(child, follower))
+                setattr(module, after, nn.Identity())
+    result.to(memory_format=torch.channels_last)
+    return result
+
+
+def pooled(network: TwoStreamNetwork, images: Tensor, modality: Modality) -> Tensor:
+    """(N, D) as :meth:`TwoStreamNetwork.pooled` gives them, of (N, 3, H, W) images; on a CPU of a few at a time."""
+    return torch.cat([network.pooled(piece, modality) for piece in in_pieces(images, CPU_IMAGES)])

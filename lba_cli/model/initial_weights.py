@@ -1,0 +1,96 @@
+"""Where a network's first weights come from: ImageNet through torchvision, a file, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torchvision.models import get_model_weights
+
+from lba_cli.errors import CheckpointError, ConfigError
+from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
+from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
+from lba_cli.model.tensor_files import fits, load_pickled, load_safetensors
+
+
+def build_network(
+    backbone: str, num_classes: int, pretrained: str, seed: int, image_size: tuple[int, int] = IMAGE_SIZE
+) -> TwoStreamNetwork:
+    """Build a network whose random weights come from ``seed`` alone and whose stems and trunk start from ``pretrained``.
+
+    Args:
+        backbone: a torchvision ResNet's name.
+        num_classes: identities to tell apart.
+        pretrained: ``imagenet`` (downloaded by torchvision), ``none``, or a file: a torchvision state dict, or a checkpoint whose
+            stems and trunk are taken.
+        seed: of the initialisation; PyTorch's global generator is left as it was.
+        image_size: height and width of its images, in pixels.
+
+    Raises:
+        ConfigError: the weights can't be downloaded.
+        CheckpointError: the file doesn't hold weights of this backbone.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = TwoStreamNetwork(backbone, num_classes, image_size)
+    if pretrained == "imagenet":
+        _start_from(network, _both_stems(network, _download(backbone)), f"torchvision's ImageNet weights of {backbone}")
+    elif pretrained != "none":
+        _start_from(network, _from_file(network, Path(pretrained)), pretrained)
+    return network
+
+
+def _download(backbone: str) -> Mapping[str, Tensor]:
+    weights = get_model_weights(backbone)["IMAGENET1K_V1"]
+    try:
+        state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
+    except (OSError, RuntimeError) as problem:  # URLError is an OSError; a wrong hash is a RuntimeError
+        raise ConfigError(
+            f"the ImageNet weights of {backbone} could not be downloaded ({problem}): give a file of them with "
+            f"--set model.pretrained=FILE (its address: {weights.url}), or start from random weights with "
+            "--set model.pretrained=none"
+        ) from problem
+    return state
+
+
+def _from_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
+    """A file's weights by our names: of one of our checkpoints, or of an ordinary ResNet."""
+    if path.suffix == ".safetensors":
+        content, metadata = load_safetensors(path)
+        if "lba" in metadata:
+            return from_safetensors(path, content, metadata).weights
+    else:
+        content = load_pickled(path)
+        if is_checkpoint(content):
+            return from_pickled(path, content).weights
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")
+    return _both_stems(network, content)
+
+
+def _both_stems(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """An ordinary ResNet's weights by our names: its first layers for both stems."""
+    stems = {
+        f"stems.{m}.{name}": state[name]
+        for m in network.stems
+        for name in network.stems[m].state_dict()
+        if name in state
+    }
+    return {**stems, **{f"trunk.{name}": state[name] for name in network.trunk.state_dict() if name in state}}
+
+
+def _start_from(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: str) -> None:
+    """Copy stems and trunk; neck and classifier stay as they are."""
+    wanted = {name: value for name, value in network.state_dict().items() if name.startswith(("stems.", "trunk."))}
+    for name, value in wanted.items():
+        if name not in state or not fits(state[name], value):
+            found = f"{tuple(state[name].shape)} {state[name].dtype}" if name in state else "nothing"
+            raise CheckpointError(
+                f"{source}: not weights of a {network.backbone}: '{name}' should be {tuple(value.shape)} {value.dtype}, "
+                f"the file has {found}"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise CheckpointError(f"{source}: '{name}' has values that are not finite")
+    network.load_state_dict({name: state[name] for name in wanted}, strict=False)
