@@ -17,7 +17,7 @@ from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
 from lba_cli.evaluation.feature_files import write_features
 from lba_cli.evaluation.features import PLAIN, Embeddings, View, embed_views
 from lba_cli.evaluation.protocols import BENCHMARKS, DIRECTIONS, ScoredSet, Setting, Trial, Trials, cameras_known
-from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_blocks
+from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_metrics_blockwise
 from lba_cli.evaluation.report import Origin, Result
 from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.variants import Variant
@@ -212,7 +212,7 @@ def _rank(source: ScoredSet, labels: Labels, trial: Trial, blocks: Iterable[Bloc
         DataError: no query has a true match in the gallery.
     """
     try:
-        return rank_blocks(
+        return rank_metrics_blockwise(
             blocks, *_columns(labels, trial.queries, trial.gallery), protocol=BENCHMARKS[source.dataset].rules
         )
     except ValueError as problem:

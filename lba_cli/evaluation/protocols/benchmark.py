@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from lba_cli.data.samples import Sample
-from lba_cli.evaluation.ranking import Protocol as Rules
+from lba_cli.match_rules import MatchRules, MatchRulesName
 from lba_cli.vocabulary import Dataset, Draw, Modality, Mode, Shots
 
 # The modalities of queries and gallery in each mode.
@@ -78,7 +78,7 @@ class Benchmark:
         usual_modes: the modes that papers report; the first one chooses a run's best epoch.
         shots: the gallery sizes it has.
         usual_shots: which of them is usual for the samples of a copy.
-        rules: what a query ignores and what CMC counts, see :func:`lba_cli.evaluation.rank_metrics`.
+        rules: what a query ignores and what CMC counts, see :class:`lba_cli.match_rules.MatchRules`.
         draw: the trials of a setting.
         needs_cameras: whether it can't be followed without each image's camera.
         notes: what a reader of a protocol's figures has to know.
@@ -89,7 +89,7 @@ class Benchmark:
     usual_modes: tuple[Mode, ...]
     shots: tuple[Shots, ...]
     usual_shots: Callable[[Sequence[Sample]], Shots]
-    rules: Rules
+    rules: MatchRulesName | MatchRules
     draw: Callable[[ScoredSet, Setting], tuple[Trial, ...]]
     needs_cameras: bool = False
     notes: Mapping[Draw, str] = field(default_factory=dict)

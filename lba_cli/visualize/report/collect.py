@@ -10,11 +10,11 @@ from lba_cli.config import Run
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.features import PLAIN, Embeddings, embed_views
 from lba_cli.evaluation.protocols import BENCHMARKS, Trials
-from lba_cli.evaluation.ranking import counts_identities
 from lba_cli.evaluation.report import FIGURES, Origin, Report, Result
 from lba_cli.evaluation.run import draw_trials, score, settings
 from lba_cli.evaluation.seen import inflation_note
 from lba_cli.evaluation.variants import variants
+from lba_cli.match_rules import match_rules
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Listener
@@ -152,7 +152,7 @@ def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any
         "title": report.title(),
         "inflated": inflation_note([(subject.description, source)]),
         "notes": [*report.notes(), *([ONE_OF_TEN] if source.split else [])],
-        "cmc_counts": "identities" if counts_identities(BENCHMARKS[source.dataset].rules) else "images",
+        "cmc_counts": match_rules(BENCHMARKS[source.dataset].rules).cmc_counts,
         "shown_setting": setting_words(first),
         "direction": findings.results[0].direction,
         "facts": _facts(subject, source),
