@@ -10,7 +10,18 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "lba_cli"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"vocabulary", "errors", "locks", "signals", "files", "reporting", "randomness", "processes", "__init__"},
+    {
+        "vocabulary",
+        "match_rules",
+        "errors",
+        "locks",
+        "signals",
+        "files",
+        "reporting",
+        "randomness",
+        "processes",
+        "__init__",
+    },
     {"alignment"},
     {"config", "settings", "compute", "data", "model"},
     {"evaluation", "export"},
