@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from lba_cli.config import Run
-from lba_cli.errors import ConfigError, quoted, shown
+from lba_cli.errors import ConfigError, quoted, short_repr
 from lba_cli.files import read_text, write_text
 
 
@@ -127,7 +127,7 @@ def resolve(layers: Sequence[Layer]) -> Run:
                 continue
             if not isinstance(values, dict):
                 known = f"a section of settings such as '{section}.…'" if section in Run.model_fields else "a section"
-                raise ConfigError(f"{where}: {quoted(section)} should be {known}, not {shown(values)}")
+                raise ConfigError(f"{where}: {quoted(section)} should be {known}, not {short_repr(values)}")
             merged.setdefault(section, {}).update(values)
             origins[str(section)] = where
             origins |= {f"{section}.{key}": layer.origins.get(f"{section}.{key}", layer.source) for key in values}
@@ -213,7 +213,7 @@ def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     problem = error["msg"].removeprefix("Value error, ")
     problem = problem[0].lower() + problem[1:] if problem.startswith("Input") else problem
     return (
-        f"{where}: {key or 'settings'}: {problem.replace('input should', 'should')}, not {shown(error['input'])}"
+        f"{where}: {key or 'settings'}: {problem.replace('input should', 'should')}, not {short_repr(error['input'])}"
         if key
         else (f"{where}: {problem}")
     )

@@ -10,7 +10,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "lba_cli"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"vocabulary", "errors", "locks", "signals", "files", "reporting", "randomness", "processes", "__init__"},
+    {
+        "vocabulary",
+        "errors",
+        "locks",
+        "signals",
+        "files",
+        "outputs",
+        "manifest",
+        "reporting",
+        "randomness",
+        "processes",
+        "__init__",
+    },
     {"alignment"},
     {"config", "settings", "compute", "data", "model"},
     {"evaluation", "export"},
@@ -26,7 +38,10 @@ NEIGHBOURS = {
     ("data", "config"),
     ("model", "config"),
     ("files", "locks"),
-    ("files", "errors"),
+    ("outputs", "files"),
+    ("outputs", "errors"),
+    ("manifest", "files"),
+    ("manifest", "errors"),
     ("locks", "errors"),
     ("signals", "errors"),
     ("processes", "errors"),

@@ -39,11 +39,12 @@ def demo(
     from lba_cli.evaluation.report import Report
     from lba_cli.files import write_text
     from lba_cli.model import load_network
+    from lba_cli.outputs import require_new_folder
     from lba_cli.training.folder import RunFolder
     from lba_cli.training.loop import train
 
     started, told = time.monotonic(), listener()
-    _require_new(output)
+    require_new_folder(output)
     warm_up, folder = RunFolder(output / "warm-up"), RunFolder(output / "run")
     people = {"data.root": str(output / "people")}
     first = _demo_run("demo-warmup.yaml", config, people, assignments)
@@ -65,13 +66,6 @@ def demo(
     _draw_pictures(output, network, source, folder, run, told)
     before, after = (report.results[0].mean()["rank1"] for report in (untrained, trained))
     out().print(_farewell(output, before, after, time.monotonic() - started), markup=False, soft_wrap=True)
-
-
-def _require_new(output: Path) -> None:
-    from lba_cli.errors import LbaError
-
-    if output.exists():
-        raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
 
 
 def _demo_run(name: str, config: Path | None, options: dict[str, str], assignments: list[str] | None) -> Run:

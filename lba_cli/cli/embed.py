@@ -52,12 +52,12 @@ def embed(
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
     from lba_cli.cli.opening import image_paths, open_embedder
-    from lba_cli.cli.outputs import require_free
-    from lba_cli.search.run import embed_to_file, require_writable
+    from lba_cli.outputs import require_new_file
+    from lba_cli.search.run import embed_to_file
+    from lba_cli.search.vectors import FORMATS
 
     told = listener()
-    require_writable(output, force)
-    require_free([output], force)
+    require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths = image_paths(images, told)
     embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
     made = embed_to_file(

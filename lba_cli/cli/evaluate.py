@@ -20,9 +20,9 @@ from lba_cli.cli.options import (
     Force,
     examples,
 )
-from lba_cli.cli.outputs import require_free
 from lba_cli.errors import LbaError
-from lba_cli.processes import launched
+from lba_cli.outputs import require_new_files
+from lba_cli.processes import torchrun_world
 from lba_cli.vocabulary import Dataset, Draw, FeaturePlace, ModeChoice, ShotsChoice
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def evaluate(
 ) -> None:
     """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP, mean ± deviation over the trials."""
     files = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
-    require_free([path for path in files.values() if path], force)
+    require_new_files(files, force=force)
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     _require_sense(names, data, features, protocol_of, save_features, trials)
     from lba_cli.cli.console import listener, output
@@ -170,7 +170,7 @@ def evaluate(
         report = score_features(features, protocol_of, request, told)
     else:
         report = score_models(names or [None], request, told, all_trials=bool(trials))
-    if not launched().is_writer:
+    if not torchrun_world().is_writer:
         return
     report = _with_published(report, told) if published else report
     _write_files(report, json, csv, markdown, force, told)

@@ -16,7 +16,7 @@ from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.evaluation.seen import require_own_split
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild
-from lba_cli.processes import from_writer
+from lba_cli.processes import run_on_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.folder import TRIAL, RunFolder, newest_run
 from lba_cli.vocabulary import Dataset, Modality
@@ -68,7 +68,7 @@ def open_checkpoint(
     Raises:
         CheckpointError: there is none, or it is damaged. ConfigError: the settings ask for another image size.
     """
-    path, checkpoint = from_writer(lambda: _read(path, listener))
+    path, checkpoint = run_on_writer(lambda: _read(path, listener))
     description = checkpoint.description
     run = load_config(
         config,

@@ -52,9 +52,10 @@ def report(
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
     from lba_cli.cli.opening import open_checkpoint
-    from lba_cli.visualize.report import Bounds, require_free, write_report
+    from lba_cli.outputs import require_new_file
+    from lba_cli.visualize.report import SUFFIXES, Bounds, write_report
 
-    require_free(output, force)
+    require_new_file(output, force=force, suffixes=SUFFIXES)
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
     told = listener()
     opened = open_checkpoint(checkpoint, data, config, assignments, options, told)

@@ -78,10 +78,10 @@ def build(
     from lba_cli.search.approximate import require_faiss
     from lba_cli.search.embedding import embedded_rows
     from lba_cli.search.index import About
-    from lba_cli.search.update import build_index, require_place
+    from lba_cli.search.update import build_index, require_new_index
 
     told, left_out = listener(), list[str]()
-    require_place(index, replace=force)
+    require_new_index(index, replace=force)
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, told)
@@ -126,16 +126,16 @@ def query(
     """Rank the gallery for query images: a table with scores (dot products, 1 at most), best first."""
     from lba_cli.cli.console import listener, output
     from lba_cli.cli.opening import image_paths
-    from lba_cli.cli.outputs import require_free
     from lba_cli.cli.rankings import draw_lists, ranking_table, write_lists
+    from lba_cli.outputs import require_new_files
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
-    require_free([path for path in (json, picture) if path], force)
+    require_new_files({"--json": json, "--picture": picture}, force=force)
     if picture:
-        from lba_cli.visualize.canvas import require_free as require_picture
+        from lba_cli.visualize.canvas import require_new_picture
 
-        require_picture(picture, force)
+        require_new_picture(picture, force=force, option="--picture")
     told = listener()
     opened = open_index(index)
     _require_other_modality(opened, modality, same_modality)

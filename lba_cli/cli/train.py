@@ -63,7 +63,7 @@ def train(
     from lba_cli.cli.console import listener
     from lba_cli.cli.console import output as out
     from lba_cli.data.open import open_data
-    from lba_cli.processes import from_writer
+    from lba_cli.processes import run_on_writer
     from lba_cli.training.loop import train as run_training
 
     told = listener()
@@ -81,7 +81,7 @@ def train(
         return folder, *_resumed(folder, config, assignments, options, told), True
 
     with ExitStack() as locks:
-        folder, run, state, again = from_writer(begin)
+        folder, run, state, again = run_on_writer(begin)
         source = open_data(run.data, told)
         told.say(f"run: {folder.path} ({run.train.method}, {run.model.backbone}, {run.train.epochs} epochs)")
         progress = run_training(run, source, folder, told, state, again=again)
@@ -142,9 +142,9 @@ def _train_trials(
 ) -> None:
     """Train a model for each split, or go on with those of a folder."""
     from lba_cli.errors import ConfigError
-    from lba_cli.processes import launched
+    from lba_cli.processes import torchrun_world
 
-    if launched().launched:
+    if torchrun_world().by_torchrun:
         raise ConfigError(
             "--trials all trains in one process; under torchrun train the splits one by one, --set data.trial=1"
         )

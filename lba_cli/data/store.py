@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 
 from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.manifest import IMAGES, MANIFEST, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
+from lba_cli.data.manifest import IMAGES, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
 from lba_cli.data.parallel import cores
 from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_split
-from lba_cli.errors import DataError, is_of_the_machine
+from lba_cli.errors import DataError, is_resource_error
+from lba_cli.manifest import MANIFEST
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import Dataset
 
@@ -200,7 +201,7 @@ def _open_pixels(folder: Path) -> NDArray[np.uint8]:
     try:
         pixels: NDArray[np.uint8] = np.lib.format.open_memmap(folder / IMAGES, mode="r")
     except Exception as problem:  # NumPy raises many kinds for damaged headers
-        if is_of_the_machine(problem):
+        if is_resource_error(problem):
             raise
         raise DataError(f"{folder / IMAGES}: damaged or cut short; prepare the data set again") from problem
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or not pixels.flags.c_contiguous:

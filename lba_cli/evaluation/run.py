@@ -115,7 +115,7 @@ def evaluate(
             write_features(save_features, source, sorted(needed), embeddings[PLAIN], trained_on=origin.trained_on)
         return score(source, drawn, embeddings, ways, listener=listener, origin=origin, device=device)
 
-    return processes.from_writer(write_and_score)
+    return processes.run_on_writer(write_and_score)
 
 
 def score(

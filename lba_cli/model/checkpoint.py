@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from lba_cli.config import LARGEST_SIDE
-from lba_cli.errors import CheckpointError, quoted, shown
+from lba_cli.errors import CheckpointError, quoted, short_repr
 from lba_cli.files import whole_file
 from lba_cli.model.files import fits, load_pickled, load_safetensors
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.released import BACKBONE, from_released
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 from lba_cli.vocabulary import BACKBONES
 
 FORMAT = "lba-checkpoint"
@@ -144,7 +144,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
     }
     buffer = io.BytesIO()
-    with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+    with signals_deferred():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
         torch.save(content, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(buffer.getbuffer())
@@ -157,7 +157,7 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
         )
     version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
     if type(version) is not int or version != VERSION:
-        raise CheckpointError(f"{path}: format version {shown(version)}; this lba reads version {VERSION}")
+        raise CheckpointError(f"{path}: format version {short_repr(version)}; this lba reads version {VERSION}")
     if not _has_names(weights) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
     return Checkpoint(_description(content.get("description"), path), weights, training)

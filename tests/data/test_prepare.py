@@ -14,7 +14,7 @@ from lba_cli.data.prepare import prepare
 from lba_cli.data.readers import read_sysu
 from lba_cli.data.samples import NO_CAMERA, Listing, Sample, identity_classes, select
 from lba_cli.data.store import FolderImages, StoredImages, default_store
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, LbaError
 from lba_cli.reporting import Silent
 
 
@@ -73,7 +73,7 @@ def test_the_fields_shared_arrays(tiny, tmp_path):
 
 def test_an_existing_output_is_not_replaced(tiny, store):
     before = (store / "manifest.json").read_bytes()
-    with pytest.raises(DataError, match="exists already and is not replaced"):
+    with pytest.raises(LbaError, match="exists already"):
         prepare(read_sysu(tiny), store, HEIGHT, WIDTH, listener=Silent())
     assert (store / "manifest.json").read_bytes() == before
 
@@ -172,7 +172,7 @@ def test_a_full_disk_is_noticed_before_the_work(tiny, tmp_path, monkeypatch):
 def test_outputs_that_cannot_be_made(tiny, tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DataError, match="exists already and is not replaced"):
+    with pytest.raises(LbaError, match="exists already"):
         prepare(read_sysu(tiny), Path(output), 32, 16, listener=Silent(), workers=1)
 
 

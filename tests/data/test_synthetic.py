@@ -22,7 +22,7 @@ from scipy.io import loadmat
 import lba_cli
 from lba_cli.data.inventory import sysu_inventory
 from lba_cli.data.synthetic import PRESETS, Job, plan, write_dataset
-from lba_cli.errors import ConfigError, DataError
+from lba_cli.errors import ConfigError, DataError, LbaError
 from lba_cli.reporting import Silent
 
 INFRARED = (3, 6)
@@ -208,7 +208,7 @@ def test_existing_output_is_refused_and_untouched(tmp_path: Path, content: str) 
         output.mkdir()
         kept = output / "thesis.txt"
     kept.write_text("years of work")
-    with pytest.raises(DataError, match="exists already") as caught:
+    with pytest.raises(LbaError, match="exists already") as caught:
         write_dataset("tiny", output, workers=1, listener=Silent())
     assert "\n" not in str(caught.value)
     assert kept.read_text() == "years of work"

@@ -14,7 +14,8 @@ from lba_cli.data.synthetic.jobs import draw
 from lba_cli.data.synthetic.layouts import PLANNERS, Plan
 from lba_cli.data.synthetic.presets import PRESETS
 from lba_cli.errors import ConfigError, DataError
-from lba_cli.files import is_free, whole_folder
+from lba_cli.files import whole_folder
+from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import Dataset
 
@@ -78,14 +79,14 @@ def write_dataset(
     ``synthetic.json`` marks the data as synthetic, so that every report says so.
 
     Raises:
-        DataError: there is no such preset, or ``output`` exists and isn't an empty folder.
+        LbaError: ``output`` exists and isn't an empty folder.
+        DataError: there is no such preset.
         ConfigError: ``seed`` is negative, ``workers`` is less than 1, or the layout doesn't come in that size.
     """
     planned = plan(preset, seed, layout)
     if workers is not None and workers < 1:
         raise ConfigError(f"the number of workers must be 1 or more, not {workers}")
-    if not is_free(output):
-        raise DataError(f"{output} exists already and is left as it is; name another folder, or remove it first")
+    require_new_folder(output)
     summary = Summary(output, planned.identities, len(planned.jobs) - planned.infrared, planned.infrared)
     mark = {"preset": preset, "layout": layout, "seed": seed}
     files = {
