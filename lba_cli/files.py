@@ -44,6 +44,7 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     with _partial(path) as partial:
         yield partial
         _flush(partial)
+        partial.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
         _move(partial, path, replace)
         _flush(path.parent)
 
@@ -213,6 +214,12 @@ def _open_regular(path: Path, flags: int) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "a link or no regular file; remove it", str(path))
     return descriptor
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _flush(path: Path) -> None:
