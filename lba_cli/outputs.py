@@ -23,7 +23,8 @@ def require_new_file(path: Path, *, force: bool, suffixes: Sequence[str] = (), o
         LbaError: its ending isn't allowed, something is there, or its folder can't be written to.
     """
     if suffixes and path.suffix.lower() not in suffixes:
-        raise LbaError(f"{path}: the file's name must end in {' or '.join(suffixes)}")
+        allowed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]) if len(suffixes) > 1 else suffixes)
+        raise LbaError(f"{path}: the file's name must end in {allowed}")
     if path.is_dir():
         raise LbaError(f"{path}: exists already and is a folder; name another file with {option}")
     if path.exists() and not (force and path.is_file()):
