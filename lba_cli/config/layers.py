@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from lba_cli.config.schema import Config, DataSection
 from lba_cli.config.yaml_text import dump_yaml, lines_of_keys, parse_yaml
 from lba_cli.datasets import DATASETS, nearest
-from lba_cli.errors import ConfigError, quoted
+from lba_cli.errors import ConfigError, quoted, short_repr
 from lba_cli.files import read_text, write_text
 from lba_cli.methods.table import METHODS
 

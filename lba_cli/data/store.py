@@ -17,7 +17,6 @@ from lba_cli.data.parallel import cores
 from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_trial
 from lba_cli.data.store_manifest import (
     IMAGES,
-    MANIFEST,
     PERMUTATIONS,
     SAMPLES,
     read_manifest,
