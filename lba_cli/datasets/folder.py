@@ -10,14 +10,12 @@ from __future__ import annotations
 import random
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Self
 
-from PIL import Image
 from pydantic import Field, model_validator
 
-from lba_cli.data.image_files import formats
+from lba_cli.data.image_files import image_suffixes
 from lba_cli.data.samples import Listing, Sample, in_order
 from lba_cli.datasets.galleries import cameras_known, community_draws, whole_gallery
 from lba_cli.datasets.layout import Layout, name_of
@@ -97,13 +95,6 @@ def read_folder(root: Path, options: FolderOptions | None = None) -> Listing:
         raise DataError(f"{root}: the lists of identities leave nobody to train or test with")
     name = name_of(root, root.resolve().name or LAYOUT.title)
     return Listing(name, LAYOUT.name, root, samples, None, (*scan.notes(), *notes))
-
-
-@cache
-def image_suffixes() -> frozenset[str]:
-    """The file endings, in lower case, of the image formats that are read."""
-    readable = formats()
-    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in readable)
 
 
 def _people(root: Path, scan: Scan) -> People:
