@@ -211,7 +211,6 @@ def _jobs_of(person: int, name: str, modality: Modality, seed: int, preset: Pres
 
 
 FOLDER = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_folder,
     options=FolderOptions,

@@ -232,7 +232,6 @@ def _jobs_of(person: int, modality: Modality, seed: int, most: int) -> Iterator[
 
 
 LLCM = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_llcm,
     default_root="datasets/LLCM",

@@ -201,7 +201,6 @@ def _list(people: Sequence[int], modality: Modality) -> bytes:
 
 
 REGDB = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_regdb,
     default_root="datasets/RegDB",

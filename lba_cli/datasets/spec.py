@@ -116,13 +116,12 @@ def _any_sample(sample: Sample) -> str:
     return ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DatasetSpec:
     """Everything that is true of one data set. Nothing outside its file compares its name.
 
     Attributes:
-        name: the word for it on the command line and in configs.
-        layout: what its folder contains, and how to get it.
+        layout: its name, what its folder contains, and how to get it.
         read: lists the images below a folder; takes the folder and the data set's own options.
         modes: the modes of evaluation, and the direction of each, in the order of reports.
         draw: draws queries and galleries for a setting.
@@ -145,7 +144,6 @@ class DatasetSpec:
         prepare_examples: command lines shown below it.
     """
 
-    name: str
     layout: Layout
     read: Callable[[Path, Any], Listing]
     modes: Mapping[str, Direction]
@@ -167,6 +165,11 @@ class DatasetSpec:
     synthetic: Callable[[Preset, int], Plan] | None = None
     prepare_help: str = ""
     prepare_examples: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The word for the data set on the command line and in configs."""
+        return self.layout.name
 
     @property
     def title(self) -> str:

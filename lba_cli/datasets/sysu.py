@@ -134,7 +134,6 @@ def _plan(preset: Preset, seed: int) -> Plan:
 
 _ALL_SEARCH = Setting("all-search", "single", "community")
 SYSU = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_sysu,
     default_root="datasets/SYSU-MM01",
