@@ -1,19 +1,18 @@
-"""``lba prepare``: from a data set's folder to a store; or draw a synthetic data set."""
+"""``lba prepare``: prepare a store of a data set, or draw a synthetic data set."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lba_cli.cli.lazy_commands import commands
 from lba_cli.cli.options import CommonOptions, command
 from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
-from lba_cli.datasets import DATASETS, DatasetSpec, get_dataset
-
-app = commands()
+from lba_cli.datasets import DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
 
 Root = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)
@@ -36,10 +35,26 @@ Verify = Annotated[
 Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.", show_default=False)]
 
 
-def _offer(spec: DatasetSpec) -> None:
-    """Make ``lba prepare NAME`` a command."""
+class _DatasetCommands(TyperGroup):
+    """The commands of ``lba prepare``: one for every data set that is known when the group is built, and ``synthetic``."""
 
-    @command(app, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {spec.name: _prepare_command(spec) for spec in DATASETS.values()} | self.commands
+
+
+app = commands()
+
+
+@app.callback(cls=_DatasetCommands)
+def _group() -> None: ...  # without a callback, Typer would make a group of one command that command
+
+
+def _prepare_command(spec: DatasetSpec) -> Any:
+    """The command ``lba prepare NAME`` of a data set."""
+    alone = commands()
+
+    @command(alone, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
     def prepare(
         common: CommonOptions,
         root: Root = None,
@@ -51,9 +66,7 @@ def _offer(spec: DatasetSpec) -> None:
     ) -> None:
         prepare_store(spec, PrepareRequest(root, output, npy, skip_broken, verify, workers), common)
 
-
-for _spec in DATASETS.values():
-    _offer(_spec)
+    return typer.main.get_command(alone)
 
 
 @command(
@@ -70,7 +83,7 @@ def synthetic(
     ] = "small",
     layout: Annotated[
         str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folders and lists are written.")
-    ] = "sysu",
+    ] = DEFAULT_DATASET,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -86,7 +99,7 @@ def synthetic(
 
     listener = get_listener()
     common.load({}, listener)
-    usual = f"synthetic-{preset}" if layout == "sysu" else f"synthetic-{preset}-{layout}"
+    usual = f"synthetic-{preset}" if layout == DEFAULT_DATASET else f"synthetic-{preset}-{layout}"
     place = output or Path("datasets") / usual
     written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=listener)
     get_console().print(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from lba_cli.datasets.folder import image_suffixes
+from lba_cli.data.image_files import image_suffixes
 from lba_cli.errors import DataError, quoted
 
 

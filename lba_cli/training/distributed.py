@@ -87,5 +87,5 @@ def say_who(batches: IdentitySampler, recipe: TrainSection, images_a_step: int, 
         f"{size} processes: {images_a_step} images a step ({size} × {images_a_step // size}), {batches.steps} steps an epoch; "
         f"the learning rate isn't scaled, train.learning_rate={recipe.learning_rate:g}"
     )
-    if not batches.apart:
+    if not batches.disjoint:
         listener.warn(f"fewer than {size} × {recipe.identities} identities: a step may show one in several processes")

@@ -105,8 +105,8 @@ class Trainer:
             size=world.size,
         )
         self.images_a_step = 2 * recipe.identities * recipe.instances * world.size
-        if self.batches.left_out:
-            listener.warn(f"{len(self.batches.left_out)} training identities lack a modality and are left out")
+        if self.batches.incomplete:
+            listener.warn(f"{len(self.batches.incomplete)} training identities lack a modality and are left out")
         self.can_evaluate = any(sample.split == "test" for sample in source.samples)
         if self.can_evaluate:
             require_scorable(source)

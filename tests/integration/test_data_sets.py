@@ -1,4 +1,4 @@
-"""Every data set from its files to its pictures: prepare, train for a step, evaluate every mode and direction, visualize."""
+"""Each data set from its files to its pictures: prepare, train for a step, evaluate every mode, visualize."""
 
 import json
 
@@ -6,8 +6,8 @@ import pytest
 
 DIRECTIONS = ["infrared-to-visible", "visible-to-infrared"]
 STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
-# What is asked of evaluation, and the modes and shots that come of it.
-MEASURED = {
+# Options of evaluation, and the modes and shots that it should then report.
+EVALUATIONS = {
     "sysu": (("--mode", "all", "--shots", "both"), ["all-search", "indoor-search"], ["single", "multi"]),
     "regdb": (("--mode", "all"), DIRECTIONS[::-1], ["whole"]),
     "llcm": (("--mode", "all"), DIRECTIONS, ["single"]),
@@ -17,33 +17,33 @@ MEASURED = {
 
 @pytest.fixture
 def trained(lba, small_yaml, trees):
-    """Prepare a layout's tree and train on it for a step: ``trained("llcm")`` gives the run's folder."""
+    """Prepare a data set and train on it for a step: ``trained("llcm")`` returns the run's folder."""
 
     def make(dataset):
-        split = ("--set", "data.trial=2") if dataset == "regdb" else ()
+        trial = ("--set", "data.trial=2") if dataset == "regdb" else ()
         lba("prepare", dataset, "--root", trees[dataset], "--output", f"{dataset}-store", "--config", small_yaml)
-        words = ("--config", small_yaml, "--data", f"{dataset}-store", *split, *STEP)
+        words = ("--config", small_yaml, "--data", f"{dataset}-store", *trial, *STEP)
         lba("train", *words, "--output", f"{dataset}-run")
         return f"{dataset}-run"
 
     return make
 
 
-@pytest.mark.parametrize("dataset", MEASURED)
+@pytest.mark.parametrize("dataset", EVALUATIONS)
 def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
     run = trained(dataset)
-    words, modes, shots = MEASURED[dataset]
+    words, modes, shots = EVALUATIONS[dataset]
     lba("evaluate", run, *words, "--json", "f.json")
     results = json.loads((tmp_path / "f.json").read_text())["results"]
     assert [(r["mode"], r["shots"]) for r in results] == [(mode, shot) for mode in modes for shot in shots]
     for result in results:
         assert len(result["trials"]) == (1 if dataset == "regdb" else 10)
         assert all(0 < figure <= 1 for name, figure in result["mean"].items())
-        assert result["splits"] == ([2] if dataset == "regdb" else [])
-    # From the folder instead of the store: the same figures.
+        assert result["trial_numbers"] == ([2] if dataset == "regdb" else [])
+    # The folder gives the same figures as the store.
     lba("evaluate", run, *words, "--data", trees[dataset], "--json", "folder.json")
     again = json.loads((tmp_path / "folder.json").read_text())["results"]
-    where = {"root": None, "trained_on": None}  # a folder of one's own is told from a store elsewhere by its place
+    where = {"root": None, "trained_on": None}  # results from a user's own folders name their place
     assert [{**result, **where} for result in again] == [{**result, **where} for result in results]
     for mode in modes:
         lba("visualize", "ranking", "--checkpoint", run, "--mode", mode, "--output", f"{mode}.png")
@@ -52,18 +52,18 @@ def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
     assert (tmp_path / "figures" / "correspondences.png").is_file()
 
 
-def test_a_model_of_any_data_set_is_scored_on_any_other(lba, trained, trees):
-    """One that has splits included; what its own data set asks for doesn't stand in the way."""
+def test_a_model_of_any_data_set_can_be_scored_on_any_other(lba, trained, trees):
+    """Also on one with trials. Options of the model's own data set don't matter there."""
     for dataset, others in (("regdb", ("sysu", "llcm", "folder")), ("llcm", ("sysu", "regdb", "folder"))):
         run = trained(dataset)
         for other in others:
-            split = ("--set", "data.trial=1") if other == "regdb" else ()
-            output = " ".join(lba("evaluate", run, "--data", trees[other], *split).output.split())
-            words = {"regdb": ", split 1, community protocol", "folder": " at "}.get(other, ", community protocol")
+            trial = ("--set", "data.trial=1") if other == "regdb" else ()
+            output = " ".join(lba("evaluate", run, "--data", trees[other], *trial).output.split())
+            words = {"regdb": ", trial 1, community protocol", "folder": " at "}.get(other, ", community protocol")
             assert f"trained on synthetic-tiny ({dataset}), scored on synthetic-tiny ({other}){words}" in output
 
 
-def test_what_a_run_measures_on_its_own_data_does_not_bind_it_elsewhere(lba, small_yaml, trees):
+def test_the_evaluation_keys_of_a_run_apply_only_to_its_own_data_set(lba, small_yaml, trees):
     words = ("--config", small_yaml, "--data", trees["sysu"], *STEP, "--set", "evaluation.mode=indoor-search")
     lba("train", *words, "--set", "evaluation.protocol=official", "--output", "indoors")
     own = lba("evaluate", "indoors").output
@@ -72,25 +72,25 @@ def test_what_a_run_measures_on_its_own_data_does_not_bind_it_elsewhere(lba, sma
     assert "visible-to-infrared" in lba("evaluate", "indoors", "--data", trees["llcm"]).output
 
 
-def test_another_split_than_the_models_is_refused(lba, trained):
+def test_scoring_a_model_on_another_trial_than_its_own_is_refused(lba, trained):
     run = trained("regdb")
     result = lba("evaluate", run, "--set", "data.trial=3", status=2)
-    assert "trained on split 2 of synthetic-tiny, this is split 3" in result.output
+    assert "trained on trial 2 of synthetic-tiny, this is trial 3" in result.output
     assert "inflate the figures" in result.output
     lba("evaluate", run, "--set", "data.trial=3", "--allow-other-trial")
 
 
-def test_llcms_release_is_named(lba, trained):
+def test_figures_of_llcms_released_protocol_say_so(lba, trained):
     output = lba("evaluate", trained("llcm"), "--protocol", "released").output
     assert "released protocol" in output
-    assert "transposing its matrix of scores" in output
+    assert "transposes its matrix of scores" in output
 
 
-def test_distractors_of_a_folder_are_counted(lba, trained):
+def test_distractors_of_own_folders_are_counted(lba, trained):
     assert "gallery identities are of no query (distractors)" in lba("evaluate", trained("folder")).output
 
 
-def test_another_draw_of_a_folders_people_is_refused(lba, small_yaml, trees):
+def test_scoring_a_model_on_another_split_of_own_folders_is_refused(lba, small_yaml, trees):
     lba("train", "--config", small_yaml, "--data", trees["folder"], *STEP, "--output", "run")
     lba("evaluate", "run")
     result = lba("evaluate", "run", "--set", "data.split_seed=5", status=2)

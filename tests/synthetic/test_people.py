@@ -1,4 +1,4 @@
-"""What does and doesn't tell synthetic people apart."""
+"""Synthetic people: what distinguishes them, and what must not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from lba_cli.datasets.synthesize import plan_synthetic
+from lba_cli.datasets.sysu import SYSU
 from lba_cli.synthetic import PRESETS
 from lba_cli.synthetic.people import Person, draw_person
 from lba_cli.synthetic.rendering import render
@@ -27,7 +29,7 @@ def draw(person: Person, camera: int, seed: int = 0, preset: str = "tiny") -> ND
 
 
 def with_colours(thing: Any, rng: np.random.Generator) -> Any:
-    """The same thing in other visible colours, everything else untouched."""
+    """The same thing in other visible colours; everything else stays."""
     if isinstance(thing, Surface):
         return replace(thing, colour=tuple(rng.random(3)), accent=tuple(rng.random(3)))
     if not is_dataclass(thing) or isinstance(thing, type):
@@ -36,7 +38,7 @@ def with_colours(thing: Any, rng: np.random.Generator) -> Any:
 
 
 def with_reflectances(thing: Any, rng: np.random.Generator) -> Any:
-    """The same thing of other materials, its visible colours untouched."""
+    """The same thing of other materials; its visible colours stay."""
     if isinstance(thing, Surface):
         return replace(thing, reflectance=float(rng.random()), accent_reflectance=float(rng.random()))
     if not is_dataclass(thing) or isinstance(thing, type):
@@ -44,7 +46,7 @@ def with_reflectances(thing: Any, rng: np.random.Generator) -> Any:
     return replace(thing, **{field.name: with_reflectances(getattr(thing, field.name), rng) for field in fields(thing)})
 
 
-def test_people_differ_and_are_themselves() -> None:
+def test_people_differ_and_are_reproducible() -> None:
     people = [draw_person(0, identity) for identity in range(60)]
     assert people == [draw_person(0, identity) for identity in range(60)]
     shapes = {(p.upper.kind, p.upper.surface.pattern, p.lower.kind, p.bag.kind, p.head.style) for p in people}
@@ -53,7 +55,7 @@ def test_people_differ_and_are_themselves() -> None:
 
 
 @pytest.mark.parametrize("camera", INFRARED)
-def test_visible_colour_does_not_reach_infrared(camera: int) -> None:
+def test_visible_colours_do_not_affect_infrared_images(camera: int) -> None:
     for identity in range(8):
         person = draw_person(0, identity)
         recoloured = with_colours(person, np.random.default_rng(identity))
@@ -63,7 +65,7 @@ def test_visible_colour_does_not_reach_infrared(camera: int) -> None:
 
 
 @pytest.mark.parametrize("camera", VISIBLE)
-def test_material_does_not_reach_visible_light(camera: int) -> None:
+def test_materials_do_not_affect_visible_images(camera: int) -> None:
     for identity in range(4):
         person = draw_person(0, identity)
         remade = with_reflectances(person, np.random.default_rng(identity))
@@ -79,7 +81,7 @@ def test_infrared_grey_is_independent_of_visible_luminance() -> None:
     assert abs(np.corrcoef(visible, infrared)[0, 1]) < 0.08
 
 
-def test_a_pattern_mostly_keeps_its_polarity_in_infrared_but_not_always() -> None:
+def test_most_patterns_keep_their_polarity_in_infrared() -> None:
     rng = np.random.default_rng(0)
     cloths = [cloth(rng, tuple(MATERIALS)) for _ in range(1500)]
     lighter = np.array([luminance(each.accent) > luminance(each.colour) for each in cloths])
@@ -87,7 +89,7 @@ def test_a_pattern_mostly_keeps_its_polarity_in_infrared_but_not_always() -> Non
     assert 0.55 < np.mean(lighter == brighter) < 0.85
 
 
-def test_patterns_can_be_seen_in_both_kinds_of_light() -> None:
+def test_patterns_have_contrast_in_both_modalities() -> None:
     rng = np.random.default_rng(1)
     for _ in range(500):
         each = cloth(rng, tuple(MATERIALS))
@@ -98,7 +100,7 @@ def test_patterns_can_be_seen_in_both_kinds_of_light() -> None:
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
-def test_a_pattern_is_a_share_and_has_two_tones(pattern: Any) -> None:
+def test_each_pattern_has_both_tones(pattern: Any) -> None:
     angle = np.linspace(-3.1, 3.1, 80, dtype=np.float32)[None, :]
     down = np.linspace(0.0, 0.7, 90, dtype=np.float32)[:, None]
     share = np.broadcast_to(second_tone(pattern, angle * 0.2, down, angle, 0.14), (90, 80))
@@ -108,7 +110,7 @@ def test_a_pattern_is_a_share_and_has_two_tones(pattern: Any) -> None:
 
 
 def border(path: Path) -> NDArray[np.float32]:
-    """The two upper corners, where the scene is and the person is not, free of brightness and contrast."""
+    """The two upper corners, which show the scene and not the person, normalised for brightness and contrast."""
     image = Image.open(path).convert("L").resize((24, 48), Image.Resampling.BOX)
     pixels = np.asarray(image, np.float32)
     strip = np.concatenate([pixels[:9, :5].ravel(), pixels[:9, -5:].ravel()])
@@ -122,8 +124,10 @@ def middle(path: Path) -> NDArray[np.float32]:
 
 
 def separation(root: Path, describe: Any) -> float:
-    """How much nearer two images of one person are than images of two people, both under the same visible camera:
-    the difference of the mean distances in standard errors of the former."""
+    """How much closer images of one person are than images of two people, under the same visible camera.
+
+    Returns the difference of the mean distances, in standard errors of the mean distance within one person.
+    """
     same, other = [], []
     for camera in VISIBLE:
         jobs = [job for job in plan_synthetic(SYSU, "tiny").jobs if job.camera == camera]
@@ -134,12 +138,12 @@ def separation(root: Path, describe: Any) -> float:
     return float((np.mean(other) - np.mean(same)) / (np.std(other) / np.sqrt(len(same))))
 
 
-def test_the_background_does_not_tell_who_it_is(tiny: Path) -> None:
+def test_the_background_does_not_reveal_the_identity(tiny: Path) -> None:
     assert separation(tiny, border) < 3.0
-    assert separation(tiny, middle) > 5.0, "the measure would not notice an identity that can be seen"
+    assert separation(tiny, middle) > 5.0, "the measure should notice the identity where it is visible"
 
 
-def test_image_size_and_file_size_do_not_tell_who_it_is(tiny: Path) -> None:
+def test_the_image_size_does_not_reveal_the_identity(tiny: Path) -> None:
     def size(path: Path) -> NDArray[np.float32]:
         with Image.open(path) as image:
             return np.array(image.size, np.float32)

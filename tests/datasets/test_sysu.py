@@ -1,11 +1,12 @@
-"""Reading SYSU-MM01's layout: what is there, what is ignored, what is refused."""
+"""Reading SYSU-MM01: what its layout holds, what is ignored, and what is refused."""
 
 import json
 import shutil
 
 import pytest
 
-from lba_cli.datasets.sysu import read_sysu
+from lba_cli.data.samples import Sample
+from lba_cli.datasets.sysu import MODALITY_OF_CAMERA, read_sysu
 from lba_cli.datasets.sysu_inventory import compare_with_inventory, sysu_inventory
 from lba_cli.errors import DataError
 
@@ -17,7 +18,7 @@ def copy(tiny, tmp_path):
     return root
 
 
-def test_samples(tiny):
+def test_samples_follow_folders_and_lists(tiny):
     listing = read_sysu(tiny)
     assert listing.name == "synthetic-tiny"
     assert listing.permutations == tiny / "exp" / "rand_perm_cam.mat"
@@ -28,7 +29,7 @@ def test_samples(tiny):
         assert int(identity) == sample.identity
         assert (sample.modality == "infrared") == (sample.camera in (3, 6))
         assert (tiny / sample.path).is_file()
-    ids = {part: {s.identity for s in listing.samples if s.split == part} for part in ("train", "test")}
+    ids = {split: {s.identity for s in listing.samples if s.split == split} for split in ("train", "test")}
     wanted = {
         name: set(map(int, (tiny / "exp" / f"{name}_id.txt").read_text().split(",")))
         for name in ("train", "val", "test")
@@ -36,17 +37,12 @@ def test_samples(tiny):
     assert ids == {"train": wanted["train"] | wanted["val"], "test": wanted["test"]}
 
 
-def test_order_is_part_identity_camera_path(tiny):
-    keys = [(s.split != "train", s.identity, s.camera, s.path) for s in read_sysu(tiny).samples]
-    assert keys == sorted(keys)
-
-
 def test_real_data_are_not_called_synthetic(copy):
     (copy / "synthetic.json").unlink()
     assert read_sysu(copy).name == "SYSU-MM01"
 
 
-def test_stray_files_are_ignored_and_counted(copy):
+def test_other_files_are_ignored_and_counted(copy):
     wanted = read_sysu(copy).samples
     folder = copy / wanted[0].path
     for name in ("Thumbs.db", ".DS_Store", "._0001.jpg"):
@@ -57,26 +53,28 @@ def test_stray_files_are_ignored_and_counted(copy):
     assert listing.notes == ("4 files that are not images of an identity were ignored",)
 
 
-def test_upper_case_endings_are_images(copy):
+def test_file_endings_may_be_in_upper_case(copy):
     first = copy / read_sysu(copy).samples[0].path
     first.rename(first.with_suffix(".JPG"))
     assert any(s.path.endswith(".JPG") for s in read_sysu(copy).samples)
 
 
-def test_identities_without_images_are_listed(copy):
+def test_identities_without_images_are_reported(copy):
     (copy / "exp" / "val_id.txt").write_text("6,17,24,300,301")
-    assert read_sysu(copy).notes == ("2 identities of the id lists have no images: 300, 301",)
+    assert read_sysu(copy).notes == ("2 identities of the lists have no images: 300, 301",)
 
 
-def test_no_data(tmp_path):
-    with pytest.raises(DataError, match=r"nowhere: no such folder.*cam1…cam6 and exp.*lba prepare synthetic --output"):
+def test_a_missing_folder_is_refused(tmp_path):
+    with pytest.raises(
+        DataError, match=r"nowhere: no such folder.*cam1…cam6 and exp.*lba prepare synthetic --layout sysu --output"
+    ):
         read_sysu(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("missing", ["cam3", "exp"])
-def test_another_folder(copy, missing):
+def test_a_folder_without_all_parts_is_refused(copy, missing):
     shutil.rmtree(copy / missing)
-    with pytest.raises(DataError, match=rf"it has no {missing}.*lba prepare synthetic"):
+    with pytest.raises(DataError, match=rf"not all of it: {missing} missing.*lba prepare synthetic"):
         read_sysu(copy)
 
 
@@ -92,13 +90,13 @@ def test_another_folder(copy, missing):
         ("4,2", r"test_id.txt:1: identity 2 is already in train_id.txt:1"),
     ],
 )
-def test_malformed_id_lists(copy, text, message):
+def test_malformed_lists_of_identities_are_refused(copy, text, message):
     (copy / "exp" / "test_id.txt").write_text(text)
     with pytest.raises(DataError, match=message):
         read_sysu(copy)
 
 
-def test_missing_and_binary_id_lists(copy):
+def test_missing_and_binary_lists_of_identities_are_refused(copy):
     (copy / "exp" / "val_id.txt").write_bytes(b"\xff\xfe1,2")
     with pytest.raises(DataError, match=r"val_id\.txt: not a text file"):
         read_sysu(copy)
@@ -112,25 +110,30 @@ def test_lists_may_end_with_a_comma_and_a_line_break(copy):
     assert {s.identity for s in read_sysu(copy).samples if s.split == "test"} == {4, 7, 11}
 
 
-def test_damaged_mark_of_synthetic_data(copy):
+def test_a_damaged_mark_of_synthetic_data_is_refused(copy):
     (copy / "synthetic.json").write_text(json.dumps(["tiny"]))
     with pytest.raises(DataError, match=r"synthetic\.json: damaged"):
         read_sysu(copy)
 
 
-def test_inventory_of_the_complete_data_set():
+def test_the_inventory_has_the_published_counts():
     entries = sysu_inventory()
-    trained = [e for e in entries if e.trial in ("train", "val")]
+    trained = [e for e in entries if e.group in ("train", "val")]
     assert sum(e.images[c] for e in trained for c in (1, 2, 4, 5)) == 22258
     assert sum(e.images[c] for e in trained for c in (3, 6)) == 11909
-    assert sum(e.images[c] for e in entries if e.trial == "test" for c in (3, 6)) == 3803
+    assert sum(e.images[c] for e in entries if e.group == "test" for c in (3, 6)) == 3803
     assert len(trained) == 395
 
 
-def test_what_a_copy_lacks():
-    complete = {(e.identity, camera): count for e in sysu_inventory() for camera, count in e.images.items()}
+def test_a_copy_is_compared_with_the_inventory():
+    complete = [
+        Sample(f"{e.identity}/{camera}/{n}.jpg", e.identity, camera, MODALITY_OF_CAMERA[camera], "test")
+        for e in sysu_inventory()
+        for camera, count in e.images.items()
+        for n in range(count)
+    ]
     assert compare_with_inventory(complete) == []
-    first = next(e.identity for e in sysu_inventory() if e.trial == "test" and e.images[4])
-    complete[first, 4] -= 1
+    first = next(e.identity for e in sysu_inventory() if e.group == "test" and e.images[4])
+    complete.remove(next(s for s in complete if (s.identity, s.camera) == (first, 4)))
     (shortfall,) = compare_with_inventory(complete)
     assert (shortfall.camera, shortfall.expected - shortfall.found, shortfall.identities) == (4, 1, (first,))

@@ -1,4 +1,4 @@
-"""Reading RegDB's layout: its ten splits, and lists that contradict each other or the disk."""
+"""Reading RegDB: its ten trials, and lists that contradict each other or the files on disk."""
 
 import re
 
@@ -26,16 +26,16 @@ def refused(root, *words):
     return small_setup.refused(lambda: read_regdb(root), *words)
 
 
-def test_samples_are_the_lists(trees):
+def test_samples_follow_the_lists(trees):
     listing = read_regdb(trees["regdb"])
     assert listing.dataset == "regdb"
-    assert listing.splits == 10
+    assert {s.trial for s in listing.samples} == set(range(1, 11))
     found = {(s.trial, s.split, s.modality, s.path, s.identity) for s in listing.samples}
     assert len(found) == len(listing.samples) == 40 * 120
-    for trial, part, (modality, word) in [(1, "train", ("visible", "visible")), (10, "test", ("infrared", "thermal"))]:
-        for line in (trees["regdb"] / "idx" / f"{part}_{word}_{trial}.txt").read_text().splitlines():
+    for trial, split, (modality, word) in [(1, "train", ("visible", "visible")), (10, "test", ("infrared", "thermal"))]:
+        for line in (trees["regdb"] / "idx" / f"{split}_{word}_{trial}.txt").read_text().splitlines():
             path, label = line.split(" ")
-            assert (trial, part, modality, path, int(label)) in found
+            assert (trial, split, modality, path, int(label)) in found
     assert {(s.modality, s.camera) for s in listing.samples} == {("visible", 1), ("infrared", 2)}
 
 
@@ -44,10 +44,15 @@ def test_real_data_are_called_regdb(copy):
     assert read_regdb(copy).name == "RegDB"
 
 
-def test_no_folder_and_missing_folders(tmp_path, copy):
-    refused(tmp_path / "nowhere", "nowhere: no such folder", "RegDB's Visible, Thermal", "--layout regdb --output")
+def test_missing_folders_are_named(tmp_path, copy):
+    refused(
+        tmp_path / "nowhere",
+        "nowhere: no such folder",
+        "RegDB should be there (Visible, Thermal",
+        "--layout regdb --output",
+    )
     (copy / "Thermal").rename(copy / "thermal")
-    refused(copy, "it has no Thermal.", "lba prepare synthetic")
+    refused(copy, "not all of it: Thermal missing.", "lba prepare synthetic")
 
 
 def test_all_missing_lists_are_named(copy):
@@ -82,48 +87,52 @@ def test_all_missing_lists_are_named(copy):
         ("Thermal/1/x.bmp 0", "'Thermal/1/x.bmp' is not an image Visible/PERSON/NAME"),
     ],
 )
-def test_malformed_lines(copy, line, message):
+def test_malformed_lines_are_refused(copy, line, message):
     path = edit(copy, "test_visible_4", lambda lines: [*lines[:6], line, *lines[6:]])
     refused(copy, f"{path}:7: ", message)
 
 
-def test_empty_and_binary_lists(copy):
+def test_empty_and_binary_lists_are_refused(copy):
     (copy / "idx" / "train_thermal_2.txt").write_text("\n\n")
     refused(copy, "train_thermal_2.txt:1: empty")
     (copy / "idx" / "train_thermal_2.txt").write_bytes(b"\xff\xfe\x00\x01")
     refused(copy, "train_thermal_2.txt: not a text file")
 
 
-def test_an_image_that_is_listed_twice(copy):
+def test_an_image_that_is_listed_twice_is_refused(copy):
     path = edit(copy, "train_visible_1", lambda lines: [*lines, lines[2]])
     refused(copy, f"{path}:121: Visible/", "is already in train_visible_1.txt:3")
     edit(copy, "train_visible_1", lambda lines: [*lines[:-1], lines[2].replace("/", "//", 1)])
     refused(copy, "is already in train_visible_1.txt:3")
 
 
-def test_an_image_in_train_and_test(copy):
+def test_an_image_in_both_splits_is_refused(copy):
     line = (copy / "idx" / "train_thermal_2.txt").read_text().splitlines()[0]
     path = edit(copy, "test_thermal_2", lambda lines: [line.rsplit(" ", 1)[0] + lines[0][-2:], *lines[10:]])
-    refused(copy, f"{path}:1: {line.split()[0]} is trained on too (train_thermal_2.txt:1)")
+    refused(copy, f"{path}:1: {line.split()[0]} is a training image as well (train_thermal_2.txt:1)")
 
 
-def test_a_person_in_train_and_test(copy):
+def test_a_person_in_both_splits_is_refused(copy):
     lines = (copy / "idx" / "train_visible_2.txt").read_text().splitlines()
     person = lines[0].split("/")[1]
     (copy / "Visible" / person / "another.bmp").touch()
     path = edit(copy, "test_visible_2", lambda old: [f"Visible/{person}/another.bmp 0", *old[10:]])
-    refused(copy, f"{path}:1: person {person} is trained on too (train_visible_2.txt:1)", "must not share people")
+    refused(
+        copy,
+        f"{path}:1: person {person} is in the training split as well (train_visible_2.txt:1)",
+        "must not share people",
+    )
 
 
-def test_a_label_of_two_people_and_a_person_with_two_labels(copy):
+def test_a_label_of_two_people_and_a_person_with_two_labels_are_refused(copy):
     path = edit(copy, "train_visible_5", lambda lines: [*lines[:10], lines[10].rsplit(" ", 1)[0] + " 0", *lines[11:]])
-    refused(copy, f"{path}:11: label 0 is of person ", "in train_visible_5.txt:1")
+    refused(copy, f"{path}:11: label 0 is person ", "in train_visible_5.txt:1")
     edit(copy, "train_visible_5", lambda lines: [lines[0], lines[1].rsplit(" ", 1)[0] + " 99", *lines[2:]])
     refused(copy, f"{path}:2: person ", "has label 99 here, and label 0 in train_visible_5.txt:1")
 
 
-def test_thermal_lists_of_train_and_test_that_are_swapped(copy):
-    train, test = (copy / "idx" / f"{part}_thermal_3.txt" for part in ("train", "test"))
+def test_swapped_lists_of_the_splits_are_refused(copy):
+    train, test = (copy / "idx" / f"{split}_thermal_3.txt" for split in ("train", "test"))
     texts = train.read_text(), test.read_text()
     train.write_text(texts[1])
     test.write_text(texts[0])
@@ -131,10 +140,10 @@ def test_thermal_lists_of_train_and_test_that_are_swapped(copy):
     visible = (copy / "idx" / "test_visible_3.txt").read_text().splitlines()
     line = next(n for n, text in enumerate(visible, start=1) if text.startswith(f"Visible/{person}/"))
     path = copy / "idx" / "test_visible_3.txt"
-    refused(copy, f"{path}:{line}: person {person} is trained on too (train_thermal_3.txt:1)")
+    refused(copy, f"{path}:{line}: person {person} is in the training split as well (train_thermal_3.txt:1)")
 
 
-def test_labels_of_other_people_in_the_visible_list_than_in_the_thermal_one(copy):
+def test_labels_that_differ_between_the_modalities_are_refused(copy):
     def shifted(lines):
         return [f"{path} {(int(label) + 1) % 12}" for path, label in map(str.split, lines)]
 
@@ -143,12 +152,12 @@ def test_labels_of_other_people_in_the_visible_list_than_in_the_thermal_one(copy
     last = (copy / "idx" / "test_visible_6.txt").read_text().splitlines()[110].split("/")[1]
     refused(
         copy,
-        f"{copy / 'idx' / 'test_thermal_6.txt'}:1: label 0 is of person {first} here, and of person {last} in "
+        f"{copy / 'idx' / 'test_thermal_6.txt'}:1: label 0 is person {first} here, and person {last} in "
         "test_visible_6.txt:111",
     )
 
 
-def test_a_person_whose_folders_are_numbered_with_and_without_zeros(copy):
+def test_leading_zeros_of_a_persons_folder_do_not_matter(copy):
     wanted = [(s.trial, s.split, s.modality, s.identity) for s in read_regdb(copy).samples]
     (copy / "Thermal" / "7").rename(copy / "Thermal" / "007")
     for path in (copy / "idx").iterdir():
@@ -156,12 +165,14 @@ def test_a_person_whose_folders_are_numbered_with_and_without_zeros(copy):
     assert [(s.trial, s.split, s.modality, s.identity) for s in read_regdb(copy).samples] == wanted
 
 
-def test_visible_and_thermal_lists_of_different_labels(copy):
+def test_labels_that_only_one_modality_has_are_refused(copy):
     edit(copy, "test_thermal_9", lambda lines: lines[10:])
-    refused(copy, "test_visible_9.txt: its labels and those of test_thermal_9.txt", "only in test_visible_9.txt: 0")
+    refused(
+        copy, "test_visible_9.txt: should have the same labels as test_thermal_9.txt", "only in test_visible_9.txt: 0"
+    )
 
 
-def test_all_missing_images_are_listed_one_a_line(copy):
+def test_each_missing_image_is_named_on_a_line_of_its_own(copy):
     images = sorted((copy / "Visible").glob("*/*.bmp"))[:25]
     for image in images:
         image.unlink()
@@ -173,7 +184,7 @@ def test_all_missing_images_are_listed_one_a_line(copy):
     assert all(re.search(r" \((train|test)_visible_1\.txt:[0-9]+\)$", line) for line in lines)
 
 
-def test_blanks_line_ends_and_marks_do_not_matter(copy):
+def test_blanks_line_ends_and_byte_order_marks_do_not_matter(copy):
     wanted = read_regdb(copy).samples
     for path in (copy / "idx").iterdir():
         text = path.read_text().replace("\n", " \t\r\n")
@@ -181,7 +192,7 @@ def test_blanks_line_ends_and_marks_do_not_matter(copy):
     assert read_regdb(copy).samples == wanted
 
 
-def test_blank_lines_are_skipped_and_counted(copy):
+def test_blank_lines_are_skipped_but_counted(copy):
     wanted = read_regdb(copy).samples
     edit(copy, "test_visible_4", lambda lines: ["", *lines[:6], " \t", "", *lines[6:]])
     assert read_regdb(copy).samples == wanted
@@ -189,7 +200,7 @@ def test_blank_lines_are_skipped_and_counted(copy):
     refused(copy, f"{path}:10: '17' is not an image's path and a label")
 
 
-def test_upper_case_endings_blanks_and_unicode_in_paths(copy):
+def test_paths_may_have_upper_case_endings_blanks_and_unicode(copy):
     old = (copy / "idx" / "train_visible_1.txt").read_text().split()[0]
     new = old.rsplit("/", 1)[0] + "/front view été.BMP"
     (copy / old).rename(copy / new)
@@ -198,7 +209,7 @@ def test_upper_case_endings_blanks_and_unicode_in_paths(copy):
     assert any(s.path == new for s in read_regdb(copy).samples)
 
 
-def test_strays_are_counted(copy):
+def test_other_files_are_ignored_and_counted(copy):
     (copy / "Visible" / "1" / "Thumbs.db").touch()
     (copy / "Thermal" / "extra.bmp").touch()
-    assert read_regdb(copy).notes == ("2 files that no list names were ignored",)
+    assert read_regdb(copy).notes == ("2 files that are in no list were ignored",)

@@ -1,4 +1,4 @@
-"""SYSU-MM01's full size, synthetic: half an hour and 8 GB, so only with ``-m slow``."""
+"""A synthetic data set of SYSU-MM01's full size. It takes half an hour and 8 GB, so it runs with ``-m slow`` only."""
 
 import json
 import resource
@@ -10,7 +10,7 @@ import pytest
 from lba_cli.data.samples import select
 from lba_cli.data.store import StoredImages
 from lba_cli.datasets import Setting
-from lba_cli.evaluation.evaluate import draw_setting
+from lba_cli.evaluation.scoring import draw_setting
 
 
 @pytest.mark.slow
@@ -27,7 +27,7 @@ def test_counts_and_memory_at_full_size(tmp_path):
 
 
 def check_counts(store):
-    """The data set's published counts."""
+    """Compare a store with the published counts."""
     assert len(select(store.samples, "train", "visible")) == 22258
     assert len(select(store.samples, "train", "infrared")) == 11909
     sizes = {
@@ -37,10 +37,10 @@ def check_counts(store):
         ("indoor-search", "multi"): 1120,
     }
     for (mode, shots), size in sizes.items():
-        for draw in ("community", "official"):
-            trials = draw_setting(store, Setting(mode, shots, draw)).each
-            assert {(len(trial.queries), len(trial.gallery)) for trial in trials} == {(3803, size)}
-            queries, gallery = trials[0].queries, trials[0].gallery
+        for protocol in ("community", "official"):
+            draws = draw_setting(store, Setting(mode, shots, protocol)).draws
+            assert {(len(draw.queries), len(draw.gallery)) for draw in draws} == {(3803, size)}
+            queries, gallery = draws[0].queries, draws[0].gallery
             matched = [q for q in queries if has_match(store.samples, q, gallery)]
             if mode == "indoor-search":
                 assert len({store.samples[i].identity for i in gallery}) == 56

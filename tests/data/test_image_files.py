@@ -1,4 +1,4 @@
-"""A test for each decision that lba_cli/data/images.py writes down."""
+"""A test for each rule in the docstring of lba_cli/data/image_files.py."""
 
 import io
 import os
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from lba_cli.data import images
+from lba_cli.data import image_files
 from lba_cli.data.image_files import BrokenImage, read_image
 
 HEIGHT, WIDTH = 8, 4
@@ -64,12 +64,12 @@ def close_to(image, colour, tolerance=3):
     return bool((abs(image.astype(int) - colour) <= tolerance).all())
 
 
-# The content decides.
+# The format.
 
 
 @pytest.mark.parametrize("name", ["x.jpg", "x.png", "x.bmp", "x", "x.txt"])
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP", available("WEBP")])
-def test_the_content_decides_not_the_ending(read, name, format):
+def test_the_content_decides_the_format_not_the_name(read, name, format):
     assert close_to(read(encoded(plain(), format, quality=95), name), COLOUR)
 
 
@@ -94,18 +94,18 @@ def test_no_program_is_started_for_any_format(read, monkeypatch):
             read(data)
 
 
-def test_formats_that_a_pillow_lacks_are_left_out(read, monkeypatch):
-    images.formats.cache_clear()
-    monkeypatch.setattr(images, "FORMATS", (*images.FORMATS, "A FORMAT OF TOMORROW"))
+def test_formats_that_the_installed_pillow_lacks_are_left_out(read, monkeypatch):
+    image_files.readable_formats.cache_clear()
+    monkeypatch.setattr(image_files, "FORMATS", (*image_files.FORMATS, "A FORMAT OF TOMORROW"))
     try:
         assert close_to(read(encoded(plain(), "PNG")), COLOUR, 0)
-        assert {"JPEG", "PNG", "BMP"} <= set(images.formats())
-        assert not {"EPS", "WMF", "A FORMAT OF TOMORROW"} & set(images.formats())
+        assert {"JPEG", "PNG", "BMP"} <= set(image_files.readable_formats())
+        assert not {"EPS", "WMF", "A FORMAT OF TOMORROW"} & set(image_files.readable_formats())
     finally:
-        images.formats.cache_clear()
+        image_files.readable_formats.cache_clear()
 
 
-# Bombs.
+# Decompression bombs.
 
 BOMBS = {
     "png": png(40_000, 40_000, 8, 2, bytes(1000)),
@@ -120,7 +120,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_bombs_are_refused_before_they_are_decoded(read, name):
+def test_decompression_bombs_are_refused(read, name):
     with pytest.raises(BrokenImage):
         read(BOMBS[name])
 
@@ -128,13 +128,11 @@ def test_bombs_are_refused_before_they_are_decoded(read, name):
 def test_the_limit_is_64_megapixels(read):
     with pytest.raises(BrokenImage, match="8192 × 8193 pixels, more than 67,108,864"):
         read(BOMBS["just too large"])
-    with pytest.raises(
-        BrokenImage, match=r"^(?!.*pixels)"
-    ):  # as large as allowed, and then it turns out to be cut short
+    with pytest.raises(BrokenImage, match=r"^(?!.*pixels)"):  # the size is allowed, but the file is cut short
         read(png(8192, 8192, 8, 0, bytes(1000)))
 
 
-def test_bombs_take_no_memory(tmp_path):
+def test_decompression_bombs_take_little_memory(tmp_path):
     for number, data in enumerate(BOMBS.values()):
         (tmp_path / f"{number}.png").write_bytes(data)
     code = (
@@ -169,14 +167,14 @@ def with_orientation(orientation, format):
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", available("WEBP"), "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_the_orientation_is_applied(read, format, orientation):
+def test_the_exif_orientation_is_applied(read, format, orientation):
     image = read(with_orientation(orientation, format), height=32, width=32).astype(int)
     quarters = [image[y : y + 8, x : x + 8].mean((0, 1)).round() for y in (4, 20) for x in (4, 20)]
     for quarter, colour in zip(quarters, [(255, 0, 0), (0, 0, 0), (255, 255, 255), (255, 255, 255)], strict=True):
         assert (abs(quarter - colour) < 12).all(), quarters
 
 
-def test_an_orientation_that_exif_does_not_know_is_none(read):
+def test_an_unknown_exif_orientation_is_ignored(read):
     exif = Image.Exif()
     exif[0x0112] = 77
     assert close_to(read(encoded(plain(), "PNG", exif=exif)), COLOUR, 0)
@@ -196,7 +194,7 @@ def test_an_orientation_that_exif_does_not_know_is_none(read):
     ids=range(7),
 )
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
-def test_damaged_exif_counts_as_none(read, exif, format):
+def test_damaged_exif_data_are_ignored(read, exif, format):
     if format == "JPEG":
         data = encoded(plain(), "JPEG", quality=95)
         data = data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
@@ -206,9 +204,9 @@ def test_damaged_exif_counts_as_none(read, exif, format):
     assert close_to(read(data), COLOUR)
 
 
-def test_whatever_pillow_raises_about_exif_counts_as_none(read, monkeypatch):
+def test_errors_that_pillow_raises_about_exif_are_ignored(read, monkeypatch):
     def fail(_):
-        raise SyntaxError("of another Pillow")
+        raise SyntaxError("raised by another version of Pillow")
 
     monkeypatch.setattr(ImageOps, "exif_transpose", fail)
     assert close_to(read(encoded(plain(), "PNG")), COLOUR, 0)
@@ -237,14 +235,14 @@ def test_other_modes_become_rgb_and_transparency_is_dropped(read, mode, colour, 
 
 @pytest.mark.parametrize("format", ["PNG", "GIF"])
 @pytest.mark.parametrize("transparent", [None, 1])
-def test_palettes_become_rgb_and_keep_the_colour_of_what_is_transparent(read, format, transparent):
+def test_palettes_become_rgb_and_transparent_pixels_keep_their_colour(read, format, transparent):
     image = plain("P", 1)
     image.putpalette([0, 0, 0, *COLOUR, 255, 255, 255])
     options = {} if transparent is None else {"transparency": transparent}
     assert close_to(read(encoded(image, format, **options)), COLOUR, 0)
 
 
-def test_gray_with_a_transparent_value(read):
+def test_gray_with_a_transparent_value_keeps_its_level(read):
     assert close_to(read(encoded(plain("L", 90), "PNG", transparency=90)), 90, 0)
 
 
@@ -293,14 +291,14 @@ def test_16_bit_colours_keep_the_upper_8_bits(read, colour_type, channels):
     assert (image == wanted).all()
 
 
-def test_16_bit_gray_as_older_pillows_open_it():
-    """They call it mode I, as they do 32-bit integers of other formats."""
+def test_16_bit_gray_in_mode_i_of_older_pillows():
+    """Older versions of Pillow open it in mode I, which is also the mode of 32-bit integers in other formats."""
     image = Image.fromarray(np.full((HEIGHT, WIDTH), 0xABCD, np.int32))
     image.format = "PNG"
-    assert images._rgb(image).getpixel((0, 0)) == (0xAB, 0xAB, 0xAB)
+    assert image_files._rgb(image).getpixel((0, 0)) == (0xAB, 0xAB, 0xAB)
     image.format = "TIFF"
     with pytest.raises(BrokenImage, match="mode I"):
-        images._rgb(image)
+        image_files._rgb(image)
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
@@ -314,12 +312,12 @@ def test_pixels_without_a_known_range_are_refused(read, kind):
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", available("WEBP"), "TIFF"])
-def test_the_first_of_several_frames_is_taken(read, format):
+def test_the_first_of_several_frames_is_read(read, format):
     first, second = plain("RGB", (255, 0, 0)), plain("RGB", (0, 0, 255))
     options = {"lossless": True} if format == "WEBP" else {}
     data = encoded(first, format, save_all=True, append_images=[second], **options)
     with Image.open(io.BytesIO(data)) as image:
-        assert image.n_frames == 2, "or it would test nothing"
+        assert image.n_frames == 2, "otherwise this test could not fail"
     assert close_to(read(data), (255, 0, 0))
 
 
@@ -337,7 +335,7 @@ def test_truncated_images_are_refused(read, format, share):
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"hello\n", bytes(10_000), b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"])
-def test_what_is_no_image(read, data):
+def test_files_that_are_no_images_are_refused(read, data):
     with pytest.raises(BrokenImage):
         read(data)
 
@@ -348,7 +346,7 @@ def test_messages_do_not_repeat_the_path(read, tmp_path):
     assert str(tmp_path) not in str(caught.value)
 
 
-def test_what_is_no_file(tmp_path):
+def test_paths_that_are_no_regular_files_are_refused(tmp_path):
     (tmp_path / "folder.jpg").mkdir()
     os.mkfifo(tmp_path / "fifo.jpg")
     (tmp_path / "loop.jpg").symlink_to("loop.jpg")
@@ -362,5 +360,5 @@ def test_what_is_no_file(tmp_path):
             read_image("/dev/zero", 8, 4)
 
 
-def test_the_images_memory_is_its_own(read):
+def test_the_array_owns_its_memory(read):
     assert read(encoded(plain(), "PNG")).flags.writeable

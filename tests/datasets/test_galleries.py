@@ -1,4 +1,4 @@
-"""Who is drawn, on cases small enough to write down; and the full data set's counts."""
+"""Drawing galleries: small cases written down by hand, and the sizes for the complete SYSU-MM01."""
 
 import random
 
@@ -15,26 +15,26 @@ from lba_cli.evaluation import community_gallery, load_permutations, official_ga
 SMALL = {(9, 1): ["a", "b", "c"], (9, 4): ["d"], (2, 1): ["e", "f"], (2, 3): ["query"], (9, 2): []}
 
 
-def test_community_walks_identities_then_cameras():
+def test_community_galleries_go_through_identities_then_cameras():
     random.seed(4)
     wanted = [random.choice(["e", "f"]), random.choice(["a", "b", "c"]), random.choice(["d"])]
     assert community_gallery(SMALL, (1, 2, 4, 5), trial=4) == wanted
 
 
-def test_community_multi_shot_takes_all_of_a_small_directory():
+def test_community_galleries_take_all_images_of_a_small_directory():
     random.seed(0)
     wanted = [*random.sample(["e", "f"], 2), *random.sample(["a", "b", "c"], 3)]
     assert community_gallery(SMALL, (1, 2), trial=0, shots=10) == wanted
 
 
-def test_the_draw_leaves_pythons_generator_alone():
+def test_drawing_does_not_touch_pythons_global_generator():
     random.seed(1)
     before = random.getstate()
     community_gallery(SMALL, (1, 2), trial=0)
     assert random.getstate() == before
 
 
-def test_official_walks_cameras_then_identities():
+def test_official_galleries_go_through_cameras_then_identities():
     permutations = {
         (9, 1): np.array([[3, 1, 2]] * 10),
         (2, 1): np.array([[2, 1]] * 10),
@@ -44,9 +44,9 @@ def test_official_walks_cameras_then_identities():
     assert official_gallery(SMALL, permutations, (1,), trial=3, shots=10) == ["f", "e", "c", "a", "b"]
 
 
-def test_official_refuses_an_incomplete_copy():
+def test_official_galleries_need_a_complete_copy():
     permutations = {(9, 1): np.array([[1, 2, 3, 4]] * 10), (2, 1): np.array([[1, 2]] * 10)}
-    with pytest.raises(DataError, match=r"identity 9 under camera 1 is of 4 images.*has 3"):
+    with pytest.raises(DataError, match=r"permutes 4 images of identity 9 under camera 1.*has 3"):
         official_gallery(SMALL, permutations, (1,), trial=0)
 
 
@@ -59,19 +59,19 @@ def test_official_refuses_an_incomplete_copy():
         ("indoor-search", "multi", 1120),
     ],
 )
-def test_gallery_sizes_of_the_complete_data_set(mode, shots, size):
+def test_galleries_of_the_complete_data_set_have_the_published_sizes(mode, shots, size):
     directories = {
         (entry.identity, camera): list(range(count))
         for entry in sysu_inventory()
-        if entry.trial == "test"
+        if entry.group == "test"
         for camera, count in entry.images.items()
         if count
     }
-    for trial in range(10):
-        assert len(community_gallery(directories, GALLERY_CAMERAS[mode], trial, IMAGES_PER_CAMERA[shots])) == size
+    for number in range(10):
+        assert len(community_gallery(directories, GALLERY_CAMERAS[mode], number, IMAGES_PER_CAMERA[shots])) == size
 
 
-def test_damaged_permutations(tmp_path):
+def test_damaged_permutations_are_refused(tmp_path):
     (tmp_path / "text.mat").write_text("no matrix")
     savemat(tmp_path / "other.mat", {"something": np.ones(3)})
     cells = np.empty((6, 1), object)
@@ -81,8 +81,8 @@ def test_damaged_permutations(tmp_path):
     savemat(tmp_path / "repeated.mat", {"rand_perm_cam": cells})
     for name, message in {
         "missing.mat": "no such file",
-        "text.mat": "not the protocol's permutations",
-        "other.mat": "not the protocol's permutations",
+        "text.mat": "not the permutations of the official protocol",
+        "other.mat": "not the permutations of the official protocol",
         "repeated.mat": "camera 1, identity 1: not 10 permutations",
     }.items():
         with pytest.raises(DataError, match=message):

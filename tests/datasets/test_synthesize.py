@@ -1,4 +1,4 @@
-"""The synthetic data set in SYSU-MM01's layout: what is on disk, and what it depends on."""
+"""The synthetic data set in SYSU-MM01's layout: what is on disk, and what that depends on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,17 @@ from PIL import Image
 from scipy.io import loadmat
 
 import lba_cli
-from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets import sysu
+from lba_cli.datasets.synthesize import plan_synthetic, write_synthetic
 from lba_cli.datasets.sysu import SYSU
-from lba_cli.datasets.sysu_inventory import sysu_inventory
+from lba_cli.datasets.sysu_inventory import entries_of_preset, sysu_inventory
 from lba_cli.errors import ConfigError, DataError
 from lba_cli.reporting import Silent
 from lba_cli.synthetic import PRESETS, Job
 
 INFRARED = (3, 6)
 VISIBLE = (1, 2, 4, 5)
-SPLITS = ("train", "val", "test")
+GROUPS = ("train", "val", "test")
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -37,8 +37,8 @@ def digests(root: Path) -> dict[str, str]:
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def ids(root: Path, split: str) -> list[int]:
-    return [int(word) for word in (root / "exp" / f"{split}_id.txt").read_text().split(",")]
+def ids(root: Path, group: str) -> list[int]:
+    return [int(word) for word in (root / "exp" / f"{group}_id.txt").read_text().split(",")]
 
 
 # --- what is on disk ---
@@ -50,7 +50,7 @@ def test_every_planned_image_is_there_and_nothing_else(tiny: Path) -> None:
     others = {str(path.relative_to(tiny)) for path in tiny.rglob("*") if path.is_file()} - {
         str(path.relative_to(tiny)) for path in planned
     }
-    lists = {f"exp/{split}_id.txt" for split in SPLITS}
+    lists = {f"exp/{group}_id.txt" for group in GROUPS}
     assert others == lists | {"exp/rand_perm_cam.mat", "README.txt", "synthetic.json"}
 
 
@@ -63,7 +63,7 @@ def test_image_names_count_from_one(tiny: Path) -> None:
 
 
 def test_lists_have_every_identity_once_in_ascending_order(tiny: Path) -> None:
-    lists = [ids(tiny, split) for split in SPLITS]
+    lists = [ids(tiny, group) for group in GROUPS]
     assert [len(each) for each in lists] == [9, 3, 6]
     together = [identity for each in lists for identity in each]
     assert sorted(together) == sorted({job.identity for job in plan_synthetic(SYSU, "tiny").jobs})
@@ -72,10 +72,10 @@ def test_lists_have_every_identity_once_in_ascending_order(tiny: Path) -> None:
 
 
 def test_lists_are_one_line(tiny: Path) -> None:
-    assert all((tiny / "exp" / f"{split}_id.txt").read_text().count("\n") == 1 for split in SPLITS)
+    assert all((tiny / "exp" / f"{group}_id.txt").read_text().count("\n") == 1 for group in GROUPS)
 
 
-def test_images_have_the_preset_s_sizes(tiny: Path) -> None:
+def test_images_have_the_sizes_of_the_preset(tiny: Path) -> None:
     sizes = set()
     frame = PRESETS["tiny"].frame
     for path in tiny.rglob("*.jpg"):
@@ -111,7 +111,7 @@ def test_permutations_are_valid(tiny: Path) -> None:
             assert cell.shape == (10, images)
             assert (np.sort(cell, axis=1) == np.arange(1, images + 1)).all()
             seen.add(cell.tobytes())
-    assert len(seen) > 60, "the permutations are all alike"
+    assert len(seen) > 60, "the permutations are all the same"
 
 
 def test_every_query_has_a_match_in_both_searches(tiny: Path) -> None:
@@ -134,15 +134,15 @@ def test_some_identities_are_absent_from_some_cameras() -> None:
         assert any((camera, identity) in under for camera in INFRARED)
 
 
-def test_the_note_says_how_to_draw_it_again(tiny: Path) -> None:
+def test_the_readme_says_how_to_draw_the_images_again(tiny: Path) -> None:
     note = (tiny / "README.txt").read_text()
     assert "lba prepare synthetic --preset tiny --layout sysu --seed 0" in note
 
 
 def test_the_summary_counts_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = PRESETS["tiny"].entries()[:2]
-    monkeypatch.setitem(PRESETS, "two", replace(PRESETS["tiny"], name="two", entries=lambda: entries))
-    summary = write_synthetic(SYSU, "two", tmp_path / "two", workers=1, listener=Silent())
+    entries = entries_of_preset("tiny")[:2]
+    monkeypatch.setattr(sysu, "entries_of_preset", lambda _: entries)
+    summary = write_synthetic(SYSU, "tiny", tmp_path / "two", workers=1, listener=Silent())
     paths = list((tmp_path / "two").rglob("*.jpg"))
     infrared = [path for path in paths if path.parts[-3] in ("cam3", "cam6")]
     assert (summary.identities, summary.images, summary.infrared) == (2, len(paths), len(infrared))
@@ -157,8 +157,8 @@ def test_the_number_of_workers_changes_no_byte(tiny: Path, tmp_path: Path) -> No
 
 
 def test_another_seed_draws_other_people(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = PRESETS["tiny"].entries()[:2]
-    monkeypatch.setitem(PRESETS, "tiny", replace(PRESETS["tiny"], entries=lambda: entries))
+    entries = entries_of_preset("tiny")[:2]
+    monkeypatch.setattr(sysu, "entries_of_preset", lambda _: entries)
     write_synthetic(SYSU, "tiny", tmp_path / "other", seed=1, workers=1, listener=Silent())
     other, first = digests(tmp_path / "other"), digests(tiny)
     images = [name for name in other if name.endswith(".jpg")]
@@ -166,7 +166,7 @@ def test_another_seed_draws_other_people(tmp_path: Path, tiny: Path, monkeypatch
     assert not [name for name in images if other[name] == first[name]]
 
 
-def test_no_two_images_are_alike(tiny: Path) -> None:
+def test_all_images_differ(tiny: Path) -> None:
     images = [digest for name, digest in digests(tiny).items() if name.endswith(".jpg")]
     assert len(set(images)) == len(images)
 
@@ -174,29 +174,29 @@ def test_no_two_images_are_alike(tiny: Path) -> None:
 # --- plans ---
 
 
-def test_the_sysu_plan_is_the_real_inventory() -> None:
+def test_the_full_size_has_the_counts_of_the_real_data_set() -> None:
     jobs = plan_synthetic(SYSU, "sysu").jobs
     assert len(jobs) == len(set(jobs)) == 45_863
     counts = Counter((job.identity, job.camera) for job in jobs)
     for entry in sysu_inventory():
         assert {camera: counts[entry.identity, camera] for camera in range(1, 7)} == entry.images
-    split_of = {entry.identity: entry.trial for entry in sysu_inventory()}
-    trained = Counter(job.camera in INFRARED for job in jobs if split_of[job.identity] in ("train", "val"))
+    group_of = {entry.identity: entry.group for entry in sysu_inventory()}
+    trained = Counter(job.camera in INFRARED for job in jobs if group_of[job.identity] in ("train", "val"))
     assert (trained[False], trained[True]) == (22_258, 11_909)
-    assert sum(split_of[job.identity] == "test" and job.camera in INFRARED for job in jobs) == 3_803
+    assert sum(group_of[job.identity] == "test" and job.camera in INFRARED for job in jobs) == 3_803
 
 
-def test_the_small_plan() -> None:
-    splits = Counter(entry.trial for entry in PRESETS["small"].entries())
-    assert splits == {"train": 64, "val": 16, "test": 32}
+def test_the_small_preset_has_112_people() -> None:
+    groups = Counter(entry.group for entry in entries_of_preset("small"))
+    assert groups == {"train": 64, "val": 16, "test": 32}
     counts = Counter((job.identity, job.camera) for job in plan_synthetic(SYSU, "small").jobs)
     assert len(counts) == 112 * 6
     assert set(counts.values()) == {5, 6, 7}
 
 
-def test_a_plan_carries_its_seed() -> None:
+def test_jobs_depend_on_the_seed() -> None:
     assert plan_synthetic(SYSU, "tiny", 5).jobs[0] == Job(5, 2, 1, 1, "cam1/0002/0001.jpg")
-    assert plan_synthetic(SYSU, "tiny", 5).jobs != plan("tiny", 6).jobs
+    assert plan_synthetic(SYSU, "tiny", 5).jobs != plan_synthetic(SYSU, "tiny", 6).jobs
 
 
 # --- mistakes ---
@@ -217,7 +217,7 @@ def test_existing_output_is_refused_and_untouched(tmp_path: Path, content: str) 
     assert list(tmp_path.iterdir()) == [output]
 
 
-def test_an_unknown_preset_names_the_valid_ones(tmp_path: Path) -> None:
+def test_an_unknown_preset_is_refused_with_the_valid_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'huge'.*tiny, small, sysu"):
         write_synthetic(SYSU, "huge", tmp_path / "x", workers=1, listener=Silent())
     assert not list(tmp_path.iterdir())
@@ -231,7 +231,7 @@ def test_impossible_numbers_are_refused(tmp_path: Path, seed: int, workers: int)
 
 
 class _Impatient(Silent):
-    """Presses Ctrl-C at the first progress."""
+    """Interrupts at the first sign of progress, as Ctrl-C does."""
 
     def advance(self, amount: int = 1, **facts: Any) -> None:
         raise KeyboardInterrupt
@@ -249,6 +249,7 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.sysu import SYSU
 from lba_cli.reporting import JsonLines
 
 if __name__ == "__main__":
@@ -256,7 +257,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="process groups are POSIX's")
+@pytest.mark.skipif(os.name != "posix", reason="only POSIX has process groups")
 @pytest.mark.parametrize("blow", ["interrupt", "kill"])
 def test_no_process_outlives_a_stopped_program(tmp_path: Path, blow: str) -> None:
     program = tmp_path / "program.py"
@@ -279,12 +280,12 @@ def test_no_process_outlives_a_stopped_program(tmp_path: Path, blow: str) -> Non
     assert group_ends(running.pid)
     if blow == "interrupt":
         assert "KeyboardInterrupt" in errors
-        assert "PoolWorker" not in errors, "a worker complained as well"
+        assert "PoolWorker" not in errors, "a worker printed a traceback as well"
         assert not list(output.iterdir())
 
 
 def group_ends(group: int, within: float = 30.0) -> bool:
-    """Whether every process of ``group`` is gone within so many seconds; those that aren't are ended."""
+    """Whether all processes of ``group`` end within so many seconds; those that don't are killed."""
     until = time.monotonic() + within
     while time.monotonic() < until:
         try:

@@ -1,4 +1,4 @@
-"""What the readers share: telling layouts apart, and the records they make."""
+"""What all data sets have in common: their layouts are recognised, and their readers make the same kind of records."""
 
 import os
 import shutil
@@ -9,34 +9,52 @@ import pytest
 import small_setup
 
 from lba_cli.data.samples import fingerprint, identity_classes
-from lba_cli.datasets import DATASETS, detect, read_dataset
-from lba_cli.errors import DataError
-from lba_cli.vocabulary import DATASETS
+from lba_cli.datasets import DATASETS, detect, get_dataset, read_dataset
+from lba_cli.errors import ConfigError, DataError
 
 
-def test_there_is_a_reader_and_a_layout_for_every_data_set():
-    assert tuple(READERS) == tuple(LAYOUTS) == DATASETS
-    assert all(layout.dataset == dataset for dataset, layout in LAYOUTS.items())
+def test_each_data_set_is_listed_under_its_own_name():
+    assert all(spec.name == spec.layout.name == name for name, spec in DATASETS.items())
+    assert all(get_dataset(name) is spec for name, spec in DATASETS.items())
+
+
+def test_an_unknown_data_set_names_the_nearest_one():
+    with pytest.raises(ConfigError, match="there is no data set 'regbd'; did you mean 'regdb'"):
+        get_dataset("regbd")
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_a_data_set_looks_like_itself_alone(trees, dataset):
+def test_modes_protocols_and_shots_of_a_data_set_fit_together(dataset):
+    spec = get_dataset(dataset)
+    assert set(spec.usual_modes) <= set(spec.modes)
+    assert set(spec.protocols["community"]) == set(spec.modes)
+    assert all(set(modes) <= set(spec.modes) for modes in spec.protocols.values())
+    assert set(spec.protocol_notes) <= set(spec.protocols)
+    assert spec.usual_shots(()) in spec.shots
+    for row in spec.published:
+        assert row.setting.mode in spec.protocols[row.setting.protocol]
+        assert row.setting.shots in spec.shots
+        assert all(0 < figure < 1 for figure in row.figures.values())
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_each_layout_is_recognised_by_one_data_set_only(trees, dataset):
     for other, root in trees.items():
-        assert LAYOUTS[dataset].looks_like(root) == (other == dataset)
+        assert get_dataset(dataset).layout.looks_like(root) == (other == dataset)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_an_incomplete_copy_is_still_told(hollow, dataset):
+def test_an_incomplete_copy_is_still_recognised(hollow, dataset):
     root = hollow(dataset)
-    victim = next(root / sign for sign in LAYOUTS[dataset].signs if (root / sign).is_dir())
+    victim = next(root / sign for sign in get_dataset(dataset).layout.signs if (root / sign).is_dir())
     shutil.rmtree(victim)
-    assert detect(root) == dataset
-    with pytest.raises(DataError, match=rf"it has no .*{victim.name}"):
+    assert detect(root) is get_dataset(dataset)
+    with pytest.raises(DataError, match=rf"not all of it: .*{victim.name}.* missing"):
         read_dataset(root)
 
 
-def test_no_data_set_and_more_than_one(tmp_path, hollow):
-    for root, words in ((tmp_path, "no data set that is known"), (tmp_path / "nowhere", "no such folder")):
+def test_a_root_of_no_data_set_or_of_several_is_refused(tmp_path, hollow):
+    for root, words in ((tmp_path, "no known data set"), (tmp_path / "nowhere", "no such folder")):
         with pytest.raises(DataError, match=words) as caught:
             detect(root)
         for title in ("SYSU-MM01 (cam1…cam6 and exp)", "RegDB (Visible, Thermal", "LLCM (idx/", "visible/IDENTITY"):
@@ -50,7 +68,7 @@ def test_no_data_set_and_more_than_one(tmp_path, hollow):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_order_is_split_part_identity_camera_path(trees, dataset):
+def test_samples_are_sorted_by_trial_split_identity_camera_and_path(trees, dataset):
     samples = read_dataset(trees[dataset]).samples
     keys = [(s.trial, s.split != "train", s.identity, s.camera, s.path) for s in samples]
     assert keys == sorted(keys)
@@ -66,7 +84,7 @@ def test_class_labels_count_from_zero(trees, dataset):
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_blanks_unicode_and_a_trailing_slash_in_the_root(hollow, tmp_path, dataset):
+def test_the_root_may_contain_blanks_and_unicode_and_end_with_a_slash(hollow, tmp_path, dataset):
     root = tmp_path / "größe 数据 set"
     hollow(dataset).rename(root)
     wanted = [(s.path, s.identity) for s in read_dataset(root).samples]
@@ -76,13 +94,13 @@ def test_blanks_unicode_and_a_trailing_slash_in_the_root(hollow, tmp_path, datas
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_current_folder_is_a_root_too(hollow, monkeypatch, dataset):
+def test_the_current_folder_may_be_the_root(hollow, monkeypatch, dataset):
     monkeypatch.chdir(hollow(dataset))
     assert read_dataset(Path()).dataset == dataset
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_folders_may_be_links(hollow, tmp_path, dataset):
+def test_folders_may_be_symbolic_links(hollow, tmp_path, dataset):
     root = hollow(dataset)
     wanted = read_dataset(root).samples
     for number, folder in enumerate(path for path in list(root.iterdir()) if path.is_dir()):
@@ -95,7 +113,7 @@ def test_folders_may_be_links(hollow, tmp_path, dataset):
     ("dataset", "folder"),
     [("sysu", "cam1/0004"), ("llcm", "test_vis/cam1/0003"), ("folder", "visible/passer-by 01")],
 )
-def test_names_that_are_no_text_are_refused(hollow, dataset, folder):
+def test_file_names_that_are_not_utf8_are_refused(hollow, dataset, folder):
     root = hollow(dataset)
     try:
         (root / folder / os.fsdecode(b"caf\xe9.jpg")).touch()
@@ -106,7 +124,7 @@ def test_names_that_are_no_text_are_refused(hollow, dataset, folder):
     )
 
 
-def test_the_name_of_an_identitys_folder_that_is_no_text_is_refused(hollow):
+def test_identity_folders_whose_names_are_not_utf8_are_refused(hollow):
     root = hollow("folder")
     try:
         (root / "visible" / os.fsdecode(b"caf\xe9")).mkdir()
@@ -121,21 +139,21 @@ def test_the_name_of_an_identitys_folder_that_is_no_text_is_refused(hollow):
     "names",
     [("Visible", "Infrared"), ("visible", "thermal"), ("Visible", "Thermal"), ("RGB", "ir"), ("vis", "infrared")],
 )
-def test_own_folders_of_another_spelling(tmp_path, names):
+def test_own_folders_under_other_names_get_a_hint(tmp_path, names):
     for name in names:
         (tmp_path / name / "someone").mkdir(parents=True)
     hint = (
-        f"If {names[0]}/ and {names[1]}/ are folders of your own, spell them visible/ and infrared/: lba prepare folder"
+        f"If {names[0]}/ and {names[1]}/ hold your own images, rename them visible/ and infrared/: lba prepare folder"
     )
     for dataset in ("auto", "folder"):
         small_setup.refused(lambda dataset=dataset: read_dataset(tmp_path, dataset), hint)
     (tmp_path / "idx").mkdir()
     with pytest.raises(DataError) as caught:
         read_dataset(tmp_path)
-    assert "spell them" not in str(caught.value)
+    assert "rename them" not in str(caught.value)
 
 
-def test_the_fingerprint_covers_the_split(hollow):
+def test_the_fingerprint_covers_the_trials(hollow):
     listing = read_dataset(hollow("regdb"))
-    moved = tuple(replace(s, split=3 - s.trial) if s.trial in (1, 2) else s for s in listing.samples)
+    moved = tuple(replace(s, trial=3 - s.trial) if s.trial in (1, 2) else s for s in listing.samples)
     assert fingerprint(replace(listing, samples=moved)) != fingerprint(listing)
