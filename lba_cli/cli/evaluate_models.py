@@ -14,10 +14,10 @@ from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
 from lba_cli.errors import ConfigError, LbaError
-from lba_cli.evaluation.embedding import PLAIN
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.leakage import inflation_note, require_own_trial
+from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import Origin, Report, Result, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings

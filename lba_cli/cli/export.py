@@ -81,7 +81,8 @@ def export(
 
 def _measuring(opened: OpenedCheckpoint) -> Measuring:
     """The data set's usual setting, on which any embedding function can be scored."""
-    from lba_cli.evaluation.embedding import PLAIN, embed_through
+    from lba_cli.evaluation.embedding import embed_through
+    from lba_cli.evaluation.network_embedder import PLAIN
     from lba_cli.evaluation.scoring import draw_setting, score
     from lba_cli.evaluation.setting_choice import selection_setting
     from lba_cli.export import Measuring

@@ -9,8 +9,9 @@ from pathlib import Path
 from lba_cli import processes
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import Setting
-from lba_cli.evaluation.embedding import PLAIN, embed_views
+from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.feature_files import write_features
+from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import Origin, Result
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.variants import Variant

@@ -13,7 +13,8 @@ from lba_cli.datasets import Draw, EvaluationSet, Setting, get_dataset
 from lba_cli.datasets.galleries import cameras_known
 from lba_cli.errors import DataError
 from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
-from lba_cli.evaluation.embedding import Embeddings, View
+from lba_cli.evaluation.embedding import Embeddings
+from lba_cli.evaluation.network_embedder import View
 from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_blocks
 from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.results import Origin, Result

@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from lba_cli.config import EvaluationSection
-from lba_cli.evaluation.embedding import PLAIN, View
+from lba_cli.evaluation.network_embedder import PLAIN, View
 from lba_cli.evaluation.rerank import Reranking
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
-from lba_cli.evaluation.embedding import PLAIN, Embeddings, embed_views
+from lba_cli.evaluation.embedding import Embeddings, embed_views
 from lba_cli.evaluation.leakage import inflation_note
+from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.ranking import counts_identities
 from lba_cli.evaluation.results import FIGURES, Origin, Report, Result
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
