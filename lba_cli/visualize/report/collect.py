@@ -13,7 +13,7 @@ from lba_cli.evaluation.embedding import Embeddings, embed_views
 from lba_cli.evaluation.leakage import inflation_note
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.ranking import counts_identities
-from lba_cli.evaluation.results import FIGURES, Origin, Report, Result
+from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
@@ -45,7 +45,7 @@ class Subject:
 
     network: TwoStreamNetwork
     description: Description
-    origin: Origin
+    origin: ScoredModel
     config: Config
     records: list[dict[str, Any]] | None = None
 
@@ -111,7 +111,7 @@ def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listen
         batch_size=section.batch_size,
         workers=subject.config.data.workers,
     )
-    results = score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
+    results = score(source, drawn, embeddings, ways, listener=listener, model=subject.origin)
     root = subject.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     rooted = tuple(replace(result, root=root) for result in results)
     temperature = subject.config.alignment.temperature
@@ -145,7 +145,7 @@ def assemble(findings: Findings, bounds: Bounds, asked: Bounds, listener: Listen
 
 def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any]:
     subject, source = findings.subject, findings.source
-    report = Report((findings.results,))
+    report = EvaluationResults((findings.results,))
     first = findings.drawn[0].setting
     return {
         "model": subject.origin.name,
@@ -171,7 +171,7 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
     described = subject.description
     method = described.config.get("train", {}).get("method", "")
     facts = {
-        "checkpoint": subject.origin.model,
+        "checkpoint": subject.origin.path,
         "trained on": subject.origin.trained_on,
         "scored on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
         "method": method,
