@@ -1,4 +1,4 @@
-"""The report: JSON, CSV, Markdown, differences between models, published figures."""
+"""Results: JSON, CSV, Markdown, differences between models, published figures."""
 
 import csv
 import io
@@ -9,26 +9,33 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lba_cli.evaluation.published import PUBLISHED, published_for
 
-from lba_cli.datasets import Setting
+from lba_cli.datasets import DATASETS, Setting, get_dataset
 from lba_cli.evaluation.ranking import Metrics
 from lba_cli.evaluation.result_tables import csv_text, difference_cells, markdown_text
-from lba_cli.evaluation.results import FIGURES, Difference, Origin, Report, Result, over_splits, split_words
+from lba_cli.evaluation.results import (
+    FIGURES,
+    Difference,
+    EvaluationResults,
+    Result,
+    ScoredModel,
+    trial_words,
+)
 
 SYSU = Setting("all-search", "single", "community")
+SYSU_PUBLISHED = get_dataset("sysu").published
 README = Path(__file__).parent.parent.parent / "README.md"
 
 
 def result(*rank1, model="a.pt", **changes):
-    """A result whose trials have these rank-1 rates; the other figures follow from them."""
+    """Return a result whose trials have these rank-1 rates, from which the other figures follow."""
     trials = tuple(Metrics(np.linspace(rate, 1, 20), rate / 2, rate / 4, 90) for rate in rank1)
-    made = Result("SYSU-MM01", SYSU, trials, 100, 30, origin=Origin(model, "SYSU-MM01"))
-    return replace(made, **changes)
+    scored_model = model if isinstance(model, ScoredModel) else ScoredModel(model, "SYSU-MM01")
+    return replace(Result("SYSU-MM01", SYSU, trials, 100, 30, model=scored_model), **changes)
 
 
 def test_json_has_what_other_programs_rely_on():
-    content = json.loads(Report(((result(0.5, 0.7),),)).as_json(checkpoint="a.pt"))
+    content = json.loads(EvaluationResults(((result(0.5, 0.7),),)).as_json(checkpoint="a.pt"))
     (entry,) = content["results"]
     assert entry["mean"]["rank1"] == pytest.approx(0.6)
     assert entry["std"]["rank1"] == pytest.approx(0.1)
@@ -39,56 +46,62 @@ def test_json_has_what_other_programs_rely_on():
     assert "published" not in content
 
 
-def test_titles():
-    assert Report(((result(0.5, 0.6),),)).title() == "SYSU-MM01, community protocol, 2 trials, in percent"
+def test_titles_name_training_data_test_data_and_trials():
+    assert EvaluationResults(((result(0.5, 0.6),),)).title() == "SYSU-MM01, community protocol, 2 trials, in percent"
     crossed = result(0.5, dataset="LLCM", benchmark="llcm")
-    assert Report(((crossed,),)).title().startswith("trained on SYSU-MM01, scored on LLCM, community")
+    assert EvaluationResults(((crossed,),)).title().startswith("trained on SYSU-MM01, scored on LLCM, community")
     own = replace(crossed, dataset="my people", benchmark="folder")
-    assert Report(((own,),)).title().startswith("trained on SYSU-MM01, scored on my people (folder), community")
-    split = result(0.5, dataset="RegDB", benchmark="regdb", origin=Origin("a", "RegDB"), splits=(3,))
-    assert Report(((split,),)).title() == "RegDB, split 3, community protocol, 1 trial, in percent"
-    ten = over_splits([[replace(split, splits=(number,))] for number in range(1, 11)])
-    assert Report((ten,)).title() == "RegDB, splits 1–10, community protocol, 10 trials, in percent"
-    assert "trained on" not in Report(((result(0.5, origin=Origin("x.npz")),),)).title()
+    assert (
+        EvaluationResults(((own,),)).title().startswith("trained on SYSU-MM01, scored on my people (folder), community")
+    )
+    split = result(0.5, dataset="RegDB", benchmark="regdb", model=ScoredModel("a", "RegDB"), trial_numbers=(3,))
+    assert EvaluationResults(((split,),)).title() == "RegDB, trial 3, community protocol, 1 trial, in percent"
+    ten = over_splits([[replace(split, trial_numbers=(number,))] for number in range(1, 11)])
+    assert EvaluationResults((ten,)).title() == "RegDB, trials 1–10, community protocol, 10 trials, in percent"
+    assert "trained on" not in EvaluationResults(((result(0.5, model=ScoredModel("x.npz")),),)).title()
 
 
-def test_ten_models_make_one_result():
-    each = [[result(rate, splits=(n,)), result(rate / 2, splits=(n,))] for n, rate in ((1, 0.5), (2, 0.9))]
+def test_models_of_several_trials_make_one_result():
+    each = [
+        [result(rate, trial_numbers=(n,)), result(rate / 2, trial_numbers=(n,))] for n, rate in ((1, 0.5), (2, 0.9))
+    ]
     first, second = over_splits(each)
-    assert first.splits == second.splits == (1, 2)
+    assert first.trial_numbers == second.trial_numbers == (1, 2)
     assert [trial["rank1"] for trial in first.figures()] == [0.5, 0.9]
     assert second.mean()["rank1"] == pytest.approx(0.35)
-    crossed = [[result(0.5, dataset="RegDB", origin=Origin("run", name))] for name in ("RegDB", "RegDB (split 1)")]
-    assert over_splits(crossed)[0].origin.trained_on == "RegDB (split 1)"
-    epochs = [[result(0.5, origin=Origin("run", "RegDB", epoch))] for epoch in (3, 3, 4)]
-    assert over_splits(epochs[:2])[0].origin.epoch == 3
-    assert over_splits(epochs)[0].origin.epoch is None
+    crossed = [[result(0.5, dataset="RegDB", model=ScoredModel("run", name))] for name in ("RegDB", "RegDB (trial 1)")]
+    assert over_splits(crossed)[0].model.trained_on == "RegDB (trial 1)"
+    epochs = [[result(0.5, model=ScoredModel("run", "RegDB", epoch))] for epoch in (3, 3, 4)]
+    assert over_splits(epochs[:2])[0].model.epoch == 3
+    assert over_splits(epochs)[0].model.epoch is None
 
 
-def test_splits_in_words():
-    words = [split_words(splits) for splits in ((), (3,), range(1, 11), (2, 3, 4, 6), (1, 3))]
-    assert words == ["", "split 3", "splits 1–10", "splits 2–4, 6", "splits 1, 3"]
+def test_trials_in_words():
+    words = [trial_words(trials) for trials in ((), (3,), range(1, 11), (2, 3, 4, 6), (1, 3))]
+    assert words == ["", "trial 3", "trials 1–10", "trials 2–4, 6", "trials 1, 3"]
 
 
-def test_models_trained_on_different_data_say_so_in_their_rows():
-    models = [result(0.5, model=model, origin=Origin(model, name)) for model, name in (("a", "LLCM"), ("b", "RegDB"))]
-    report = Report(tuple((model,) for model in models))
-    assert report.title().startswith("scored on SYSU-MM01, community")
-    assert [report.model_name(model) for model in models] == ["a (trained on LLCM)", "b (trained on RegDB)"]
-    assert "| a (trained on LLCM) |" in markdown_text(report)
-    alike = Report(((models[0],), (models[0],)))
+def test_rows_name_the_training_data_if_models_differ_in_them():
+    models = [result(0.5, model=ScoredModel(model, name)) for model, name in (("a", "LLCM"), ("b", "RegDB"))]
+    results = EvaluationResults(tuple((model,) for model in models))
+    assert results.title().startswith("scored on SYSU-MM01, community")
+    assert [results.model_name(model) for model in models] == ["a (trained on LLCM)", "b (trained on RegDB)"]
+    assert "| a (trained on LLCM) |" in markdown_text(results)
+    alike = EvaluationResults(((models[0],), (models[0],)))
     assert alike.title().startswith("trained on LLCM, scored on SYSU-MM01")
     assert alike.model_name(models[0]) == "a"
 
 
-def test_own_folders_are_named_with_their_place():
-    own = result(0.5, dataset="own", benchmark="folder", origin=Origin("a", "own"), root="data/own")
-    assert Report(((own,),)).title().startswith("own at data/own, community")
-    elsewhere = replace(own, origin=Origin("a", "own at other/own"))
+def test_folders_of_ones_own_are_named_with_their_place():
+    own = result(0.5, dataset="own", benchmark="folder", model=ScoredModel("a", "own"), root="data/own")
+    assert EvaluationResults(((own,),)).title().startswith("own at data/own, community")
+    elsewhere = replace(own, model=ScoredModel("a", "own at other/own"))
     assert (
-        Report(((elsewhere,),)).title().startswith("trained on own at other/own, scored on own (folder) at data/own,")
+        EvaluationResults(((elsewhere,),))
+        .title()
+        .startswith("trained on own at other/own, scored on own (folder) at data/own,")
     )
-    assert json.loads(Report(((own,),)).as_json())["results"][0]["root"] == "data/own"
+    assert json.loads(EvaluationResults(((own,),)).as_json())["results"][0]["root"] == "data/own"
 
 
 def test_differences_are_taken_trial_by_trial():
@@ -107,25 +120,27 @@ def test_differences_are_taken_trial_by_trial():
 
 
 def test_models_side_by_side():
-    report = Report(((result(0.4, 0.6),), (result(0.42, 0.63, model="b.pt"),), (result(0.5, 0.5, model="c.pt"),)))
-    content = json.loads(report.as_json())
+    results = EvaluationResults(
+        ((result(0.4, 0.6),), (result(0.42, 0.63, model="b.pt"),), (result(0.5, 0.5, model="c.pt"),))
+    )
+    content = json.loads(results.as_json())
     assert [r["checkpoint"] for r in content["results"]] == ["a.pt", "b.pt", "c.pt"]
     assert [(d["checkpoint"], d["compared_with"]) for d in content["comparison"]] == [
         ("b.pt", "a.pt"),
         ("c.pt", "a.pt"),
     ]
     assert content["comparison"][0]["beyond_spread"]["rank1"] is True
-    (_, b), (_, c) = difference_cells(report, ["rank1"])
+    (_, b), (_, c) = difference_cells(results, ["rank1"])
     assert (b, c) == (["+2.50* ± 0.50"], ["+0.00 ± 10.00"])
-    text = markdown_text(report)
+    text = markdown_text(results)
     assert "Difference to a.pt, in points" in text
     assert r"| b.pt | all-search, single-shot | plain | +2.50\* ± 0.50 |" in text
 
 
 def test_csv():
     first = result(0.5, 0.7, model="runs/a/checkpoints/best.pt", note="n")
-    report = Report(((first, result(0.6, 0.8, model="b.pt", variant="flip")),), published_for("sysu", [SYSU]))
-    rows = list(csv.DictReader(io.StringIO(csv_text(report))))
+    results = EvaluationResults(((first, result(0.6, 0.8, model="b.pt", variant="flip")),), SYSU_PUBLISHED)
+    rows = list(csv.DictReader(io.StringIO(csv_text(results))))
     assert [(row["kind"], row["variant"]) for row in rows[:2]] == [("measured", "plain"), ("measured", "flip")]
     assert float(rows[0]["rank1"]) == pytest.approx(0.6)
     assert float(rows[0]["rank1_std"]) == pytest.approx(0.1)
@@ -142,9 +157,9 @@ def test_csv():
     ]
 
 
-def test_markdown_is_a_papers_table():
-    report = Report(((result(0.5, 0.7, model="a|b_c.pt"),),), published_for("sysu", [SYSU]))
-    lines = markdown_text(report).splitlines()
+def test_markdown_is_a_table_as_in_papers():
+    results = EvaluationResults(((result(0.5, 0.7, model="a|b_c.pt"),),), SYSU_PUBLISHED)
+    lines = markdown_text(results).splitlines()
     assert lines[0] == "**SYSU-MM01, community protocol, 2 trials, in percent**"
     assert lines[2] == "| model | setting | variant | rank-1 | rank-10 | rank-20 | mAP | mINP |"
     assert lines[4].startswith(r"| a\|b\_c.pt | all-search, single-shot | plain | 60.00 ± 10.00 | ")
@@ -155,18 +170,23 @@ def test_markdown_is_a_papers_table():
     assert set(cells) == {9}
 
 
-def test_notes_and_distractors_are_told():
-    report = Report(((result(0.5, note="look out", num_distractors=3),),))
-    assert report.notes() == ["look out", "3 gallery identities are of no query (distractors) in all-search"]
-    assert "look out" in markdown_text(report)
+def test_notes_name_distractors():
+    results = EvaluationResults(((result(0.5, note="look out", num_distractors=3),),))
+    assert results.notes() == ["look out", "3 gallery identities have no query (distractors) in all-search"]
+    assert "look out" in markdown_text(results)
 
 
-def test_published_figures_are_the_readmes():
+def test_published_figures_are_those_of_the_readme():
     text = README.read_text()
-    for row in PUBLISHED:
-        if row.benchmark == "sysu":
-            assert f"| {row.what} | {100 * row.figures['mAP']:.2f} | {100 * row.figures['rank1']:.2f} |" in text
-    assert published_for("regdb", [SYSU]) == ()
-    (llcm,) = published_for("llcm", [Setting("infrared-to-visible", "single", "community")])
+    for row in SYSU_PUBLISHED:
+        assert f"| {row.label} | {100 * row.figures['mAP']:.2f} | {100 * row.figures['rank1']:.2f} |" in text
+
+
+def test_published_figures_belong_to_settings_that_the_data_set_has():
+    assert get_dataset("regdb").published == ()
+    (llcm,) = get_dataset("llcm").published
     assert llcm.figures == {"rank1": 0.4276, "mAP": 0.5095}
-    assert llcm.label.startswith("published: ")
+    for spec in DATASETS.values():
+        for row in spec.published:
+            assert row.setting.mode in spec.protocols[row.setting.protocol]
+            assert row.setting.shots in spec.shots

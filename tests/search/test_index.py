@@ -38,7 +38,11 @@ def test_unreadable_images_prevent_an_index_unless_they_are_skipped(embedder, im
     with pytest.raises(DataError, match=r"1 of 23 images can't be decoded"):
         build(tmp_path / "index", embedder, images)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
-    build_index(tmp_path / "index", IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images, skip_broken=True))
+    build_index(
+        tmp_path / "index",
+        IndexDescription.from_embedder(embedder, "visible"),
+        rows(embedder, images, skip_broken=True),
+    )
     assert len(open_index(tmp_path / "index").paths) == 22
     before = content(tmp_path / "index")
     with pytest.raises(DataError, match="can't be decoded"):
@@ -95,7 +99,9 @@ def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match="extra 'faiss'"):
-        build_index(tmp_path / "index", IndexDescription.from_embedder(embedder, "visible", faiss=True), rows(embedder, images))
+        build_index(
+            tmp_path / "index", IndexDescription.from_embedder(embedder, "visible", faiss=True), rows(embedder, images)
+        )
     assert not (tmp_path / "index").exists()
 
 

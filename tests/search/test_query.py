@@ -47,7 +47,9 @@ def test_exact_search_equals_brute_force_on_a_hundred_thousand_vectors(tmp_path)
     rows=st.integers(1, 17),
     seed=st.integers(0, 99),
 )
-def test_exact_search_equals_brute_force_for_any_shape_block_size_and_ties(tmp_path_factory, count, dimension, top, rows, seed):
+def test_exact_search_equals_brute_force_for_any_shape_block_size_and_ties(
+    tmp_path_factory, count, dimension, top, rows, seed
+):
     random = np.random.default_rng(seed)
     distinct = unit(max(1, count // 3), dimension, seed)
     vectors = distinct[random.integers(0, len(distinct), count)]

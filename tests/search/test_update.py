@@ -9,8 +9,7 @@ from fake_gallery import DIMENSION, QUERIES, add, build, content, require_equal,
 
 from lba_cli.errors import DataError, SearchError
 from lba_cli.locks import hold
-from lba_cli.search import index_manifest
-from lba_cli.search import update
+from lba_cli.search import index_manifest, update
 from lba_cli.search.index import IndexDescription, open_index
 from lba_cli.search.query import search
 from lba_cli.search.update import build_index, remove_rows
