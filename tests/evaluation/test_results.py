@@ -19,6 +19,7 @@ from lba_cli.evaluation.results import (
     EvaluationResults,
     Result,
     ScoredModel,
+    over_trials,
     trial_words,
 )
 
@@ -56,7 +57,7 @@ def test_titles_name_training_data_test_data_and_trials():
     )
     split = result(0.5, dataset="RegDB", benchmark="regdb", model=ScoredModel("a", "RegDB"), trial_numbers=(3,))
     assert EvaluationResults(((split,),)).title() == "RegDB, trial 3, community protocol, 1 trial, in percent"
-    ten = over_splits([[replace(split, trial_numbers=(number,))] for number in range(1, 11)])
+    ten = over_trials([[replace(split, trial_numbers=(number,))] for number in range(1, 11)])
     assert EvaluationResults((ten,)).title() == "RegDB, trials 1–10, community protocol, 10 trials, in percent"
     assert "trained on" not in EvaluationResults(((result(0.5, model=ScoredModel("x.npz")),),)).title()
 
@@ -65,15 +66,15 @@ def test_models_of_several_trials_make_one_result():
     each = [
         [result(rate, trial_numbers=(n,)), result(rate / 2, trial_numbers=(n,))] for n, rate in ((1, 0.5), (2, 0.9))
     ]
-    first, second = over_splits(each)
+    first, second = over_trials(each)
     assert first.trial_numbers == second.trial_numbers == (1, 2)
     assert [trial["rank1"] for trial in first.figures()] == [0.5, 0.9]
     assert second.mean()["rank1"] == pytest.approx(0.35)
     crossed = [[result(0.5, dataset="RegDB", model=ScoredModel("run", name))] for name in ("RegDB", "RegDB (trial 1)")]
-    assert over_splits(crossed)[0].model.trained_on == "RegDB (trial 1)"
+    assert over_trials(crossed)[0].model.trained_on == "RegDB (trial 1)"
     epochs = [[result(0.5, model=ScoredModel("run", "RegDB", epoch))] for epoch in (3, 3, 4)]
-    assert over_splits(epochs[:2])[0].model.epoch == 3
-    assert over_splits(epochs)[0].model.epoch is None
+    assert over_trials(epochs[:2])[0].model.epoch == 3
+    assert over_trials(epochs)[0].model.epoch is None
 
 
 def test_trials_in_words():
