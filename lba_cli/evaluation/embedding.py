@@ -107,7 +107,7 @@ def embed_through(
 
     @torch.inference_mode()
     def embed_pixels(images: Tensor, modality: Modality) -> dict[View, NDArray[np.float32]]:
-        return {PLAIN: embed(normalize(images), modality).float().numpy()}
+        return {PLAIN: embed(normalize(images), modality).float().cpu().numpy()}
 
     return _Batches(source, listener, batch_size, workers).embed(embed_pixels, indices, {PLAIN: size})[PLAIN]
 
