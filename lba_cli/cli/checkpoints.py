@@ -112,14 +112,13 @@ def open_embedder(
     Raises:
         LbaError: both are named, or the named one can't be used, or not for this modality.
     """
-    from lba_cli.search.embedder import network_embedder, onnx_embedder
+    from lba_cli.search import network_embedder, onnx_embedder
 
     if checkpoint and checkpoint.suffix.lower() == ".onnx":
         raise ConfigError(f"{checkpoint}: name an exported ONNX file with --model, not with --checkpoint")
     if model is None:
         opened = open_checkpoint(checkpoint, None, common, {}, listener)
-        size = opened.description.height, opened.description.width
-        return network_embedder(opened.network, str(opened.path), *size), opened.config
+        return network_embedder(opened.network, str(opened.path)), opened.config
     if checkpoint:
         raise ConfigError("--checkpoint and --model both name the model: leave one out")
     embedder = onnx_embedder(model)

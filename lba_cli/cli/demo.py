@@ -31,7 +31,7 @@ def demo(
     """Draw people, train the full method on them for minutes, evaluate before and after, and draw the pictures."""
     from lba_cli.cli.console import get_console, get_listener
     from lba_cli.cli.result_tables import figures_table
-    from lba_cli.evaluation.results import Report
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.files import write_text
     from lba_cli.model import load_network
     from lba_cli.outputs import require_new_folder
@@ -45,7 +45,7 @@ def demo(
     warm_up_config = _demo_config("demo-warmup.yaml", common, people)
     config = _demo_config("demo.yaml", common, {**people, "model.pretrained": str(warm_up.last)})
     source = _draw_and_prepare(output, config, listener)
-    untrained = Report((_evaluate(_untrained(warm_up_config, source), source, config, listener),))
+    untrained = EvaluationResults((_evaluate(_untrained(warm_up_config, source), source, config, listener),))
     get_console().print(figures_table(untrained, get_console().width))
     listener.say(
         f"these are an untrained network's figures; now a {config.model.backbone} warms up by the identity loss"
@@ -56,7 +56,7 @@ def demo(
     with folder.locked():
         train(config, source, folder, listener)
     network = load_network(folder.best)
-    trained = Report((_evaluate(network, source, config, listener),))
+    trained = EvaluationResults((_evaluate(network, source, config, listener),))
     get_console().print(figures_table(trained, get_console().width))
     write_text(output / "untrained.json", untrained.as_json())
     write_text(output / "trained.json", trained.as_json())

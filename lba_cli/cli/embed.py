@@ -45,26 +45,16 @@ def embed(
     """
     from lba_cli.cli.checkpoints import image_paths, open_embedder
     from lba_cli.cli.console import get_console, get_listener
-    from lba_cli.outputs import require_new_file
-    from lba_cli.search.embed_file import embed_to_file
-    from lba_cli.search.vector_files import FORMATS
+    from lba_cli.search.embed_file import embed_to_file, require_writable
+    from lba_cli.search.embed_paths import EmbeddingRequest
 
     listener = get_listener()
-    require_new_file(output, force=force, suffixes=tuple(FORMATS))
+    require_writable(output, force)
+    require_free([output], force)
     paths = image_paths(images, listener)
     embedder, config = open_embedder(modality, checkpoint, model, common, listener)
-    made = embed_to_file(
-        embedder,
-        modality,
-        paths,
-        output,
-        batch_size=config.evaluation.batch_size,
-        listener=listener,
-        skip_broken=skip_broken,
-        force=force,
-    )
-    for line in made.left_out:
-        listener.warn(f"left out {line}")
+    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    made = embed_to_file(request, output, listener=listener, force=force)
     get_console().print(
         f"{output}: {made.images:,} {modality} images, vectors of {made.dimension} numbers",
         markup=False,

@@ -24,7 +24,7 @@ from lba_cli.processes import torchrun_world
 from lba_cli.vocabulary import FeaturePlace, ShotsChoice
 
 if TYPE_CHECKING:
-    from lba_cli.evaluation.results import Report
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.reporting import Listener
 
 app = commands()
@@ -192,7 +192,7 @@ def _refuse_with_features(options: Mapping[str, object]) -> None:
             raise LbaError(f"--features scores a file of features alone: leave out {name}")
 
 
-def _with_published(report: Report, listener: Listener) -> Report:
+def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:
     from lba_cli.datasets import get_dataset
 
     settings = {result.setting for result in report.results}
@@ -202,13 +202,13 @@ def _with_published(report: Report, listener: Listener) -> Report:
     return replace(report, published=rows)
 
 
-def _write_files(report: Report, paths: Mapping[str, Path | None], force: bool, listener: Listener) -> None:
+def _write_files(report: EvaluationResults, paths: Mapping[str, Path | None], force: bool, listener: Listener) -> None:
     from lba_cli.evaluation.result_tables import csv_text, markdown_text
     from lba_cli.files import write_text
 
-    origin = report.models[0][0].origin
+    model = report.models[0][0].model
     writers: dict[str, tuple[str, Callable[[], str]]] = {
-        "json": ("figures of every draw", lambda: report.as_json(checkpoint=origin.model, epoch=origin.epoch)),
+        "json": ("figures of every draw", lambda: report.as_json(checkpoint=model.path, epoch=model.epoch)),
         "csv": ("means and standard deviations", lambda: csv_text(report)),
         "markdown": ("table", lambda: markdown_text(report)),
     }

@@ -14,11 +14,11 @@ from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
 from lba_cli.errors import ConfigError, LbaError
-from lba_cli.evaluation.embedding import PLAIN
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.leakage import inflation_note, require_own_trial
-from lba_cli.evaluation.results import Origin, Report, Result, over_trials
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
@@ -73,7 +73,7 @@ class _Sources:
 
 def score_models(
     names: Sequence[Path | None], request: EvaluateRequest, listener: Listener, *, all_trials: bool
-) -> Report:
+) -> EvaluationResults:
     """Score every model of ``names`` in the same settings; None is the newest run. All are opened before any is scored.
 
     Raises:
@@ -86,10 +86,10 @@ def score_models(
     if request.save_features and (len(candidates) > 1 or all_trials):
         raise LbaError("--save-features keeps the features of one model: name one, without --trials")
     _require_same_settings(candidates)
-    return Report(tuple(_score(candidate, request, listener) for candidate in candidates))
+    return EvaluationResults(tuple(_score(candidate, request, listener) for candidate in candidates))
 
 
-def score_features(path: Path, dataset: str | None, request: EvaluateRequest, listener: Listener) -> Report:
+def score_features(path: Path, dataset: str | None, request: EvaluateRequest, listener: Listener) -> EvaluationResults:
     """Score a file of features, by the protocol of ``dataset``, or of the data set that the file names.
 
     Raises:
@@ -101,9 +101,9 @@ def score_features(path: Path, dataset: str | None, request: EvaluateRequest, li
     if any(variant.view != PLAIN for variant in variants):
         raise ConfigError("--flip and --features-from neck need a network; --features has features alone")
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
-    origin = Origin(str(path), source.trained_on)
-    return Report(
-        (tuple(score(source, drawn, {PLAIN: source.embeddings}, variants, listener=listener, origin=origin)),)
+    model = ScoredModel(str(path), source.trained_on)
+    return EvaluationResults(
+        (tuple(score(source, drawn, {PLAIN: source.embeddings}, variants, listener=listener, model=model)),)
     )
 
 
@@ -185,7 +185,7 @@ def _score_checkpoint(
     section = opened.config.evaluation
     options = EvaluationOptions(
         variants=choose_variants(section),
-        origin=Origin(name, trained_on(opened, source), opened.description.epoch),
+        model=ScoredModel(name, trained_on(opened, source), opened.description.epoch),
         batch_size=section.batch_size,
         workers=opened.config.data.workers,
         save_features=request.save_features,

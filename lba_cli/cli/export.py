@@ -13,7 +13,7 @@ from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
     from lba_cli.cli.checkpoints import OpenedCheckpoint
-    from lba_cli.export import Export, Measuring
+    from lba_cli.export import ExportResult, ExportScorer
     from lba_cli.export.embedding_model import EmbedOne
 
 app = commands()
@@ -62,29 +62,22 @@ def export(
     """
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.console import get_listener
+    from lba_cli.export import ExportOptions
     from lba_cli.export import export as run_export
 
     opened = open_checkpoint(checkpoint, data, common, {}, get_listener())
-    result = run_export(
-        opened.network.cpu(),
-        opened.description,
-        format,
-        output,
-        precision=precision,
-        stems=stems,
-        card=not no_card,
-        measuring=_measuring(opened) if data else None,
-        force=force,
-    )
+    options = ExportOptions(precision, stems, not no_card, _scorer(opened) if data else None, force)
+    result = run_export(opened.network.cpu(), opened.description, format, output, options)
     _tell(result, opened)
 
 
-def _measuring(opened: OpenedCheckpoint) -> Measuring:
+def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
     """The data set's usual setting, on which any embedding function can be scored."""
-    from lba_cli.evaluation.embedding import PLAIN, embed_through
+    from lba_cli.evaluation.embedding import embed_through
+    from lba_cli.evaluation.network_embedder import PLAIN
     from lba_cli.evaluation.scoring import draw_setting, score
     from lba_cli.evaluation.setting_choice import selection_setting
-    from lba_cli.export import Measuring
+    from lba_cli.export import ExportScorer
 
     source = opened.images(refuse_training_people=True)
     drawn = draw_setting(source, selection_setting(source))
@@ -106,10 +99,10 @@ def _measuring(opened: OpenedCheckpoint) -> Measuring:
     setting, count = drawn.setting, len(drawn.draws)
     split = f", trial {source.trial}" if source.trial else ""
     where = f"{source.name}{split}, {setting.mode}, {setting.gallery_words}, {setting.protocol} protocol"
-    return Measuring(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures)
+    return ExportScorer(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures)
 
 
-def _tell(result: Export, opened: OpenedCheckpoint) -> None:
+def _tell(result: ExportResult, opened: OpenedCheckpoint) -> None:
     from lba_cli.cli.console import get_console
     from lba_cli.model.network import IMAGE_SIZE
 
@@ -119,10 +112,10 @@ def _tell(result: Export, opened: OpenedCheckpoint) -> None:
     if result.precision != "float32":
         same = f"deviate{s} from the trained network by at most"
     lines = [f"{names}: {same} {result.deviation:.1e} (batches of 1 and 7, both modalities)"]
-    if result.measured:
-        both = [result.measured.trained, result.measured.exported]
+    if result.scores:
+        both = [result.scores.trained, result.scores.exported]
         shown = "; ".join(f"{n} {both[0][n]:.2%} trained, {both[1][n]:.2%} exported" for n in ("rank1", "mAP"))
-        lines.append(f"{result.measured.where}: {shown}")
+        lines.append(f"{result.scores.setting}: {shown}")
     for line in lines:
         get_console().print(line, markup=False, soft_wrap=True)
     listener = opened.description

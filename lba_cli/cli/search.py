@@ -67,23 +67,20 @@ def build(
     """Embed a gallery into an index: a folder that appears whole or not at all. Images are known by absolute paths."""
     from lba_cli.cli.checkpoints import open_embedder
     from lba_cli.cli.console import get_listener
-    from lba_cli.search.embed_paths import embedded_rows
+    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
     from lba_cli.search.faiss_index import require_faiss
-    from lba_cli.search.index import About
+    from lba_cli.search.index import IndexDescription
     from lba_cli.search.update import build_index, require_new_index
 
-    listener, left_out = get_listener(), list[str]()
+    listener = get_listener()
     require_new_index(index, replace=force)
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, listener)
     embedder, config = open_embedder(modality, checkpoint, model, common, listener)
-    size = config.evaluation.batch_size
-    rows = embedded_rows(
-        embedder, modality, paths, left_out, batch_size=size, listener=listener, skip_broken=skip_broken
-    )
-    made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
-    _finish(index, made, left_out, listener)
+    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    description = IndexDescription.from_embedder(embedder, modality, faiss=engine == "faiss")
+    _finish(index, build_index(index, description, embedded_rows(request, listener), replace=force))
 
 
 @command(
@@ -117,11 +114,11 @@ def query(
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console, get_listener
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
-    from lba_cli.outputs import require_new_files
+    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
-    require_new_files({"--json": json, "--picture": picture}, force=force)
+    require_free([path for path in (json, picture) if path], force)
     if picture:
         from lba_cli.visualize.canvas import require_new_picture
 
@@ -131,12 +128,8 @@ def query(
     _require_other_modality(opened, modality, same_modality)
     paths = image_paths(images, listener)
     embedder, config = _model_of(opened, modality, checkpoint, model, common, listener)
-    size = config.evaluation.batch_size
-    lists, broken = rank_images(
-        opened, embedder, modality, paths, top, engine, batch_size=size, listener=listener, skip_broken=skip_broken
-    )
-    for line in broken:
-        listener.warn(f"left out {line}")
+    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    lists = rank_images(opened, request, top, engine, listener)
     for each in lists:
         get_console().print(ranking_table(each))
     if json:
@@ -160,22 +153,22 @@ def add(
 ) -> None:
     """Add images to an index; those that it has already are embedded again."""
     from lba_cli.cli.console import get_listener
-    from lba_cli.search.embed_paths import embedded_rows
-    from lba_cli.search.index import About, open_index
+    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+    from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
 
-    listener, left_out = get_listener(), list[str]()
+    listener = get_listener()
     opened = open_index(index)
     opened.require_modality(modality or opened.manifest.modality)
     paths = _gallery_paths(images, listener)
     kind = opened.manifest.modality
     embedder, config = _model_of(opened, kind, checkpoint, model, common, listener)
-    size = config.evaluation.batch_size
-    rows = embedded_rows(embedder, kind, paths, left_out, batch_size=size, listener=listener, skip_broken=skip_broken)
-    made, replaced = add_rows(index, About.of(embedder, kind), rows)
+    request = EmbeddingRequest(embedder, kind, paths, config.evaluation.batch_size, skip_broken)
+    description = IndexDescription.from_embedder(embedder, kind)
+    made, replaced = add_rows(index, description, embedded_rows(request, listener))
     if replaced:
         listener.say(f"{replaced} images were there already and are embedded again")
-    _finish(index, made, left_out, listener)
+    _finish(index, made)
 
 
 @command(app, "lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos")
@@ -199,7 +192,7 @@ def remove(
     common.load({}, listener)
     made, count = remove_rows(index, paths)
     listener.say(f"{count} images were removed")
-    _finish(index, made, [], listener)
+    _finish(index, made)
 
 
 @command(app, "lba search info gallery")
@@ -249,10 +242,8 @@ def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> 
         )
 
 
-def _finish(index: Path, made: Manifest, left_out: list[str], listener: Listener) -> None:
+def _finish(index: Path, made: Manifest) -> None:
     from lba_cli.cli.console import get_console
 
-    for line in left_out:
-        listener.warn(f"left out {line}")
     words = f"{index}: {made.images:,} {made.modality} images, vectors of {made.dimension} numbers"
     get_console().print(words, markup=False, soft_wrap=True)

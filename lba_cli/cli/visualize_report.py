@@ -63,10 +63,10 @@ def report(
 
 def _subject(opened: OpenedCheckpoint, source: ImageSource) -> Subject:
     from lba_cli.cli.evaluate_models import trained_on
-    from lba_cli.evaluation.results import Origin
+    from lba_cli.evaluation.results import ScoredModel
     from lba_cli.visualize.report import Subject
 
-    origin = Origin(str(opened.path), trained_on(opened, source))
+    origin = ScoredModel(str(opened.path), trained_on(opened, source))
     return Subject(opened.network, opened.description, origin, opened.config, _records(opened.path))
 
 

@@ -169,7 +169,7 @@ class EvaluationSection(Section):
     rerank_k1: int = Field(20, ge=1, le=10_000, description="neighbours that may be reciprocal")
     rerank_k2: int = Field(6, ge=1, le=10_000, description="neighbours whose encodings are averaged")
     rerank_lambda: float = Field(0.3, ge=0, le=1, description="share of the original distance")
-    batch_size: int = Field(128, ge=1, le=65_536, description="images embedded at a time")
+    batch_size: int = Field(128, ge=1, le=65_536, description="images loaded at a time; it changes no embedding")
 
 
 class Config(Section):

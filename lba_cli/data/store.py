@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from lba_cli.manifest import MANIFEST
 from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
 from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_trial
@@ -25,6 +24,7 @@ from lba_cli.data.store_manifest import (
     require_whole,
 )
 from lba_cli.errors import DataError, is_resource_error
+from lba_cli.manifest import MANIFEST
 from lba_cli.reporting import Listener
 
 if TYPE_CHECKING:

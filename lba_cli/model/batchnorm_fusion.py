@@ -1,4 +1,4 @@
-"""A network that only embeds: every normalisation merged into the convolution before it, and images a few at a time."""
+"""A network that only embeds: every normalisation merged into the convolution before it."""
 
 from __future__ import annotations
 
@@ -7,16 +7,11 @@ from itertools import pairwise
 from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import fuse_conv_bn_eval
 
-from lba_cli.model.chunks import in_pieces
-from lba_cli.model.network import TwoStreamNetwork
-from lba_cli.vocabulary import Modality
-
 Network = TypeVar("Network", bound=nn.Module)
-CPU_IMAGES = 8  # at a time: a sixth less time than 128 on two cores
 
 
 def folded(network: Network) -> Network:
@@ -33,8 +28,3 @@ def folded(network: Network) -> Network:
                 setattr(module, after, nn.Identity())
     result.to(memory_format=torch.channels_last)
     return result
-
-
-def pooled(network: TwoStreamNetwork, images: Tensor, modality: Modality) -> Tensor:
-    """(N, D) as :meth:`TwoStreamNetwork.pooled` gives them, of (N, 3, H, W) images; on a CPU of a few at a time."""
-    return torch.cat([network.pooled(piece, modality) for piece in in_pieces(images, CPU_IMAGES)])

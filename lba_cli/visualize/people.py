@@ -13,7 +13,7 @@ from lba_cli.data.loaders import to_images
 from lba_cli.data.samples import Sample
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
-from lba_cli.evaluation.embedding import exact
+from lba_cli.evaluation.network_embedder import exact_inference
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Silent
@@ -67,8 +67,12 @@ def stage_maps(network: TwoStreamNetwork, source: ImageSource, index: int, modal
 
 
 def maps_of(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Modality) -> StageMaps:
-    """Feature maps, (1, C, h, w) each, in float32, of an (H, W, 3) uint8 image."""
-    with exact(network) as device:
+    """Feature maps, (1, C, h, w) each, in float32, of an (H, W, 3) uint8 image.
+
+    Pictures show feature maps, not embeddings, so this is the one place that uses the network itself instead of
+    :class:`~lba_cli.evaluation.network_embedder.NetworkEmbedder`: a difference in the last bits can't be seen.
+    """
+    with exact_inference(network) as device:
         return network.maps(to_images(image[None]).to(device), modality)
 
 

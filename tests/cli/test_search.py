@@ -127,11 +127,11 @@ def test_exports_of_two_stems_build_and_ask(lba, network_file, photos):
     visible = ("--modality", "visible", "--model", "float16-visible.onnx")
     lba("embed", "cam1", *visible, "--output", "v.npz")
     message = refused(lba("embed", "cam3", "--modality", "infrared", *visible[2:], "--output", "i.npz", status=2))
-    assert "float16-visible.onnx: embeds visible images alone; name the file of the infrared stem" in message
+    assert "float16-visible.onnx: embeds only visible images; name the file of the infrared stem" in message
     assert not list(photos.glob("*i.npz*"))
     lba("search", "build", "cam1", "--index", "g", *visible)
     query = ("search", "query", "g", "cam3", "--modality", "infrared")
-    assert "float16-visible.onnx: embeds visible images alone" in refused(lba(*query, status=2))
+    assert "float16-visible.onnx: embeds only visible images" in refused(lba(*query, status=2))
     lba(*query, "--model", "float16-infrared.onnx")
     for other in (("--model", "float32-infrared.onnx"), ("--checkpoint", network_file)):
         assert "built with another model" in refused(lba(*query, *other, status=2))

@@ -9,9 +9,11 @@ from typing import Any
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
-from lba_cli.evaluation.embedding import PLAIN, Embeddings, embed_views
+from lba_cli.evaluation.embedding import Embeddings, embed_views
 from lba_cli.evaluation.leakage import inflation_note
-from lba_cli.evaluation.results import FIGURES, Origin, Report, Result
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.ranking import counts_identities
+from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
@@ -43,7 +45,7 @@ class Subject:
 
     network: TwoStreamNetwork
     description: Description
-    origin: Origin
+    origin: ScoredModel
     config: Config
     records: list[dict[str, Any]] | None = None
 
@@ -109,7 +111,7 @@ def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listen
         batch_size=section.batch_size,
         workers=subject.config.data.workers,
     )
-    results = score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
+    results = score(source, drawn, embeddings, ways, listener=listener, model=subject.origin)
     root = subject.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     rooted = tuple(replace(result, root=root) for result in results)
     temperature = subject.config.alignment.temperature
@@ -143,7 +145,7 @@ def assemble(findings: Findings, bounds: Bounds, asked: Bounds, listener: Listen
 
 def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any]:
     subject, source = findings.subject, findings.source
-    report = Report((findings.results,))
+    report = EvaluationResults((findings.results,))
     first = findings.drawn[0].setting
     return {
         "model": subject.origin.name,
@@ -152,7 +154,7 @@ def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any
         "title": report.title(),
         "inflated": inflation_note([(subject.description, source)]),
         "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
-        "cmc_counts": get_dataset(source.dataset).match_rules.cmc_counts,
+        "cmc_counts": "identities" if counts_identities(get_dataset(source.dataset).match_rules) else "images",
         "shown_setting": str(first),
         "direction": findings.results[0].direction,
         "facts": _facts(subject, source),
@@ -169,7 +171,7 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
     described = subject.description
     method = described.config.get("train", {}).get("method", "")
     facts = {
-        "checkpoint": subject.origin.model,
+        "checkpoint": subject.origin.path,
         "trained on": subject.origin.trained_on,
         "scored on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
         "method": method,

@@ -1,8 +1,9 @@
-"""The state of an embedding under way: a hidden folder beside its output, from which the same command goes on.
+"""The vectors of an embedding under way, kept in a hidden folder beside its output, so that it can go on after a stop.
 
-``plan.json`` says of what (a fingerprint of the model and of the images), ``vectors.f32`` has the vectors so far, and
-``done.jsonl`` a line a batch with their checksum, added when the batch's vectors are on the disk. What a killed process
-wrote after the last whole line is cut off.
+- ``plan.json`` has a fingerprint of the model and of the images.
+- ``vectors.f32`` has the vectors so far, as raw little-endian float32.
+- ``done.jsonl`` gets a line for each batch, with a checksum, once the batch's vectors are on the disk. What a killed
+  process wrote after the last whole line is cut off.
 """
 
 from __future__ import annotations
@@ -10,44 +11,46 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
 
-from lba_cli.files import append_line, read_text, sweep, write_text
-from lba_cli.search.embed_paths import Batch, Broken
-from lba_cli.search.embedder import Embedder
-from lba_cli.vocabulary import Modality
+from lba_cli.files import append_line, read_text, write_text
+from lba_cli.search.embed_paths import EmbeddedBatch, EmbeddingRequest, UnreadableImage
 
-FORMAT, VERSION = "lba-unfinished-embedding", 1
+FORMAT, VERSION = "lba-unfinished-embedding", 2
 PLAN, VECTORS, DONE = "plan.json", "vectors.f32", "done.jsonl"
 LONGEST_LINE = 2**24
 
 
-def fingerprint_of(embedder: Embedder, modality: Modality, paths: Sequence[str], batch_size: int) -> str:
-    """Of a piece of work: the model, the modality, and the images by their paths, sizes and times of change."""
-    digest = hashlib.sha256()
+def fingerprint_of(request: EmbeddingRequest) -> str:
+    """Return a fingerprint of the model, the modality, and the images: their paths, sizes and modification times."""
+    digest, embedder = hashlib.sha256(), request.embedder
     model = (embedder.fingerprint, embedder.height, embedder.width, embedder.dimension)
-    digest.update(json.dumps([FORMAT, VERSION, *model, modality, batch_size]).encode())
-    for path in paths:
+    digest.update(json.dumps([FORMAT, VERSION, *model, request.modality]).encode())
+    for path in request.paths:
         try:
-            found = Path(path).stat()
-            facts = (found.st_size, found.st_mtime_ns)
+            status = Path(path).stat()
+            facts = (status.st_size, status.st_mtime_ns)
         except OSError:
             facts = (-1, -1)
         digest.update(json.dumps([path, *facts]).encode())
     return digest.hexdigest()
 
 
-class Unfinished:
-    """The state at ``.NAME.unfinished`` beside ``output``.
+class PartialEmbedding:
+    """The vectors so far, in the folder ``.NAME.unfinished`` beside the output.
+
+    Args:
+        output: the file that the vectors are meant for.
+        dimension: D.
+        images: the number of images to embed.
 
     Attributes:
         path: the hidden folder.
-        done: how many of the paths are embedded or found broken.
-        rows: how many are embedded.
-        broken: the others.
+        done: the number of paths that are embedded or found unreadable.
+        rows: the number of paths that are embedded.
+        unreadable: the images that can't be decoded.
     """
 
     def __init__(self, output: Path, dimension: int, images: int) -> None:
@@ -55,7 +58,7 @@ class Unfinished:
         self.path = output.with_name(f".{output.name}.unfinished")
         self._row_bytes, self._images = 4 * dimension, images
         self.done, self.rows = 0, 0
-        self.broken: list[Broken] = []
+        self.unreadable: list[UnreadableImage] = []
 
     @property
     def vectors(self) -> Path:
@@ -63,38 +66,43 @@ class Unfinished:
         return self.path / VECTORS
 
     def begin(self, fingerprint: str) -> bool:
-        """Go on with what is there of the same work, or begin with nothing; whether other work's state was thrown away."""
+        """Take up what is there if it has this fingerprint and is sound; otherwise begin with nothing.
+
+        Returns:
+            Whether vectors were thrown away.
+        """
         plan = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint}
-        other = False
+        thrown_away = False
         if self.path.exists() and not (self._has(plan) and self._read()):
-            other = (self.path / DONE).exists() and (self.path / DONE).stat().st_size > 0
+            thrown_away = (self.path / DONE).exists() and (self.path / DONE).stat().st_size > 0
             self.discard()
-            self.done, self.rows, self.broken = 0, 0, []
+            self.done, self.rows, self.unreadable = 0, 0, []
         if not (self.path / PLAN).exists():
             self.path.mkdir(parents=True, exist_ok=True)
             self.vectors.touch()
             (self.path / DONE).touch()
             write_text(self.path / PLAN, json.dumps(plan))
-        return other
+        return thrown_away
 
-    def add(self, batch: Batch) -> None:
+    def add(self, batch: EmbeddedBatch) -> None:
         """Keep a batch; it is on the disk when this returns."""
         content = batch.vectors.astype("<f4").tobytes()
         with self.vectors.open("ab") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        done, rows = batch.stop, self.rows + len(batch.places)
-        line = {"done": done, "rows": rows, "broken": batch.broken, "crc32": crc32(content)}
+        done, rows = batch.stop, self.rows + len(batch.positions)
+        line = {"done": done, "rows": rows, "unreadable": batch.unreadable, "crc32": crc32(content)}
         append_line(self.path / DONE, json.dumps(line))
         self.done, self.rows = done, rows
-        self.broken += batch.broken
+        self.unreadable += batch.unreadable
 
     def discard(self) -> None:
-        """Remove the state; nothing but its own files is touched."""
+        """Remove the folder; only files of this class are deleted."""
         for name in (PLAN, VECTORS, DONE):
             (self.path / name).unlink(missing_ok=True)
-        sweep(self.path / PLAN)
+        for left in self.path.glob(f".{PLAN}.*.partial*"):
+            left.unlink(missing_ok=True)
         self.path.rmdir()
 
     def _has(self, plan: dict[str, Any]) -> bool:
@@ -104,7 +112,7 @@ class Unfinished:
             return False
 
     def _read(self) -> bool:
-        """Take up the last whole batch, and cut off what came after it; whether the files fit each other."""
+        """Take up every whole batch and cut off what comes after; return whether the files fit each other."""
         end = 0
         try:
             with (self.path / DONE).open("rb") as lines, self.vectors.open("rb") as vectors:
@@ -119,11 +127,11 @@ class Unfinished:
         return True
 
     def _take(self, line: dict[str, Any], vectors: IO[bytes]) -> bool:
-        """Take up a batch; whether its line fits the ones before it, and its vectors are as they were written."""
-        broken = [Broken(int(place), str(reason)) for place, reason in line["broken"]]
+        """Take up a batch; return whether its line fits the ones before it and its vectors have the right checksum."""
+        unreadable = [UnreadableImage(int(position), str(reason)) for position, reason in line["unreadable"]]
         begin, (done, rows) = self.done, (int(line["done"]), int(line["rows"]) - self.rows)
-        sound = rows >= 0 and begin < done == begin + rows + len(broken) and done <= self._images
-        if not sound or not all(begin <= each.place < done for each in broken):
+        fits = rows >= 0 and begin < done == begin + rows + len(unreadable) and done <= self._images
+        if not fits or not all(begin <= each.position < done for each in unreadable):
             return False
-        self.done, self.rows, self.broken = done, self.rows + rows, self.broken + broken
+        self.done, self.rows, self.unreadable = done, self.rows + rows, self.unreadable + unreadable
         return bool(crc32(vectors.read(rows * self._row_bytes)) == line["crc32"])

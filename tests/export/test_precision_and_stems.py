@@ -1,4 +1,4 @@
-"""Half precision and a file for each modality: what the files hold, and what a format refuses."""
+"""Half precision and a file for each modality: what the files hold, and what formats refuse."""
 
 import json
 
@@ -7,8 +7,8 @@ import pytest
 import torch
 from small_setup import HEIGHT, WIDTH
 
-from lba_cli.errors import ExportError, LbaError
-from lba_cli.export import Measuring, export
+from lba_cli.errors import ExportError
+from lba_cli.export import ExportOptions, ExportScorer, export
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import read_checkpoint
 
@@ -35,7 +35,7 @@ def onnx_session(path):
 
 def test_a_file_for_each_modality_has_no_second_input(trained, images, tmp_path):
     pytest.importorskip("onnxscript")
-    made = export(*trained, "onnx", tmp_path / "person.onnx", stems="two", card=True)
+    made = export(*trained, "onnx", tmp_path / "person.onnx", ExportOptions(stems="two", card=True))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "person-infrared.onnx",
         "person-visible.onnx",
@@ -52,18 +52,18 @@ def test_a_file_for_each_modality_has_no_second_input(trained, images, tmp_path)
         assert list(content["preprocessing"]["inputs"]) == ["images"]
 
 
-def test_two_programs_of_torch_export(trained, images, tmp_path):
-    export(*trained, "pt2", tmp_path / "person.pt2", stems="two")
+def test_torch_export_writes_a_program_for_each_modality(trained, images, tmp_path):
+    export(*trained, "pt2", tmp_path / "person.pt2", ExportOptions(stems="two"))
     for modality in ("visible", "infrared"):
         program = torch.export.load(tmp_path / f"person-{modality}.pt2").module()
         found = program(torch.from_numpy(images)).detach().numpy()
         np.testing.assert_allclose(found, embedded(trained[0], images, modality), atol=1e-5)
 
 
-def test_one_of_two_files_that_exists_stops_both(trained, tmp_path):
+def test_neither_file_is_written_if_one_of_them_exists(trained, tmp_path):
     (tmp_path / "person-infrared.pt2").write_text("mine")
-    with pytest.raises(LbaError, match="person-infrared.pt2: exists already"):
-        export(*trained, "pt2", tmp_path / "person.pt2", stems="two")
+    with pytest.raises(ExportError, match="person-infrared.pt2: exists already"):
+        export(*trained, "pt2", tmp_path / "person.pt2", ExportOptions(stems="two"))
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
@@ -71,7 +71,7 @@ def test_onnx_in_float16_takes_and_gives_float32(trained, images, tmp_path):
     pytest.importorskip("onnxscript")
     onnx = pytest.importorskip("onnx")
     path = tmp_path / "half.onnx"
-    made = export(*trained, "onnx", path, precision="float16")
+    made = export(*trained, "onnx", path, ExportOptions(precision="float16"))
     full = export(*trained, "onnx", tmp_path / "full.onnx")
     assert full.deviation < made.deviation < 1e-2
     assert path.stat().st_size < 0.6 * (tmp_path / "full.onnx").stat().st_size
@@ -88,7 +88,7 @@ def test_onnx_in_float16_takes_and_gives_float32(trained, images, tmp_path):
 
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_a_program_in_half_precision_takes_and_gives_float32(trained, images, tmp_path, precision):
-    made = export(*trained, "pt2", tmp_path / "half.pt2", precision=precision)
+    made = export(*trained, "pt2", tmp_path / "half.pt2", ExportOptions(precision=precision))
     assert 0 < made.deviation < 2e-2
     program = torch.export.load(tmp_path / "half.pt2")
     weights = {value.dtype for value in program.state_dict.values() if value.is_floating_point()}
@@ -103,7 +103,7 @@ def test_half_weights_as_safetensors_load_as_float32(trained, tmp_path, precisio
     from safetensors import safe_open
 
     path = tmp_path / "half.safetensors"
-    export(*trained, "safetensors", path, precision=precision)
+    export(*trained, "safetensors", path, ExportOptions(precision=precision))
     dtype = getattr(torch, precision)
     with safe_open(path, framework="pt") as file:
         assert file.get_tensor("trunk.layer1.0.conv1.weight").dtype == dtype
@@ -117,9 +117,9 @@ def test_half_weights_as_safetensors_load_as_float32(trained, tmp_path, precisio
 def test_weights_beyond_float16_are_refused(trained, tmp_path):
     network = load_network_with(trained, "neck.running_var", 1e6)
     with pytest.raises(ExportError, match=r"'neck.running_var' has values beyond the range of float16: use bfloat16"):
-        export(network, trained[1], "safetensors", tmp_path / "x.safetensors", precision="float16")
+        export(network, trained[1], "safetensors", tmp_path / "x.safetensors", ExportOptions(precision="float16"))
     assert not list(tmp_path.iterdir())
-    export(network, trained[1], "safetensors", tmp_path / "x.safetensors", precision="bfloat16")
+    export(network, trained[1], "safetensors", tmp_path / "x.safetensors", ExportOptions(precision="bfloat16"))
 
 
 def load_network_with(trained, name, value):
@@ -142,12 +142,12 @@ def load_network_with(trained, name, value):
 def test_what_a_format_cannot_hold_is_refused(trained, tmp_path, name, words, message):
     ending = {"onnx": "onnx", "official": "t", "safetensors": "safetensors"}[name]
     with pytest.raises(ExportError, match=message):
-        export(*trained, name, tmp_path / f"x.{ending}", **words)
+        export(*trained, name, tmp_path / f"x.{ending}", ExportOptions(**words))
     assert not list(tmp_path.iterdir())
 
 
-def test_both_networks_are_measured(trained, tmp_path):
-    """The figures are of what is in the file: rounded weights give another number than the trained ones."""
+def test_the_trained_and_the_exported_network_are_scored(trained, tmp_path):
+    """The exported network is scored from the file: its rounded weights give another number than the trained ones."""
     seen = []
 
     def figures(embed):
@@ -155,10 +155,9 @@ def test_both_networks_are_measured(trained, tmp_path):
             seen.append(embed(torch.ones(2, 3, HEIGHT, WIDTH), "infrared"))
         return {"mAP": float(seen[-1].sum())}
 
-    made = export(
-        *trained, "safetensors", tmp_path / "x.safetensors", precision="bfloat16", measuring=Measuring("here", figures)
-    )
+    options = ExportOptions(precision="bfloat16", scorer=ExportScorer("here", figures))
+    made = export(*trained, "safetensors", tmp_path / "x.safetensors", options)
     trained_one, exported_one = seen
     assert not torch.equal(trained_one, exported_one)
     assert (trained_one - exported_one).abs().max() < 2e-2
-    assert made.measured.trained["mAP"] != made.measured.exported["mAP"]
+    assert made.scores.trained["mAP"] != made.scores.exported["mAP"]

@@ -1,4 +1,4 @@
-"""Embedding any images into a file: right, whole, and resumable."""
+"""Embedding images into a file: the right vectors, a whole file or none, and going on after a stop."""
 
 import csv
 import json
@@ -20,25 +20,32 @@ from lba_cli.model import load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
 from lba_cli.search.embed_file import embed_to_file
+from lba_cli.search.embed_paths import EmbeddingRequest
 from lba_cli.search.embedder import network_embedder
 
 
-def embed(embedder, paths, output, modality="visible", **options):
-    return embed_to_file(embedder, modality, paths, output, **{"batch_size": 4, "listener": Silent(), **options})
+def embed(embedder, paths, output, modality="visible", *, batch_size=4, skip_broken=False, listener=None, force=False):
+    request = EmbeddingRequest(embedder, modality, paths, batch_size, skip_broken)
+    return embed_to_file(request, output, listener=listener or Silent(), force=force)
 
 
-class Heard(Silent):
+class Recorder(Silent):
+    """Records what a listener is told."""
+
     def __init__(self):
-        self.lines = []
+        self.lines, self.warnings = [], []
 
     def say(self, message):
         self.lines.append(message)
 
+    def warn(self, message):
+        self.warnings.append(message)
 
-def test_a_network_embeds_as_it_does_on_tensors(network_file, images, tmp_path):
+
+def test_vectors_are_those_of_the_network(network_file, images, tmp_path):
     network = load_network(network_file)
     description = read_checkpoint(network_file).description
-    embedder = network_embedder(network, "net.pt", description.height, description.width)
+    embedder = network_embedder(network, "net.pt")
     for modality in ("visible", "infrared"):
         embed(embedder, images, tmp_path / f"{modality}.npz", modality)
         stored = np.load(tmp_path / f"{modality}.npz", allow_pickle=False)
@@ -52,7 +59,7 @@ def test_a_network_embeds_as_it_does_on_tensors(network_file, images, tmp_path):
         assert (int(stored["height"]), int(stored["width"])) == (description.height, description.width)
 
 
-def test_csv_gives_back_the_very_numbers(embedder, tmp_path):
+def test_csv_gives_the_same_numbers_back(embedder, tmp_path):
     paths = [write_image(tmp_path / name, seed) for seed, name in enumerate(("a, b.png", 'say "x".png', "ü.png"))]
     for ending in ("csv", "npz"):
         embed(embedder, sorted(paths), tmp_path / f"out.{ending}", "infrared")
@@ -65,7 +72,7 @@ def test_csv_gives_back_the_very_numbers(embedder, tmp_path):
     assert np.array_equal(np.asarray([row[2:] for row in rows]).astype(np.float32), stored["features"])
 
 
-def test_broken_images_are_all_named_and_left_out_when_allowed(embedder, images, tmp_path):
+def test_unreadable_images_are_all_named_and_left_out_if_allowed(embedder, images, tmp_path):
     for path, content in ((images[3], b""), (images[9], b"no image")):
         Path(path).write_bytes(content)
     output = tmp_path / "out.npz"
@@ -74,16 +81,18 @@ def test_broken_images_are_all_named_and_left_out_when_allowed(embedder, images,
     assert [line.split(":")[0].strip() for line in str(caught.value).splitlines()[1:]] == [images[3], images[9]]
     assert not output.exists()
     again, calls = made_embedder()
-    made = embed(again, images, output, skip_broken=True)
-    assert not calls, "what was done before the refusal is kept"
-    assert (made.images, [line.split(":")[0] for line in made.left_out]) == (21, [images[3], images[9]])
+    heard = Recorder()
+    made = embed(again, images, output, skip_broken=True, listener=heard)
+    assert not calls, "the vectors from before the refusal are kept"
+    assert made.images == 21
+    assert [line.split(":")[0] for line in heard.warnings] == [f"left out {images[3]}", f"left out {images[9]}"]
     kept = [path for path in images if path not in (images[3], images[9])]
     assert np.load(output)["paths"].tolist() == kept
     assert np.load(output)["features"].shape == (21, DIMENSION)
     assert not list(tmp_path.glob(".*"))
 
 
-def test_nothing_but_broken_images(embedder, tmp_path):
+def test_a_file_of_unreadable_images_only_has_no_vectors(embedder, tmp_path):
     (tmp_path / "x.png").touch()
     made = embed(embedder, [str(tmp_path / "x.png")], tmp_path / "out.npz", skip_broken=True)
     assert made.images == 0
@@ -92,7 +101,7 @@ def test_nothing_but_broken_images(embedder, tmp_path):
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, OSError])
 @pytest.mark.parametrize("after", [0, 1, 3])
-def test_what_was_stopped_goes_on_with_the_same_result(images, tmp_path, stop, after):
+def test_stopped_work_goes_on_with_the_same_result(images, tmp_path, stop, after):
     whole, calls = made_embedder()
     embed(whole, images, tmp_path / "whole.npz")
     stopped, few = made_embedder()
@@ -111,7 +120,7 @@ def test_what_was_stopped_goes_on_with_the_same_result(images, tmp_path, stop, a
         assert caught.value.signal == signal.SIGINT
     assert not (tmp_path / "out.npz").exists()
     again, rest = made_embedder()
-    heard = Heard()
+    heard = Recorder()
     embed(again, images, tmp_path / "out.npz", listener=heard)
     assert few + rest == calls
     assert (f"{tmp_path / 'out.npz'}: going on after {4 * after} of 23 images" in heard.lines) == (after > 0)
@@ -124,12 +133,13 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from fake_gallery import made_embedder
 from lba_cli.reporting import Silent
-from lba_cli.search import state
+from lba_cli.search import partial_embedding
 from lba_cli.search.embed_file import embed_to_file
+from lba_cli.search.embed_paths import EmbeddingRequest
 from pathlib import Path
 embedder, calls = made_embedder()
 where, number = sys.argv[2], int(sys.argv[3])
-real = state.append_line
+real = partial_embedding.append_line
 def kill(path, line):
     if len(calls) == number:
         if where == "torn":
@@ -137,13 +147,13 @@ def kill(path, line):
         if where != "line": os.kill(os.getpid(), 9)
     real(path, line)
     if len(calls) == number: os.kill(os.getpid(), 9)
-state.append_line = kill
-embed_to_file(embedder, "visible", sys.argv[5:], Path(sys.argv[4]), batch_size=4, listener=Silent())
+partial_embedding.append_line = kill
+embed_to_file(EmbeddingRequest(embedder, "visible", sys.argv[5:], 4), Path(sys.argv[4]), listener=Silent())
 """
 
 
 @pytest.mark.parametrize("where", ["vectors", "torn", "line"])
-def test_a_killed_one_goes_on_wherever_it_was(images, tmp_path, where):
+def test_killed_work_goes_on_wherever_it_was(images, tmp_path, where):
     embed(made_embedder()[0], images, tmp_path / "whole.csv")
     words = [str(Path(__file__).parent.parent), where, "3", str(tmp_path / "out.csv"), *images]
     done = subprocess.run([sys.executable, "-c", KILLED, *words], check=False, env={**os.environ})
@@ -156,7 +166,7 @@ def test_a_killed_one_goes_on_wherever_it_was(images, tmp_path, where):
 
 
 def begun(images, output):
-    """The state of an embedding that was stopped after eight images."""
+    """Stop an embedding after eight images, and return the folder in which its vectors are kept."""
     stopped, calls = made_embedder()
     made = stopped.function
 
@@ -171,26 +181,36 @@ def begun(images, output):
     return output.with_name(f".{output.name}.unfinished")
 
 
-@pytest.mark.parametrize("change", ["model", "modality", "images", "image", "batch"])
-def test_a_state_of_other_work_is_thrown_away_with_a_line(images, tmp_path, change):
-    output, heard = tmp_path / "out.npz", Heard()
+@pytest.mark.parametrize("change", ["model", "modality", "images", "image"])
+def test_vectors_of_other_work_are_thrown_away_with_a_message(images, tmp_path, change):
+    output, heard = tmp_path / "out.npz", Recorder()
     begun(images, output)
     embedder, calls = made_embedder(seed=1 if change == "model" else 0)
     if change == "image":
         write_image(tmp_path / "photos/0/000.png", 99)
         os.utime(tmp_path / "photos/0/000.png", ns=(1, 1))
     paths = images[1:] if change == "images" else images
-    options = {"batch_size": 5} if change == "batch" else {}
-    embed(embedder, paths, output, "infrared" if change == "modality" else "visible", listener=heard, **options)
-    assert heard.lines == [f"{output}: what was begun with another model or other images is thrown away"]
+    modality = "infrared" if change == "modality" else "visible"
+    embed(embedder, paths, output, modality, listener=heard)
+    assert heard.lines == [f"{output}: the vectors kept from another model or from other images are thrown away"]
     assert sum(calls) == len(paths)
-    embed(made_embedder(seed=1 if change == "model" else 0)[0], paths, tmp_path / "new.npz",
-          "infrared" if change == "modality" else "visible", **options)  # fmt: skip
+    embed(made_embedder(seed=1 if change == "model" else 0)[0], paths, tmp_path / "new.npz", modality)
     assert output.read_bytes() == (tmp_path / "new.npz").read_bytes()
 
 
+def test_work_goes_on_with_another_batch_size(images, tmp_path):
+    """As after running out of memory, which a smaller batch size avoids."""
+    output = tmp_path / "out.npz"
+    begun(images, output)
+    embedder, calls = made_embedder()
+    embed(embedder, images, output, batch_size=3)
+    assert calls == [3, 3, 3, 3, 3]
+    embed(made_embedder()[0], images, tmp_path / "whole.npz")
+    assert output.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
 @pytest.mark.parametrize("damage", ["vectors", "plan", "line", "numbers", "skewed", "negative", "flipped"])
-def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
+def test_damaged_vectors_under_way_are_computed_anew(images, tmp_path, damage):
     output = tmp_path / "out.npz"
     state = begun(images, output)
     if damage == "vectors":
@@ -205,10 +225,10 @@ def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
         (state / "vectors.f32").write_bytes(content)
     elif damage in ("skewed", "negative"):
         first, second = map(json.loads, (state / "done.jsonl").read_text().splitlines())
-        changed = {**second, "done": 9} if damage == "skewed" else {**second, "broken": [[-1, "x"]]}
+        changed = {**second, "done": 9} if damage == "skewed" else {**second, "unreadable": [[-1, "x"]]}
         (state / "done.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in (first, changed)))
     else:
-        (state / "done.jsonl").write_text(json.dumps({"done": 99, "rows": 0, "broken": []}) + "\n")
+        (state / "done.jsonl").write_text(json.dumps({"done": 99, "rows": 0, "unreadable": []}) + "\n")
     embedder, calls = made_embedder()
     embed(embedder, images, output)
     assert sum(calls) == 23
@@ -217,7 +237,7 @@ def test_a_damaged_state_is_begun_anew(images, tmp_path, damage):
     assert output.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
-def test_an_output_that_is_there_is_kept(embedder, images, tmp_path):
+def test_an_existing_output_is_kept(embedder, images, tmp_path):
     output = tmp_path / "out.npz"
     output.write_text("mine")
     with pytest.raises(LbaError, match="exists already"):

@@ -1,4 +1,4 @@
-"""A damaged index is told in a line, and what is damaged is never carried on."""
+"""A damaged index is reported in one line, and an update never copies damaged data."""
 
 import os
 
@@ -50,7 +50,7 @@ def damage(index, how):
         manifest.write_text("[" * 60_000)
 
 
-CHANGED = "changed since it was written"  # what a change of the bytes looks like to who compares checksums first
+CHANGED = "changed since it was written"  # also right where checksums are compared first
 HOWS = {
     "cut": "damaged: 1,087 bytes where 1,088 were written",
     "cut paths": "damaged: 50 bytes",
@@ -73,7 +73,7 @@ HOWS = {
 
 
 @pytest.mark.parametrize("how", HOWS)
-def test_a_damaged_index_is_recognised_in_a_line(index, embedder, images, how):
+def test_a_damaged_index_is_reported_in_one_line_and_left_unchanged(index, embedder, images, how):
     damage(index, how)
     before = content(index)
     for attempt in (
@@ -94,7 +94,7 @@ def flip(path, place, value):
     path.write_bytes(content)
 
 
-def test_changed_vectors_are_found_by_checksum_and_never_carried_on(index, embedder, images):
+def test_changed_vectors_are_found_by_their_checksum_and_never_copied(index, embedder, images):
     flip(index / "vectors-1.npy", -2, 0x3E)
     open_index(index)
     for attempt in (
@@ -107,7 +107,7 @@ def test_changed_vectors_are_found_by_checksum_and_never_carried_on(index, embed
 
 
 @pytest.mark.parametrize("value", [0x7F, 0xC4])
-def test_vectors_that_are_no_unit_vectors_are_found_by_a_query(index, value):
+def test_a_query_finds_vectors_that_are_not_of_unit_length(index, value):
     flip(index / "vectors-1.npy", -1, value)
     flip(index / "vectors-1.npy", -2, 0xC0)
     with pytest.raises(SearchError, match="not of unit length"):
@@ -115,8 +115,8 @@ def test_vectors_that_are_no_unit_vectors_are_found_by_a_query(index, value):
 
 
 @pytest.mark.parametrize("name", ["vectors-1.npy", "paths-1.csv", "manifest.json"])
-def test_a_flipped_bit_anywhere_is_recognised(index, embedder, name):
-    """But in the name of the file that the model came from, which only helps to find it."""
+def test_a_flipped_bit_is_found_in_any_file(index, embedder, name):
+    """The exception is the name of the file that the model came from, which only helps to find it."""
     whole = (index / name).read_bytes()
     made = open_index(index).manifest
     for place in range(len(whole)) if name == "manifest.json" else range(0, len(whole), 7):

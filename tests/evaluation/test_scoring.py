@@ -1,4 +1,4 @@
-"""Both directions of every data set through the right stems, and the extras beside the plain figures."""
+"""Scoring: every data set in both directions through the right stems, variants, and data that can't be scored."""
 
 from dataclasses import replace
 
@@ -9,16 +9,20 @@ from fake_dataset import MadeImages, OppositeStems, tree
 
 from lba_cli.config import EvaluationSection
 from lba_cli.data.samples import Sample
+from lba_cli.datasets import DATASETS, get_dataset
 from lba_cli.errors import DataError
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.embedding import PLAIN, View, embed_views
-from lba_cli.evaluation.evaluate import draw_setting, evaluate, require_scorable, settings
+from lba_cli.evaluation.embedding import embed_views
+from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.leakage import require_own_trial
+from lba_cli.evaluation.network_embedder import CPU_CHUNK, PLAIN, View
 from lba_cli.evaluation.rerank import Reranking, rerank
+from lba_cli.evaluation.scoring import draw_setting, require_scorable
+from lba_cli.evaluation.setting_choice import choose_settings
+from lba_cli.evaluation.variants import choose_variants
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Silent
-from lba_cli.vocabulary import DATASETS
 
 EVERYTHING = {
     "sysu": [{"mode": "all", "shots": "both"}],
@@ -29,7 +33,12 @@ EVERYTHING = {
 
 
 def scored(network, source, **words):
-    return evaluate(network, source, settings(EvaluationSection(**words), source), listener=Silent(), workers=0)
+    return evaluate_variants(network, source, choose_settings(EvaluationSection(**words), source))
+
+
+def evaluate_variants(network, source, settings, section=EvaluationSection()):
+    options = EvaluationOptions(choose_variants(section), workers=0)
+    return evaluate(network, source, settings, listener=Silent(), options=options)
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -42,11 +51,12 @@ def test_each_side_goes_through_its_own_stem(dataset):
             assert result.mean()["rank1"] == result.mean()["mAP"] == result.mean()["mINP"] == 1
         needed = set().union(*(draw_setting(source, result.setting).samples() for result in results))
         modalities = [source.samples[index].modality for index in needed]
-        assert network.seen == {modality: modalities.count(modality) for modality in network.seen}
+        chunks = {modality: -(-modalities.count(modality) // CPU_CHUNK) for modality in network.seen}
+        assert network.seen == {modality: CPU_CHUNK * count for modality, count in chunks.items()}
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_the_wrong_stem_would_be_noticed(dataset):
+def test_the_wrong_stem_lowers_the_figures(dataset):
     """The same network with one stem for both sides knows nobody across them, in any setting."""
     source = MadeImages(tree(dataset), dataset, split=int(dataset == "regdb"))
 
@@ -59,16 +69,16 @@ def test_the_wrong_stem_would_be_noticed(dataset):
             assert result.mean()["rank1"] < 0.9
 
 
-def test_directions_in_words():
+def test_results_name_the_direction():
     source = MadeImages(tree("llcm"), "llcm")
     forth, back = scored(OppositeStems(), source)
     assert (forth.direction, back.direction) == ("infrared-to-visible", "visible-to-infrared")
     (released,) = scored(OppositeStems(), source, protocol="released")
     assert (released.setting.mode, released.direction) == ("visible-to-infrared", "infrared-to-visible")
-    assert "transposing its matrix of scores" in released.note
+    assert released.note == get_dataset("llcm").protocol_notes["released"] != ""
 
 
-def test_identities_of_one_modality_are_distractors_and_their_queries_do_not_count():
+def test_identities_with_one_modality_are_distractors_and_their_queries_do_not_count():
     samples = tree("folder", identities=range(1, 5))
     samples += [s for s in tree("folder", identities=[7]) if s.modality == "visible"]
     samples += [s for s in tree("folder", identities=[8]) if s.modality == "infrared"]
@@ -89,29 +99,27 @@ def test_cmc_of_regdb_counts_images():
 
 
 class Blind(OppositeStems):
-    """Takes everybody for the same: the gallery's order decides."""
+    """Gives every image the same embedding, so the order of the gallery decides."""
 
     def pooled(self, images, modality):
         return torch.ones(len(images), self.embedding_size)
 
 
-def test_every_combination_of_the_extras_beside_the_plain_figures(network_file, source):
+def test_every_combination_of_extras_is_scored_beside_the_plain_figures(network_file, source):
     section = EvaluationSection(flip=True, rerank=True, features_from="neck")
-    ways = variants(section)
     names = ["plain", "flip", "neck", "flip+neck", "rerank", "flip+rerank", "neck+rerank", "flip+neck+rerank"]
-    assert [way.name for way in ways] == names
+    assert [variant.name for variant in choose_variants(section)] == names
     network = load_network(network_file)
     with torch.no_grad():
         network.neck.running_mean.normal_(generator=torch.Generator().manual_seed(0))
-    wanted = settings(section, source)
-    results = evaluate(network, source, wanted, listener=Silent(), ways=ways, workers=0)
+    settings = choose_settings(section, source)
+    results = evaluate_variants(network, source, settings, section)
     assert [result.variant for result in results] == names
-    assert results[0].figures() == evaluate(network, source, wanted, listener=Silent(), workers=0)[0].figures()
+    assert results[0].figures() == evaluate_variants(network, source, settings)[0].figures()
     assert len({tuple(result.mean().values()) for result in results}) == len(names)
 
 
-def test_views_of_single_images(network_file, source):
-    """Mirrored, and after the neck, worked out for one image at a time."""
+def test_views_equal_those_of_one_image_at_a_time(network_file, source):
     network = load_network(network_file)
     with torch.no_grad():
         network.neck.running_mean.normal_(generator=torch.Generator().manual_seed(0))
@@ -137,26 +145,26 @@ def test_views_of_single_images(network_file, source):
             np.testing.assert_allclose(found[view].of([index])[0], wanted / np.linalg.norm(wanted), atol=1e-5)
 
 
-def test_reranked_figures_keep_the_rules(network_file, source):
+def test_reranked_figures_keep_the_match_rules(network_file, source):
     """The exclusion of camera 2 for queries of camera 3 applies to re-ranked distances too."""
     network = load_network(network_file)
     section = EvaluationSection(rerank=True, rerank_k1=5, rerank_k2=2, rerank_lambda=0.1)
-    wanted = settings(section, source)
-    _, found = evaluate(network, source, wanted, listener=Silent(), ways=variants(section), workers=0)
-    trial = draw_setting(source, wanted[0]).each[4]
-    every = [*trial.queries, *trial.gallery]
+    settings = choose_settings(section, source)
+    _, found = evaluate_variants(network, source, settings, section)
+    draw = draw_setting(source, settings[0]).draws[4]
+    every = [*draw.queries, *draw.gallery]
     embeddings = embed_views(network, source, every, [PLAIN], listener=Silent(), workers=0)[PLAIN]
-    distance = rerank(embeddings.of(trial.queries), embeddings.of(trial.gallery), Reranking(5, 2, 0.1))
+    distance = rerank(embeddings.of(draw.queries), embeddings.of(draw.gallery), Reranking(5, 2, 0.1))
     columns = [
         [getattr(source.samples[i], name) for i in side]
         for name in ("identity", "camera")
-        for side in (trial.queries, trial.gallery)
+        for side in (draw.queries, draw.gallery)
     ]
     assert found.trials[4].mAP == rank_metrics(distance, *columns, protocol="sysu").mAP
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_what_can_not_be_scored_is_told_before_the_work(dataset):
+def test_data_that_cannot_be_scored_are_refused_before_the_work(dataset):
     samples = tree(dataset)
     require_scorable(MadeImages(samples, dataset))
     strangers = [replace(s, identity=s.identity + 10 * (s.modality == "infrared")) for s in samples]
@@ -164,31 +172,31 @@ def test_what_can_not_be_scored_is_told_before_the_work(dataset):
         require_scorable(MadeImages(strangers, dataset))
 
 
-def test_cameras_of_one_number_in_both_modalities():
-    """In own folders they are different cameras and nothing is ignored; LLCM's protocol ignores every match."""
+def test_a_camera_number_in_both_modalities():
+    """In folders of one's own it means two cameras and nothing is ignored; LLCM's protocol ignores every match."""
     samples = tree("folder", cameras={"visible": (1,), "infrared": (1,)})
     source = MadeImages(samples, "folder")
     require_scorable(source)
     for result in scored(OppositeStems(), source):
         assert result.trials[0].num_queries == result.num_query == len(samples) // 2
         assert result.mean()["rank1"] == 1
-    with pytest.raises(DataError, match="of those that the protocol of LLCM doesn't ignore"):
+    with pytest.raises(DataError, match="the protocol of LLCM ignores every match"):
         require_scorable(MadeImages(samples, "llcm"))
 
 
-def test_a_folder_without_anybody_to_find_says_how_to_go_on():
+def test_a_folder_without_matches_says_what_to_change():
     samples = [replace(s, identity=s.identity + 10 * (s.modality == "infrared")) for s in tree("folder")]
     message = r"no test identity has images of both modalities: .*data\.test_ids.*data\.test_share=0"
     with pytest.raises(DataError, match=message):
         require_scorable(MadeImages(samples, "folder"))
 
 
-def test_the_wrong_split_is_refused():
-    description = Description("resnet18", 3, 64, 32, "made-regdb", split=2)
+def test_another_trial_than_the_models_is_refused():
+    description = Description("resnet18", 3, 64, 32, "made-regdb", trial=2)
     source = MadeImages(tree("regdb"), "regdb", split=2)
     require_own_trial(description, source)
-    with pytest.raises(DataError, match=r"trained on split 2.*this is split 5.*inflate the figures.*data.trial=2"):
+    with pytest.raises(DataError, match=r"trained on trial 2.*this is trial 5.*inflate the figures.*data.trial=2"):
         require_own_trial(description, MadeImages(tree("regdb"), "regdb", split=5))
     require_own_trial(description, MadeImages(tree("regdb"), "regdb", split=5, name="another data set"))
-    require_own_trial(replace(description, split=0), MadeImages(tree("regdb"), "regdb", split=5))
+    require_own_trial(replace(description, trial=0), MadeImages(tree("regdb"), "regdb", split=5))
     require_own_trial(description, MadeImages(tree("sysu"), "sysu"))

@@ -1,4 +1,4 @@
-"""Evaluation of a network on a store: every image embedded once, through the right stem, scored by the protocol."""
+"""Evaluation of a network on a store: every image is embedded once, through the right stem, and scored by the protocol."""
 
 import json
 from collections import Counter
@@ -14,15 +14,20 @@ from lba_cli.datasets.sysu import read_sysu
 from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation import rank_metrics
 from lba_cli.evaluation.embedding import embed_samples
-from lba_cli.evaluation.evaluate import draw_setting, evaluate
-from lba_cli.evaluation.results import FIGURES, Report
+from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+from lba_cli.evaluation.results import FIGURES, EvaluationResults
+from lba_cli.evaluation.scoring import draw_setting
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 
 MODES = ("all-search", "indoor-search")
 EVERY = [
-    Setting(mode, shots, draw) for mode in MODES for shots in ("single", "multi") for draw in ("community", "official")
+    Setting(mode, shots, protocol)
+    for mode in MODES
+    for shots in ("single", "multi")
+    for protocol in ("community", "official")
 ]
+IN_THIS_PROCESS = EvaluationOptions(workers=0)
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +37,10 @@ def network(network_file):
 
 @pytest.fixture(scope="module")
 def results(network, source):
-    return evaluate(network, source, EVERY, listener=Silent(), workers=0)
+    return evaluate(network, source, EVERY, listener=Silent(), options=IN_THIS_PROCESS)
 
 
-def test_every_setting_has_ten_trials(results, source):
+def test_every_setting_has_ten_draws(results, source):
     assert [result.setting for result in results] == EVERY
     for result in results:
         assert len(result.trials) == 10
@@ -43,10 +48,10 @@ def test_every_setting_has_ten_trials(results, source):
         assert all(0 < trial.mAP <= 1 for trial in result.trials)
 
 
-def test_figures_from_single_embeddings(results, network, source):
-    """One trial again, each image embedded by itself and scored by hand."""
-    trial = draw_setting(source, EVERY[0]).each[3]
-    gallery = trial.gallery
+def test_figures_equal_those_of_single_embeddings(results, network, source):
+    """One draw again: each image is embedded on its own and scored without the evaluation."""
+    draw = draw_setting(source, EVERY[0]).draws[3]
+    gallery = draw.gallery
 
     def embed(index):
         image = torch.from_numpy(source.read([index])).permute(0, 3, 1, 2).float() / 255
@@ -55,11 +60,11 @@ def test_figures_from_single_embeddings(results, network, source):
             normalised = (image - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
             return network.embed(normalised, source.samples[index].modality)[0].numpy()
 
-    scores = np.stack([embed(i) for i in trial.queries]) @ np.stack([embed(i) for i in gallery]).T
+    scores = np.stack([embed(i) for i in draw.queries]) @ np.stack([embed(i) for i in gallery]).T
     columns = [
         [getattr(source.samples[i], name) for i in side]
         for name in ("identity", "camera")
-        for side in (trial.queries, gallery)
+        for side in (draw.queries, gallery)
     ]
     wanted = rank_metrics(-scores, *columns, protocol="sysu")
     found = results[0].trials[3]
@@ -75,30 +80,30 @@ def test_each_image_is_embedded_once(network, source, monkeypatch):
         return read(indices)
 
     monkeypatch.setattr(source, "read", counted)
-    evaluate(network, source, EVERY, listener=Silent(), workers=0)
+    evaluate(network, source, EVERY, listener=Silent(), options=IN_THIS_PROCESS)
     assert set(seen.values()) == {1}
 
 
 def test_store_and_folder_give_the_same_figures(results, network, tiny):
     folder = FolderImages(read_sysu(tiny), HEIGHT, WIDTH)
-    again = evaluate(network, folder, EVERY[:1], listener=Silent(), workers=0)
+    again = evaluate(network, folder, EVERY[:1], listener=Silent(), options=IN_THIS_PROCESS)
     assert again[0].figures() == results[0].figures()
 
 
 def test_batch_size_and_workers_change_nothing(results, network, source):
-    again = evaluate(network, source, EVERY[:1], listener=Silent(), batch_size=7, workers=2)
-    for found, wanted in zip(again[0].figures(), results[0].figures(), strict=True):
-        assert found == pytest.approx(wanted, abs=1e-6)
+    options = EvaluationOptions(batch_size=7, workers=2)
+    again = evaluate(network, source, EVERY[:1], listener=Silent(), options=options)
+    assert again[0].figures() == results[0].figures()
 
 
-def test_the_networks_mode_is_left_as_it_was(network, source):
+def test_the_network_keeps_its_mode(network, source):
     network.train()
     embed_samples(network, source, [0, 1], listener=Silent(), workers=0)
     assert network.training
     network.eval()
 
 
-def test_weights_that_give_no_numbers_are_noticed(network_file, source):
+def test_weights_that_give_no_finite_values_are_reported(network_file, source):
     broken = load_network(network_file)
     with torch.no_grad():
         broken.trunk["layer4"][1].conv2.weight.fill_(torch.inf)
@@ -106,8 +111,8 @@ def test_weights_that_give_no_numbers_are_noticed(network_file, source):
         embed_samples(broken, source, [0], listener=Silent(), workers=0)
 
 
-def test_report_as_json(results):
-    content = json.loads(Report((tuple(results),)).as_json(checkpoint="x.pt"))
+def test_results_as_json(results):
+    content = json.loads(EvaluationResults((tuple(results),)).as_json(checkpoint="x.pt"))
     assert content["checkpoint"] == "x.pt"
     for entry, setting in zip(content["results"], EVERY, strict=True):
         assert (entry["mode"], entry["shots"], entry["protocol"]) == (setting.mode, setting.shots, setting.protocol)
@@ -117,9 +122,9 @@ def test_report_as_json(results):
             assert entry["std"][name] == pytest.approx(np.std(values))
 
 
-def test_no_test_images(network, source):
+def test_a_data_set_without_test_images_is_refused(network, source):
     class NoTests:
-        name, height, width, permutations, dataset, split = "x", HEIGHT, WIDTH, None, "sysu", 0
+        name, height, width, permutations, dataset, trial = "x", HEIGHT, WIDTH, None, "sysu", 0
         samples = tuple(s for s in source.samples if s.split == "train")
 
     with pytest.raises(DataError, match="no infrared queries"):

@@ -1,4 +1,4 @@
-"""Pictures that belong to no data set: the same embeddings as a data set's, and mistakes in one line."""
+"""Pictures that belong to no data set: they have the same embeddings as in a data set, and mistakes are reported in one line."""
 
 import numpy as np
 import pytest
@@ -18,27 +18,27 @@ def network(network_file):
     return load_network(network_file)
 
 
-def test_files_are_embedded_as_the_data_sets_images_are(network, source, tiny):
+def test_files_have_the_same_embeddings_as_the_images_of_a_data_set(network, source, tiny):
     assert network.image_size == (HEIGHT, WIDTH)
     for modality in ("visible", "infrared"):
         chosen = [i for i, sample in enumerate(source.samples) if sample.modality == modality][:5]
         wanted = embed_samples(network, source, chosen, listener=Silent(), workers=0).of(chosen)
         files = [tiny / source.samples[index].path for index in chosen]
-        found = embed_images(network, files, modality, batch_size=2)
+        found = embed_images(network, files, modality)
         assert found.dtype == np.float32
-        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        np.testing.assert_array_equal(found, wanted)
         arrays = [np.array(Image.open(file).convert("RGB")) for file in files]
-        np.testing.assert_array_equal(embed_images(network, arrays, modality, batch_size=2), found)
+        np.testing.assert_array_equal(embed_images(network, arrays, modality), found)
 
 
-def test_any_function_embeds_a_data_set(network, source):
+def test_a_data_set_is_embedded_through_any_function(network, source):
     chosen = range(0, len(source.samples), 40)
     wanted = embed_samples(network, source, chosen, listener=Silent(), workers=0).of(chosen)
     found = embed_through(network.embed, network.embedding_size, source, chosen, listener=Silent(), workers=0)
     np.testing.assert_allclose(found.of(chosen), wanted, atol=1e-6)
 
 
-def test_a_network_in_training_is_left_so(network_file, tiny):
+def test_a_network_in_training_stays_in_training(network_file, tiny):
     network = load_network(network_file).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     embed_images(network, [next((tiny / "cam1").glob("*/*.jpg"))], "visible")
@@ -46,11 +46,11 @@ def test_a_network_in_training_is_left_so(network_file, tiny):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_none_at_all(network):
+def test_no_images_give_no_embeddings(network):
     assert embed_images(network, [], "visible").shape == (0, network.embedding_size)
 
 
-def test_mistakes(network, tmp_path):
+def test_mistakes_are_reported_in_one_line(network, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     for wrong, words in (
         (tmp_path / "missing.jpg", "missing.jpg: no such file"),

@@ -1,4 +1,4 @@
-"""Which images a command line names, in which order, and what is counted as stray."""
+"""Which images a command line names, in which order, and which other files are counted."""
 
 import glob
 import os
@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lba_cli.errors import DataError
-from lba_cli.search.image_paths import absolute_path, find_images, meaning
+from lba_cli.search.image_paths import absolute_path, find_images, is_meant_by
 
 
 @pytest.fixture
@@ -28,13 +28,13 @@ def _jpg(path):
     path.with_suffix(".png").rename(path)
 
 
-def test_folders_are_walked_and_strays_counted(tree):
+def test_folders_are_walked_and_other_files_counted(tree):
     found = find_images(["b", "a.jpg"])
     assert found.paths == ["a.jpg", "b/2.png", "b/deep/1.JPG"]
     assert found.notes() == ["2 files that are not images were ignored"]
 
 
-def test_what_is_named_twice_is_taken_once_whatever_the_order(tree):
+def test_an_image_that_is_named_twice_is_taken_once_whatever_the_order(tree):
     assert find_images(["b", "./a.jpg", "a.jpg", "b/2.png"]).paths == find_images(["a.jpg", "b"]).paths
 
 
@@ -43,11 +43,11 @@ def test_globs_take_files_and_folders(tree, pattern):
     assert find_images([pattern]).paths == ["b/2.png", "b/deep/1.JPG"]
 
 
-def test_a_file_with_a_globs_letters_is_that_file(tree):
+def test_an_existing_file_is_not_a_glob(tree):
     assert find_images(["c[1].png"]).paths == ["c[1].png"]
 
 
-def test_a_named_file_is_an_image_whatever_its_ending(tree):
+def test_a_named_file_is_an_image_whatever_its_suffix(tree):
     assert find_images(["b/Thumbs.db"]).paths == ["b/Thumbs.db"]
 
 
@@ -55,7 +55,7 @@ def test_a_named_file_is_an_image_whatever_its_ending(tree):
     ("name", "words"),
     [("nowhere", "'nowhere': no such image or folder"), ("*.tif", "matches no file"), ("empty", "no images there")],
 )
-def test_names_of_nothing_are_refused_in_a_line(tree, name, words):
+def test_names_that_match_nothing_are_refused_in_one_line(tree, name, words):
     (tree / "empty").mkdir()
     with pytest.raises(DataError, match=words.replace("*", r"\*")):
         find_images(["b", name] if name != "empty" else [name])
@@ -67,12 +67,12 @@ def test_names_that_are_not_utf_8_are_refused(tree):
         find_images(["."])
 
 
-def test_absolute_paths_follow_no_links(tree):
+def test_absolute_paths_keep_links(tree):
     (tree / "link").symlink_to(tree / "b")
     assert absolute_path("x/../link/2.png") == f"{tree}/link/2.png"
 
 
-def test_an_empty_name_is_no_folder(tree):
+def test_an_empty_name_is_not_the_current_folder(tree):
     with pytest.raises(DataError, match="an empty name"):
         find_images([""])
 
@@ -82,7 +82,7 @@ def test_folders_that_a_pattern_with_two_stars_matches_are_walked(tree):
     (tree / "x/y/b/notes.txt").touch()
     found = find_images(["**/b"])
     assert found.paths == ["b/2.png", "b/deep/1.JPG", "x/y/b/5.png"]
-    assert found.strays == 3
+    assert found.other_files == 3
 
 
 SPLITS = st.sampled_from(["a", "ab", ".h", "c[1]"])
@@ -95,7 +95,7 @@ PATTERN_PARTS = st.sampled_from(["a", "a*", "*", "**", "?", ".*", "c[[]1]", "*.p
     pattern=st.lists(PATTERN_PARTS, min_size=1, max_size=4),
     slash=st.booleans(),
 )
-def test_a_pattern_means_of_an_index_what_it_means_on_the_disk(tmp_path_factory, files, pattern, slash):
+def test_a_pattern_matches_the_same_images_of_an_index_as_on_the_disk(tmp_path_factory, files, pattern, slash):
     root = tmp_path_factory.mktemp("made") / "with [brackets]" / "deep"
     for parts in files:
         path = root.joinpath(*parts)
@@ -110,5 +110,5 @@ def test_a_pattern_means_of_an_index_what_it_means_on_the_disk(tmp_path_factory,
             wanted = {absolute_path(path) for path in find_images([name]).paths}
         except DataError:
             wanted = set()
-        named_hidden = {path for path in everything if Path(path).name.startswith(".")}  # never taken by a pattern
-        assert set(filter(meaning(name), everything)) - named_hidden == wanted
+        named_hidden = {path for path in everything if Path(path).name.startswith(".")}  # a pattern never finds them
+        assert set(filter(is_meant_by(name), everything)) - named_hidden == wanted
