@@ -16,7 +16,7 @@ from lba_cli.datasets.open import dataset_at, open_data
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.evaluation.leakage import require_own_trial
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild
+from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild_network
 from lba_cli.processes import from_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder, newest_run
@@ -79,7 +79,7 @@ def open_checkpoint(
         fixed={"data.height": description.height, "data.width": description.width},
     )
     _require_size(path, (description.height, description.width), config)
-    network = rebuild(checkpoint).to(own_device(config.run.device))
+    network = rebuild_network(checkpoint).to(own_device(config.run.device))
     return OpenedCheckpoint(path, description, network, config, listener)
 
 

@@ -7,7 +7,7 @@ import torch
 from lba_cli.alignment import Pairs
 from lba_cli.data.loaders import to_images
 from lba_cli.model import load_network
-from lba_cli.model.official_layout import _our_name
+from lba_cli.model.official_layout import our_name
 from lba_cli.training import Objective, hard_triplet, parameter_groups
 
 
@@ -54,7 +54,7 @@ def test_losses(steps):
 
 def test_gradient_norms(steps):
     z, _, norms, _ = steps
-    wanted = {_our_name(str(key)): norm for key, norm in zip(z["grad_norm_keys"], z["grad_norms"], strict=True)}
+    wanted = {our_name(str(key)): norm for key, norm in zip(z["grad_norm_keys"], z["grad_norms"], strict=True)}
     assert wanted.keys() == norms.keys()
     for name, norm in wanted.items():
         assert norms[name] == pytest.approx(norm, rel=1e-3), name
