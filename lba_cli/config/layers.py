@@ -157,7 +157,7 @@ def _check_dataset_keys(data: Mapping[str, Any], origins: Mapping[str, str]) -> 
         if key not in owners:
             hint = nearest(str(key), (*DataSection.model_fields, *owners))
             raise ConfigError(f"{origins[f'data.{key}']}: unknown key {quoted(f'data.{key}')}; {hint}")
-    for spec in dict.fromkeys(owners[key] for key in extra):
+    for spec in DATASETS.values():
         try:
             spec.options.model_validate({key: extra[key] for key in extra if owners[key] is spec})
         except ValidationError as problem:

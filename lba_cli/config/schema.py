@@ -1,4 +1,4 @@
-"""The configuration's schema: every key, its default, and what it means."""
+"""The schema of the configuration: every key with its default and its meaning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lba_cli.vocabulary import LARGEST_SIDE, Backbone, FeaturePlace, Precision, 
 
 
 class Section(BaseModel):
-    """A group of config keys: frozen, of exact types, and without unknown keys."""
+    """A group of config keys: immutable, strictly typed, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -33,9 +33,9 @@ class RunSection(Section):
 
 
 class DataSection(Section):
-    """The data set, the size of its images, and how training images are augmented.
+    """The data set, the size of its images, and the augmentation of training images.
 
-    Keys that only one data set has (see :class:`~lba_cli.datasets.DatasetSpec`) stand beside these.
+    The section also accepts keys that only one data set has, see :class:`~lba_cli.datasets.DatasetSpec`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -153,7 +153,7 @@ class TrainSection(Section):
 
 
 class EvaluationSection(Section):
-    """How models are evaluated."""
+    """The evaluation of models."""
 
     mode: str = Field("auto", description="auto: the data set's usual modes; all: every mode it has")
     shots: ShotsChoice = Field(
@@ -171,7 +171,7 @@ class EvaluationSection(Section):
 
 
 class Config(Section):
-    """Everything that decides a run's result."""
+    """Everything that decides the result of a run or of an evaluation."""
 
     run: RunSection = RunSection()
     data: DataSection = DataSection()
