@@ -71,15 +71,15 @@ CPU = torch.device("cpu")
 def touch(count):
     torch.ones(count)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-def resident():
+def resident_pages():
     return int(Path("/proc/self/statm").read_text().split()[1])
 def cleared(count):
     seen = [touch(count) for _ in range(10)]  # small blocks may be in the way of the first
     return seen[-1] - seen[-2]
 with suppress(KeyError), keep_memory(CPU) if sys.argv[1] == "keep" else nullcontext():
-    within, before = cleared(2**24), resident()
+    within, before = cleared(2**24), resident_pages()
     raise KeyError
-returned = before - resident()
+returned = before - resident_pages()
 print(within, returned * resource.getpagesize(), cleared(2**26))
 """
 
@@ -103,7 +103,7 @@ def test_training_keeps_memory_during_steps_and_not_during_evaluations(small_run
 
     @contextmanager
     def recorded(device):
-        seen.append(f"kept on {device}")
+        seen.append(f"memory kept on {device}")
         yield
         seen.append("returned")
 
@@ -111,7 +111,7 @@ def test_training_keeps_memory_during_steps_and_not_during_evaluations(small_run
     evaluate = loop.evaluate
     monkeypatch.setattr(loop, "evaluate", lambda *given, **more: seen.append("evaluated") or evaluate(*given, **more))
     loop.train(small_run(), source, RunFolder(tmp_path / "run"), Silent())
-    assert seen == ["kept on cpu", "returned", "evaluated"] * 2
+    assert seen == ["memory kept on cpu", "returned", "evaluated"] * 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")

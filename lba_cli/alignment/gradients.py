@@ -93,7 +93,7 @@ class _Norms(torch.autograd.Function):
 class _MaskedDistances(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, others: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-        """Compute the norms of the masked differences, which are kept."""
+        """Compute the norms of the masked differences, and keep these."""
         differences = (vectors.unsqueeze(1) - others).mul_(mask[:, None, :, None]).add_(epsilon)
         result: Tensor = torch.linalg.vector_norm(differences, dim=-1)
         ctx.save_for_backward(differences, result, mask)

@@ -86,9 +86,11 @@ class Objective:
         """
 
         def draw_pairs() -> tuple[Pairs, Pairs]:
+            if pairs:
+                return pairs
             instances = int((labels == labels[0]).sum())
             sizes = len(labels) // instances, instances
-            return pairs or (sample_pairs(*sizes, generator), sample_pairs(*sizes, generator))
+            return sample_pairs(*sizes, generator), sample_pairs(*sizes, generator)
 
         return self.evaluate(network, visible, infrared, labels, draw_pairs).losses
 

@@ -61,7 +61,7 @@ class RunFolder:
 
     @property
     def timings(self) -> Path:
-        """How long each epoch took, one JSON object per line; apart from the metrics, which are the same in every run."""
+        """How long each epoch took, one JSON object per line; apart from the metrics, which repeat exactly."""
         return self.path / "timings.jsonl"
 
     @contextmanager

@@ -59,7 +59,7 @@ def test_a_step_never_waits_for_the_device(method, precision, clip_grad_norm):
 
 
 def gradient_norm(network):
-    return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None]).norm().item()
+    return torch.cat([p.grad.double().flatten() for p in network.parameters() if p.grad is not None]).norm().item()
 
 
 def test_gradient_norm_is_a_diagnostic_and_nothing_is_clipped_by_default(monkeypatch):
