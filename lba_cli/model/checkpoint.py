@@ -205,33 +205,38 @@ def _metadata(path: Path, metadata: dict[str, str]) -> Any:
 
 
 def _description(values: Any, path: Path) -> Description:
+    """Make a description of untrusted values."""
     try:
         description = Description(**values)
-        sound = (
-            description.backbone in BACKBONES
-            and _is_count(description.num_classes, MAX_CLASSES)
-            and all(_is_count(side, LARGEST_SIDE) for side in (description.height, description.width))
-            and isinstance(description.dataset, str)
-            and description.dataset.isprintable()
-            and len(description.dataset) < MAX_NAME_LENGTH
-            and isinstance(description.figures_setting, str)
-            and len(description.figures_setting) < MAX_NAME_LENGTH
-            and all(type(number) is int for number in (description.epoch, description.trial))
-            and isinstance(description.identities, list)
-            and all(type(identity) is int for identity in description.identities)
-            and all(type(figure) is float for figure in description.figures.values())
-            and all(isinstance(section, dict) for section in description.config.values())
-            and all(
-                isinstance(name, str)
-                for section in (description.config, *description.config.values())
-                for name in section
-            )
-        )
+        is_valid = _is_valid(description)
     except (TypeError, AttributeError):
-        sound = False
-    if not sound:
+        is_valid = False
+    if not is_valid:
         raise CheckpointError(f"{path}: damaged: it doesn't describe its network")
     return description
+
+
+def _is_valid(description: Description) -> bool:
+    """Check the types and ranges of all values; raise TypeError or AttributeError, or return False, if one is wrong."""
+    sections = description.config.values()
+    return (
+        description.backbone in BACKBONES
+        and _is_count(description.num_classes, MAX_CLASSES)
+        and _is_count(description.height, LARGEST_SIDE)
+        and _is_count(description.width, LARGEST_SIDE)
+        and isinstance(description.dataset, str)
+        and description.dataset.isprintable()
+        and len(description.dataset) < MAX_NAME_LENGTH
+        and isinstance(description.figures_setting, str)
+        and len(description.figures_setting) < MAX_NAME_LENGTH
+        and type(description.epoch) is int
+        and type(description.trial) is int
+        and isinstance(description.identities, list)
+        and all(type(identity) is int for identity in description.identities)
+        and all(type(figure) is float for figure in description.figures.values())
+        and all(isinstance(section, dict) for section in sections)
+        and all(isinstance(name, str) for section in (description.config, *sections) for name in section)
+    )
 
 
 def _is_count(value: Any, largest: int) -> bool:
@@ -241,19 +246,24 @@ def _is_count(value: Any, largest: int) -> bool:
 def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
     with torch.device("meta"):
         expected = TwoStreamNetwork(checkpoint.description.backbone, checkpoint.description.num_classes).state_dict()
-    found = checkpoint.weights
-    what = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
-    for name in sorted(expected.keys() ^ found.keys()):
-        raise CheckpointError(f"{what}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
-    for name, tensor in expected.items():
-        value = found[name]
-        if not is_whole_tensor(value, tensor):
-            plain = isinstance(value, Tensor) and value.layout is torch.strided
-            seen = f"{tuple(value.shape)} {value.dtype}" if plain else f"a {type(value).__name__}"
-            if plain and value.shape == tensor.shape and value.dtype == tensor.dtype:
-                seen = "a tensor without its values"
+    weights = checkpoint.weights
+    problem = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
+    for name in sorted(expected.keys() ^ weights.keys()):
+        raise CheckpointError(f"{problem}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
+    for name, wanted in expected.items():
+        if not is_whole_tensor(weights[name], wanted):
+            shape = f"{tuple(wanted.shape)} {wanted.dtype}"
             raise CheckpointError(
-                f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}"
+                f"{problem}: '{name}' should be {shape}, the file has {_described(weights[name], wanted)}"
             )
-        if not torch.isfinite(value).all():
+        if not torch.isfinite(weights[name]).all():
             raise CheckpointError(f"{path}: tensor '{name}' has values that are not finite")
+
+
+def _described(value: Any, wanted: Tensor) -> str:
+    """Say how a value differs from the tensor that was wanted in its place."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return f"a {type(value).__name__}"
+    if (value.shape, value.dtype) == (wanted.shape, wanted.dtype):
+        return "a tensor without its values"
+    return f"{tuple(value.shape)} {value.dtype}"

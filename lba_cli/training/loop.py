@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext
 from typing import Any, NoReturn
 
-
 from lba_cli import processes
 from lba_cli.alignment import Pairs, sample_pairs
 from lba_cli.compute import arithmetic, keep_memory, own_device
