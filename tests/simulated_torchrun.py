@@ -1,7 +1,7 @@
-"""Processes that believe torchrun has started them, forked from one that has the libraries loaded: quick to start, real to kill.
+"""Jobs of several processes as torchrun starts them, forked from a process that has loaded the libraries, which is quick.
 
-As a program it is that one: it reads orders, a JSON object a line, and answers each: what to start with the processes' numbers,
-whom to wait for with their statuses.
+Run as a program, this file is that process. It reads orders, one JSON value per line, and answers each: an order to start
+processes with their ids, and an order to wait for them with their exit statuses.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PATIENCE = 60.0
 HERE = Path(__file__).parent
 
 
-class Company:
-    """``size`` processes with a log each, and the store that torchrun's agent would keep for them."""
+class SimulatedJob:
+    """A job of ``size`` processes with a log each, and the store that torchrun's agent would keep for them."""
 
     def __init__(self, folder, size, attempt=0, store=None):
         from torch.distributed import TCPStore
@@ -32,18 +32,18 @@ class Company:
         self.processes = []
 
     def begin(self, *words, work=None):
-        """Start ``lba words…``, or ``work(*words)`` ("module:function"), in every process."""
+        """Start ``lba words…`` in every process, or ``work(*words)`` for a ``work`` such as "module:function"."""
         order = {"folder": str(self.folder), "logs": [str(self._log(rank)) for rank in range(self.size)], "work": work}
         order |= {"port": self.store.port, "attempt": self.attempt, "words": [str(word) for word in words]}
         self.processes = ask(order)
         return self
 
     def statuses(self):
-        """The exit status of each, when all have ended; negative for a signal."""
+        """Wait for all processes; return their exit statuses, which are negative for signals."""
         return ask(self.processes)
 
     def finish(self, *words, work=None):
-        """Run to the end, which must be a good one; what each has said."""
+        """Run all processes to the end, which must be a success; return their logs."""
         statuses = self.begin(*words, work=work).statuses()
         assert statuses == [0] * self.size, "".join(self.logs())
         return self.logs()
@@ -52,13 +52,13 @@ class Company:
         return self.folder / f"log-{self.attempt}-{rank}.txt"
 
     def logs(self):
-        """What each has said, without what came from an earlier one of the same attempt."""
+        """Return the processes' logs."""
         return [self._log(rank).read_text() for rank in range(self.size)]
 
 
 @functools.cache
 def parent():
-    """The process that starts the others; it ends when its input does."""
+    """Start the process that forks the others; it ends when its input does."""
     environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE)])
     return subprocess.Popen(
@@ -67,13 +67,13 @@ def parent():
 
 
 def ask(order):
-    """Have an order carried out; the answer."""
+    """Send an order; return the answer."""
     print(json.dumps(order), file=parent().stdin, flush=True)
     return json.loads(parent().stdout.readline())
 
 
 def environment_of(rank, order):
-    """As torchrun sets it."""
+    """Return the environment that torchrun sets."""
     size = str(len(order["logs"]))
     return {
         "RANK": str(rank),
@@ -89,7 +89,7 @@ def environment_of(rank, order):
 
 
 def serve():
-    """Carry out orders: a dictionary says what to start, a list for whose end to wait."""
+    """Carry out orders: a dictionary says what to start, a list which processes to wait for."""
     importlib.import_module("simulated_torchrun_work")
     for line in sys.stdin:
         order = json.loads(line)
@@ -97,7 +97,7 @@ def serve():
 
 
 def begin(order):
-    """Start the processes of an order; their numbers."""
+    """Start the processes of an order; return their ids."""
     from reliability.processes import start
 
     begun = []
@@ -120,7 +120,7 @@ def begin(order):
 
 
 def ended(begun):
-    """The exit statuses; what takes too long is killed."""
+    """Wait for processes, and kill those that take too long; return the exit statuses."""
     until, statuses = time.monotonic() + PATIENCE, {}
     while len(statuses) < len(begun):
         for process in set(begun) - set(statuses):

@@ -1,4 +1,4 @@
-"""What a user's type checker sees: the marker in the wheel, and every public name typed."""
+"""The installed package is typed: the wheel has the marker, and strict checks of users' scripts pass."""
 
 import re
 import shutil
@@ -14,10 +14,10 @@ SCRIPT = """
 import torch
 from matplotlib.figure import Figure
 
-import lba_cli.alignment, lba_cli.evaluation, lba_cli.export, lba_cli.model, lba_cli.training, lba_cli.visualize
+import lba_cli.alignment, lba_cli.evaluation, lba_cli.export, lba_cli.methods, lba_cli.model, lba_cli.training, lba_cli.visualize
 from lba_cli.alignment import align, sample_pairs
 from lba_cli.evaluation import embed_images, rank_metrics
-from lba_cli.export import ExportOptions, export
+from lba_cli.export import export
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.training import Objective, hard_triplet, parameter_groups
@@ -30,9 +30,8 @@ metrics = rank_metrics(-(vectors @ vectors.T), vectors.argmax(1), vectors.argmax
 first: float = metrics.mAP
 figure: Figure = draw_correspondences(network, "a.jpg", "b.jpg")
 save(figure, Path("c.png"))
-loss, right = hard_triplet(torch.rand(4, 8), torch.tensor([0, 0, 1, 1]))
-description = read_checkpoint(Path("net.pt")).description
-done = export(network, description, "onnx", Path("x.onnx"), ExportOptions(precision="float16"))
+loss, correct = hard_triplet(torch.rand(4, 8), torch.tensor([0, 0, 1, 1]))
+done = export(network, read_checkpoint(Path("net.pt")).description, "onnx", Path("x.onnx"), precision="float16")
 deviation: float = done.deviation
 terms: dict[str, torch.Tensor] = Objective(method="full")(network, loss, loss, loss)
 """
@@ -61,7 +60,7 @@ def test_the_wheel_has_the_marker_and_the_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     packaged = {str(path.relative_to(ROOT)) for path in (ROOT / "lba_cli").rglob("*.py")}
-    assert {"lba_cli/py.typed", "lba_cli/data/sysu_inventory.csv", "lba_cli/configs/sysu.yaml", *packaged} <= names
+    assert {"lba_cli/py.typed", "lba_cli/datasets/sysu_inventory.csv", "lba_cli/configs/sysu.yaml", *packaged} <= names
 
 
 def test_a_users_script_passes_a_strict_type_check(wheel, tmp_path):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 15.0
 FILE_WIDTH = 120
-SHORT_NAMES = {
-    "identity_consistency_stage3": "ic3",
-    "identity_consistency_stage4": "ic4",
-    "identity": "id",
-    "hard_triplet": "triplet",
-    "dense_triplet": "dense",
-    "learning_rate": "lr",
-}
 
 
 @cache
@@ -149,11 +142,28 @@ class _Bar:
 
 
 def describe(facts: dict[str, Any], rate: float) -> str:
-    """Losses and rates in a line; ``images_a_step`` becomes images a second."""
-    words = [f"{SHORT_NAMES.get(name, name)} {value:.3g}" for name, value in facts.items() if name != "images_a_step"]
+    """Format losses and learning rate as one line; ``images_a_step`` becomes images per second."""
+    shown = {name: value for name, value in facts.items() if name != "images_a_step"}
+    words = [f"{label} {shown[name]:.3g}" for name, label in short_labels(shown).items()]
     if "images_a_step" in facts:
         words.append(f"{facts['images_a_step'] * rate:.0f} images/s")
     return "  ".join(words)
+
+
+def short_labels(names: Iterable[str]) -> dict[str, str]:
+    """Abbreviate names of several words by their initials, unless two would get the same label.
+
+    Example:
+        >>> short_labels(["identity", "identity_consistency_stage3", "learning_rate"])
+        {'identity': 'identity', 'identity_consistency_stage3': 'ics3', 'learning_rate': 'lr'}
+    """
+    labels = {name: _initials(name) if "_" in name else name for name in names}
+    counts = Counter(labels.values())
+    return {name: label if counts[label] == 1 else name for name, label in labels.items()}
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] + "".join(filter(str.isdigit, word[1:])) for word in name.split("_") if word)
 
 
 def _time_left(done: int, total: int | None, rate: float) -> str:

@@ -97,9 +97,9 @@ class TrainRequest:
             LbaError: the run can't be continued, or a key changed that results depend on.
         """
         from lba_cli.config import ConfigLayer, resolve_config
-        from lba_cli.training.state import require_same_run, settle
+        from lba_cli.training.state import require_same_run, resolve_auto
 
-        state = folder.newest_state(self.listener)
+        state = folder.newest_checkpoint(self.listener)
         saved = ConfigLayer(state.description.config, str(folder.last)) if state else None
         # The file is newer than the checkpoint if a resumed run was ended before its first one.
         base = ConfigLayer.from_file(folder.config) if folder.config.is_file() or not saved else saved
@@ -107,7 +107,7 @@ class TrainRequest:
         options = ConfigLayer.from_options({**self.options, **(own or {})})
         started = resolve_config([saved or base])
         asked = resolve_config([base, *named, options, ConfigLayer.from_assignments(self.common.assignments)])
-        config, before = settle(asked, asked.data.dataset), settle(started, started.data.dataset)
+        config, before = resolve_auto(asked, asked.data.dataset), resolve_auto(started, started.data.dataset)
         changed = require_same_run(before.values(), config, str(folder.path))
         if changed:
             self.listener.say(f"changed config keys: {changed}")

@@ -9,7 +9,7 @@ from torchvision.models import resnet
 
 from lba_cli.export import export
 from lba_cli.export.official import write_official
-from lba_cli.model.checkpoint import read_checkpoint, rebuild
+from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,12 @@ def released(official_file):
 @pytest.fixture(scope="module")
 def exported(released, tmp_path_factory):
     path = tmp_path_factory.mktemp("official") / "ours.t"
-    made = export(rebuild(released), released.description, "official", path)
+    made = export(rebuild_network(released), released.description, "official", path)
     assert made.deviation == 0
     return path
 
 
-def test_a_round_trip_changes_no_bit(released, exported):
+def test_a_round_trip_is_the_identity_to_the_bit(released, exported):
     again = read_checkpoint(exported)
     assert again.description == released.description
     assert again.weights.keys() == released.weights.keys()
@@ -43,7 +43,7 @@ def test_names_shapes_and_kinds_are_those_of_the_released_file(official, exporte
     assert sum(value.numel() for name, value in content["net"].items() if not name.endswith("tracked")) > 71e6
 
 
-def test_used_tensors_are_the_released_ones_and_the_others_are_copies(official, exported):
+def test_used_tensors_are_the_released_ones_and_the_others_are_filled(official, exported):
     net, wanted = torch.load(exported, weights_only=True)["net"], official.state_dict("golden")
     for name, value in net.items():
         prefix, _, rest = name.partition(".")[2].partition(".")
@@ -56,7 +56,7 @@ def test_used_tensors_are_the_released_ones_and_the_others_are_copies(official, 
             assert torch.equal(value, wanted[name]), name
 
 
-def test_a_plain_resnet_loads_each_part_strictly(exported):
+def test_other_peoples_modules_load_it_strictly(exported):
     """A whole ResNet-50 takes each of the three parts, as code that was written for the released file does."""
     net = torch.load(exported, weights_only=True)["net"]
     for prefix in ("visible_module.visible.", "thermal_module.thermal.", "base_resnet.base."):
@@ -66,10 +66,10 @@ def test_a_plain_resnet_loads_each_part_strictly(exported):
         network.load_state_dict(part)
 
 
-def test_figures_are_plain_floats_and_unknown_ones_are_nan(released, exported, tmp_path):
+def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, exported, tmp_path):
     figures = {"rank1": 0.5, "rank5": 0.7, "rank10": 0.8, "rank20": 0.9, "mAP": 0.4, "mINP": 0.3}
-    description = replace(released.description, figures=figures, epoch=7)
-    write_official(rebuild(released), description, tmp_path / "a.t")
+    told = replace(released.description, figures=figures, epoch=7)
+    write_official(rebuild_network(released), told, tmp_path / "a.t")
     content = torch.load(tmp_path / "a.t", weights_only=True)
     assert (content["mAP"], content["mINP"], content["epoch"]) == (0.4, 0.3, 7)
     assert len(content["cmc"]) == 20
@@ -78,7 +78,7 @@ def test_figures_are_plain_floats_and_unknown_ones_are_nan(released, exported, t
     assert math.isnan(torch.load(exported, weights_only=True)["mAP"])
 
 
-def test_the_command_warns_of_what_the_layout_cannot_hold(lba, tmp_path):
+def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
     from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
     from lba_cli.model.initial_weights import build_network
 

@@ -12,7 +12,7 @@ from report_pages import FEW, data_of
 from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.evaluation.evaluate import excluded
 from lba_cli.evaluation.results import Origin
-from lba_cli.model.checkpoint import read_checkpoint, rebuild
+from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.report import Bounds, Subject, space, write_report
 from lba_cli.visualize.report.collect import ask, assemble
@@ -23,7 +23,7 @@ from lba_cli.visualize.report.page import render
 def subject(network_file, source):
     checkpoint = read_checkpoint(network_file)
     run = resolve_config([ConfigLayer(checkpoint.description.config, "the test")])
-    return Subject(rebuild(checkpoint), checkpoint.description, Origin(str(network_file), source.name), run)
+    return Subject(rebuild_network(checkpoint), checkpoint.description, Origin(str(network_file), source.name), run)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def report(tmp_path_factory, network_file, source):
     figures = {"rank1": 0.2, "mAP": 0.1, "mINP": 0.05}
     records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": figures} for n in range(3)]
     origin = Origin("<b>run</b>/checkpoints/best.pt", source.name)
-    subject = Subject(rebuild(checkpoint), checkpoint.description, origin, run, records)
+    subject = Subject(rebuild_network(checkpoint), checkpoint.description, origin, run, records)
     path = tmp_path_factory.mktemp("report") / "report of <b>&amp;.html"
     bounds = Bounds(queries=30, top=5, people=3, points=60)
     with pytest.MonkeyPatch.context() as patch:

@@ -1,4 +1,4 @@
-"""Merging normalisations into convolutions changes nothing but the last digits."""
+"""Merging batch normalisations into convolutions only changes rounding."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from lba_cli.model.batchnorm_fusion import folded
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
-def test_a_folded_network_gives_the_same_embeddings(backbone):
+def test_fused_network_gives_the_same_embeddings(backbone):
     torch.manual_seed(0)
     network = TwoStreamNetwork(backbone, 5, (64, 32))
     for module in network.modules():
@@ -20,18 +20,18 @@ def test_a_folded_network_gives_the_same_embeddings(backbone):
             nn.init.normal_(module.bias, 0, 0.1)
     network.eval()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    fast = folded(network)
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in fast.modules())
+    fused = folded(network)
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in fused.modules())
     images = torch.randn(3, 3, 64, 32)
     with torch.inference_mode():
         for modality in ("visible", "infrared"):
             torch.testing.assert_close(
-                fast.embed(images, modality), network.embed(images, modality), atol=1e-6, rtol=1e-5
+                fused.embed(images, modality), network.embed(images, modality), atol=1e-6, rtol=1e-5
             )
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_a_network_in_training_is_folded_for_use_and_goes_on_training():
+def test_fusing_copies_a_network_in_training():
     network = TwoStreamNetwork("resnet18", 5, (64, 32)).train()
     assert not folded(network).training
     assert network.training

@@ -1,7 +1,7 @@
-"""The ways of a GPU followed without one, on PyTorch's fake tensors: they have a device, a shape and a precision, but no values.
+"""Code for CUDA devices runs on PyTorch's fake tensors, which have a device, a shape and a dtype, but no values.
 
-What mixes devices fails here, and so does what asks for a value, for which a GPU would have to be waited for. PyTorch's engine
-for gradients needs a real device (``tests/test_gpu.py``), so that ours are called without it.
+Mixing devices fails here, and so does reading a value, which would wait for a real GPU. PyTorch's autograd engine needs a
+real device (``tests/test_gpu.py``), so that our gradients are called directly.
 """
 
 import pytest
@@ -21,8 +21,8 @@ GPU = torch.device("cuda")
 
 
 @pytest.fixture
-def pretended(monkeypatch):
-    """Tensors made within the test are fake ones; autocast believes in the GPU."""
+def fake_cuda(monkeypatch):
+    """Tensors that the test makes are fake, and autocast finds a GPU."""
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
     loaders._statistics.cache_clear()
@@ -31,23 +31,23 @@ def pretended(monkeypatch):
     loaders._statistics.cache_clear()
 
 
-def made_there():
+def network_on_gpu():
     with GPU:
         return TwoStreamNetwork("resnet18", 7, (HEIGHT, WIDTH))
 
 
-def test_what_would_wait_or_mix_fails(pretended):
-    there = torch.empty(3, device=GPU)
+def test_reading_values_and_mixing_devices_fails(fake_cuda):
+    on_gpu = torch.empty(3, device=GPU)
     with pytest.raises(DataDependentOutputException):
-        there.sum().item()
+        on_gpu.sum().item()
     with pytest.raises(RuntimeError):
-        there + torch.empty(3)
+        on_gpu + torch.empty(3)
 
 
 @pytest.mark.parametrize("method", ["baseline", "full"])
 @pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
-def test_losses(pretended, method, precision):
-    network = made_there().train()
+def test_losses_are_computed_on_the_gpu(fake_cuda, method, precision):
+    network = network_on_gpu().train()
     images = [torch.empty(IMAGES, HEIGHT, WIDTH, 3, dtype=torch.uint8).to(GPU, non_blocking=True) for _ in range(2)]
     labels = torch.empty(IMAGES, dtype=torch.int64).to(GPU)
     partners = torch.empty(2 * IMAGES, dtype=torch.int64)
@@ -61,23 +61,23 @@ def test_losses(pretended, method, precision):
 
 
 class Context:
-    """What autograd gives to forward and to backward."""
+    """Replaces the context that autograd passes to forward and backward."""
 
     def save_for_backward(self, *tensors):
         self.saved_tensors = tensors
 
 
-def test_gradients(pretended):
+def test_own_gradients_have_the_inputs_device_dtype_and_shape(fake_cuda):
     context = Context()
 
-    def there(*shape, dtype=torch.float32):
+    def empty(*shape, dtype=torch.float32):
         return torch.empty(shape, dtype=dtype, device=GPU)
 
-    vectors, maps = there(8, 18, 64), there(8, 64, 6, 3, dtype=torch.bfloat16)
+    vectors, maps = empty(8, 18, 64), empty(8, 64, 6, 3, dtype=torch.bfloat16)
     calls = {
-        gradients._OfPartners: (vectors, there(8, 2, dtype=torch.int64)),
-        gradients._Lengths: (vectors,),
-        gradients._MaskedDistances: (vectors, there(8, 2, 18, 64, dtype=torch.bfloat16), there(8, 18), 1e-6),
+        gradients._GatherPartners: (vectors, empty(8, 2, dtype=torch.int64)),
+        gradients._Norms: (vectors,),
+        gradients._MaskedDistances: (vectors, empty(8, 2, 18, 64, dtype=torch.bfloat16), empty(8, 18), 1e-6),
         pooling._Pool: (maps,),
     }
     for function, inputs in calls.items():
@@ -87,17 +87,17 @@ def test_gradients(pretended):
                 assert (gradient.device, gradient.dtype, gradient.shape) == (value.device, value.dtype, value.shape)
 
 
-def test_embeddings(pretended):
-    network = made_there().eval()
+def test_embeddings_are_computed_on_the_gpu(fake_cuda):
+    network = network_on_gpu().eval()
     images = normalize(torch.empty(IMAGES, HEIGHT, WIDTH, 3, dtype=torch.uint8, device=GPU))
     with torch.no_grad():
         assert network.embed(images, "infrared").shape == (IMAGES, 512)
 
 
-def test_images_that_live_there(pretended):
-    resident = DeviceCache.__new__(DeviceCache)  # what reads them is pinned memory's
-    resident._pixels = torch.empty(40, HEIGHT, WIDTH, 3, dtype=torch.uint8, device=GPU)
-    resident._colour, resident._pad = torch.empty(3, dtype=torch.uint8, device=GPU), 5
+def test_cached_images_are_augmented_on_the_gpu(fake_cuda):
+    cache = DeviceCache.__new__(DeviceCache)  # its constructor needs pinned memory
+    cache._pixels = torch.empty(40, HEIGHT, WIDTH, 3, dtype=torch.uint8, device=GPU)
+    cache._colour, cache._pad = torch.empty(3, dtype=torch.uint8, device=GPU), 5
     rows, changes = torch.empty(IMAGES, dtype=torch.int64), torch.empty(IMAGES, 7, dtype=torch.int64)
-    changed = resident.changed(rows.to(GPU), changes.to(GPU))
+    changed = cache.changed(rows.to(GPU), changes.to(GPU))
     assert (changed.device.type, changed.dtype, changed.shape) == ("cuda", torch.uint8, (IMAGES, HEIGHT, WIDTH, 3))
