@@ -136,7 +136,7 @@ def network_file(tmp_path_factory, store):
     path = tmp_path_factory.mktemp("checkpoints") / "net.pt"
     network = build_network("resnet18", 12, "none", seed=3)
     values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}}
-    description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, {}, values)
+    description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, config=values)
     write_checkpoint(path, Checkpoint(description, network.state_dict()))
     return path
 
@@ -154,8 +154,8 @@ def lba(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*words, status=0):
-        console.output.cache_clear()
-        console.listener.cache_clear()
+        console.get_console.cache_clear()
+        console.get_listener.cache_clear()
         result = CliRunner().invoke(app, [str(word) for word in words])
         assert result.exit_code == status, (result.exit_code, result.output, result.exception)
         assert "Traceback" not in result.output

@@ -1,4 +1,4 @@
-"""The report in a real headless Chromium, opened through file://: what it says, and how it reacts."""
+"""The report in a headless Chromium, opened from a file: its texts, and its reactions to pointer and keyboard."""
 
 import pytest
 from browser import Page, browser_program
@@ -39,7 +39,7 @@ def test_lists_are_filtered_and_ordered(page):
 
     assert len(lists()) == 12
     assert [each["ap"] for each in lists()] == sorted(each["ap"] for each in lists())
-    assert text(page, "#lists .count") == "12 of 30 lists are shown."
+    assert text(page, "#lists .count") == "Showing 12 of 30 lists."
     page.click("#lists .more")
     assert len(lists()) == 24
     page.choose("#lists .controls label:nth-of-type(1) select", "easiest")
@@ -66,7 +66,7 @@ def test_correspondences_react_to_pointer_and_keyboard(page):
     cells = "#matching [role=gridcell]"
     before = drawn(page, 0), drawn(page, 1)
     page.point_at(f"{cells}[aria-label='row 1, column 1']")
-    assert text(page, "#matching-words").startswith("Infrared row 1, column 1: most probable at row ")
+    assert text(page, "#matching-words").startswith("Infrared row 1, column 1: the most probable match is row ")
     pointed = drawn(page, 0), drawn(page, 1)
     assert pointed != before
     page.run(f"document.querySelector(\"{cells}[tabindex='0']\").focus()")
@@ -88,7 +88,7 @@ def test_the_heat_is_the_matching_probability(page):
     """The brightest place of the canvas is the most probable position that the words name."""
     page.point_at("#matching [role=gridcell][aria-label='row 2, column 2']")
     words = text(page, "#matching-words")
-    row, column = (int(n) for n in words.split("most probable at row ")[1].split(" (")[0].split(", column "))
+    row, column = (int(n) for n in words.split("most probable match is row ")[1].split(" (")[0].split(", column "))
     rows, columns = page.run("JSON.parse(document.getElementById('data').textContent).people[0].stages.layer3.grid")
     brightest = page.run(
         "(() => {const c = document.querySelector('#matching .viewer canvas'), w = c.width, h = c.height;"

@@ -139,7 +139,7 @@ function cmcCharts() {
   const { draws } = DATA.cmc[0];
   const spread = draws > 1 ? `The bands show ± one standard deviation over ${draws} gallery draws.` : "There is only one gallery draw, so no spread is shown.";
   const words = `The share of queries whose identity is among the first k ${DATA.summary.cmc_counts} of the ranked gallery. ${spread}`;
-  const options = { x: "rank k", y: "percent of queries", low: 0, high: 100, ticks: [1, 5, 10, 15, 20] };
+  const options = { x: "rank", y: "percent of queries", low: 0, high: 100, ticks: [1, 5, 10, 15, 20] };
   return section("cmc", "Cumulative matching characteristic (CMC)", paragraph(words), make("div", { class: "charts" }, ...groups.map(([title, lines]) => chart({ ...options, title, lines }))));
 }
 
