@@ -154,14 +154,15 @@ def draw_correspondences(
         >>> figure = draw_correspondences(load_network("runs/full"), "night.png", "day.png")
         >>> figure.savefig("matches.pdf")
     """
-    sides = []
-    for image, modality in zip((infrared, visible), DIRECTION, strict=True):
-        pixels = any_image(image, *network.image_size)
-        sides.append(Side(pixels, getattr(image_maps(network, pixels, modality), stage), modality))
+    images = [any_image(image, *network.image_size) for image in (infrared, visible)]
+    query, key = (
+        Side(image, getattr(image_maps(network, image, modality), stage), modality)
+        for image, modality in zip(images, DIRECTION, strict=True)
+    )
     tile = _tile_width(INCHES["column"] - 2 * MARGIN)
-    height, width = sides[0].image.shape[:2]
+    height, width = network.image_size
     figure = new_figure(INCHES["column"], LINE + tile * height / width + MARGIN)
-    _draw_pair(figure, Corner(MARGIN, LINE), tile, Pair(*sides, stage), Matching(stage, matches, temperature))
+    _draw_pair(figure, Corner(MARGIN, LINE), tile, Pair(query, key, stage), Matching(stage, matches, temperature))
     return figure
 
 
@@ -191,13 +192,17 @@ class Pair(NamedTuple):
 
 def _pair_of(network: TwoStreamNetwork, source: ImageSource, stage: Stage, person: Person, partner: Person) -> Pair:
     """The infrared image of a person and the visible image of a partner."""
-    sides = []
-    for shown, modality in zip((person, partner), DIRECTION, strict=True):
-        image, maps = sample_maps(network, source, getattr(shown, modality))
-        sides.append(Side(image, getattr(maps, stage), f"{modality} {shown.identity:04d}"))
+    (query, query_maps), (key, key_maps) = (
+        sample_maps(network, source, index) for index in (person.infrared, partner.visible)
+    )
     same = person.identity == partner.identity
     colour, mark = verdict(same)
-    return Pair(*sides, f"{mark} {'same' if same else 'different'} person", colour)
+    return Pair(
+        Side(query, getattr(query_maps, stage), f"infrared {person.identity:04d}"),
+        Side(key, getattr(key_maps, stage), f"visible {partner.identity:04d}"),
+        f"{mark} {'same' if same else 'different'} person",
+        colour,
+    )
 
 
 def _tile_width(pair_width: float) -> float:

@@ -44,7 +44,7 @@ def matched_people(
             other = another_person(person, people, source.samples, seed)
             images = {"infrared": person.infrared, "visible": person.visible, "other": other.visible}
             maps = [sample_maps(network, source, index)[1] for index in images.values()]
-            stages = {stage: _stage(*(getattr(each, stage) for each in maps), temperature) for stage in STAGES}
+            stages = {stage: _stage([getattr(each, stage) for each in maps], temperature) for stage in STAGES}
             matched.append({"images": images, "stages": stages})
             progress.advance()
     return matched
@@ -67,8 +67,9 @@ def quantised_rows(probability: NDArray[np.float32]) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def _stage(infrared: Tensor, visible: Tensor, other: Tensor, temperature: float) -> dict[str, Any]:
-    """The maps of one stage, from the (1, C, H, W) features of the three images."""
+def _stage(features: list[Tensor], temperature: float) -> dict[str, Any]:
+    """The maps of one stage, from the (1, C, H, W) features of the infrared, the visible and the other visible image."""
+    infrared, visible, other = features
     same = matching_probability(infrared, visible, temperature)
     back = matching_probability(visible, infrared, temperature)
     different = matching_probability(infrared, other, temperature)
