@@ -173,7 +173,7 @@ def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str,
 
 
 def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
-    """What is known about the model and the data, without what isn't known."""
+    """Names and values of facts about the model and the data; unknown facts are left out."""
     description = subject.description
     facts = {
         "checkpoint": subject.origin.model,

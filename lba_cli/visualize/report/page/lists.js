@@ -62,7 +62,7 @@ function confusedPairs() {
   const title = "Most confused people";
   const pairs = DATA.confusions;
   if (!pairs.length) return section("confusions", title, paragraph("No query ranks a different person first, in any gallery draw."));
-  const words = `Pairs of people for whom an image of one most often ranks first for a query of the other, over all gallery draws (${DATA.summary.shown_setting}). Each pair is shown with the query for which the wrong image leads the best right one by most.`;
+  const words = `The pairs of people that the network confuses most often: an image of one ranks first for a query of the other, counted over all gallery draws (${DATA.summary.shown_setting}). Each pair is shown with the query for which the wrong image has the largest lead over the best right one.`;
   const items = pairs.map(({ identities, count, images, scores }) => {
     const who = images.map((image) => number(IMAGES[image].identity));
     const row = make("div", { class: "row" },
