@@ -66,22 +66,14 @@ def correspondences(
     force: Force = False,
 ) -> None:
     """Join places of an infrared image with where the network finds them in a visible one, and with another person."""
+    from lba_cli.visualize.correspondences import Matching
     from lba_cli.visualize.correspondences import correspondences as draw
+    from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "correspondences.png"
     opened = _open(path, force, checkpoint, data, common)
-    temperature = opened.config.alignment.temperature
-    figure = draw(
-        opened.network,
-        opened.images(),
-        people=people,
-        identities=identity,
-        stage=stage,
-        matches=matches,
-        temperature=temperature,
-        seed=seed,
-        width=width,
-    )
+    matching = Matching(stage, matches, opened.config.alignment.temperature)
+    figure = draw(opened.network, opened.images(), PictureOptions(people, identity, seed, width), matching)
     _save(figure, path, force)
 
 
@@ -107,30 +99,28 @@ def ranking(
         Shots | None,
         typer.Option(help="Gallery images an identity and camera: 1, 10 or all.", show_default=False),
     ] = None,
-    trial: Annotated[int, typer.Option(min=0, max=9, help="Which trial's gallery.")] = 0,
+    draw: Annotated[int, typer.Option(min=0, max=9, help="The number of the gallery draw.")] = 0,
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
 ) -> None:
     """Show queries with the first of their ranked gallery, right ones in solid green frames (✓), wrong ones in dashed orange (✗)."""
     from lba_cli.evaluation.setting_choice import choose_settings
-    from lba_cli.visualize.ranking import ranking as draw
+    from lba_cli.visualize.people import PictureOptions
+    from lba_cli.visualize.ranking import ranking as draw_ranking
 
     path = output or FIGURES / "ranking.png"
     options = {"evaluation.mode": mode, "evaluation.shots": shots}
     opened = _open(path, force, checkpoint, data, common, options)
     source = opened.images(refuse_training_people=True)
-    figure = draw(
+    figure = draw_ranking(
         opened.network,
         source,
         choose_settings(opened.config.evaluation, source)[0],
+        PictureOptions(queries, identity, seed, width),
         listener=opened.listener,
-        queries=queries,
         top=top or (10 if width == "page" else 5),
-        trial=trial,
-        seed=seed,
-        width=width,
-        identities=identity,
+        draw=draw,
         workers=opened.config.data.workers,
     )
     _save(figure, path, force)
@@ -151,20 +141,13 @@ def masks(
 ) -> None:
     """Show where the network sees a person, and where two images of the person both show it."""
     from lba_cli.visualize.masks import masks as draw
+    from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "masks.png"
     opened = _open(path, force, checkpoint, data, common)
+    options = PictureOptions(people, identity, seed, width)
     temperature = opened.config.alignment.temperature
-    figure = draw(
-        opened.network,
-        opened.images(),
-        people=people,
-        identities=identity,
-        stage=stage,
-        temperature=temperature,
-        seed=seed,
-        width=width,
-    )
+    figure = draw(opened.network, opened.images(), options, stage=stage, temperature=temperature)
     _save(figure, path, force)
 
 
