@@ -154,8 +154,8 @@ def lba(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*words, status=0):
-        console.output.cache_clear()
-        console.listener.cache_clear()
+        console.get_console.cache_clear()
+        console.get_listener.cache_clear()
         result = CliRunner().invoke(app, [str(word) for word in words])
         assert result.exit_code == status, (result.exit_code, result.output, result.exception)
         assert "Traceback" not in result.output
