@@ -37,7 +37,7 @@ def get_console() -> Console:
 
 @cache
 def get_listener() -> Listener:
-    """Return the listener that writes to stderr: bars on a terminal, lines elsewhere. Under ``torchrun`` only one process writes."""
+    """Return the listener for stderr: bars on a terminal, lines elsewhere. Under ``torchrun`` only one process writes."""
     if not launched().is_writer:
         return Silent()
     console = _UnbreakableConsole(stderr=True, highlight=False)

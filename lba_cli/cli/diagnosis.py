@@ -24,10 +24,8 @@ Facts = dict[str, Section]
 
 PACKAGE = "lba-cli"
 NOT_AN_EXTRA_FOR_USERS = "dev"
-IMPORTED = (
-    "torch",
-    "torchvision",
-)  # packages whose binaries often don't fit together: only an import shows that they work
+# Packages whose binaries may not fit together or the machine: only an import shows whether they work.
+IMPORTED = ("torch", "torchvision")
 
 
 def diagnose(common: CommonOptions) -> Facts:
@@ -58,7 +56,7 @@ def attempt(section: Callable[[], Section]) -> Section:
     """Collect a section, or describe the error that prevented it."""
     try:
         return section()
-    except Exception as problem:  # of any library, which may be broken in any way
+    except Exception as problem:  # a broken library can raise anything
         return {"problem": describe(problem)}
 
 
@@ -76,7 +74,7 @@ def describe(problem: Exception) -> str:
 
 
 def versions() -> Section:
-    """Versions of ``lba``, Python, and the packages that it needs; of CUDA and cuDNN as PyTorch was built with them."""
+    """Return the versions of ``lba``, Python and the packages it needs, and of PyTorch's CUDA and cuDNN."""
     found: Section = {"lba": __version__, "Python": platform.python_version()}
     names = dict.fromkeys((*IMPORTED, *(name for name, extra in _requirements() if not extra)))
     found |= {name: _version(name) for name in names}
@@ -84,7 +82,7 @@ def versions() -> Section:
 
 
 def _version(name: str) -> str:
-    """The version of a package, and why it can't be imported."""
+    """Return the version of a package, with the error if its import fails."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -105,7 +103,7 @@ def _cuda_versions() -> Section:
 
 
 def operating_system() -> Section:
-    """The operating system, and where Python and the package are."""
+    """Return the operating system, and where Python and the package are."""
     return {
         "system": platform.platform(),
         "machine": platform.machine(),
@@ -116,7 +114,7 @@ def operating_system() -> Section:
 
 
 def extras() -> Section:
-    """For each extra: the versions of its packages, or the command that installs it."""
+    """Return the versions of each extra's packages, and the command that installs what is missing."""
     packages: dict[str, list[str]] = {}
     for name, extra in _requirements():
         if extra not in ("", NOT_AN_EXTRA_FOR_USERS):
@@ -134,7 +132,7 @@ def _extra(extra: str, names: list[str]) -> str:
 
 
 def _requirements() -> list[tuple[str, str]]:
-    """The packages that the installed package declares, each with the extra that needs it."""
+    """Return the declared dependencies, each with the extra that needs it; empty for those that are always needed."""
     try:
         declared = metadata.requires(PACKAGE) or []
     except metadata.PackageNotFoundError:
@@ -149,7 +147,7 @@ def _requirements() -> list[tuple[str, str]]:
 
 
 def imagenet_weights() -> Section:
-    """The folder in which torchvision looks for downloaded weights, and the ResNets whose weights are there."""
+    """Return the folder of downloaded weights, and the backbones whose ImageNet weights are there."""
     import torch
     from torchvision.models import get_model_weights
 
@@ -161,7 +159,7 @@ def imagenet_weights() -> Section:
 
 
 def data_sets() -> Section:
-    """Whether each data set is in its usual folder, and the stores beside it."""
+    """Return for each data set whether it is in its usual folder, and the stores beside it."""
     from lba_cli.datasets import DATASETS
 
     specs = [spec for spec in DATASETS.values() if spec.default_root]
@@ -180,7 +178,7 @@ def _places(spec: DatasetSpec) -> str:
 
 
 def config(common: CommonOptions) -> Section:
-    """The config file that commands read here, and whether the whole configuration is valid."""
+    """Return the config file that commands read here, and the main config keys or the error in the configuration."""
     found: Section = {"file": None}
     if file := common.config_file or find_config():
         default = f"${CONFIG_VARIABLE}" if os.environ.get(CONFIG_VARIABLE) else "the current folder"
@@ -199,7 +197,7 @@ def config(common: CommonOptions) -> Section:
 
 
 def newest_run() -> Section:
-    """The run that commands take when no checkpoint is named."""
+    """Return the run that commands use when no checkpoint is named."""
     from datetime import datetime
 
     from lba_cli.training.run_folder import runs_by_age

@@ -23,7 +23,7 @@ def doctor(
 ) -> None:
     """Show versions, hardware, data sets and extras, for bug reports.
 
-    Nothing is downloaded or changed. What is missing or broken becomes a line of the output; the exit status is 0.
+    Nothing is downloaded or changed. Missing or broken parts are lines of the output, and the exit status stays 0.
     """
     import json
 

@@ -16,7 +16,7 @@ Section = dict[str, Value]
 
 
 def cpu() -> Section:
-    """The CPU's model, the cores that this process may use, and the instructions that PyTorch's speed depends on."""
+    """Return the CPU's model, its cores, and the instruction sets that matter for speed."""
     from lba_cli.data.parallel import cores
 
     facts = _first_processor()
@@ -32,7 +32,7 @@ def cpu() -> Section:
 
 
 def _first_processor() -> dict[str, str]:
-    """The lines of ``/proc/cpuinfo`` about the first processor; nothing where there is no such file."""
+    """Read what ``/proc/cpuinfo`` says about the first processor; empty if there is no such file."""
     path = Path("/proc/cpuinfo")
     if not path.is_file():
         return {}
@@ -42,7 +42,7 @@ def _first_processor() -> dict[str, str]:
 
 
 def _arithmetic() -> Section:
-    """What PyTorch makes of the CPU."""
+    """How PyTorch uses the CPU; nothing if PyTorch can't be imported."""
     try:
         import torch
 
@@ -57,7 +57,7 @@ def _arithmetic() -> Section:
 
 
 def gpus() -> Section:
-    """Each CUDA device with its memory and whether it computes in bfloat16."""
+    """Return for each CUDA device its name, memory and arithmetic."""
     import torch
 
     from lba_cli.compute import resolve_precision
@@ -76,7 +76,7 @@ def gpus() -> Section:
 
 
 def memory() -> Section:
-    """Main memory, shared memory, and the disk of the current folder, in GiB."""
+    """Return the sizes of the main memory, the shared memory, and the free disk of the current folder, in GiB."""
     found: Section = {}
     lines = _memory_lines()
     for name, line in (("total_gib", "MemTotal"), ("available_gib", "MemAvailable")):
@@ -92,7 +92,7 @@ def memory() -> Section:
 
 
 def _memory_lines() -> dict[str, int]:
-    """``/proc/meminfo`` in bytes; nothing where there is no such file."""
+    """Read ``/proc/meminfo``, in bytes; empty if there is no such file."""
     path = Path("/proc/meminfo")
     if not path.is_file():
         return {}
@@ -101,7 +101,7 @@ def _memory_lines() -> dict[str, int]:
 
 
 def _container_limit() -> int | None:
-    """The memory in bytes that a container (cgroup v2) may use, if it has a limit."""
+    """Return the memory limit of the container (cgroup v2) in bytes, if it has one."""
     path = Path("/sys/fs/cgroup/memory.max")
     text = path.read_text().strip() if path.is_file() else "max"
     return int(text) if text.isdigit() else None

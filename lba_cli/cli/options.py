@@ -57,7 +57,7 @@ ModelFile = Annotated[
 ImageNames = Annotated[
     list[str],
     typer.Argument(
-        metavar="IMAGES…",
+        metavar="IMAGES",
         help="Images, folders (searched recursively), or quoted glob patterns. Images are sorted by path.",
         show_default=False,
     ),
@@ -81,7 +81,7 @@ AllTrials = Annotated[
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """What every command has: the options ``--config`` and ``--set``, and a listener.
+    """The options ``--config`` and ``--set``, and the listener, which every command has.
 
     Attributes:
         config_file: the file named with ``--config``.

@@ -25,7 +25,7 @@ Output = Annotated[
 Npy = Annotated[
     bool,
     typer.Option(
-        "--npy", help="Also write the training images as the four train_*_resized_*.npy files that other code reads."
+        "--npy", help="Also write the training images as the four `train_*_resized_*.npy` files that other code reads."
     ),
 ]
 SkipBroken = Annotated[

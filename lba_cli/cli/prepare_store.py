@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lba_cli.datasets.spec import Shortfall
     from lba_cli.reporting import Listener
 
-MOST_IDENTITIES = 8  # that a row of the table of missing images names
+MOST_IDENTITIES = 8  # listed in a row of the table of missing images
 
 
 @dataclass(frozen=True)

@@ -194,7 +194,7 @@ def remove(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS…",
+            metavar="PATHS",
             help="Images, folders or quoted glob patterns. The files need not exist any more.",
             show_default=False,
         ),

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 app = command_group()
 
-command(app, *REPORT_EXAMPLES)(report)
-
 FIGURES = Path("figures")
 Picture = Annotated[
     Path | None,
@@ -66,7 +64,7 @@ def correspondences(
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Draw lines from places in an infrared image to where the network finds them in visible images of the same and another person."""
+    """Match places of an infrared image with visible images of the same person and of another one."""
     from lba_cli.visualize.correspondences import correspondences as draw
 
     path = output or FIGURES / "correspondences.png"
@@ -121,7 +119,7 @@ def ranking(
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Show queries with their first gallery images; correct ones have a solid green frame (✓), wrong ones a dashed orange one (✗)."""
+    """Show queries and their first gallery images: correct ones framed in solid green (✓), wrong ones in dashed orange (✗)."""
     from lba_cli.evaluation.setting_choice import choose_settings
     from lba_cli.visualize.ranking import ranking as draw_ranking
 
@@ -202,6 +200,9 @@ def curves(
     if not run:
         common.listener.say(f"run: {folder.path}, the newest")
     _save(draw(folder.records(), str(folder.path), width=width), path, force)
+
+
+command(app, *REPORT_EXAMPLES)(report)
 
 
 def _open(
