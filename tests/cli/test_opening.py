@@ -26,7 +26,7 @@ def images(tmp_path, network, trees, monkeypatch):
 
     def open_for(dataset, data=None, assignments=(), **keys):
         trained = {**SMALL["data"], "root": str(trees[dataset]), "dataset": dataset, **keys}
-        description = Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, {}, {**SMALL, "data": trained})
+        description = Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, config={**SMALL, "data": trained})
         path = tmp_path / "net.pt"
         path.unlink(missing_ok=True)
         write_checkpoint(path, Checkpoint(description, network.state_dict()))
@@ -59,7 +59,7 @@ def test_regdb_needs_a_trial_for_a_model_of_another_data_set(images, trees):
 
 
 def test_a_trial_is_refused_for_a_data_set_without_trials(images, trees):
-    with pytest.raises(DataError, match=r"synthetic-tiny has one trial.*data\.trial=2"):
+    with pytest.raises(DataError, match=r"synthetic-tiny has a single train/test split: leave out .*data\.trial=2"):
         images("sysu", data=trees["llcm"], assignments=["data.trial=2"])
 
 

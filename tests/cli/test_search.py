@@ -29,7 +29,7 @@ def other_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("other") / "other.pt"
     network = build_network("resnet18", 12, "none", seed=4)
     write_checkpoint(
-        path, Checkpoint(Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, {}, SMALL), network.state_dict())
+        path, Checkpoint(Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, config=SMALL), network.state_dict())
     )
     return path
 
