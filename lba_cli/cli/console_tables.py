@@ -64,7 +64,7 @@ def _figures_table(report: Report, left_out: Sequence[str], limit: int) -> Table
         table.add_row(*extras.of(result), *sizes, *cells)
     for row in report.published:
         cells = [f"{100 * row.figures[name]:.2f}" if name in row.figures else "" for name in names]
-        table.add_row(*extras.cells(row.label, "plain", row.setting), *[""] * len(counts), *cells)
+        table.add_row(*extras.cells(report.published_name(row), "plain", row.setting), *[""] * len(counts), *cells)
     return table
 
 

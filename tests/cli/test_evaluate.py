@@ -93,7 +93,7 @@ def test_features_are_scored_by_the_protocol_of_any_data_set(lba, tmp_path):
         assert "trained on other data, scored on features" in output
         assert "visible-to-infrared" in output
     words = ("evaluate", "--features", "features.npz", "--protocol-of", "llcm")
-    assert "transposing its matrix" in lba(*words, "--protocol", "released").output
+    assert "transposes its matrix" in lba(*words, "--protocol", "released").output
     assert "need a network" in refused(lba(*words, "--flip", status=2))
     assert "leave out --data" in refused(lba(*words, "--data", "x", status=2))
 

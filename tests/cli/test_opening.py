@@ -53,7 +53,7 @@ def test_the_id_lists_of_own_folders_are_not_looked_for_in_another_data_set(imag
 
 
 def test_regdb_needs_a_trial_for_a_model_of_another_data_set(images, trees):
-    with pytest.raises(DataError, match=r"data\.trial is needed"):
+    with pytest.raises(DataError, match=r"has 10 trials: choose one with --set data\.trial=1"):
         images("llcm", data=trees["regdb"])
     assert images("llcm", data=trees["regdb"], assignments=["data.trial=2"]).trial == 2
 
