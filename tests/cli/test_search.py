@@ -70,7 +70,7 @@ def test_embed_refuses_mistakes_before_the_work(lba, network_file, photos):
     assert "leave one out" in refused(lba("embed", "cam1", *words, "--model", "x.onnx", "--output", "x.npz", status=2))
     exported = ("--modality", "visible", "--checkpoint", "person.onnx", "--output", "x.npz")
     assert "name an exported ONNX file with --model" in refused(lba("embed", "cam1", *exported, status=2))
-    assert "leave data.height" in refused(
+    assert "leave out data.height" in refused(
         lba("embed", "cam1", *words, "--output", "x.npz", "--set", "data.height=32", status=2)
     )
 
