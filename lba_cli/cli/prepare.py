@@ -1,60 +1,46 @@
-"""``lba prepare``: prepare a store of a data set, or draw a synthetic data set."""
+"""``lba prepare``: make the store of a data set, or generate a synthetic data set."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import CommonOptions, command
 from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
-from lba_cli.datasets import DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
+from lba_cli.datasets import DATASETS, DatasetSpec, get_dataset
+
+app = command_group()
 
 Root = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)
 ]
 Output = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The store to make; by default beside the root.", show_default=False)
+    Path | None,
+    typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.", show_default=False),
 ]
 Npy = Annotated[
     bool,
     typer.Option(
-        "--npy", help="Also write the field's four train_*_resized_*.npy of the training images into the store."
+        "--npy", help="Also write the training images as the four `train_*_resized_*.npy` files that other code reads."
     ),
 ]
 SkipBroken = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them.")
+    bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them in the store.")
 ]
-Verify = Annotated[
-    bool, typer.Option("--verify", help="Make nothing: check the store that is there, every byte of it.")
+Verify = Annotated[bool, typer.Option("--verify", help="Make nothing; check every byte of the existing store.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Number of processes. Default: one per core.", show_default=False)
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.", show_default=False)]
 
 
-class _DatasetCommands(TyperGroup):
-    """The commands of ``lba prepare``: one for every data set that is known when the group is built, and ``synthetic``."""
+def _offer(spec: DatasetSpec) -> None:
+    """Make ``lba prepare NAME`` a command."""
 
-    def __init__(self, **attributes: Any) -> None:
-        super().__init__(**attributes)
-        self.commands = {spec.name: _prepare_command(spec) for spec in DATASETS.values()} | self.commands
-
-
-app = commands()
-
-
-@app.callback(cls=_DatasetCommands)
-def _group() -> None: ...  # without a callback, Typer would make a group of one command that command
-
-
-def _prepare_command(spec: DatasetSpec) -> Any:
-    """The command ``lba prepare NAME`` of a data set."""
-    alone = commands()
-
-    @command(alone, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
+    @command(app, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
     def prepare(
         common: CommonOptions,
         root: Root = None,
@@ -66,7 +52,9 @@ def _prepare_command(spec: DatasetSpec) -> Any:
     ) -> None:
         prepare_store(spec, PrepareRequest(root, output, npy, skip_broken, verify, workers), common)
 
-    return typer.main.get_command(alone)
+
+for _spec in DATASETS.values():
+    _offer(_spec)
 
 
 @command(
@@ -79,32 +67,31 @@ def synthetic(
     common: CommonOptions,
     preset: Annotated[
         str,
-        typer.Option(metavar="tiny|small|sysu", help="How many people and images; sysu: the real one's exact counts."),
+        typer.Option(
+            metavar="tiny|small|sysu", help="How many people and images; sysu has exactly the counts of SYSU-MM01."
+        ),
     ] = "small",
     layout: Annotated[
-        str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folders and lists are written.")
-    ] = DEFAULT_DATASET,
+        str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folder layout is written.")
+    ] = "sysu",
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="The folder to make; default: datasets/synthetic-PRESET[-LAYOUT].", show_default=False
+            metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT].", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     workers: Workers = None,
 ) -> None:
-    """Draw people under visible and near-infrared cameras, in any data set's layout on disk. No real person is shown."""
-    from lba_cli.cli.console import get_console, get_listener
+    """Generate images of synthetic people under visible and near-infrared cameras, in the folder layout of a data set."""
+    from lba_cli.cli.console import print_line
     from lba_cli.datasets.synthesize import write_synthetic
 
-    listener = get_listener()
-    common.load({}, listener)
-    usual = f"synthetic-{preset}" if layout == DEFAULT_DATASET else f"synthetic-{preset}-{layout}"
+    common.load()
+    usual = f"synthetic-{preset}" if layout == "sysu" else f"synthetic-{preset}-{layout}"
     place = output or Path("datasets") / usual
-    written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=listener)
-    get_console().print(
+    written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=common.listener)
+    print_line(
         f"{written.images:,} images of {written.identities} people are in {place}. "
-        f"Next: lba prepare {layout} --root {shlex.quote(str(place))}",
-        markup=False,
-        soft_wrap=True,
+        f"Next: lba prepare {layout} --root {shlex.quote(str(place))}"
     )

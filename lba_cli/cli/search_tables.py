@@ -1,4 +1,4 @@
-"""Ranked lists and indexes as tables on a terminal and as files."""
+"""Ranked lists as tables, JSON and pictures; the contents of an index as a table."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from lba_cli.files import write_text
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.search.index import Index
-    from lba_cli.search.query import RankedList
+    from lba_cli.search.query import Ranked
 
 MOST_DRAWN, MOST_COLUMNS = 20, 20
 
 
-def ranking_table(ranked: RankedList) -> Table:
-    """One query's list; a gallery image below the current folder is named from here."""
+def ranking_table(ranked: Ranked) -> Table:
+    """Make the table of one query. Gallery images below the current folder have relative paths."""
     table = Table(title=_shown(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
@@ -33,8 +33,8 @@ def ranking_table(ranked: RankedList) -> Table:
     return table
 
 
-def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Sequence[RankedList], force: bool) -> None:
-    """Write the lists as JSON, whole or not at all."""
+def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Sequence[Ranked], force: bool) -> None:
+    """Write the lists as JSON. The file appears complete or not at all."""
     content = {
         "index": str(index.folder),
         "model": index.manifest.model,
@@ -55,8 +55,8 @@ def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Seq
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", replace=force)
 
 
-def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: bool, listener: Listener) -> None:
-    """Draw the first lists, and say so where there are more."""
+def draw_lists(path: Path, index: Index, lists: Sequence[Ranked], force: bool, listener: Listener) -> None:
+    """Draw the lists of the first queries, and report how many there are if not all are drawn."""
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.search_results import ranked_lists
 
@@ -67,17 +67,17 @@ def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: boo
 
 
 def info_table(index: Index) -> Table:
-    """What an index says of itself."""
+    """Make the table of an index's contents."""
     made = index.manifest
     table = Table(title=_shown(str(index.folder)), box=box.SIMPLE, show_header=False, title_justify="left")
     rows = {
         "images": f"{made.images:,} {made.modality}",
-        "vectors": f"{made.dimension} numbers, {made.vectors.bytes:,} bytes",
+        "embeddings": f"{made.dimension} numbers each, {made.vectors.bytes:,} bytes",
         "image size": f"{made.height}×{made.width}",
         "model": f"{made.origin} (weights {made.model:.12})",
         "FAISS": f"{made.faiss.bytes:,} bytes" if made.faiss else "none",
         "first, last": f"{index.paths[0]}\n{index.paths[-1]}",
-        "state": "whole: every byte is as it was written",
+        "state": "intact: every byte is as it was written",
     }
     for name, value in rows.items():
         table.add_row(name, _shown(value))
@@ -85,7 +85,7 @@ def info_table(index: Index) -> Table:
 
 
 def _shown(text: str) -> str:
-    """A name for a table: neither Rich's markup nor what steers a terminal."""
+    """Escape Rich's markup and control characters in a name."""
     return escape(printable(text))
 
 

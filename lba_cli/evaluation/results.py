@@ -202,8 +202,9 @@ class EvaluationResults:
             names = f"scored on {result.dataset}{protocol}{root}"
             names = f"trained on {trained}, {names}" if self._trained_alike() else names
         numbers = f", {trial_words(result.trial_numbers)}" if result.trial_numbers else ""
-        trials = "1 trial" if len(result.trials) == 1 else f"{len(result.trials)} trials"
-        return f"{names}{numbers}, {result.setting.protocol} protocol, {trials}, in percent"
+        count = len(result.trials)
+        draws = "" if len(result.trial_numbers) == count else f", {count} draw{'s' if count > 1 else ''}"
+        return f"{names}{numbers}, {result.setting.protocol} protocol{draws}, in percent"
 
     def model_name(self, result: Result) -> str:
         """Return the name of a result's model in tables, with its training data if the models differ in that."""

@@ -1,4 +1,4 @@
-"""A report as tables on a terminal: as many columns as its width has room for, and no figure or word broken."""
+"""Evaluation results as tables on a terminal. Columns are left out until a table fits; figures are never cut."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from rich.table import Table
 
 from lba_cli.datasets import Setting
 from lba_cli.evaluation.result_tables import difference_cells, difference_rule
-from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
+from lba_cli.evaluation.results import FIGURES, Report, Result
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 COUNTS = ("query", "gallery")
-# What is left out, step by step, until a table fits; in each step words are broken before the next one is taken.
+# The columns to leave out, tried in this order until a table fits; each step is first tried with unbroken words.
 LEFT_OUT = ((), ("rank20",), ("rank20", "rank5"), ("rank20", "rank5", *COUNTS))
 NARROW, UNBROKEN = 13, 1000
 
 
-def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableType]:
-    """The figures, the differences between models where there are several, and what a reader has to know besides.
+def report_tables(report: Report, width: int) -> Iterator[RenderableType]:
+    """Yield the table of results, the table of differences if there are several models, and the notes.
 
     Args:
-        report: what is listener.
-        width: of the terminal, in characters.
+        report: the results.
+        width: the terminal's width in characters.
     """
     yield figures_table(report, width)
     if len(report.models) > 1:
@@ -38,13 +38,13 @@ def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableT
     yield from report.notes()
 
 
-def figures_table(report: EvaluationResults, width: int) -> Table:
-    """A row a setting, variant and model: means ± deviations in percent, in a table at most ``width`` characters wide."""
+def figures_table(report: Report, width: int) -> Table:
+    """Make the table of results: means ± standard deviations in percent, one row per setting, variant and model."""
     return _fitting(lambda left_out, limit: _figures_table(report, left_out, limit), width)
 
 
 def _fitting(make: Callable[[Sequence[str], int], Table], width: int) -> Table:
-    """The fullest table that fits; the narrowest where none does."""
+    """Return the fullest table that fits, or the narrowest one if none does."""
     for left_out, limit in itertools.product(LEFT_OUT, (UNBROKEN, NARROW)):
         table = make(left_out, limit)
         if Console(width=UNBROKEN).measure(table).maximum <= width:
@@ -52,7 +52,7 @@ def _fitting(make: Callable[[Sequence[str], int], Table], width: int) -> Table:
     return table
 
 
-def _figures_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
+def _figures_table(report: Report, left_out: Sequence[str], limit: int) -> Table:
     extras = _Columns(report, limit)
     counts, names = ([name for name in group if name not in left_out] for group in (COUNTS, FIGURES))
     table = _table(report.title(), extras.names, *counts, *names)
@@ -64,11 +64,11 @@ def _figures_table(report: EvaluationResults, left_out: Sequence[str], limit: in
         table.add_row(*extras.of(result), *sizes, *cells)
     for row in report.published:
         cells = [f"{100 * row.figures[name]:.2f}" if name in row.figures else "" for name in names]
-        table.add_row(*extras.cells(row.label, "plain", row.setting), *[""] * len(counts), *cells)
+        table.add_row(*extras.cells(report.published_name(row), "plain", row.setting), *[""] * len(counts), *cells)
     return table
 
 
-def _differences_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
+def _differences_table(report: Report, left_out: Sequence[str], limit: int) -> Table:
     extras = _Columns(report, limit)
     names = [name for name in FIGURES if name not in left_out]
     table = _table(difference_rule(report), extras.names, *names)
@@ -78,9 +78,9 @@ def _differences_table(report: EvaluationResults, left_out: Sequence[str], limit
 
 
 class _Columns:
-    """The columns before the figures: the setting; the model and the variant only where they tell rows apart."""
+    """The columns before the figures: the setting, and the model and the variant if the rows differ in them."""
 
-    def __init__(self, report: EvaluationResults, limit: int) -> None:
+    def __init__(self, report: Report, limit: int) -> None:
         self.report, self.limit = report, limit
         self.model = len(report.models) > 1 or bool(report.published)
         self.variant = any(result.variant != "plain" for result in report.results)
@@ -96,7 +96,7 @@ class _Columns:
 
 
 def broken(text: str, limit: int) -> str:
-    """``text`` in lines of at most ``limit`` characters where it can be broken after a hyphen, slash, sign or blank."""
+    """Break ``text`` into lines of at most ``limit`` characters, after hyphens, slashes, signs and blanks only."""
     lines = [""]
     for piece in re.findall(r"[^-+,(/ ]*[-+,(/ ]?", text):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > limit:
