@@ -67,7 +67,7 @@ def tree(dataset, identities=range(1, 7), images=3, cameras=None, split="test"):
     }
     chosen = cameras or usual[dataset]
     samples = [
-        Sample(f"{modality}/cam{camera}/{identity:04d}/{image:04d}.jpg", identity, camera, modality, part)
+        Sample(f"{modality}/cam{camera}/{identity:04d}/{image:04d}.jpg", identity, camera, modality, split)
         for modality in ("visible", "infrared")
         for identity in identities
         for camera in chosen[modality]

@@ -12,6 +12,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from reliability import hostile_checkpoints, hostile_pickles, malformed_files
 from reliability.malformed_files import edited
 from reliability.valid_files import Place
 
@@ -67,7 +68,7 @@ def assignments(place, words):
 
 
 def same_when_read_back(place, *layers):
-    run = refuse(ConfigError, resolve, layers)
+    run = refuse(ConfigError, resolve_config, layers)
     if run:
         write_config(place.folder / "config.yaml", run)
         assert resolve_config([ConfigLayer.from_file(place.folder / "config.yaml")]) == run
@@ -130,7 +131,7 @@ def checkpoints(place, data, name="x.pt"):
     path.write_bytes(data)
     checkpoint = refuse(CheckpointError, read_checkpoint, path)
     if checkpoint:
-        refuse(ConfigError, resolve, [ConfigLayer(checkpoint.description.config, "it")])
+        refuse(ConfigError, resolve_config, [ConfigLayer(checkpoint.description.config, "it")])
 
 
 def real_checkpoints(place, edits):
@@ -143,11 +144,11 @@ def small_checkpoints(place, edits):
 
 
 def pickles(place, pickled):
-    checkpoints(place, hostile.archive(pickled, storage=bytes(16)))
+    checkpoints(place, hostile_checkpoints.archive(pickled, storage=bytes(16)))
 
 
 def headers(place, header):
-    checkpoints(place, hostile.safetensors(header, bytes(8)), "x.safetensors")
+    checkpoints(place, hostile_checkpoints.safetensors(header, bytes(8)), "x.safetensors")
 
 
 def images(place, change):
@@ -165,19 +166,19 @@ def metrics(place, data):
 
 
 TARGETS = {
-    "configs": Target(strange.CONFIGS, 60, 1500, configs),
-    "assignments": Target(strange.ASSIGNMENTS, 60, 1500, assignments),
-    "id lists": Target(strange.ID_LISTS, 40, 1000, id_lists),
-    "image lists": Target(strange.EDITS, 20, 500, image_lists),
-    "permutations": Target(strange.EDITS, 40, 1000, permutations),
-    "stores": Target(strange.STORE_CHANGES, 40, 800, stores),
-    "feature files": Target(strange.EDITS, 30, 800, feature_files),
-    "small checkpoints": Target(strange.EDITS, 30, 800, small_checkpoints),
-    "real checkpoints": Target(strange.EDITS, 5, 100, real_checkpoints),
-    "pickles": Target(strange_pickles.PICKLES, 60, 1500, pickles),
-    "safetensors headers": Target(strange_pickles.HEADERS, 30, 800, headers),
-    "images": Target(strange.IMAGE_CHANGES, 80, 1500, images),
-    "metrics": Target(strange.LINES, 20, 500, metrics),
+    "configs": Target(malformed_files.CONFIGS, 60, 1500, configs),
+    "assignments": Target(malformed_files.ASSIGNMENTS, 60, 1500, assignments),
+    "id lists": Target(malformed_files.ID_LISTS, 40, 1000, id_lists),
+    "image lists": Target(malformed_files.EDITS, 20, 500, image_lists),
+    "permutations": Target(malformed_files.EDITS, 40, 1000, permutations),
+    "stores": Target(malformed_files.STORE_CHANGES, 40, 800, stores),
+    "feature files": Target(malformed_files.EDITS, 30, 800, feature_files),
+    "small checkpoints": Target(malformed_files.EDITS, 30, 800, small_checkpoints),
+    "real checkpoints": Target(malformed_files.EDITS, 5, 100, real_checkpoints),
+    "pickles": Target(hostile_pickles.PICKLES, 60, 1500, pickles),
+    "safetensors headers": Target(hostile_pickles.HEADERS, 30, 800, headers),
+    "images": Target(malformed_files.IMAGE_CHANGES, 80, 1500, images),
+    "metrics": Target(malformed_files.LINES, 20, 500, metrics),
 }
 
 

@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from reliability import hostile_checkpoints
 from reliability.test_fuzz import LONGEST, same_when_read_back
 from reliability.valid_files import Place
 
@@ -56,7 +57,7 @@ def laughs():
     ids=range(6),
 )
 def test_checkpoints_of_odd_values(place, changes):
-    (place.folder / "odd.pt").write_bytes(hostile.saved({**hostile.content(), **changes}))
+    (place.folder / "odd.pt").write_bytes(hostile_checkpoints.saved({**hostile_checkpoints.content(), **changes}))
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(place.folder / "odd.pt")
     assert len(str(caught.value)) < LONGEST
@@ -74,7 +75,7 @@ def test_settings_of_a_checkpoint_that_cannot_be_shown(value):
 def test_names_that_take_memory_without_bound(place, name):
     number = (40 * 10**9).to_bytes(6, "little")
     pickled = b"\x80\x02c" + name.replace(" ", "\n").encode() + b"\n\x8a\x06" + number + b"\x85R."
-    (place.folder / "large.pt").write_bytes(hostile.archive(pickled))
+    (place.folder / "large.pt").write_bytes(hostile_checkpoints.archive(pickled))
     with pytest.raises(CheckpointError, match=f"asks for '{name.replace(' ', '.')}'"):
         read_checkpoint(place.folder / "large.pt")
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from reliability import hostile_checkpoints
 
 LIMIT = """
 import resource, sys
@@ -28,7 +29,7 @@ print(status.split("VmHWM:")[1].split()[0])
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):
-    return hostile.write(tmp_path_factory.mktemp("hostile"))
+    return hostile_checkpoints.write(tmp_path_factory.mktemp("hostile"))
 
 
 def test_there_are_at_least_twelve(paths):
@@ -38,7 +39,7 @@ def test_there_are_at_least_twelve(paths):
 def test_the_good_one_is_loaded(tmp_path):
     from lba_cli.model import load_network
 
-    hostile.write_good(tmp_path / "good.pt")
+    hostile_checkpoints.write_good(tmp_path / "good.pt")
     load_network(tmp_path / "good.pt")
 
 
@@ -56,8 +57,8 @@ def test_each_is_refused_in_one_line_and_bounded_memory(paths, tmp_path):
         assert len(message) < 500
         assert message.isprintable()
     assert int(peak) * 1024 < 2_000_000_000, peak
-    assert not (tmp_path / hostile.TRAP).exists()
-    assert not Path(hostile.TRAP).exists()
+    assert not (tmp_path / hostile_checkpoints.TRAP).exists()
+    assert not Path(hostile_checkpoints.TRAP).exists()
 
 
 @pytest.mark.parametrize("command", ["evaluate", "export", "visualize"])
@@ -82,7 +83,7 @@ def test_a_run_is_not_resumed_from_one(lba, small_yaml, store, paths, tmp_path):
     (folder / "last.pt").write_bytes((paths[0].parent / "system-in-archive.pt").read_bytes())
     result = lba("train", "--resume", "run", "--data", store, status=2)
     assert "could run code" in result.output
-    assert not (tmp_path / hostile.TRAP).exists()
+    assert not (tmp_path / hostile_checkpoints.TRAP).exists()
 
 
 @pytest.mark.parametrize("name", ["system-in-archive.pt", "cut-at-0.5.pt", "sparse.pt", "lying.safetensors"])
@@ -91,4 +92,4 @@ def test_nor_does_a_run_start_from_one(lba, small_yaml, store, paths, tmp_path, 
     result = lba("train", *words, "--set", f"model.pretrained={paths[0].parent / name}", status=2)
     assert "error: " in result.output
     assert not (tmp_path / "run").exists()
-    assert not (tmp_path / hostile.TRAP).exists()
+    assert not (tmp_path / hostile_checkpoints.TRAP).exists()

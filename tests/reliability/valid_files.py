@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from reliability import hostile_checkpoints
 from small_setup import GOLDEN
 
 from lba_cli.data.prepare import prepare
@@ -24,9 +25,11 @@ class Place:
         self.folder = folder
         self.matlab = (GOLDEN / "mini_rand_perm_cam.mat").read_bytes()
         self.images = [*small_images()]
-        hostile.write_good(folder / "good.pt")
+        hostile_checkpoints.write_good(folder / "good.pt")
         self.checkpoint = (folder / "good.pt").read_bytes()
-        self.small_checkpoint = hostile.saved({**hostile.content(weights={"neck.bias": torch.ones(3)}), "epoch": 1.5})
+        self.small_checkpoint = hostile_checkpoints.saved(
+            {**hostile_checkpoints.content(weights={"neck.bias": torch.ones(3)}), "epoch": 1.5}
+        )
         self.features = npz(np.eye(6, 4, dtype=np.float32))
         samples = []
         for number in range(4):
