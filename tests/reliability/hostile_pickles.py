@@ -1,4 +1,4 @@
-"""Strategies for checkpoints that nobody's training wrote: pickles that are programs, headers that lie."""
+"""Hypothesis strategies for hostile checkpoints: pickles that are programs, and headers that lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pickle
 from hypothesis import strategies as st
 from reliability.malformed_files import EDITS, LEAVES, VALUES, edited
 
-# Pickles as programs: any operations, names that are allowed and that aren't, and pieces of good checkpoints.
+# Pickles as programs: any operations, allowed and forbidden names, and pieces of valid checkpoints.
 _NAMES = (
     *(
         "collections OrderedDict",
@@ -54,7 +54,7 @@ _STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\
 
 
 def _tensor(claimed: int, offset: int, size: int, stride: int) -> bytes:
-    """A tensor of the archive's one storage."""
+    """Return the operations that build a tensor on the archive's only storage."""
     start, extent, step = (b"J" + number.to_bytes(4, "little", signed=True) for number in (offset, size, stride))
     storage = _STORAGE + bytes([claimed]) + b"tQ"
     hooks = b"\x89ccollections\nOrderedDict\n)R"

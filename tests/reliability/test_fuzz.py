@@ -1,7 +1,7 @@
-"""Files that went wrong, by the hundreds here and by the thousands with ``-m slow``: each is read, or refused in one line.
+"""Fuzzing of every reader, with hundreds of damaged files by default and thousands with ``-m slow``.
 
-Every target goes through the function that commands read such a file with; nothing but its documented error may come out of
-it, within seconds and bounded memory. Hypothesis alone makes the inputs: atheris has no wheel for every Python that lba runs on.
+Every target calls the function that commands read such a file with. It must read the file or raise its documented error with
+one line, within seconds and bounded memory. Hypothesis makes the inputs; atheris has no wheels for every supported Python.
 """
 
 import resource
@@ -28,12 +28,16 @@ from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
 from lba_cli.training.run_folder import RunFolder
 
-SECONDS, MEMORY, LONGEST = 20, 2_000_000, 1_000  # an input's time, all the inputs' growth in KiB, a message's length
+SECONDS, MEMORY, LONGEST = (
+    20,
+    2_000_000,
+    1_000,
+)  # per input; growth of memory in KiB over all inputs; characters of a message
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed: the inputs, how many of them here and with ``-m slow``, and what is done with one."""
+    """A reader under test: its inputs, how many of them by default and with ``-m slow``, and what to do with one."""
 
     strategy: object
     quick: int
@@ -42,7 +46,7 @@ class Target:
 
 
 def refuse(kind, function, *arguments):
-    """Call a reading function: its result, or None where it refused in one line."""
+    """Call a reading function; return its result, or None where it refused its input in one line."""
     try:
         return function(*arguments)
     except kind as problem:
@@ -96,17 +100,17 @@ def permutations(place, edits):
 
 
 def stores(place, change):
-    """A store with one file edited is refused, or has the same in it; a manifest that vouches for it may be part of the edit."""
-    name, edits, vouched = change
+    """Edit one file of a store, perhaps with a manifest that matches it: it must be refused, or read with its old content."""
+    name, edits, matching = change
     before = place.store[name].read_bytes()
     folder = place.store[name].parent
     manifest = read_manifest(folder)
     try:
         place.store[name].write_bytes(edited(before, edits))
-        if vouched and name != "manifest.json":
+        if matching and name != "manifest.json":
             write_manifest(folder, manifest)
         source = refuse(DataError, open_store, folder)
-        if source and not vouched:
+        if source and not matching:
             assert (source.name, source.fingerprint, source.samples) == place.content[:3]
             np.testing.assert_array_equal(source.read(range(len(source.samples))), place.content[3])
     finally:
@@ -135,7 +139,7 @@ def checkpoints(place, data, name="x.pt"):
 
 
 def real_checkpoints(place, edits):
-    """The edits hit the archive's ends, where its pickle and its directory are."""
+    """Edit the archive near its ends, where its pickle and its directory are."""
     checkpoints(place, edited(place.checkpoint, edits))
 
 
@@ -191,7 +195,7 @@ def test_there_are_enough():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("strange"))
+    return Place(tmp_path_factory.mktemp("fuzz"))
 
 
 SPEEDS = ["quick", pytest.param("slow", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
@@ -200,7 +204,7 @@ SPEEDS = ["quick", pytest.param("slow", marks=[pytest.mark.slow, pytest.mark.tim
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("speed", SPEEDS)
 @pytest.mark.parametrize("name", TARGETS)
-def test_whatever_is_read_is_refused_in_one_line_or_sound(place, capfd, name, speed):
+def test_damaged_files_are_read_or_refused_in_one_line(place, capfd, name, speed):
     target = TARGETS[name]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -217,6 +221,6 @@ def test_whatever_is_read_is_refused_in_one_line_or_sound(place, capfd, name, sp
 
     attempt()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
-    told = capfd.readouterr().err  # libtiff tells about odd files itself, in lines of its own
-    assert name == "images" or not told
-    assert "Traceback" not in told
+    output = capfd.readouterr().err  # libtiff itself prints lines about odd files
+    assert name == "images" or not output
+    assert "Traceback" not in output

@@ -1,4 +1,4 @@
-"""Good files of every kind that lba reads, to spoil."""
+"""Valid files of every kind that lba reads, for tests to damage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lba_cli.reporting import Silent
 
 
 class Place:
-    """A folder, and good files of every kind to spoil."""
+    """A folder with valid files of every kind."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class Place:
 
 
 def npz(features: np.ndarray) -> bytes:
-    """A file of features of six images."""
+    """Return a feature file of six images."""
     buffer = io.BytesIO()
     words = np.asarray(["visible", "infrared"] * 3)
     np.savez(buffer, features=features, identities=np.arange(6) // 2, modalities=words, cameras=np.ones(6, np.int64))
@@ -50,7 +50,7 @@ def npz(features: np.ndarray) -> bytes:
 
 
 def small_images() -> Iterator[bytes]:
-    """Small images of the formats and kinds that read_image decides on."""
+    """Make small images in all the formats and modes that ``read_image`` handles."""
     gradient = Image.fromarray(np.arange(24 * 16 * 3, dtype=np.uint8).reshape(24, 16, 3))
     upright = Image.Exif()
     upright[0x0112] = 6
