@@ -170,7 +170,7 @@ def network_file(make_once, store):
     def make(path):
         network = build_network("resnet18", 12, "none", seed=3)
         values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}}
-        description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, {}, values)
+        description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, config=values)
         write_checkpoint(path, Checkpoint(description, network.state_dict()))
 
     return make_once("net.pt", make)

@@ -1,4 +1,4 @@
-"""What processes of a company do beside commands: each function is given words, as a command would be."""
+"""Work for simulated processes beside commands; each function receives words, as a command does."""
 
 from pathlib import Path
 
@@ -15,25 +15,25 @@ from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.stop_request import StopRequest
 
 
-def settings_of(assignments):
-    """The settings that ``section.key=value`` words make."""
+def config_of(assignments):
+    """Resolve a config from ``section.key=value`` words."""
     return resolve_config([ConfigLayer.from_assignments(list(assignments))])
 
 
 def train_and_keep(folder, *assignments):
-    """Train, and keep what this process's network has become as RANK.pt beside the run."""
-    run = settings_of(assignments)
+    """Train, and save this process's network as RANK.pt beside the run."""
+    config = config_of(assignments)
     with processes.joined():
-        source, rank = StoredImages(Path(run.data.root)), processes.here().rank
-        kept = RunFolder(Path(folder) / "run")
-        kept.last.parent.mkdir(parents=True, exist_ok=True)
-        trainer = Trainer(run, source, kept, Silent(), pretrained="none")
+        source, rank = StoredImages(Path(config.data.root)), processes.here().rank
+        run = RunFolder(Path(folder) / "run")
+        run.last.parent.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(config, source, run, Silent(), pretrained="none")
         trainer.run(StopRequest())
         torch.save(trainer.network.state_dict(), Path(folder) / f"{rank}.pt")
 
 
 def freeze_statistics():
-    """Let batch normalisation go by its running statistics in training too, which then stay as they are."""
+    """Make batch normalisation use its running statistics during training and leave them unchanged."""
     train_mode = TwoStreamNetwork.train
 
     def frozen(self, mode=True):
@@ -47,13 +47,13 @@ def freeze_statistics():
 
 
 def train_frozen(folder, *assignments):
-    """As :func:`train_and_keep`, with frozen statistics."""
+    """Do as :func:`train_and_keep`, with frozen statistics."""
     freeze_statistics()
     train_and_keep(folder, *assignments)
 
 
 def fail_in_one(how, *words):
-    """``lba words…``, in whose second step the second process's loss is no number, or its images can't be read."""
+    """Run ``lba words…``. In its second step the second process's loss is NaN, or its images are unreadable."""
     from lba_cli.cli.app import app
 
     step = Trainer._step

@@ -75,8 +75,9 @@ def test_evaluation(networks, monkeypatch):
     monkeypatch.setattr("plain.loading.WORKERS", 0)
     ours, plain = networks
     source = ScaledDown(2, HEIGHT, WIDTH)
-    results = evaluate(ours, source, SETTINGS, listener=Silent(), options=EvaluationOptions(workers=0))
-    for setting, result in zip(SETTINGS, results, strict=True):
+    settings = [SETTINGS[0], SETTINGS[-1]]
+    results = evaluate(ours, source, settings, listener=Silent(), options=EvaluationOptions(workers=0))
+    for setting, result in zip(settings, results, strict=True):
         cmc, precision, penalty = evaluation.evaluate(plain, source.pixels, source.samples, source.draws(setting))
         mean = result.mean()
         assert (mean["rank1"], mean["mAP"], mean["mINP"]) == pytest.approx((cmc[0], precision, penalty), abs=1e-3)
