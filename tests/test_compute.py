@@ -1,4 +1,4 @@
-"""Devices and arithmetic."""
+"""Devices, precision, and memory that is kept between steps."""
 
 import platform
 import subprocess
@@ -42,7 +42,7 @@ for precision in ("float32", "tf32"):
 
 @pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="since PyTorch 2.9")
 def test_flags_that_were_set_by_their_newer_names():
-    """In a process of its own: PyTorch doesn't forget by which names."""
+    """Run in a process of its own, because PyTorch remembers by which name a flag was set."""
     root = Path(__file__).parent.parent
     done = subprocess.run([sys.executable, "-c", NEWER], cwd=root, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["['ieee', 'ieee']", "['tf32', 'ieee']"], done.stderr
@@ -74,7 +74,7 @@ def touch(count):
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1])
 def cleared(count):
-    seen = [touch(count) for _ in range(10)]  # small pieces may come to lie in the way of the first
+    seen = [touch(count) for _ in range(10)]  # small blocks may be in the way of the first
     return seen[-1] - seen[-2]
 with suppress(KeyError), memory_kept(CPU) if sys.argv[1] == "keep" else nullcontext():
     within, had = cleared(2**24), resident()
@@ -84,9 +84,10 @@ print(within, given_back * resource.getpagesize(), cleared(2**26))
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+@pytest.mark.slow
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc")
 def test_memory_is_kept_for_the_next_tensors_and_given_back_at_the_end():
-    """In processes of their own, which write 64 MiB again and again: a thousand pages, or 32 huge ones."""
+    """Write 64 MiB again and again in processes of their own: a thousand pages, or 32 huge ones."""
     root = Path(__file__).parent.parent
     seen = {}
     for way in ("keep", "return"):
@@ -95,26 +96,26 @@ def test_memory_is_kept_for_the_next_tensors_and_given_back_at_the_end():
     (within, given_back, after), (always, _, _) = (map(int, seen[way]) for way in ("keep", "return"))
     assert within < 10 < always
     assert given_back >= 2**26
-    assert after > 10  # what doesn't fit into the heap comes from the system again
+    assert after > 10  # what doesn't fit into the heap is allocated by the system again
 
 
-def test_the_steps_of_an_epoch_keep_memory_and_what_comes_between_does_not(small_run, source, tmp_path, monkeypatch):
+def test_memory_is_kept_within_an_epoch_only(small_run, source, tmp_path, monkeypatch):
     seen = []
 
     @contextmanager
-    def told(device):
+    def kept(device):
         seen.append(f"kept on {device}")
         yield
         seen.append("given back")
 
-    monkeypatch.setattr(loop, "memory_kept", told)
+    monkeypatch.setattr(loop, "memory_kept", kept)
     evaluate = loop.evaluate
     monkeypatch.setattr(loop, "evaluate", lambda *given, **more: seen.append("evaluated") or evaluate(*given, **more))
     loop.train(small_run(), source, RunFolder(tmp_path / "run"), Silent())
     assert seen == ["kept on cpu", "given back", "evaluated"] * 2
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_missing_device():
     with pytest.raises(ConfigError, match="sees no CUDA device"):
         resolve_device("cuda:1")

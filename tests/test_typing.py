@@ -1,4 +1,4 @@
-"""What a user's type checker sees: the marker in the wheel, and every public name typed."""
+"""The types that a user's type checker sees: the wheel has the marker, and every public name is typed."""
 
 import re
 import shutil
@@ -43,7 +43,7 @@ export(network, read_checkpoint(Path("net.pt")).description, "onnxx", Path("x.on
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The package as it is installed, built without a network."""
+    """Build the wheel without a network."""
     pytest.importorskip("setuptools", minversion="77")
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -60,9 +60,10 @@ def test_the_wheel_has_the_marker_and_the_package(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     packaged = {str(path.relative_to(ROOT)) for path in (ROOT / "lba_cli").rglob("*.py")}
-    assert {"lba_cli/py.typed", "lba_cli/data/sysu_inventory.csv", "lba_cli/configs/sysu.yaml", *packaged} <= names
+    assert {"lba_cli/py.typed", "lba_cli/datasets/sysu_inventory.csv", "lba_cli/configs/sysu.yaml", *packaged} <= names
 
 
+@pytest.mark.slow
 def test_a_users_script_passes_a_strict_type_check(wheel, tmp_path):
     pytest.importorskip("mypy")
     with zipfile.ZipFile(wheel) as archive:
