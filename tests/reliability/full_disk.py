@@ -1,6 +1,6 @@
 """Run every command that writes on a disk that fills up, and check its message and what it leaves.
 
-    python tests/reliability/full_disk.py [--only WORD]
+    python tests/reliability/full_disk.py [--only WORD] [--shares 0 0.02 0.5 0.9]
 
 The disk is a small tmpfs, mounted in a namespace of its own, so this needs Linux and ``unshare``. Each command runs with several
 amounts of free space, from none to nearly enough. It must exit with status 2 and one line, leave all existing files as they
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -159,8 +160,8 @@ def used(folder: Path) -> int:
     return (stat.f_blocks - stat.f_bfree) * stat.f_frsize
 
 
-def every_case(base: Path, only: str) -> int:
-    """Run the cases whose name contains ``only``; return how many of them fail."""
+def every_case(base: Path, only: str, shares: Sequence[float]) -> int:
+    """Run the commands whose name contains ``only``, each with these shares of the space it needs; count the failures."""
     make_data(base)
     log = base / LOG
     chosen = {name: words for name, words in commands(base).items() if only in name}
@@ -194,7 +195,7 @@ def every_case(base: Path, only: str) -> int:
             for path in disk.iterdir():
                 if path.name not in mine:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for share in SHARES if needed > 100_000 else SHARES[:1]:
+        for share in shares if needed > 100_000 else (0.0,):
             problems = try_with(int(share * needed), total, disk, words, log)
             failed += bool(problems)
             print(f"{name:28} room for {share:4.0%}: {problems or 'ok'}", flush=True)
@@ -233,13 +234,16 @@ def main() -> int:
     """Run the cases in a namespace of their own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", metavar="WORD", help="run the commands whose name contains this word")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=SHARES, help="free space, as shares of what is needed"
+    )
     asked = parser.parse_args()
     if INSIDE not in os.environ:
         os.environ[INSIDE] = "1"
         os.execvp("unshare", ["unshare", "--map-root-user", "--mount", sys.executable, *sys.argv])
     base = Path(tempfile.mkdtemp())
     try:
-        return 1 if every_case(base, asked.only) else 0
+        return 1 if every_case(base, asked.only, asked.shares) else 0
     finally:
         shutil.rmtree(base, ignore_errors=True)
 

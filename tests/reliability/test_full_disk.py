@@ -11,12 +11,7 @@ def test_preparation_on_a_full_disk():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("only", "cases"), [("train, resumed", 2), ("embed npz", 4)])
-def test_training_and_embedding_on_a_full_disk(only, cases):
-    assert run("full_disk.py", "--only", only).count(": ok") == cases
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(1800)
 def test_every_command_on_a_full_disk():
-    assert run("full_disk.py", seconds=3600).count(": ok") >= 80
+    """Try two amounts of free space; the script alone tries four."""
+    assert run("full_disk.py", "--shares", 0.02, 0.9, seconds=1800).count(": ok") >= 40
