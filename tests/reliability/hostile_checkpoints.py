@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
+from lba_cli.model.checkpoint import VERSION, Checkpoint, Description, write_checkpoint
 from lba_cli.model.initial_weights import build_network
 
 TRAP = "code-was-run"
@@ -40,7 +40,7 @@ def content(**changes: object) -> dict[str, object]:
     """Return the content of a valid checkpoint, with some entries replaced."""
     network = build_network("resnet18", 12, "none", seed=3)
     description = vars(Description("resnet18", 12, 64, 32, "made up"))
-    good = {"format": "lba-checkpoint", "version": 1, "description": description, "training": {}}
+    good = {"format": "lba-checkpoint", "version": VERSION, "description": description, "training": {}}
     return {**good, "weights": dict(network.state_dict()), **changes}
 
 

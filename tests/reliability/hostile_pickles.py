@@ -8,6 +8,8 @@ import pickle
 from hypothesis import strategies as st
 from reliability.malformed_files import EDITS, LEAVES, VALUES, edited
 
+from lba_cli.model.checkpoint import VERSION
+
 # Pickles as programs: any operations, allowed and forbidden names, and pieces of valid checkpoints.
 _NAMES = (
     *(
@@ -76,7 +78,7 @@ _CONTENT = st.dictionaries(
     st.sampled_from(["format", "version", "weights", "training", "description", "net", "epoch"]),
     st.one_of(
         st.sampled_from(
-            ["lba-checkpoint", 1, {}, {"backbone": "resnet18", "num_classes": 3, "height": 64, "width": 32}]
+            ["lba-checkpoint", VERSION, {}, {"backbone": "resnet18", "num_classes": 3, "height": 64, "width": 32}]
         ),
         VALUES,
         st.dictionaries(st.one_of(st.text(max_size=5), st.integers(), st.just(10**1000)), LEAVES, max_size=3),
