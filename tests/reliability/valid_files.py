@@ -35,7 +35,9 @@ class Place:
         for number in range(4):
             Image.new("RGB", (8, 8), (number * 50, 9, 9)).save(folder / f"{number}.png")
             samples.append(Sample(f"{number}.png", number, 1, "visible", "train"))
-        prepare(Listing("made up", "folder", folder, tuple(samples)), folder / "store", 8, 8, listener=Silent(), workers=1)
+        prepare(
+            Listing("made up", "folder", folder, tuple(samples)), folder / "store", 8, 8, listener=Silent(), workers=1
+        )
         self.store = {path.name: path for path in (folder / "store").iterdir()}
         source = StoredImages(folder / "store")
         self.content = (source.name, source.fingerprint, source.samples, source.read(range(4)))
