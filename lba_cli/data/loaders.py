@@ -23,7 +23,7 @@ from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LOST_WORKER, LbaError
 from lba_cli.randomness import Stream, numpy_generator
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -163,7 +163,7 @@ def load(maker: Maker[Position, Item], positions: Sequence[Position], workers: i
         LbaError: what went wrong in making one.
     """
     if workers is None:
-        workers = max(0, min(MOST_WORKERS, cores() // processes.here().local_size - 1))
+        workers = max(0, min(MOST_WORKERS, cores() // processes.current().local_size - 1))
     workers = min(workers, len(positions))
     loader: DataLoader[Item | LbaError] = DataLoader(
         maker,
@@ -174,7 +174,7 @@ def load(maker: Maker[Position, Item], positions: Sequence[Position], workers: i
         prefetch_factor=4 if workers else None,
         worker_init_fn=_leave_interrupts_to_the_parent,
     )
-    with held(for_children=True):
+    with signals_deferred(for_children=True):
         items = iter(loader)
     while True:
         try:
@@ -198,7 +198,7 @@ def _leave_interrupts_to_the_parent(_: int) -> None:
     """
     Queue._on_queue_feeder_error = staticmethod(lambda *_: os._exit(1))  # type: ignore[attr-defined]
     sys.excepthook = lambda *_: None
-    if processes.here().launched:  # torchrun signals whole groups
+    if processes.current().by_torchrun:  # torchrun signals whole groups
         os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -19,8 +19,9 @@ from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
 from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
 from lba_cli.errors import DataError
-from lba_cli.files import is_free, whole_folder
-from lba_cli.locks import only_one
+from lba_cli.files import whole_folder
+from lba_cli.locks import exclusive, lock_beside
+from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
@@ -59,11 +60,11 @@ def prepare(
         shared_arrays: also write the four ``train_{rgb,ir}_resized_{img,label}.npy`` that projects of the field share.
 
     Raises:
-        DataError: ``output`` holds something already, or images are broken (all of them are listed).
+        LbaError: ``output`` holds something already.
+        DataError: images are broken (all of them are listed).
     """
-    if not is_free(output):
-        raise DataError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
-    with only_one(lock_of(output), f"preparing {output}"), whole_folder(output) as folder:
+    require_new_folder(output)
+    with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
         checksums, broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
         if broken and not skip_broken:
             raise DataError(_broken_message(listing, broken))
@@ -79,12 +80,6 @@ def prepare(
             _write_shared_arrays(folder, listener)
             write_manifest(folder, manifest)  # it now lists these as well
     return Prepared(output, len(checksums), skipped)
-
-
-def lock_of(output: Path) -> Path:
-    """The lock file of whoever makes ``output``: beside it, because the folder isn't there yet."""
-    output = output.absolute()
-    return output.with_name(f".{output.name}.lock")
 
 
 def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Sequence[tuple[str, str]]) -> Manifest:
