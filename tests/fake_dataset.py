@@ -1,4 +1,4 @@
-"""Data sets made up in memory for the evaluation's tests, and a network whose two stems read images in opposite ways."""
+"""Data sets in memory for tests of evaluation, and a network whose two stems read images in opposite ways."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from torch import nn
 
 from lba_cli.data.samples import Sample
 
-STEP = 12  # gray levels from one identity to the next
+STEP = 12  # difference of the gray levels of neighbouring identities
 
 
 class MadeImages:
-    """Flat images whose gray level says who it is: bright for high identities in visible images, dark in infrared ones."""
+    """Flat images whose gray level encodes the identity: brighter for higher ones if visible, darker if infrared."""
 
     height, width, permutations, root = HEIGHT, WIDTH, None, Path("nowhere")
 
@@ -27,7 +27,7 @@ class MadeImages:
         return np.stack([np.full((HEIGHT, WIDTH, 3), level, np.uint8) for level in levels])
 
     def check(self, indices, listener):
-        """Nothing to check."""
+        """Images in memory can't be damaged."""
 
     @staticmethod
     def _level(sample):
@@ -36,7 +36,7 @@ class MadeImages:
 
 
 class OppositeStems(nn.Module):
-    """Knows everybody who comes through the right stem, and takes them for somebody else through the wrong one."""
+    """Recognises everyone who comes through the right stem, and mistakes them for others through the wrong one."""
 
     embedding_size = 256 // STEP + 2
 
@@ -47,7 +47,7 @@ class OppositeStems(nn.Module):
         self.seen = {"visible": 0, "infrared": 0}
 
     def __deepcopy__(self, memo):
-        return self  # what a copy sees counts
+        return self  # images that a copy sees are counted too
 
     def pooled(self, images, modality):
         self.seen[modality] += len(images)
@@ -58,7 +58,7 @@ class OppositeStems(nn.Module):
 
 
 def tree(dataset, identities=range(1, 7), images=3, cameras=None, split="test"):
-    """Samples of ``identities`` under the data set's cameras, ``images`` each, in the order of readers."""
+    """Make samples of ``identities`` under the data set's cameras, ``images`` each, in the order that readers use."""
     usual = {
         "sysu": {"visible": (1, 2, 4, 5), "infrared": (3, 6)},
         "regdb": {"visible": (1,), "infrared": (2,)},

@@ -1,4 +1,4 @@
-"""What tests of reports share: a setting, a small report's bounds, and how to read a page."""
+"""For tests of reports: a setting, the bounds of a small report, and functions that read a page."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ FEW = Bounds(queries=6, top=4, people=2, points=9)
 
 
 def data_of(text):
-    """The data within a page, read as a browser does."""
+    """Read the data in a page as a browser does."""
     (content,) = re.findall(r'<script type="application/json" id="data">(.*?)</script>', text, flags=re.DOTALL)
     return json.loads(content)
 

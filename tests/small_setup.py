@@ -1,4 +1,4 @@
-"""Figures that many tests share."""
+"""The image size and the config of a small run, and the folder of golden figures."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SMALL = {
 
 
 def refused(read, *words):
-    """Call ``read``, which must refuse its data in one line that has ``words``; the line."""
+    """Require that ``read`` refuses its data in one line that contains ``words``; return the line."""
     with pytest.raises(DataError) as caught:
         read()
     message = str(caught.value)

@@ -1,4 +1,4 @@
-"""Preparing 10,000 images: decoded, resized to 288 × 144 and written."""
+"""Preparing 10,000 images: decode, resize to 288 × 144, write."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_preparation(tmp_path):
 
 
 def repeated(root, listing):
-    """The listing with hard links to its images until there are ``IMAGES``."""
+    """Return a listing of ``IMAGES`` training images, all of them hard links to those of ``listing``."""
     samples = [sample for sample in listing.samples if sample.split == "train"]
     made = []
     for number in range(IMAGES):

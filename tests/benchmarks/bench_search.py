@@ -1,4 +1,4 @@
-"""A million vectors of 256 numbers, searched in a mapped file block by block, and in memory all at once."""
+"""Searching a million vectors of 256 numbers: block by block in a memory-mapped file, against all at once in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How soon a command answers."""
+"""The time until ``lba --help`` answers."""
 
 from __future__ import annotations
 

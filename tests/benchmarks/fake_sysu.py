@@ -1,4 +1,4 @@
-"""A scaled-down SYSU-MM01 to evaluate: few identities, each with as many images as the real one's have on average."""
+"""A scaled-down SYSU-MM01: few identities, but as many images of each as the real data set has on average."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 
 from lba_cli.data.samples import Sample
 from lba_cli.datasets import Setting
-from lba_cli.evaluation.evaluate import draw_setting
+from lba_cli.evaluation.scoring import draw_setting
 
-GALLERY_IMAGES, QUERY_IMAGES = 18, 20  # of an identity under a camera: 6,775 / 96 / 4 and 3,803 / 96 / 2
+GALLERY_IMAGES, QUERY_IMAGES = 18, 20  # per identity and camera: 6,775 / 96 / 4 and 3,803 / 96 / 2
 SETTINGS = [
     Setting(mode, shots, "community") for mode in ("all-search", "indoor-search") for shots in ("single", "multi")
 ]
 
 
 class ScaledDown:
-    """Prepared images in memory: noise around a colour of the identity's."""
+    """Prepared images in memory: noise around one colour per identity."""
 
-    name, dataset, split, permutations, fingerprint, content = "scaled-down", "sysu", 0, None, "scaled-down", ""
+    name, dataset, trial, permutations, fingerprint, content = "scaled-down", "sysu", 0, None, "scaled-down", ""
 
     def __init__(self, identities, height=288, width=144):
         self.height, self.width = height, width
@@ -42,7 +42,7 @@ class ScaledDown:
         return self.pixels[list(indices)]
 
     def check(self, indices, listener):
-        """Nothing can have changed."""
+        """Images in memory can't change."""
 
-    def trials(self, setting):
-        return draw_setting(self, setting).each
+    def draws(self, setting):
+        return draw_setting(self, setting).draws

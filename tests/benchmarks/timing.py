@@ -1,4 +1,4 @@
-"""Ours and the plain way side by side in one run, alternating, so that what else the machine does meets both."""
+"""Time the toolkit and the plain way in turns, so that other load on the machine affects both alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 
 @dataclass
 class Side:
-    """What was seen of one way: seconds of each round, and the most memory (GB) that it took beyond what it began with."""
+    """The measurements of one way: the seconds of each round, and the most memory (GB) beyond that before its first round."""
 
     seconds: list[float] = field(default_factory=list)
     memory: float = 0.0
@@ -25,7 +25,7 @@ class Side:
 
 @dataclass
 class Case:
-    """A line of the table."""
+    """A row of the table."""
 
     name: str
     ours: Side
@@ -35,12 +35,12 @@ class Case:
 
     @property
     def ratios(self):
-        """How many times as long the plain way took, in each round."""
+        """The time of the plain way divided by ours, round by round."""
         return [plain / ours for ours, plain in zip(self.ours.seconds, self.plain.seconds, strict=True)]
 
     def row(self):
-        """As Markdown."""
-        sides, seen = [], self.ours.memory and self.plain.memory  # or one was over too soon to compare
+        """Format the row as Markdown."""
+        sides, seen = [], self.ours.memory and self.plain.memory  # one way may end before its memory is sampled
         for side in (self.ours, self.plain):
             median = statistics.median(side.seconds)
             speed = f" ({self.images / median:.0f} images/s)" if self.images else ""
@@ -57,10 +57,10 @@ HEADER = "| case | ratio (spread) | ours: time, memory | plain | |\n| --- | --- 
 
 
 def side_by_side(name, ours, plain, *, rounds=3, warm_up=True, images=0, note="", prepare=lambda: None):
-    """Time both ways ``rounds`` times, alternating, and add a line to the table.
+    """Time both ways in turns, ``rounds`` times each, and add a row to the table.
 
-    ``prepare`` runs before each and is not timed; nor is the warm-up round, in which memory is taken that a way may keep.
-    Memory counts from what there was before a way's first round, so that it is exact for ways in processes of their own.
+    Neither ``prepare``, which runs before every round, nor the warm-up round is timed. A way may allocate memory in the
+    warm-up round and keep it. Memory is counted from before a way's first round, which is exact for an :class:`OwnProcess`.
     """
     case = Case(name, Side(), Side(), images, note)
     for number in range(-1 if warm_up else 0, rounds):
@@ -81,13 +81,13 @@ def side_by_side(name, ours, plain, *, rounds=3, warm_up=True, images=0, note=""
 
 
 class OwnProcess:
-    """A way in a process of its own, where what it asks of the C library doesn't help the other.
+    """Runs one way in a process of its own, so that its settings of the C library's allocator don't affect the other.
 
     Args:
-        make: gives the function that is timed; called there, once.
+        make: returns the function to time; called once, in that process.
 
     Attributes:
-        number: of the process, once it has begun.
+        number: the process's number, once it has started.
     """
 
     def __init__(self, make):
@@ -126,7 +126,7 @@ def _finish():
 
 @dataclass
 class Peak:
-    """Memory in GB, before and at the most."""
+    """Memory in GB: before the block, and its maximum within."""
 
     before: float
     most: float
@@ -134,9 +134,9 @@ class Peak:
 
 @contextlib.contextmanager
 def peak_memory(process, interval=1.0):
-    """The most memory that the process and its children have at once within the block.
+    """Measure the most memory that the process and its children have at one time within the block.
 
-    It is looked at every ``interval`` seconds: of what is over before, nothing is known.
+    Memory is sampled every ``interval`` seconds, so a shorter block isn't measured.
     """
     before = _memory(process)
     peak, stop = Peak(before, before), threading.Event()
@@ -167,7 +167,7 @@ def _family(process):
 
 
 def _private(process):
-    """Bytes of memory that aren't a mapped file's, which can be dropped; what processes share is shared out among them."""
+    """Count the bytes of a process's memory without those of mapped files; shared memory is divided among its processes."""
     with contextlib.suppress(OSError):
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()[1:]
         fields = dict(line.split(":", 1) for line in lines)

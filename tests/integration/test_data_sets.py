@@ -1,4 +1,4 @@
-"""Each data set from its files to its pictures: prepare, train for a step, evaluate every mode, visualize."""
+"""Every data set from its files to pictures: prepare, train for a step, evaluate every mode, visualize."""
 
 import json
 
@@ -6,8 +6,8 @@ import pytest
 
 DIRECTIONS = ["infrared-to-visible", "visible-to-infrared"]
 STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
-# Options of evaluation, and the modes and shots that it should then report.
-EVALUATIONS = {
+# The options of the evaluation, and the modes and shots that it must report.
+MEASURED = {
     "sysu": (("--mode", "all", "--shots", "both"), ["all-search", "indoor-search"], ["single", "multi"]),
     "regdb": (("--mode", "all"), DIRECTIONS[::-1], ["whole"]),
     "llcm": (("--mode", "all"), DIRECTIONS, ["single"]),
@@ -16,23 +16,27 @@ EVALUATIONS = {
 
 
 @pytest.fixture
-def trained(lba, small_yaml, trees):
-    """Prepare a data set and train on it for a step: ``trained("llcm")`` returns the run's folder."""
+def trained(lba, small_yaml, trees, make_once):
+    """Prepare a data set and train on it for one step, once for all tests: ``trained("llcm")`` is the run's folder."""
 
-    def make(dataset):
-        trial = ("--set", "data.trial=2") if dataset == "regdb" else ()
-        lba("prepare", dataset, "--root", trees[dataset], "--output", f"{dataset}-store", "--config", small_yaml)
-        words = ("--config", small_yaml, "--data", f"{dataset}-store", *trial, *STEP)
-        lba("train", *words, "--output", f"{dataset}-run")
-        return f"{dataset}-run"
+    def run_of(dataset):
+        def make(folder):
+            trial = ("--set", "data.trial=2") if dataset == "regdb" else ()
+            lba("prepare", dataset, "--root", trees[dataset], "--output", folder / "store", "--config", small_yaml)
+            words = ("--config", small_yaml, "--data", folder / "store", *trial, *STEP)
+            lba("train", *words, "--output", folder / "run")
 
-    return make
+        return make_once(f"trained-on-{dataset}", make) / "run"
+
+    return run_of
 
 
-@pytest.mark.parametrize("dataset", EVALUATIONS)
+@pytest.mark.parametrize(
+    "dataset", ["regdb", *(pytest.param(name, marks=pytest.mark.slow) for name in MEASURED if name != "regdb")]
+)
 def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
     run = trained(dataset)
-    words, modes, shots = EVALUATIONS[dataset]
+    words, modes, shots = MEASURED[dataset]
     lba("evaluate", run, *words, "--json", "f.json")
     results = json.loads((tmp_path / "f.json").read_text())["results"]
     assert [(r["mode"], r["shots"]) for r in results] == [(mode, shot) for mode in modes for shot in shots]
@@ -43,7 +47,7 @@ def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
     # The folder gives the same figures as the store.
     lba("evaluate", run, *words, "--data", trees[dataset], "--json", "folder.json")
     again = json.loads((tmp_path / "folder.json").read_text())["results"]
-    where = {"root": None, "trained_on": None}  # results from a user's own folders name their place
+    where = {"root": None, "trained_on": None}  # results name the place of a user's own folders
     assert [{**result, **where} for result in again] == [{**result, **where} for result in results]
     for mode in modes:
         lba("visualize", "ranking", "--checkpoint", run, "--mode", mode, "--output", f"{mode}.png")
@@ -52,8 +56,9 @@ def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
     assert (tmp_path / "figures" / "correspondences.png").is_file()
 
 
-def test_a_model_of_any_data_set_can_be_scored_on_any_other(lba, trained, trees):
-    """Also on one with trials. Options of the model's own data set don't matter there."""
+@pytest.mark.slow
+def test_a_model_of_any_data_set_is_scored_on_any_other(lba, trained, trees):
+    """The config keys of its own data set don't stand in the way."""
     for dataset, others in (("regdb", ("sysu", "llcm", "folder")), ("llcm", ("sysu", "regdb", "folder"))):
         run = trained(dataset)
         for other in others:
@@ -63,7 +68,8 @@ def test_a_model_of_any_data_set_can_be_scored_on_any_other(lba, trained, trees)
             assert f"trained on synthetic-tiny ({dataset}), scored on synthetic-tiny ({other}){words}" in output
 
 
-def test_the_evaluation_keys_of_a_run_apply_only_to_its_own_data_set(lba, small_yaml, trees):
+@pytest.mark.slow
+def test_evaluation_keys_of_a_run_do_not_apply_to_other_data_sets(lba, small_yaml, trees):
     words = ("--config", small_yaml, "--data", trees["sysu"], *STEP, "--set", "evaluation.mode=indoor-search")
     lba("train", *words, "--set", "evaluation.protocol=official", "--output", "indoors")
     own = lba("evaluate", "indoors").output
@@ -72,7 +78,7 @@ def test_the_evaluation_keys_of_a_run_apply_only_to_its_own_data_set(lba, small_
     assert "visible-to-infrared" in lba("evaluate", "indoors", "--data", trees["llcm"]).output
 
 
-def test_scoring_a_model_on_another_trial_than_its_own_is_refused(lba, trained):
+def test_another_trial_than_the_models_is_refused(lba, trained):
     run = trained("regdb")
     result = lba("evaluate", run, "--set", "data.trial=3", status=2)
     assert "trained on trial 2 of synthetic-tiny, this is trial 3" in result.output
@@ -80,17 +86,18 @@ def test_scoring_a_model_on_another_trial_than_its_own_is_refused(lba, trained):
     lba("evaluate", run, "--set", "data.trial=3", "--allow-other-trial")
 
 
-def test_figures_of_llcms_released_protocol_say_so(lba, trained):
+def test_the_protocol_of_llcms_release_is_explained(lba, trained):
     output = lba("evaluate", trained("llcm"), "--protocol", "released").output
     assert "released protocol" in output
-    assert "transposes its matrix of scores" in output
+    assert "transposing its matrix of scores" in output
 
 
-def test_distractors_of_own_folders_are_counted(lba, trained):
+def test_distractors_of_a_folder_are_counted(lba, trained):
     assert "gallery identities are of no query (distractors)" in lba("evaluate", trained("folder")).output
 
 
-def test_scoring_a_model_on_another_split_of_own_folders_is_refused(lba, small_yaml, trees):
+@pytest.mark.slow
+def test_another_test_split_of_a_folder_is_refused(lba, small_yaml, trees):
     lba("train", "--config", small_yaml, "--data", trees["folder"], *STEP, "--output", "run")
     lba("evaluate", "run")
     result = lba("evaluate", "run", "--set", "data.split_seed=5", status=2)

@@ -1,4 +1,4 @@
-"""The community's draws as the scripts of the field make them: folders of file names, walked one after the other."""
+"""The draws of the community protocol as the field's scripts make them: walking folders of file names one by one."""
 
 import random
 
@@ -11,10 +11,10 @@ def folders_of(samples, modality):
     return folders
 
 
-def sample_gallery(samples, modality, trial, cameras, shots=1):
-    """In trial t: seed t; each identity, each camera: one image by choice, or several by sample."""
+def sample_gallery(samples, modality, number, cameras, shots=1):
+    """Seed with the draw's number; take one image by ``choice``, or several by ``sample``, of each identity and camera."""
     folders = folders_of(samples, modality)
-    random.seed(trial)
+    random.seed(number)
     gallery = []
     for identity in sorted({s.identity for s in samples if s.split == "test"}):
         for camera in cameras:

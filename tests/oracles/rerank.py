@@ -1,4 +1,4 @@
-"""k-reciprocal re-ranking (Zhong et al., CVPR 2017) word by word: sets, dictionaries and loops."""
+"""k-reciprocal re-ranking (Zhong et al., CVPR 2017) as the paper describes it, with sets, dictionaries and loops."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Files that pretend to be checkpoints and mean harm, or are simply broken."""
+"""Files that look like checkpoints but are hostile or damaged."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import torch
 
-from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
+from lba_cli.model.checkpoint import VERSION, Checkpoint, Description, write_checkpoint
 from lba_cli.model.initial_weights import build_network
 
 TRAP = "code-was-run"
 
 
 class Runs:
-    """Runs a command when it is unpickled."""
+    """Calls a function when it is unpickled."""
 
     def __init__(self, function: Callable[..., object], *arguments: object) -> None:
         self._call = function, arguments
@@ -30,22 +30,22 @@ class Runs:
 
 
 class Builds:
-    """Runs a command when its state is set."""
+    """Calls a function when its state is set."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return Builds, (), {"x": Runs(os.system, f"touch {TRAP}")}
 
 
 def content(**changes: object) -> dict[str, object]:
-    """A good checkpoint's content, with some of it replaced."""
+    """Return the content of a valid checkpoint, with some entries replaced."""
     network = build_network("resnet18", 12, "none", seed=3)
     description = vars(Description("resnet18", 12, 64, 32, "made up"))
-    good = {"format": "lba-checkpoint", "version": 1, "description": description, "training": {}}
+    good = {"format": "lba-checkpoint", "version": VERSION, "description": description, "training": {}}
     return {**good, "weights": dict(network.state_dict()), **changes}
 
 
 def with_tensor(name: str, value: object, **description: object) -> dict[str, object]:
-    """A good checkpoint's content with one tensor replaced."""
+    """Return the content of a valid checkpoint with one tensor replaced."""
     changed = content()
     changed["weights"][name] = value  # type: ignore[index]
     changed["description"] |= description  # type: ignore[operator]
@@ -53,7 +53,7 @@ def with_tensor(name: str, value: object, **description: object) -> dict[str, ob
 
 
 def archive(pickled: bytes, *, storage: bytes = b"", compress: bool = False, repeat: int = 1) -> bytes:
-    """A zip archive as PyTorch writes them, around any pickle and one storage."""
+    """Make a zip archive like PyTorch's from any pickle and one storage."""
     buffer = io.BytesIO()
     kind = zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED
     with zipfile.ZipFile(buffer, "w", kind) as file:
@@ -68,19 +68,19 @@ def archive(pickled: bytes, *, storage: bytes = b"", compress: bool = False, rep
 
 
 def saved(value: object, **options: object) -> bytes:
-    """What ``torch.save`` makes of ``value``."""
+    """Return the bytes that ``torch.save`` writes for ``value``."""
     buffer = io.BytesIO()
     torch.save(value, buffer, **options)
     return buffer.getvalue()
 
 
 def safetensors(header: bytes, body: bytes = b"") -> bytes:
-    """A safetensors file with any header."""
+    """Make a safetensors file with any header."""
     return struct.pack("<Q", len(header)) + header + body
 
 
 def files() -> dict[str, bytes]:
-    """The files by name; each must be refused."""
+    """Return the files by name; each of them must be refused."""
     system = Runs(os.system, f"touch {TRAP}")
     good = saved(content())
     deep = b"\x80\x02" + b"]" * 5_000 + b"a" * 4_999 + b"."
@@ -137,7 +137,7 @@ def files() -> dict[str, bytes]:
 
 
 def doubled(times: int) -> list[object]:
-    """A list that holds a list twice, which holds a list twice, and so on: small until somebody walks it."""
+    """Make a list that contains a list twice, which contains a list twice, and so on: small until it is walked."""
     inner: list[object] = []
     for _ in range(times):
         inner = [inner, inner]
@@ -145,7 +145,7 @@ def doubled(times: int) -> list[object]:
 
 
 def doubled_tuples(times: int) -> bytes:
-    """A pickle of a dictionary whose key is such a nest of tuples; hashing it never ends."""
+    """Make a pickle of a dictionary whose key nests tuples in the same way; hashing it takes forever."""
     program = b"\x80\x02}K\x01q\x00"
     for number in range(times):
         place = bytes([number])
@@ -154,13 +154,13 @@ def doubled_tuples(times: int) -> bytes:
 
 
 def two_directories() -> bytes:
-    """An archive within whose end another one's directory stands where the offset points to: two readers, two contents."""
+    """Make an archive with two directories, so that two readers can see different contents."""
     packed = archive(pickle.dumps({}, protocol=2), compress=True)
     return packed + archive(pickle.dumps({}, protocol=2))
 
 
 def scripted() -> bytes:
-    """A TorchScript archive, whose loading would compile code."""
+    """Make a TorchScript archive; loading it would compile code."""
     import warnings
 
     buffer = io.BytesIO()
@@ -171,7 +171,7 @@ def scripted() -> bytes:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the files, and a directory, a FIFO, a device, a loop of links, a huge hole; returns all the paths."""
+    """Write the files, a directory, a FIFO, a looping link and a huge sparse file; return their paths and a device's."""
     paths = []
     for name, data in files().items():
         (folder / name).write_bytes(data)
@@ -185,6 +185,6 @@ def write(folder: Path) -> list[Path]:
 
 
 def write_good(path: Path) -> None:
-    """A checkpoint that is as it should be."""
+    """Write a valid checkpoint."""
     network = build_network("resnet18", 12, "none", seed=3)
     write_checkpoint(path, Checkpoint(Description("resnet18", 12, 64, 32, "made up"), network.state_dict()))

@@ -1,4 +1,4 @@
-"""Strategies for checkpoints that nobody's training wrote: pickles that are programs, headers that lie."""
+"""Hypothesis strategies for hostile checkpoints: pickles that are programs, and headers that lie."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import pickle
 from hypothesis import strategies as st
 from reliability.malformed_files import EDITS, LEAVES, VALUES, edited
 
-# Pickles as programs: any operations, names that are allowed and that aren't, and pieces of good checkpoints.
+from lba_cli.model.checkpoint import VERSION
+
+# Pickles as programs: any operations, allowed and forbidden names, and pieces of valid checkpoints.
 _NAMES = (
     *(
         "collections OrderedDict",
@@ -54,7 +56,7 @@ _STORAGE = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\
 
 
 def _tensor(claimed: int, offset: int, size: int, stride: int) -> bytes:
-    """A tensor of the archive's one storage."""
+    """Return the operations that build a tensor on the archive's only storage."""
     start, extent, step = (b"J" + number.to_bytes(4, "little", signed=True) for number in (offset, size, stride))
     storage = _STORAGE + bytes([claimed]) + b"tQ"
     hooks = b"\x89ccollections\nOrderedDict\n)R"
@@ -76,7 +78,7 @@ _CONTENT = st.dictionaries(
     st.sampled_from(["format", "version", "weights", "training", "description", "net", "epoch"]),
     st.one_of(
         st.sampled_from(
-            ["lba-checkpoint", 1, {}, {"backbone": "resnet18", "num_classes": 3, "height": 64, "width": 32}]
+            ["lba-checkpoint", VERSION, {}, {"backbone": "resnet18", "num_classes": 3, "height": 64, "width": 32}]
         ),
         VALUES,
         st.dictionaries(st.one_of(st.text(max_size=5), st.integers(), st.just(10**1000)), LEAVES, max_size=3),

@@ -1,10 +1,10 @@
-"""Take from commands what they need (files, memory, shared memory, workers): what is said, and what is left.
+"""Run commands without enough files, memory, shared memory or workers, and check their messages and what they leave.
 
     python tests/reliability/limited_resources.py [--only limits files workers 'shared memory']
 
-Each must exit with 2 and one line, leave no process and nothing half-written, and of a training run a whole last state; where
-a limit is loose enough it may succeed. Prints a line a case, and exits with 1 if one fails. Needs Linux, and the cases of
-shared memory need ``unshare``.
+A command must exit with status 2 and one line, and leave no process and no half-written file; a training run must leave a whole
+last state. Where a limit is loose enough, the command may succeed. The script prints one line per case and exits with status 1
+if a case fails. It needs Linux; the cases of shared memory need ``unshare``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ MIB = 2**20
 
 
 def commands(base: Path) -> dict[str, tuple[object, ...]]:
-    """Each command's words; what it writes goes into the current folder."""
+    """Return the words of each command, which writes into the current folder."""
     long = ("--set", "train.steps_per_epoch=40", "--set", "train.checkpoint_minutes=0.001")
     data = ("--data", base / "store", *WORKERS)
     return {
@@ -47,19 +47,19 @@ def commands(base: Path) -> dict[str, tuple[object, ...]]:
 
 
 def few_files(more: int) -> None:
-    """Let this process open ``more`` files than it has open."""
+    """Let this process open only ``more`` further files."""
     limit = len(os.listdir("/proc/self/fd")) + more  # noqa: PTH208
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
 def little_memory(more: int) -> None:
-    """Let this process's address space grow by ``more`` bytes."""
+    """Let this process's address space grow by ``more`` bytes only."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + more, used + more))
 
 
 def judge(folder: Path, process: int, status: int, *, may_succeed: bool) -> str:
-    """What is wrong with how a command ended, or nothing."""
+    """Return what is wrong with how a command ended, or an empty string."""
     log = (folder / LOG).read_text()
     if status == 0 and may_succeed:
         return ""
@@ -68,7 +68,9 @@ def judge(folder: Path, process: int, status: int, *, may_succeed: bool) -> str:
     if status != 2:
         problems.append(f"exit status {status}")
     own = log.split("/multiprocessing/util.py")[0].rsplit("Traceback", 1)[0] if "_run_finalizers" in log else log
-    if len(errors) != 1 or not errors[0].startswith("error: ") or "Traceback" in own:  # Python's own end may need files
+    if (
+        len(errors) != 1 or not errors[0].startswith("error: ") or "Traceback" in own
+    ):  # Python's own exit handlers may need files
         problems.append(f"said {log[-1500:]!r}")
     for _ in range(50):
         if not (left := left_in_session(process)):
@@ -80,7 +82,7 @@ def judge(folder: Path, process: int, status: int, *, may_succeed: bool) -> str:
     if last.exists():
         read_checkpoint(last)
     if (folder / "store").exists():
-        StoredImages(folder / "store")  # made, and then there was no memory to say so
+        StoredImages(folder / "store")  # written, but there was no memory left to report it
     files = [str(path.relative_to(folder)) for path in folder.iterdir() if path.name not in (LOG, "run", "store")]
     if files := files + [str(path.relative_to(folder)) for path in folder.rglob(".*")]:
         problems.append(f"left behind {files}")
@@ -88,7 +90,7 @@ def judge(folder: Path, process: int, status: int, *, may_succeed: bool) -> str:
 
 
 def under(base: Path, words: tuple[object, ...], before: Callable[[], object]) -> tuple[int, str]:
-    """Run a command after ``before``: its exit status, and what is wrong with how it ended."""
+    """Run a command after ``before``; return its exit status, and what is wrong with how it ended."""
     folder = Path(tempfile.mkdtemp(dir=base))
     process = start(folder, *words, before=before)
     status = exit_status(process)
@@ -96,7 +98,7 @@ def under(base: Path, words: tuple[object, ...], before: Callable[[], object]) -
 
 
 def limits(base: Path) -> Iterator[tuple[str, str]]:
-    """Every command under tighter and looser limits, the tightest of which it can't do with."""
+    """Run every command under limits from tight to loose; it must fail under the tightest."""
     makers: dict[str, tuple[Callable[[int], None], tuple[int, ...]]] = {
         "files": (few_files, (0, 3, 6, 10, 16)),
         "memory": (little_memory, (MIB, 20 * MIB, 60 * MIB, 150 * MIB)),
@@ -105,14 +107,14 @@ def limits(base: Path) -> Iterator[tuple[str, str]]:
         for command, words in commands(base).items():
             statuses = []
             for more in amounts:
-                status, told = under(base, words, lambda limit=limit, more=more: limit(more))
+                status, problems = under(base, words, lambda limit=limit, more=more: limit(more))
                 statuses.append(status)
-                yield f"{command}, {what}: {more:,} more", told
+                yield f"{command}, {what}: {more:,} more", problems
             yield f"{command}, {what}", "" if 2 in statuses else f"was never short: {statuses}"
 
 
 def killed_worker(base: Path, words: tuple[object, ...], chance: random.Random) -> str:
-    """SIGKILL one of a command's workers; what is wrong with how the command ends, or nothing."""
+    """Send SIGKILL to one worker of a command; return what is wrong with how the command ends, or an empty string."""
     folder = Path(tempfile.mkdtemp(dir=base))
     process = start(folder, *words)
     until = time.monotonic() + 60
@@ -129,7 +131,7 @@ def killed_worker(base: Path, words: tuple[object, ...], chance: random.Random) 
 
 
 def workers(base: Path) -> Iterator[tuple[str, str]]:
-    """A worker of each command that has long-lived ones is killed."""
+    """Kill a worker of each command that has long-lived workers."""
     chance = random.Random(0)
     every = commands(base)
     for command in ("train", "prepare"):
@@ -139,25 +141,25 @@ def workers(base: Path) -> Iterator[tuple[str, str]]:
 
 
 def shared_memory(base: Path) -> Iterator[tuple[str, str]]:
-    """Every command that loads images in workers, with 128 KiB of shared memory."""
+    """Run the commands that load images in workers, with 128 KiB of shared memory."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", "/dev/shm"], check=True)
     for command in ("train", "evaluate"):
-        status, told = under(base, commands(base)[command], lambda: None)
-        yield f"{command}, shared memory", told or ("" if status == 2 else "was never short")
+        status, problems = under(base, commands(base)[command], lambda: None)
+        yield f"{command}, shared memory", problems or ("" if status == 2 else "was never short")
 
 
 def tightest(base: Path) -> Iterator[tuple[str, str]]:
-    """Every command that can't open a few files more."""
+    """Run every command with only six files to open."""
     for command, words in commands(base).items():
-        status, told = under(base, words, lambda: few_files(6))
-        yield f"{command}, six files more", told or ("" if status == 2 else "was never short")
+        status, problems = under(base, words, lambda: few_files(6))
+        yield f"{command}, six files more", problems or ("" if status == 2 else "was never short")
 
 
 CASES = {"limits": limits, "files": tightest, "workers": workers, "shared memory": shared_memory}
 
 
 def main() -> int:
-    """Run the cases; those of shared memory in a namespace of their own."""
+    """Run the cases; those of shared memory run in a namespace of their own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=CASES, nargs="+", default=["limits", "workers"])
     only = parser.parse_args().only
@@ -169,9 +171,9 @@ def main() -> int:
         make_data(base)
         finish(base, "train", "--config", base / "small.yaml", "--data", base / "store", "--output", base / "run")
         for what in only:
-            for name, told in CASES[what](base):
-                print(f"{name:40} {told or 'ok'}", flush=True)
-                failed += bool(told)
+            for name, problems in CASES[what](base):
+                print(f"{name:40} {problems or 'ok'}", flush=True)
+                failed += bool(problems)
     finally:
         shutil.rmtree(base, ignore_errors=True)
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""Strategies for files that went wrong: edited bytes, settings, lists, and lines of JSON."""
+"""Hypothesis strategies for damaged files: edited bytes, configs, lists, and lines of JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lba_cli.config import Config
 
 RECIPE = Path(__file__).parents[2] / "configs" / "sysu.yaml"
 
-# Edits of bytes: (what, where, with what); places count from both ends, and headers are met more often than the rest.
+# Edits of bytes: (kind, place, bytes). Places count from both ends, and most are near an end, where headers are.
 _PLACES = st.one_of(st.integers(-64, 64), st.integers(-1024, 1024), st.integers(-(2**31), 2**31))
 _WORDS = (0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 60_000, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 EDITS = st.lists(
@@ -34,7 +34,7 @@ EDITS = st.lists(
 
 
 def edited(data: bytes, edits: list[tuple[str, int, bytes]]) -> bytes:
-    """``data`` after the edits."""
+    """Apply the edits to ``data``."""
     for what, place, content in edits:
         at = place % (len(data) + 1)
         at -= at % 4 if what == "word" else 0
@@ -44,7 +44,7 @@ def edited(data: bytes, edits: list[tuple[str, int, bytes]]) -> bytes:
     return data
 
 
-# Settings.
+# Config values.
 TOKENS = (
     *(
         "",
@@ -148,7 +148,7 @@ NESTED = st.one_of(
 
 
 def _with_token(number: int, token: str, keep_key: bool) -> str:
-    """The recipe with one line's value, or whole line, replaced."""
+    """Replace one line of the recipe, or the value on it."""
     lines = RECIPE.read_text().splitlines()
     at = number % len(lines)
     lines[at] = f"{lines[at].split(':')[0]}: {token}" if keep_key else token
