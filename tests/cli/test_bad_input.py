@@ -167,7 +167,7 @@ def test_ctrl_c_saves_the_state_and_exits_130(small_yaml, store, tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "go on with: lba train --resume run" in errors
+    assert "continue with: lba train --resume run" in errors
     assert "Traceback" not in errors
     assert (tmp_path / "run" / "checkpoints" / "last.pt").is_file()
 
