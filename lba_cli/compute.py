@@ -40,8 +40,8 @@ def own_device(name: str) -> torch.device:
     Raises:
         ConfigError: there is no such device, or it would be that of several processes.
     """
-    device, world = resolve_device(name), processes.here()
-    if device.type != "cuda" or not world.launched:
+    device, world = resolve_device(name), processes.current()
+    if device.type != "cuda" or not world.by_torchrun:
         return device
     if device.index is not None and world.local_size > 1:
         raise ConfigError(

@@ -23,8 +23,8 @@ def settings_of(assignments):
 def train_and_keep(folder, *assignments):
     """Train, and keep what this process's network has become as RANK.pt beside the run."""
     run = settings_of(assignments)
-    with processes.joined():
-        source, rank = StoredImages(Path(run.data.root)), processes.here().rank
+    with processes.process_group():
+        source, rank = StoredImages(Path(run.data.root)), processes.current().rank
         kept = RunFolder(Path(folder) / "run")
         kept.last.parent.mkdir(parents=True, exist_ok=True)
         trainer = Trainer(run, source, kept, Silent(), pretrained="none")
@@ -59,7 +59,7 @@ def fail_in_one(how, *words):
     step = Trainer._step
 
     def failing(self, batch):
-        if processes.here().rank == 1 and self.progress.step == 1:
+        if processes.current().rank == 1 and self.progress.step == 1:
             if how == "unreadable":
                 raise DataError("no such image")
             losses = step(self, batch)

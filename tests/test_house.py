@@ -10,7 +10,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "lba_cli"
 FILES = sorted(path for path in PACKAGE.rglob("*.py"))
 FLOORS = [
-    {"vocabulary", "errors", "locks", "signals", "files", "reporting", "randomness", "processes", "__init__"},
+    {
+        "vocabulary",
+        "errors",
+        "locks",
+        "signals",
+        "files",
+        "outputs",
+        "manifest",
+        "reporting",
+        "randomness",
+        "processes",
+        "__init__",
+    },
     {"alignment"},
     {"config", "settings", "compute", "data", "model"},
     {"evaluation", "export"},
@@ -26,7 +38,10 @@ NEIGHBOURS = {
     ("data", "config"),
     ("model", "config"),
     ("files", "locks"),
-    ("files", "errors"),
+    ("outputs", "files"),
+    ("outputs", "errors"),
+    ("manifest", "files"),
+    ("manifest", "errors"),
     ("locks", "errors"),
     ("signals", "errors"),
     ("processes", "errors"),
@@ -107,6 +122,6 @@ def test_help_imports_nothing_heavy():
 
 def test_preparing_imports_no_torch():
     code = (
-        "import sys, lba_cli.data.prepare, lba_cli.synthetic, lba_cli.datasets.open; assert 'torch' not in sys.modules"
+        "import sys, lba_cli.data.prepare, lba_cli.data.synthetic, lba_cli.data.open; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -17,7 +17,7 @@ from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.evaluation.leakage import require_own_trial
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild
-from lba_cli.processes import from_writer
+from lba_cli.processes import run_on_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder, newest_run
 from lba_cli.vocabulary import Modality
@@ -70,7 +70,7 @@ def open_checkpoint(
         CheckpointError: there is no checkpoint, or it is damaged.
         ConfigError: the configuration asks for another image size than the network's.
     """
-    path, checkpoint = from_writer(lambda: _read(path, listener))
+    path, checkpoint = run_on_writer(lambda: _read(path, listener))
     description = checkpoint.description
     config = common.load(
         {"data.root": data and str(data), **options},

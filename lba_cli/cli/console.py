@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from lba_cli.errors import printable
-from lba_cli.processes import launched
+from lba_cli.processes import torchrun_world
 from lba_cli.reporting import Silent
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SHORT_NAMES = {
 @cache
 def get_console() -> Console:
     """Where results go: stdout; of several processes, one prints them."""
-    if not launched().is_writer:
+    if not torchrun_world().is_writer:
         return Console(quiet=True)
     console = Console(highlight=False)
     if console.is_terminal or "COLUMNS" in os.environ:
@@ -45,7 +45,7 @@ def get_console() -> Console:
 @cache
 def get_listener() -> Listener:
     """The listener that suits stderr: bars on a terminal, lines elsewhere; of several processes, one tells."""
-    if not launched().is_writer:
+    if not torchrun_world().is_writer:
         return Silent()
     console = _Unbroken(stderr=True, highlight=False)
     return Bars(console) if console.is_terminal else Lines(console)

@@ -34,11 +34,12 @@ def demo(
     from lba_cli.evaluation.results import Report
     from lba_cli.files import write_text
     from lba_cli.model import load_network
+    from lba_cli.outputs import require_new_folder
     from lba_cli.training.loop import train
     from lba_cli.training.run_folder import RunFolder
 
     started, listener = time.monotonic(), get_listener()
-    _require_new(output)
+    require_new_folder(output)
     warm_up, folder = RunFolder(output / "warm-up"), RunFolder(output / "run")
     people = {"data.root": str(output / "people")}
     warm_up_config = _demo_config("demo-warmup.yaml", common, people)
@@ -62,13 +63,6 @@ def demo(
     _draw_pictures(output, network, source, folder, config, listener)
     before, after = (report.results[0].mean()["rank1"] for report in (untrained, trained))
     get_console().print(_farewell(output, before, after, time.monotonic() - started), markup=False, soft_wrap=True)
-
-
-def _require_new(output: Path) -> None:
-    from lba_cli.errors import LbaError
-
-    if output.exists():
-        raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
 
 
 def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> Config:

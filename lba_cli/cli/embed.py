@@ -45,12 +45,12 @@ def embed(
     """
     from lba_cli.cli.checkpoints import image_paths, open_embedder
     from lba_cli.cli.console import get_console, get_listener
-    from lba_cli.cli.outputs import require_free
-    from lba_cli.search.embed_file import embed_to_file, require_writable
+    from lba_cli.outputs import require_new_file
+    from lba_cli.search.embed_file import embed_to_file
+    from lba_cli.search.vector_files import FORMATS
 
     listener = get_listener()
-    require_writable(output, force)
-    require_free([output], force)
+    require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths = image_paths(images, listener)
     embedder, config = open_embedder(modality, checkpoint, model, common, listener)
     made = embed_to_file(

@@ -14,7 +14,7 @@ import typer
 
 from lba_cli import processes
 from lba_cli.errors import LOST_WORKER, Interrupted, LbaError, LostProcess, Terminated, printable
-from lba_cli.signals import Ending, ignore_endings
+from lba_cli.signals import StopSignalHandlers, ignore_stop_signals
 
 Command = TypeVar("Command", bound=Callable[..., None])
 MISTAKE, BUG = 2, 1
@@ -29,7 +29,7 @@ NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    if processes.launched().size > 1:
+    if processes.torchrun_world().size > 1:
         raise LbaError(
             "only lba train and lba evaluate share their work among processes: start this one without torchrun"
         )
@@ -43,22 +43,22 @@ def guarded(command: Command, *, distributed: bool = False) -> Command:
         command: the command.
         distributed: whether several processes started by ``torchrun`` share its work; others refuse to start so.
     """
-    company: Callable[[], AbstractContextManager[None]] = processes.joined if distributed else _alone
+    company: Callable[[], AbstractContextManager[None]] = processes.process_group if distributed else _alone
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
-        ending = Ending()
+        signals = StopSignalHandlers()
         try:
-            with company() if processes.launched().launched else nullcontext():
+            with company() if processes.torchrun_world().by_torchrun else nullcontext():
                 command(*args, **kwargs)
         except (KeyboardInterrupt, Terminated):
-            _end(128 + (ending.number or signal.SIGINT), "interrupted")
+            _end(128 + (signals.received or signal.SIGINT), "interrupted")
         except typer.Exit:
             raise
         except Exception as problem:
             made_another = not isinstance(problem, Interrupted | LbaError) or isinstance(problem, LostProcess)
-            if ending.number and made_another:  # a library made another of the signal
-                _end(128 + ending.number, "interrupted")
+            if signals.received and made_another:  # a library made another of the signal
+                _end(128 + signals.received, "interrupted")
             status, message = _explain(problem)
             if kwargs.get("debug") and status in (MISTAKE, BUG):
                 raise
@@ -109,8 +109,8 @@ def _is_want_of_memory(problem: Exception) -> bool:
 def _end(status: int, message: str, problem: Exception | None = None) -> NoReturn:
     """Print the line and exit; what a stranger's file put into it can't steer the terminal."""
     sys.unraisablehook = lambda _: None  # what destructors have to say after this helps nobody
-    if processes.launched().launched:  # torchrun ends all as soon as one has ended so
-        ignore_endings()
-    if processes.is_to_tell(problem):
+    if processes.torchrun_world().by_torchrun:  # torchrun ends all as soon as one has ended so
+        ignore_stop_signals()
+    if processes.should_report(problem):
         typer.echo(printable(message), err=True)
     raise typer.Exit(status)

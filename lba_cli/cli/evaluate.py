@@ -18,9 +18,9 @@ from lba_cli.cli.options import (
     Force,
     command,
 )
-from lba_cli.cli.outputs import require_free
 from lba_cli.errors import LbaError
-from lba_cli.processes import launched
+from lba_cli.outputs import require_new_files
+from lba_cli.processes import torchrun_world
 from lba_cli.vocabulary import FeaturePlace, ShotsChoice
 
 if TYPE_CHECKING:
@@ -158,8 +158,8 @@ def evaluate(
         _refuse_with_features(without_effect)
     elif protocol_of:
         raise LbaError("--protocol-of is for --features; a checkpoint is scored by its data set's protocol")
-    outputs = [path for path in (json, csv, markdown, save_features) if path]
-    require_free(outputs, force)
+    outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
+    require_new_files(outputs, force=force)
     from lba_cli.cli.console import get_console, get_listener
     from lba_cli.cli.evaluate_models import EvaluateRequest, score_features, score_models
     from lba_cli.cli.result_tables import report_tables
@@ -178,7 +178,7 @@ def evaluate(
         report = score_features(features, protocol_of, request, listener)
     else:
         report = score_models(names or [None], request, listener, all_trials=bool(trials))
-    if not launched().is_writer:
+    if not torchrun_world().is_writer:
         return
     report = _with_published(report, listener) if published else report
     _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, listener)

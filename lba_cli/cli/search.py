@@ -70,10 +70,10 @@ def build(
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.faiss_index import require_faiss
     from lba_cli.search.index import About
-    from lba_cli.search.update import build_index, require_place
+    from lba_cli.search.update import build_index, require_new_index
 
     listener, left_out = get_listener(), list[str]()
-    require_place(index, replace=force)
+    require_new_index(index, replace=force)
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, listener)
@@ -116,16 +116,16 @@ def query(
     """Rank the gallery for query images: a table with scores (dot products, 1 at most), best first."""
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console, get_listener
-    from lba_cli.cli.outputs import require_free
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
+    from lba_cli.outputs import require_new_files
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
-    require_free([path for path in (json, picture) if path], force)
+    require_new_files({"--json": json, "--picture": picture}, force=force)
     if picture:
-        from lba_cli.visualize.canvas import require_free as require_picture
+        from lba_cli.visualize.canvas import require_new_picture
 
-        require_picture(picture, force)
+        require_new_picture(picture, force=force, option="--picture")
     listener = get_listener()
     opened = open_index(index)
     _require_other_modality(opened, modality, same_modality)

@@ -121,7 +121,7 @@ class TrainRequest:
 def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
     """Train one run; return its folder and its best mAP."""
     from lba_cli.datasets.open import open_data
-    from lba_cli.processes import from_writer
+    from lba_cli.processes import run_on_writer
     from lba_cli.training.loop import train as run_training
 
     def begin() -> tuple[RunFolder, Config, Checkpoint | None, bool]:
@@ -133,7 +133,7 @@ def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
         return folder, *request.resumed(folder), True
 
     with ExitStack() as locks:
-        folder, config, state, again = from_writer(begin)
+        folder, config, state, again = run_on_writer(begin)
         source = open_data(config.data, request.listener)
         summary = f"{config.train.method}, {config.model.backbone}, {config.train.epochs} epochs"
         request.listener.say(f"run: {folder.path} ({summary})")
@@ -181,9 +181,9 @@ def _train_trials(request: TrainRequest) -> Path:
     """Train one model per trial, or continue those of a folder; return the folder."""
     from lba_cli.cli.trials import TrialRuns, TrialTraining, newest_trials
     from lba_cli.errors import ConfigError
-    from lba_cli.processes import launched
+    from lba_cli.processes import torchrun_world
 
-    if launched().launched:
+    if torchrun_world().by_torchrun:
         raise ConfigError(
             "--trials all trains in one process; under torchrun train the trials one by one, --set data.trial=1"
         )

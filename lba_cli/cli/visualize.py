@@ -182,11 +182,11 @@ def curves(
     """Plot a run's losses, learning rate, retrieval figures and CMC."""
     from lba_cli.cli.console import get_listener
     from lba_cli.training.run_folder import RunFolder, newest_run
-    from lba_cli.visualize.canvas import require_free
+    from lba_cli.visualize.canvas import require_new_picture
     from lba_cli.visualize.curves import curves as draw
 
     path = output or FIGURES / "curves.png"
-    require_free(path, force)
+    require_new_picture(path, force=force)
     common.load({}, get_listener())
     folder = RunFolder(run) if run else newest_run()
     if not run:
@@ -205,9 +205,9 @@ def _open(
     """Open a checkpoint for a picture at ``path``, which is refused before the work if it can't be written."""
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.console import get_listener
-    from lba_cli.visualize.canvas import require_free
+    from lba_cli.visualize.canvas import require_new_picture
 
-    require_free(path, force)
+    require_new_picture(path, force=force)
     return open_checkpoint(checkpoint, data, common, options or {}, get_listener())
 
 

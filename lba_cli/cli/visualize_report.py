@@ -47,9 +47,10 @@ def report(
     """
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.console import get_console, get_listener
-    from lba_cli.visualize.report import Bounds, require_free, write_report
+    from lba_cli.outputs import require_new_file
+    from lba_cli.visualize.report import SUFFIXES, Bounds, write_report
 
-    require_free(output, force)
+    require_new_file(output, force=force, suffixes=SUFFIXES)
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
     listener = get_listener()
     opened = open_checkpoint(checkpoint, data, common, options, listener)

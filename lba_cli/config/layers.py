@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from lba_cli.config.schema import Config, DataSection
 from lba_cli.config.yaml_text import dump_yaml, lines_of_keys, parse_yaml
 from lba_cli.datasets import DATASETS, nearest
-from lba_cli.errors import ConfigError, quoted, shown
+from lba_cli.errors import ConfigError, quoted, short_repr
 from lba_cli.files import read_text, write_text
 from lba_cli.methods.table import METHODS
 
@@ -135,7 +135,7 @@ def _merge(layers: Sequence[ConfigLayer]) -> tuple[dict[str, Any], dict[str, str
                 continue
             if not isinstance(values, dict):
                 known = f"a section of keys such as '{section}.…'" if section in Config.model_fields else "a section"
-                raise ConfigError(f"{where}: {quoted(section)} should be {known}, not {shown(values)}")
+                raise ConfigError(f"{where}: {quoted(section)} should be {known}, not {short_repr(values)}")
             merged.setdefault(section, {}).update(values)
             origins[str(section)] = where
             origins |= {f"{section}.{key}": layer.origins.get(f"{section}.{key}", layer.source) for key in values}
@@ -181,4 +181,4 @@ def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
     if not rest:
         return f"{where}: {problem}"
     problem = problem[0].lower() + problem[1:] if problem.startswith("Input") else problem
-    return f"{where}: {key}: {problem.replace('input should', 'should')}, not {shown(error['input'])}"
+    return f"{where}: {key}: {problem.replace('input should', 'should')}, not {short_repr(error['input'])}"

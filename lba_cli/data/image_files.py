@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
-from lba_cli.errors import DataError, is_of_the_machine
+from lba_cli.errors import DataError, is_resource_error
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
     except BrokenImage:
         raise
     except Exception as problem:  # Pillow's decoders raise errors of many types for broken files
-        if is_of_the_machine(problem):
+        if is_resource_error(problem):
             raise
         reason = str(problem).replace(str(path), "it")
         raise BrokenImage(reason or type(problem).__name__) from problem

@@ -23,7 +23,7 @@ from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LOST_WORKER, LbaError
 from lba_cli.randomness import Stream, numpy_generator
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,7 +204,7 @@ def load_items(
         LbaError: an item could not be loaded, or a worker process died.
     """
     if workers is None:
-        workers = max(0, min(DEFAULT_WORKERS, cores() // processes.here().local_size - 1))
+        workers = max(0, min(DEFAULT_WORKERS, cores() // processes.current().local_size - 1))
     workers = min(workers, len(keys))
     loader: DataLoader[Item | LbaError] = DataLoader(
         dataset,
@@ -215,7 +215,7 @@ def load_items(
         prefetch_factor=4 if workers else None,
         worker_init_fn=_prepare_worker,
     )
-    with held(for_children=True):
+    with signals_deferred(for_children=True):
         items = iter(loader)
     while True:
         try:
@@ -237,7 +237,7 @@ def _prepare_worker(_: int) -> None:
     # The parent does notice the end of a worker.
     Queue._on_queue_feeder_error = staticmethod(lambda *_: os._exit(1))  # type: ignore[attr-defined]
     sys.excepthook = lambda *_: None  # when the parent is gone, nobody reads a worker's traceback
-    if processes.here().launched:  # torchrun sends signals to whole process groups
+    if processes.current().by_torchrun:  # torchrun sends signals to whole process groups
         os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

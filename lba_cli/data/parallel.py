@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TypeVar
 
 from lba_cli.errors import LbaError
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -63,7 +63,7 @@ def _mapped(
     in_progress: dict[Future[Result], int] = {}
     try:
         while True:
-            with held(for_children=True):
+            with signals_deferred(for_children=True):
                 for piece in islice(waiting, 3 * workers - len(in_progress)):
                     in_progress[pool.submit(function, piece)] = len(piece)
             if not in_progress:

@@ -19,8 +19,9 @@ from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
 from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
 from lba_cli.errors import DataError
-from lba_cli.files import is_free, whole_folder
-from lba_cli.locks import only_one
+from lba_cli.files import whole_folder
+from lba_cli.locks import exclusive, lock_beside
+from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
@@ -67,11 +68,11 @@ def prepare(
             arrays that other code bases of the field read.
 
     Raises:
-        DataError: there is something at ``output`` already, or some images can't be decoded (the message lists them all).
+        LbaError: there is something at ``output`` already.
+        DataError: some images can't be decoded; the message lists them all.
     """
-    if not is_free(output):
-        raise DataError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
-    with only_one(lock_of(output), f"preparing {output}"), whole_folder(output) as folder:
+    require_new_folder(output)
+    with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
         checksums, broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
         if broken and not skip_broken:
             raise DataError(_broken_message(listing, broken))
@@ -89,16 +90,10 @@ def prepare(
     return Prepared(output, len(checksums), skipped)
 
 
-def lock_of(output: Path) -> Path:
-    """The lock file for making ``output``. It lies beside the folder, which doesn't exist yet."""
-    output = output.absolute()
-    return output.with_name(f".{output.name}.lock")
-
-
 def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Sequence[tuple[str, str]]) -> Manifest:
     return Manifest(
-        dataset=listing.name,
-        reader=listing.dataset,
+        name=listing.name,
+        dataset=listing.dataset,
         height=height,
         width=width,
         images=images,

@@ -17,14 +17,14 @@ from lba_cli.data.parallel import cores
 from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_trial
 from lba_cli.data.store_manifest import (
     IMAGES,
-    MANIFEST,
     PERMUTATIONS,
     SAMPLES,
     read_manifest,
     read_samples,
     require_whole,
 )
-from lba_cli.errors import DataError, is_of_the_machine
+from lba_cli.errors import DataError, is_resource_error
+from lba_cli.manifest import MANIFEST
 from lba_cli.reporting import Listener
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class StoredImages:
         self._folder = folder
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
-        self.name, self.dataset, self.trial = manifest.dataset, manifest.reader, 0
+        self.name, self.dataset, self.trial = manifest.name, manifest.dataset, 0
         self.height, self.width = manifest.height, manifest.width
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)
@@ -222,7 +222,7 @@ def _open_pixels(folder: Path) -> NDArray[np.uint8]:
     try:
         pixels: NDArray[np.uint8] = np.lib.format.open_memmap(folder / IMAGES, mode="r")
     except Exception as problem:  # NumPy raises errors of many types for damaged headers
-        if is_of_the_machine(problem):
+        if is_resource_error(problem):
             raise
         raise DataError(f"{folder / IMAGES}: damaged or cut short; prepare the data set again") from problem
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or not pixels.flags.c_contiguous:

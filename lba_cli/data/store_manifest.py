@@ -1,10 +1,10 @@
-"""What a prepared store says of itself, and whether its files are what it says.
+"""The manifest of a prepared store, and the list of its samples.
 
 A store is a folder: ``images.npy`` (rows × height × width × 3, uint8), ``samples.csv`` (a row's number and CRC-32, path,
-identity, camera, modality, part and split), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
-and SHA-256 of every other file. A data set with several splits has each image once, and a line of ``samples.csv`` for every
-split that it is in. ``samples.csv`` vouches for the images row by row, so that rows are written and checked in
-parallel.
+identity, camera, modality, split and trial), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
+and SHA-256 of every other file. If a data set has several trials, each image is stored once and has a line in
+``samples.csv`` for every trial that it is in. ``samples.csv`` holds the images' checksums row by row, so that rows are
+written and checked in parallel.
 """
 
 from __future__ import annotations
@@ -12,73 +12,60 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from lba_cli.data.samples import NO_CAMERA, Sample
-from lba_cli.errors import DataError, is_of_the_machine
-from lba_cli.files import read_bytes, read_text
+from lba_cli.errors import DataError, is_resource_error
+from lba_cli.files import MOST_TEXT, read_bytes
+from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
 from lba_cli.vocabulary import MODALITIES, SPLITS
 
-FORMAT: Literal["lba-store"] = "lba-store"
-VERSION: Literal[4] = 4
-MANIFEST, SAMPLES, IMAGES, PERMUTATIONS = "manifest.json", "samples.csv", "images.npy", "rand_perm_cam.mat"
+SAMPLES, IMAGES, PERMUTATIONS = "samples.csv", "images.npy", "rand_perm_cam.mat"
 COLUMNS = ("row", "crc32", *(column.name for column in fields(Sample)))
 MOST_SAMPLES = 2**31
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Skipped(_Strict):
+class Skipped(StrictModel):
     """An image that was left out, and why."""
 
     path: str
     reason: str
 
 
-class FileRecord(_Strict):
-    """A file's size, and its SHA-256; None for ``images.npy``, whose rows have checksums of their own."""
-
-    bytes: int
-    sha256: str | None
-
-
-class Manifest(_Strict):
-    """What a store says of itself.
+class Manifest(StrictModel):
+    """What a store holds.
 
     Attributes:
-        dataset: the data set's name.
-        reader: of the data set, which says by which protocol it is scored.
-        height, width: of the images, in pixels.
-        images: how many it holds.
+        name: the data set's name in reports.
+        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        height, width: the images' size in pixels.
+        images: the number of images.
         source: the folder that it was prepared from.
-        fingerprint: of the source's listing, see :func:`lba_cli.data.samples.fingerprint`.
+        fingerprint: identifies the source's files, see :func:`lba_cli.data.samples.fingerprint`.
         skipped: images that couldn't be decoded.
-        files: every file of the store but the manifest.
-        checksum: of all this, see :meth:`digest`.
+        files: every file of the store but the manifest, by name. ``images.npy`` has no checksum of its own.
+        checksum: the checksum of all this, see :meth:`digest`.
     """
 
-    dataset: str = Field(max_length=200)
-    reader: str
+    name: str = Field(max_length=200)
+    dataset: str
     height: int
     width: int
     images: int
     source: str
     fingerprint: str
     skipped: tuple[Skipped, ...] = ()
-    files: dict[str, FileRecord] = {}
-    format: Literal["lba-store"] = FORMAT
-    version: Literal[4] = VERSION
+    files: dict[str, FileRecord] = Field(default_factory=dict)
+    format: Literal["lba-store"] = "lba-store"
+    version: Literal[4] = 4
     checksum: str = ""
 
-    @field_validator("dataset")
+    @field_validator("name")
     @classmethod
     def _on_one_line(cls, name: str) -> str:
         if not name.isprintable():
@@ -90,35 +77,24 @@ class Manifest(_Strict):
         return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
 
+STORE = ManifestKind(
+    content=Manifest,
+    noun="a prepared store",
+    remedy="remove the store and prepare the data set again",
+    error=DataError,
+    most_bytes=MOST_TEXT,
+)
+
+
 def read_manifest(folder: Path) -> Manifest:
     """Read a store's manifest.
 
     Raises:
-        DataError: it is missing, damaged or of another version.
+        DataError: it is missing, damaged, changed or of another version.
     """
-    path = folder / MANIFEST
-    try:
-        text = read_text(path)
-        content = json.loads(text)
-        if isinstance(content, dict) and content.get("format") == FORMAT and content.get("version") != VERSION:
-            raise DataError(
-                f"{folder}: a store of format version {content.get('version')!r:.40}, this lba reads version {VERSION}: "
-                "remove it and prepare the data set again"
-            )
-        manifest = Manifest.model_validate_json(text)
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "it"
-        raise DataError(
-            f"{path}: damaged ({where:.80}: {first['msg']}); remove the store and prepare it again"
-        ) from problem
-    except (OSError, ValueError, RecursionError) as problem:
-        if is_of_the_machine(problem):
-            raise
-        reason = getattr(problem, "strerror", None) or "not JSON"
-        raise DataError(f"{path}: damaged ({reason}); remove the store and prepare it again") from problem
+    manifest = STORE.read(folder)
     if manifest.checksum != manifest.digest():
-        raise DataError(f"{path}: changed since it was written; remove the store and prepare it again")
+        raise DataError(f"{folder / MANIFEST}: changed since it was written; {STORE.remedy}")
     return manifest
 
 
@@ -131,29 +107,23 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def require_whole(folder: Path, manifest: Manifest, *, large: bool) -> None:
-    """Hold the files' sizes and checksums against the manifest; those of the large arrays only if ``large``.
+    """Compare the files' sizes and checksums with the manifest; the checksums of large arrays only if ``large``.
 
     Raises:
         DataError: a file is missing, cut short or changed.
     """
-    needed = {SAMPLES, IMAGES} - manifest.files.keys()
-    if needed:
-        raise DataError(f"{folder / MANIFEST}: damaged (it doesn't list {', '.join(sorted(needed))}); prepare it again")
+    unlisted = {SAMPLES, IMAGES} - manifest.files.keys()
+    if unlisted:
+        raise DataError(f"{folder / MANIFEST}: damaged (it doesn't list {', '.join(sorted(unlisted))}); {STORE.remedy}")
     for name, record in manifest.files.items():
         path = folder / name
-        if name != PurePosixPath(name).name or not path.is_file():
-            raise DataError(f"{path}: missing; remove the store and prepare it again")
-        if path.stat().st_size != record.bytes:
-            raise DataError(
-                f"{path}: {path.stat().st_size:,} bytes where {record.bytes:,} were written; remove the store and prepare "
-                "it again"
-            )
-        if record.sha256 and (large or path.suffix != ".npy") and _sha256(path) != record.sha256:
-            raise DataError(f"{path}: changed since it was written; remove the store and prepare it again")
+        if name != PurePosixPath(name).name:
+            raise DataError(f"{folder / MANIFEST}: damaged (it lists a file of another folder); {STORE.remedy}")
+        STORE.require_file(path, record, checksum=large or path.suffix != ".npy")
 
 
 def write_samples(folder: Path, rows: Sequence[int], checksums: Sequence[int], samples: Sequence[Sample]) -> None:
-    """Write which row of ``images.npy`` shows which sample, and the row's checksum."""
+    """Write ``samples.csv``: for each sample the row of ``images.npy`` that shows it, and the row's checksum."""
     with (folder / SAMPLES).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -162,7 +132,10 @@ def write_samples(folder: Path, rows: Sequence[int], checksums: Sequence[int], s
 
 
 def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]]:
-    """Read ``samples.csv``: rows, their checksums, and samples.
+    """Read ``samples.csv``.
+
+    Returns:
+        The samples' rows of ``images.npy``, the rows' checksums, and the samples.
 
     Raises:
         DataError: it is damaged.
@@ -187,9 +160,9 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
                 )
             )
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
-        if is_of_the_machine(problem):
+        if is_resource_error(problem):
             raise
-        raise DataError(f"{path}: damaged ({problem!s:.120}); remove the store and prepare it again") from problem
+        raise DataError(f"{path}: damaged ({problem!s:.120}); {STORE.remedy}") from problem
     return rows, checksums, tuple(samples)
 
 
@@ -201,9 +174,4 @@ def _number(text: str, least: int = 0) -> int:
 
 
 def _record(path: Path) -> FileRecord:
-    return FileRecord(bytes=path.stat().st_size, sha256=None if path.name == IMAGES else _sha256(path))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return FileRecord(bytes=path.stat().st_size, sha256=None if path.name == IMAGES else sha256_of(path))

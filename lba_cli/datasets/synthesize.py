@@ -11,7 +11,8 @@ from lba_cli.data.parallel import map_chunks
 from lba_cli.datasets.layout import SYNTHETIC_MARK
 from lba_cli.datasets.spec import DatasetSpec
 from lba_cli.errors import ConfigError, DataError
-from lba_cli.files import is_free, whole_folder
+from lba_cli.files import whole_folder
+from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
 from lba_cli.synthetic import PRESETS, Plan
 from lba_cli.synthetic.jobs import draw
@@ -85,15 +86,15 @@ def write_synthetic(
         listener: receives the progress.
 
     Raises:
-        DataError: there is no such preset, or ``output`` exists and isn't an empty folder.
+        LbaError: ``output`` exists and isn't an empty folder.
+        DataError: there is no such preset.
         ConfigError: ``seed`` is negative, ``workers`` is less than 1, or there are no synthetic people in this layout or of this
             size.
     """
     plan = plan_synthetic(spec, preset, seed)
     if workers is not None and workers < 1:
         raise ConfigError(f"the number of workers must be 1 or more, not {workers}")
-    if not is_free(output):
-        raise DataError(f"{output} exists already and is left as it is; name another folder, or remove it first")
+    require_new_folder(output)
     summary = Summary(output, plan.identities, len(plan.jobs) - plan.infrared, plan.infrared)
     mark = {"preset": preset, "layout": spec.name, "seed": seed}
     files = {

@@ -169,7 +169,7 @@ def _collect(
     vectors = {view: np.full((len(wanted), size), np.nan, np.float32) for view, size in sizes.items()}
     rows_of = {m: np.flatnonzero([source.samples[index].modality == m for index in wanted]) for m in MODALITIES}
     shares = {modality: _shares(rows, batch_size) for modality, rows in rows_of.items()}
-    mine = {modality: each[processes.here().rank] for modality, each in shares.items()}
+    mine = {modality: each[processes.current().rank] for modality, each in shares.items()}
     with listener.task("embedding", sum(len(rows) for rows in mine.values()), "images") as progress:
         for modality, rows in mine.items():
             done = 0
@@ -183,14 +183,14 @@ def _collect(
                 progress.advance(len(images))
     for each in vectors.values():
         for share in shares.values():
-            processes.fill_in(each, share)
+            processes.share_rows(each, share)
     require_finite(vectors.values())
     return {view: Embeddings(wanted, each) for view, each in vectors.items()}
 
 
 def _shares(rows: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
     """Of each process the rows it embeds: every so manieth batch."""
-    size = processes.here().size
+    size = processes.current().size
     batch = np.arange(len(rows)) // batch_size
     return [rows[batch % size == rank] for rank in range(size)]
 

@@ -76,4 +76,4 @@ def evaluate(
             write_features(options.save_features, source, sorted(needed), features, trained_on=origin.trained_on)
         return score(source, drawn, embeddings, options.variants, listener=listener, origin=origin, device=device)
 
-    return processes.from_writer(write_and_score)
+    return processes.run_on_writer(write_and_score)

@@ -22,6 +22,7 @@ from lba_cli.files import whole_file
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import BACKBONE
+from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import MODALITIES, ExportFormat, ExportPrecision, Modality, Stems
 
 # How far an embedding's values (of a vector of unit length) may be off: rounding in float32; in half precision, where the
@@ -86,8 +87,7 @@ def export(
     files, card_path = _files(path, precision, stems), path.with_name(f"{path.name}.md")
     _require_possible(network, format_name, path, precision, stems)
     for each in [*files, *([card_path] if card else [])]:
-        if each.exists() and not (force and each.is_file()):
-            raise ExportError(f"{each}: exists already; name another --output, or replace it with --force")
+        require_new_file(each, force=force)
     with ExitStack() as stack:  # what is entered first appears last: the card
         card_partial = stack.enter_context(whole_file(card_path, replace=force)) if card else None
         partials = {each: stack.enter_context(whole_file(each, replace=force)) for each in files}

@@ -13,7 +13,7 @@ from lba_cli.export.embedding_model import PLAIN, Embed, EmbeddingModel, Flavour
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import to_released
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 
 RANKS = 20
 
@@ -34,7 +34,7 @@ def write_official(network: TwoStreamNetwork, description: Description, path: Pa
         "epoch": description.epoch,
     }
     buffer = io.BytesIO()
-    with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+    with signals_deferred():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
         torch.save(content, buffer)
     path.write_bytes(buffer.getbuffer())
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from lba_cli.export.embedding_model import PLAIN, Embed, Flavour, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 
 METADATA_FILE = "lba.json"
 
@@ -24,7 +24,7 @@ def write_torch_export(
     program = torch.export.export(module, inputs, dynamic_shapes=shapes)
     extra = {METADATA_FILE: metadata(network, description, flavour, format="pt2", torch=torch.__version__)}
     buffer = io.BytesIO()
-    with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+    with signals_deferred():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
         torch.export.save(program, buffer, extra_files=extra)
     path.write_bytes(buffer.getbuffer())
 

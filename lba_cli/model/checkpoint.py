@@ -13,12 +13,12 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from lba_cli.errors import CheckpointError, quoted, shown
+from lba_cli.errors import CheckpointError, quoted, short_repr
 from lba_cli.files import whole_file
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.official_layout import BACKBONE, from_released
 from lba_cli.model.tensor_files import fits, load_pickled, load_safetensors
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
 
 FORMAT = "lba-checkpoint"
@@ -145,7 +145,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
     }
     buffer = io.BytesIO()
-    with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+    with signals_deferred():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
         torch.save(content, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(buffer.getbuffer())
@@ -159,7 +159,7 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
     version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
     if type(version) is not int or version != VERSION:
         raise CheckpointError(
-            f"{path}: a checkpoint of format version {shown(version)}; this lba reads version {VERSION}: train the network again, or export "
+            f"{path}: a checkpoint of format version {short_repr(version)}; this lba reads version {VERSION}: train the network again, or export "
             "it as safetensors with the lba that wrote it"
         )
     if not _has_names(weights) or not isinstance(training, dict):

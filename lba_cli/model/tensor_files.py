@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lba_cli.errors import CheckpointError, is_of_the_machine, quoted
+from lba_cli.errors import CheckpointError, is_resource_error, quoted
 
 # More than any network of lba with its training state; a file of that size isn't opened.
 MOST_BYTES = 4 * 2**30
@@ -88,7 +88,7 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as problem:
-        if is_of_the_machine(problem):
+        if is_resource_error(problem):
             raise
         raise CheckpointError(f"{path}: damaged or not a safetensors file") from problem
 
@@ -138,7 +138,7 @@ def _require_plain_archive(path: Path) -> None:
             if damaged := archive.testzip():  # PyTorch's reader doesn't look at checksums
                 raise CheckpointError(f"{path}: damaged: {quoted(damaged)} in it isn't what was written")
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, struct.error) as problem:
-        if is_of_the_machine(problem):
+        if is_resource_error(problem):
             raise
         raise CheckpointError(f"{path}: {_not_an_archive(path)}") from problem
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lba_cli.data.prepare import lock_of
-from lba_cli.errors import Interrupted, LbaError, Terminated
+from lba_cli.errors import Interrupted, Terminated
 from lba_cli.files import whole_file
-from lba_cli.locks import only_one
+from lba_cli.locks import exclusive, lock_beside
+from lba_cli.outputs import require_new_file
 from lba_cli.reporting import Listener
 from lba_cli.search.embed_paths import broken_lines, embed_paths, require_all
 from lba_cli.search.embedder import Embedder
@@ -26,18 +26,6 @@ class Embedded:
     images: int
     dimension: int
     left_out: list[str]
-
-
-def require_writable(output: Path, force: bool) -> None:
-    """Refuse an output before the work.
-
-    Raises:
-        LbaError: its ending is none of the formats', or it exists and ``force`` isn't given.
-    """
-    if output.suffix.lower() not in FORMATS:
-        raise LbaError(f"{output}: files of embeddings end in {' or '.join(FORMATS)}")
-    if output.exists() and not (force and output.is_file()):
-        raise LbaError(f"{output}: exists already; name another --output, or replace it with --force")
 
 
 def embed_to_file(
@@ -61,9 +49,9 @@ def embed_to_file(
         LbaError: ``output`` can't be written, or another process writes it. DataError: images are broken and
             ``skip_broken`` isn't given. Interrupted: by a signal; says how many are done.
     """
-    require_writable(output, force)
+    require_new_file(output, force=force, suffixes=tuple(FORMATS))
     state = Unfinished(output, embedder.dimension, len(paths))
-    with only_one(lock_of(output), f"embedding into {output}"):
+    with exclusive(lock_beside(output), f"embedding into {output}"):
         try:
             if state.begin(fingerprint_of(embedder, modality, paths, batch_size)):
                 listener.say(f"{output}: what was begun with another model or other images is thrown away")

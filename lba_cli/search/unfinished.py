@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
 
-from lba_cli.files import append_line, read_text, write_text
+from lba_cli.files import append_line, read_text, sweep, write_text
 from lba_cli.search.embed_paths import Batch, Broken
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import Modality
@@ -94,8 +94,7 @@ class Unfinished:
         """Remove the state; nothing but its own files is touched."""
         for name in (PLAN, VECTORS, DONE):
             (self.path / name).unlink(missing_ok=True)
-        for left in self.path.glob(f".{PLAN}.*.partial*"):
-            left.unlink(missing_ok=True)
+        sweep(self.path / PLAN)
         self.path.rmdir()
 
     def _has(self, plan: dict[str, Any]) -> bool:

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lba_cli.data.prepare import lock_of
 from lba_cli.errors import SearchError, quoted
 from lba_cli.files import is_free, whole_folder
-from lba_cli.locks import only_one
+from lba_cli.locks import exclusive, lock_beside
+from lba_cli.manifest import MANIFEST
+from lba_cli.outputs import require_new_folder
 from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import write_faiss
 from lba_cli.search.image_paths import meaning, require_name, under
 from lba_cli.search.index import About, Index, open_index
-from lba_cli.search.index_manifest import AGAIN, MANIFEST, OURS, Manifest, record, write_manifest
+from lba_cli.search.index_manifest import AGAIN, OURS, Manifest, record, write_manifest
 from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
 
 if TYPE_CHECKING:
@@ -34,27 +35,34 @@ if TYPE_CHECKING:
     Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 
 
-def require_place(folder: Path, *, replace: bool) -> None:
-    """Refuse a place for a new index, before the work for it is done.
+def require_new_index(folder: Path, *, replace: bool) -> None:
+    """Refuse a folder for a new index before the work for it is done.
+
+    Args:
+        folder: the index to make.
+        replace: whether an index that is there may be replaced; anything else never is.
 
     Raises:
-        SearchError: something is there already, and it is no index or ``replace`` isn't given.
+        LbaError: something is there already.
     """
-    if is_free(folder) or (replace and (folder / MANIFEST).is_file()):
-        return
-    if (folder / MANIFEST).is_file():
-        raise SearchError(f"{folder}: exists already; add to it, name another --index, or replace it with --force")
-    raise SearchError(f"{folder}: holds something that is no index; name another --index")
+    is_index = (folder / MANIFEST).is_file()
+    if not (replace and is_index):
+        remedy = (
+            "add to it with lba search add, or replace it with --force"
+            if is_index
+            else "remove it first: it is no index"
+        )
+        require_new_folder(folder, option="--index", remedy=remedy)
 
 
 def build_index(folder: Path, about: About, rows: Rows, *, replace: bool = False) -> Manifest:
     """Make an index of ``rows``, which come in the order of their absolute paths, at ``folder``.
 
     Raises:
-        SearchError: the place isn't free (see :func:`require_place`), or there are no rows.
+        LbaError: the folder exists already (see :func:`require_new_index`). SearchError: there are no rows.
     """
-    with only_one(lock_of(folder), f"changing {folder}"):
-        require_place(folder, replace=replace)
+    with exclusive(lock_beside(folder), f"changing {folder}"):
+        require_new_index(folder, replace=replace)
         if is_free(folder):
             with whole_folder(folder) as partial:
                 manifest = _write_generation(partial, 1, about, rows, folder)
@@ -72,7 +80,7 @@ def add_rows(folder: Path, about: About, rows: Rows) -> tuple[Manifest, int]:
     Raises:
         SearchError: the index is damaged, or of another model or modality.
     """
-    with only_one(lock_of(folder), f"changing {folder}"):
+    with exclusive(lock_beside(folder), f"changing {folder}"):
         index = _open_to_change(folder, about)
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
@@ -97,7 +105,7 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
     Raises:
         SearchError: the index is damaged, a name means no image of it, or none would be left; nothing is changed.
     """
-    with only_one(lock_of(folder), f"changing {folder}"):
+    with exclusive(lock_beside(folder), f"changing {folder}"):
         index = open_index(folder, fully=True)
         gone: set[str] = set()
         for name in names:

@@ -22,7 +22,7 @@ class Keeper:
 
     def __init__(self, folder: RunFolder, minutes: float | None, snapshot: Callable[[bool], Checkpoint]) -> None:
         self._folder, self._minutes, self._snapshot = folder, minutes, snapshot
-        self._writes = processes.here().is_writer
+        self._writes = processes.current().is_writer
         self._saved_at = time.monotonic()
 
     def is_due(self) -> bool:

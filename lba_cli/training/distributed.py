@@ -43,7 +43,7 @@ def losses_of(network: TwoStreamNetwork, objective: Objective) -> Forward:
     losses, each of its own batch (hard triplets and pairs never span two of them). Statistics of normalisation are each
     process's own (or all's, see :func:`synchronized`); the writer's are those that count.
     """
-    if not processes.here().launched:
+    if not processes.current().by_torchrun:
         return partial(objective, network)
     # Told that parameters may be unused, DDP never orders its buckets anew after the first step. The order decides how sums
     # are rounded, so a resumed run, which would begin with another one, wouldn't end bit for bit as the one never stopped.
@@ -61,7 +61,7 @@ def synchronized(network: TwoStreamNetwork, device: torch.device, listener: List
     Raises:
         ConfigError: PyTorch can't do that on this device.
     """
-    if processes.here().size == 1:
+    if processes.current().size == 1:
         listener.warn("train.sync_batchnorm has no effect on a run in one process")
         return network
     if device.type != "cuda":
@@ -75,12 +75,12 @@ def synchronized(network: TwoStreamNetwork, device: torch.device, listener: List
 
 def shared_statistics(network: TwoStreamNetwork) -> None:
     """Give every process the writer's running statistics, so that all have the network that is kept."""
-    processes.take_writers(network.buffers())
+    processes.broadcast_from_writer(network.buffers())
 
 
 def say_who(batches: IdentitySampler, recipe: TrainSection, images_a_step: int, listener: Listener) -> None:
     """Tell what several processes mean for the batches and the learning rate."""
-    size = processes.here().size
+    size = processes.current().size
     if size == 1:
         return
     listener.say(

@@ -77,9 +77,9 @@ def train(
         require_possible(trainer.progress, config.train.epochs, trainer.batches.steps, str(folder.path))
     if again:
         epoch, best = trainer.progress.epoch, trainer.progress.best
-        trainer.progress.best = processes.from_writer(lambda: folder.go_on(config, epoch, best, listener))
+        trainer.progress.best = processes.run_on_writer(lambda: folder.go_on(config, epoch, best, listener))
     say_who(trainer.batches, config.train, trainer.images_a_step, listener)
-    claims = processes.here().is_writer and not again
+    claims = processes.current().is_writer and not again
     with folder.claimed(config) if claims else nullcontext(), stop_between_steps() as stop:
         trainer.run(stop)
     return trainer.progress
@@ -91,7 +91,7 @@ class Trainer:
     def __init__(
         self, config: Config, source: ImageSource, folder: RunFolder, listener: Listener, *, pretrained: str
     ) -> None:
-        recipe, data, world = config.train, config.data, processes.here()
+        recipe, data, world = config.train, config.data, processes.current()
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
         self.device = own_device(config.run.device)
         self.batches = IdentitySampler(
@@ -137,7 +137,7 @@ class Trainer:
 
     def load_images(self) -> None:
         """Bring the training images onto the device, if the settings ask for it or they fit there."""
-        data, own = self.config.data, self.images_a_step // processes.here().size
+        data, own = self.config.data, self.images_a_step // processes.current().size
         if fits(self.source, self.device, own) if data.device_cache is None else data.device_cache:
             self.device_cache = DeviceCache(
                 self.source, self.device, data.pad, workers=data.workers, listener=self.listener
@@ -149,7 +149,7 @@ class Trainer:
         with (
             closing(self._batches()) as batches,
             event_writer(
-                self.folder.path, self.config.train.tensorboard and processes.here().is_writer
+                self.folder.path, self.config.train.tensorboard and processes.current().is_writer
             ) as write_events,
             arithmetic(self.config.train.precision, self.device),
             self.listener.task("training", self.config.train.epochs, "epochs", done=self.progress.epoch) as whole,
@@ -198,7 +198,7 @@ class Trainer:
             while self.progress.step < steps:
                 pending.add(self._step(next(batches)))
                 self.progress.step += 1
-                asked, due = processes.largest(stop.signal, self.keeper.is_due())
+                asked, due = processes.all_reduce_max(stop.signal, self.keeper.is_due())
                 saving = bool(asked) or (self.progress.step < steps and bool(due))
                 if self.progress.step % READ_BACK_STEPS == 0 or self.progress.step == steps or saving:
                     taken, means = pending.read_back()
@@ -278,7 +278,7 @@ class Trainer:
 
     def _stop_if_asked(self, stop: StopRequest) -> None:
         """Save the state and stop, if any process was asked to."""
-        (asked,) = processes.largest(stop.signal)
+        (asked,) = processes.all_reduce_max(stop.signal)
         if asked:
             self._save_and_stop(asked)
 

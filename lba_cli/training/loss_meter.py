@@ -37,7 +37,7 @@ class PendingLosses:
         Raises:
             TrainingError: one of them isn't finite.
         """
-        each = [rows.tolist() for rows in processes.of_each(torch.stack(self._pending))]
+        each = [rows.tolist() for rows in processes.all_gather(torch.stack(self._pending))]
         self._pending = []
         progress = self._progress
         rows = [[_mean(values) for values in zip(*step, strict=True)] for step in zip(*each, strict=True)]

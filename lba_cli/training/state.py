@@ -16,7 +16,7 @@ from lba_cli.config import Config, DataSection, EvaluationSection, LossSection, 
 from lba_cli.data.samples import identity_classes
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import DATASETS, get_dataset
-from lba_cli.errors import TrainingError, shown
+from lba_cli.errors import TrainingError, short_repr
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.methods import get_method
 from lba_cli.model import TwoStreamNetwork
@@ -105,7 +105,7 @@ def snapshot(
             "progress": vars(progress),
             "optimizer": optimizer.state_dict(),
             "data": _data(source),
-            "processes": processes.here().size,
+            "processes": processes.current().size,
         }
     return Checkpoint(description, network.state_dict(), training)
 
@@ -134,9 +134,9 @@ def restore(
     if not state:
         raise TrainingError(f"{name}: can't be resumed: it is a network without a training state, such as best.pt")
     started = state.get("processes", 1)
-    if started != processes.here().size:
+    if started != processes.current().size:
         raise TrainingError(
-            f"{name}: is a run of {shown(started)} processes, which {processes.here().size} can't go on with: their batches differ. "
+            f"{name}: is a run of {short_repr(started)} processes, which {processes.current().size} can't go on with: their batches differ. "
             "Start it with as many (torchrun --nproc-per-node), or start a new run"
         )
     try:

@@ -9,7 +9,7 @@ from types import FrameType
 
 from lba_cli import processes
 from lba_cli.errors import Terminated
-from lba_cli.signals import heard, in_main_thread
+from lba_cli.signals import handled_signals, in_main_thread
 
 
 class StopRequest:
@@ -32,7 +32,7 @@ class StopRequest:
 
         Where several processes do its work together, they end it: one that left would be waited for.
         """
-        self._at_once = processes.here().size == 1
+        self._at_once = processes.current().size == 1
         try:
             yield
         except (KeyboardInterrupt, Terminated):
@@ -52,7 +52,7 @@ def stop_between_steps() -> Iterator[StopRequest]:
     if not in_main_thread():
         yield request
         return
-    before = {number: signal.signal(number, request.receive) for number in heard()}
+    before = {number: signal.signal(number, request.receive) for number in handled_signals()}
     try:
         yield request
     finally:

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lba_cli.errors import LbaError
-from lba_cli.files import require_place, whole_file
+from lba_cli.files import whole_file
+from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ HEADLINE, TEXT, SMALL = 8.0, 7.0, 6.0
 # Inches around plots: for the headline of all, left of each, right of each, below each; and a line of a legend.
 HEADROOM, LABELS, EDGE, BELOW, LEGEND_LINE = 0.3, 0.5, 0.1, 0.4, 0.125
 DOTS_PER_INCH = 300
+SUFFIXES = (".png", ".svg", ".pdf")
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": TEXT,
@@ -123,7 +124,7 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
     Raises:
         LbaError: the file exists and ``force`` isn't given, or its ending isn't png, svg or pdf.
     """
-    require_free(path, force)
+    require_new_picture(path, force=force)
     content = _drawn(figure, path.suffix[1:].lower())
     with whole_file(path, replace=force) as partial:
         partial.write_bytes(content)
@@ -138,11 +139,9 @@ def _drawn(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def require_free(path: Path, force: bool) -> None:
+def require_new_picture(path: Path, *, force: bool, option: str = "--output") -> None:
     """Refuse a picture's path before the work for it is done; see :func:`save`."""
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise LbaError(f"{path}: pictures end in .png, .svg or .pdf")
-    require_place(path, force)
+    require_new_file(path, force=force, suffixes=SUFFIXES, option=option)
 
 
 def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: str | None = None) -> None:

@@ -114,7 +114,7 @@ def test_files_are_refused_before_the_work(lba, tmp_path, monkeypatch):
         assert "exists already" in refused(lba("evaluate", "x.pt", option, ".", "--force", status=2))
         assert "is not a folder" in refused(lba("evaluate", "x.pt", option, "there/f", status=2))
     same = lba("evaluate", "x.pt", "--json", "f", "--csv", "f", status=2)
-    assert "two of the files to write have the same name" in refused(same)
+    assert "--json and --csv name the same file" in refused(same)
     assert (tmp_path / "there").read_text() == "precious"
 
 

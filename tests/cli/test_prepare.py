@@ -26,7 +26,7 @@ def test_prepare_and_verify(lba, trees, tmp_path, dataset):
     assert store.dataset == dataset
     assert f"{store.images} images of 32×16 are ready in " in result.output.replace("\n", "")
     assert "is whole" in lba("prepare", dataset, "--root", root, *SIZE, "--verify").output
-    assert "exists already and is not replaced" in lba("prepare", dataset, "--root", root, *SIZE, status=2).output
+    assert "exists already" in lba("prepare", dataset, "--root", root, *SIZE, status=2).output
 
 
 def test_counts_of_every_split(lba, trees, tmp_path):

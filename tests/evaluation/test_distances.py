@@ -1,4 +1,4 @@
-"""Distances within trials: the dot products of embeddings, however many exist at once."""
+"""Distances of draws: the negative dot products of embeddings, however many exist at once."""
 
 import numpy as np
 import pytest
@@ -34,9 +34,9 @@ def embeddings():
 
 
 @pytest.mark.parametrize("block", [1, 6, 1000])
-@pytest.mark.parametrize("kept", [0, 1000])
-def test_blocks_are_the_products_of_embeddings(embeddings, monkeypatch, kept, block):
-    monkeypatch.setattr(distances, "LARGEST_KEPT", kept)
+@pytest.mark.parametrize("shared", [0, 1000])
+def test_blocks_are_the_products_of_embeddings(embeddings, monkeypatch, shared, block):
+    monkeypatch.setattr(distances, "MAX_SHARED_ELEMENTS", shared)
     monkeypatch.setattr(distances, "BLOCK_ELEMENTS", block)
     some, vectors = embeddings
     ours = Distances(some, TRIALS, torch.device("cpu"))
@@ -48,15 +48,15 @@ def test_blocks_are_the_products_of_embeddings(embeddings, monkeypatch, kept, bl
         np.testing.assert_allclose(np.concatenate([each for _, each in found]), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_a_trials_vectors_are_taken_once_however_many_blocks(embeddings, monkeypatch):
-    monkeypatch.setattr(distances, "LARGEST_KEPT", 0)
+def test_vectors_are_taken_once_per_draw_however_many_blocks(embeddings, monkeypatch):
+    monkeypatch.setattr(distances, "MAX_SHARED_ELEMENTS", 0)
     monkeypatch.setattr(distances, "BLOCK_ELEMENTS", 1)
     some, _ = embeddings
     list(Distances(some, TRIALS, torch.device("cpu")).blocks(TRIALS[0]))
     assert some.taken == len(TRIALS[0].queries) + len(TRIALS[0].gallery)
 
 
-def test_whether_anybody_can_be_found_is_asked_of_bounded_pieces(monkeypatch):
+def test_require_scorable_looks_at_bounded_blocks(monkeypatch):
     sizes = []
 
     def counting(*columns, protocol):

@@ -20,6 +20,17 @@ def test_ranking(golden, protocol):
     assert found.mINP == pytest.approx(float(z["mINP"]), abs=1e-6)
 
 
+@pytest.mark.parametrize("case", ["a", "b"])
+def test_ranking_by_llcms_rules(golden, case):
+    z = {
+        name.removeprefix(f"{case}_"): value for name, value in golden("ranking_llcm").items() if name.startswith(case)
+    }
+    labels = [z[name] for name in ("query_id", "gallery_id", "query_camera", "gallery_camera")]
+    found = rank_metrics(z["distance"], *labels, protocol="llcm")
+    np.testing.assert_allclose(found.cmc, z["cmc"], atol=1e-6)
+    assert found[1:3] == pytest.approx((float(z["mAP"]), float(z["mINP"])), abs=1e-6)
+
+
 def test_community_draws():
     case = json.loads((GOLDEN / "gallery_sysu_community.json").read_text())
     directories = {

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from lba_cli.errors import ExportError
+from lba_cli.errors import LbaError
 from lba_cli.export import Measured, card_text, export
 from lba_cli.export.embedding_model import Flavour
 from lba_cli.export.model_card import Export, ExportedFile
@@ -97,7 +97,7 @@ def test_the_card_lies_beside_the_file_and_has_its_checksum(trained, tmp_path):
 def test_a_card_that_exists_is_kept_and_nothing_is_written(trained, tmp_path):
     card = tmp_path / "person.safetensors.md"
     card.write_text("mine")
-    with pytest.raises(ExportError, match=r"person.safetensors.md: exists already"):
+    with pytest.raises(LbaError, match=r"person.safetensors.md: exists already"):
         export(*trained, "safetensors", tmp_path / "person.safetensors", card=True)
     assert [each.name for each in tmp_path.iterdir()] == [card.name]
     export(*trained, "safetensors", tmp_path / "person.safetensors", card=True, force=True)

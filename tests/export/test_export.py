@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_setup import HEIGHT, WIDTH
 
-from lba_cli.errors import CheckpointError, ExportError
+from lba_cli.errors import CheckpointError, ExportError, LbaError
 from lba_cli.export import FORMATS, export
 from lba_cli.export import run as export_run
 from lba_cli.model import load_network
@@ -136,7 +136,7 @@ def test_an_export_that_deviates_leaves_no_file(trained, tmp_path, monkeypatch):
 def test_an_existing_file_is_kept(trained, tmp_path):
     path = tmp_path / "x.safetensors"
     path.write_text("mine")
-    with pytest.raises(ExportError, match="exists already"):
+    with pytest.raises(LbaError, match="exists already"):
         export(*trained, "safetensors", path)
     assert path.read_text() == "mine"
     export(*trained, "safetensors", path, force=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_setup import HEIGHT, WIDTH
 
-from lba_cli.errors import ExportError
+from lba_cli.errors import ExportError, LbaError
 from lba_cli.export import Measuring, export
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import read_checkpoint
@@ -62,7 +62,7 @@ def test_two_programs_of_torch_export(trained, images, tmp_path):
 
 def test_one_of_two_files_that_exists_stops_both(trained, tmp_path):
     (tmp_path / "person-infrared.pt2").write_text("mine")
-    with pytest.raises(ExportError, match="person-infrared.pt2: exists already"):
+    with pytest.raises(LbaError, match="person-infrared.pt2: exists already"):
         export(*trained, "pt2", tmp_path / "person.pt2", stems="two")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 

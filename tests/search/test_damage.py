@@ -60,7 +60,7 @@ HOWS = {
     "object": "damaged or cut short",
     "no manifest": "not an index of a gallery",
     "cut manifest": "not JSON",
-    "version": "format version '2', this lba reads 1",
+    "version": "format version '2'; this lba reads version 1",
     "foreign": "is not that of an index",
     "list": "is not that of an index",
     "huge": "larger than",

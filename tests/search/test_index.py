@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fake_gallery import DIMENSION, QUERIES, add, build, content, made_embedder, rows, write_image
 
-from lba_cli.errors import DataError, MissingExtra, SearchError
+from lba_cli.errors import DataError, LbaError, MissingExtra, SearchError
 from lba_cli.search.embedder import Embedder
 from lba_cli.search.index import About, open_index
 from lba_cli.search.query import search
@@ -55,7 +55,7 @@ def test_no_images_no_index(embedder, tmp_path):
 def test_an_index_is_replaced_only_when_asked(index, images, tmp_path):
     before = content(index)
     other = made_embedder(seed=1)[0]
-    with pytest.raises(SearchError, match="exists already"):
+    with pytest.raises(LbaError, match="exists already"):
         build(index, other, images)
     assert content(index) == before
     build(index, other, images, replace=True)
@@ -63,7 +63,7 @@ def test_an_index_is_replaced_only_when_asked(index, images, tmp_path):
     assert len(list(index.iterdir())) == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(SearchError, match="holds something that is no index"):
+    with pytest.raises(LbaError, match="exists already.*it is no index"):
         build(tmp_path / "mine", other, images, replace=True)
 
 

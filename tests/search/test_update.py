@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from fake_gallery import DIMENSION, QUERIES, add, build, content, require_equal, write_image
 
-from lba_cli.errors import DataError, SearchError
-from lba_cli.locks import hold
+from lba_cli.errors import DataError, LbaError, SearchError
+from lba_cli.locks import exclusive, lock_beside
 from lba_cli.search import manifest as manifests
 from lba_cli.search import update
 from lba_cli.search.index import About, open_index
@@ -98,15 +98,9 @@ def test_what_a_killed_update_left_is_swept_by_the_next(index, embedder, images)
     assert len(open_index(index, fully=True).paths) == 16
 
 
-def test_two_updates_at_once_are_refused(index, embedder, images, tmp_path):
-    lock = update.lock_of(index)
-    lock.touch()
-    held = hold(lock)
-    try:
-        with pytest.raises(Exception, match="does that already"):
-            add(index, embedder, images[:1])
-    finally:
-        held.release()
+def test_two_updates_at_once_are_refused(index, embedder, images):
+    with exclusive(lock_beside(index), "changing it"), pytest.raises(LbaError, match="is doing that already"):
+        add(index, embedder, images[:1])
 
 
 def test_a_reader_whose_files_are_replaced_meanwhile_has_the_new_ones(index, embedder, images, monkeypatch):

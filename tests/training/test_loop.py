@@ -191,7 +191,7 @@ def test_an_existing_run_is_refused(reference, tmp_path):
     with pytest.raises(TrainingError, match="holds a run already: continue it with --resume"):
         folder.require_new()
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(TrainingError, match="isn't an empty folder"):
+    with pytest.raises(LbaError, match="isn't an empty folder"):
         RunFolder(tmp_path).require_new()
 
 

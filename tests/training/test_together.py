@@ -209,7 +209,7 @@ def test_synchronized_statistics_need_gpus_and_company(small_run, source, tmp_pa
 
     train(small_run(train__sync_batchnorm=True, train__epochs=1), source, RunFolder(tmp_path / "run"), Listener())
     assert told == ["train.sync_batchnorm has no effect on a run in one process"]
-    monkeypatch.setattr(processes, "_joined", processes.World(size=2))
+    monkeypatch.setattr(processes, "_current", processes.World(size=2))
     with pytest.raises(ConfigError, match="SyncBatchNorm needs CUDA devices"):
         synchronized(TwoStreamNetwork("resnet18", 3), torch.device("cpu"), Silent())
 

@@ -189,7 +189,7 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(lba, tmp_path
     (tmp_path / "file").write_text("")
     for command in ("correspondences", "ranking", "masks"):
         words = ("visualize", command, "--force", "--output")
-        assert "a folder is there" in lba(*words, "folder.png", status=2).output
+        assert "is a folder" in lba(*words, "folder.png", status=2).output
         assert "not a folder that can be written to" in lba(*words, "file/x.png", status=2).output
 
 

@@ -11,7 +11,6 @@ from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
 from lba_cli.evaluation.embedding import PLAIN, Embeddings, embed_views
 from lba_cli.evaluation.leakage import inflation_note
-from lba_cli.evaluation.ranking import counts_identities
 from lba_cli.evaluation.results import FIGURES, Origin, Report, Result
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
@@ -153,7 +152,7 @@ def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any
         "title": report.title(),
         "inflated": inflation_note([(subject.description, source)]),
         "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
-        "cmc_counts": "identities" if counts_identities(get_dataset(source.dataset).match_rules) else "images",
+        "cmc_counts": get_dataset(source.dataset).match_rules.cmc_counts,
         "shown_setting": str(first),
         "direction": findings.results[0].direction,
         "facts": _facts(subject, source),

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LbaError
-from lba_cli.files import require_place, write_text
+from lba_cli.files import write_text
+from lba_cli.outputs import require_new_file
 from lba_cli.reporting import Listener
 from lba_cli.visualize.report.collect import Bounds, Subject, ask, assemble
 from lba_cli.visualize.report.page import render
 
 MOST_BYTES = 20_000_000
+SUFFIXES = (".html", ".htm")
 
 
 def write_report(
@@ -30,10 +32,10 @@ def write_report(
     Where it would be larger than ``most_bytes`` it shows less, and says so.
 
     Raises:
-        LbaError: the path can't be written (see :func:`require_free`), there is nothing to report on, or the smallest
+        LbaError: the path can't be written (see :func:`lba_cli.outputs.require_new_file`), there is nothing to report on, or the smallest
             report is too large.
     """
-    require_free(path, force)
+    require_new_file(path, force=force, suffixes=SUFFIXES)
     findings = ask(subject, source, bounds, seed, listener)
     smaller: Bounds | None = bounds
     while smaller:
@@ -47,14 +49,3 @@ def write_report(
     raise LbaError(
         f"{path}: even the smallest report would be larger than {most_bytes:,} bytes: its images are too large"
     )
-
-
-def require_free(path: Path, force: bool) -> None:
-    """Refuse a report's path before the work for it is done.
-
-    Raises:
-        LbaError: it isn't an HTML file's name, or as :func:`lba_cli.files.require_place`.
-    """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise LbaError(f"{path}: reports end in .html")
-    require_place(path, force)
