@@ -40,7 +40,7 @@ class _DatasetCommands(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {spec.name: _prepare_command(spec) for spec in DATASETS.values()} | self.commands
+        self.commands = {**{spec.name: _prepare_command(spec) for spec in DATASETS.values()}, **self.commands}
 
 
 app = commands()
