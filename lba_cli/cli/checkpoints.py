@@ -1,4 +1,4 @@
-"""From a checkpoint's name to its network, its configuration and its data set."""
+"""Open a checkpoint: its network, its configuration, and the data set that it is used on."""
 
 from __future__ import annotations
 
@@ -25,13 +25,21 @@ from lba_cli.vocabulary import Modality
 if TYPE_CHECKING:
     from lba_cli.search.embedder import Embedder
 
-# Keys of the section evaluation whose valid words differ between data sets.
+# Keys of the section evaluation whose valid values differ between data sets.
 PROTOCOL_KEYS = ("mode", "shots", "protocol")
 
 
 @dataclass(frozen=True)
 class OpenedCheckpoint:
-    """A checkpoint ready to use: its network is on its device and in eval mode."""
+    """A checkpoint that is ready to use.
+
+    Attributes:
+        path: its file.
+        description: what it says about its network and its training.
+        network: the network in eval mode, on its device.
+        config: the configuration of the command.
+        listener: receives messages and progress.
+    """
 
     path: Path
     description: Description
@@ -43,10 +51,10 @@ class OpenedCheckpoint:
         """Open the data set at the network's image size.
 
         Args:
-            refuse_training_people: refuse test people whom the network was trained on.
+            refuse_training_people: whether to refuse test identities that the network was trained on.
 
         Raises:
-            DataError: there is no such data set, or it tests people whom the network was trained on.
+            DataError: The data set doesn't exist or is malformed, or the network was trained on its test identities.
         """
         source = open_data(self.config.data, self.listener)
         if refuse_training_people:
@@ -55,36 +63,38 @@ class OpenedCheckpoint:
 
 
 def open_checkpoint(
-    path: Path | None, data: Path | None, common: CommonOptions, options: Mapping[str, Any], listener: Listener
+    path: Path | None, data: Path | None, common: CommonOptions, options: Mapping[str, Any] | None = None
 ) -> OpenedCheckpoint:
-    """Open a checkpoint; the configuration that it was trained with is the base of the present one.
+    """Open a checkpoint. Its own configuration is the base of the command's.
 
     Args:
-        path: a file, or a run's folder; the newest run if None.
-        data: the data set, if it is another than the one it was trained on.
-        common: the command's ``--config`` and ``--set``.
-        options: the command's other options, by dotted keys.
-        listener: hears which checkpoint is taken.
+        path: a file or a run's folder. Default: the newest run.
+        data: the folder or store of the data set, if not the one that the network was trained on.
+        common: the options and the listener that every command has.
+        options: the command's other options by their config keys.
 
     Raises:
-        CheckpointError: there is no checkpoint, or it is damaged.
-        ConfigError: the configuration asks for another image size than the network's.
+        CheckpointError: There is no checkpoint, or it is damaged.
+        ConfigError: The configuration asks for an image size other than the network's.
     """
-    path, checkpoint = run_on_writer(lambda: _read(path, listener))
+    path, checkpoint = run_on_writer(lambda: _read(path, common.listener))
     description = checkpoint.description
     config = common.load(
-        {"data.root": data and str(data), **options},
-        listener,
+        {"data.root": data and str(data), **(options or {})},
         base=_config_for(data, description) if data else description.config,
         fixed={"data.height": description.height, "data.width": description.width},
     )
     _require_size(path, (description.height, description.width), config)
     network = rebuild(checkpoint).to(own_device(config.run.device))
-    return OpenedCheckpoint(path, description, network, config, listener)
+    return OpenedCheckpoint(path, description, network, config, common.listener)
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:
-    """The file that ``--checkpoint`` means: itself, the best of a run's folder, or the best of the newest run."""
+    """Find the file that ``--checkpoint`` names: the file itself, or the best checkpoint of a run. Default: the newest run.
+
+    Raises:
+        CheckpointError: There is no run, or ``path`` is a folder of several.
+    """
     if path is None:
         run = newest_run()
         path = run.best if run.best.is_file() else run.last
@@ -95,45 +105,51 @@ def find_checkpoint(path: Path | None, listener: Listener) -> Path:
         listener.say(f"checkpoint: {path}")
     elif path.is_dir() and (trials := list(path.glob(f"{TRIAL}*"))):
         raise CheckpointError(
-            f"{path}: holds {len(trials)} trials, each of which is a run: name one, such as {min(trials)}; lba evaluate "
-            f"--trials all --checkpoint {path} scores all of them together"
+            f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
+            f"all of them together with lba evaluate --trials all --checkpoint {path}"
         )
     return path
 
 
 def open_embedder(
-    modality: Modality, checkpoint: Path | None, model: Path | None, common: CommonOptions, listener: Listener
+    modality: Modality, checkpoint: Path | None, model: Path | None, common: CommonOptions
 ) -> tuple[Embedder, Config]:
-    """Open the model that embeds images of ``modality``: a checkpoint, or an exported ONNX file.
+    """Open the model that embeds images: a checkpoint, or an exported ONNX file.
+
+    Args:
+        modality: the modality of the images.
+        checkpoint: a file or a run's folder. Default: the newest run.
+        model: an ONNX file, to be used instead of a checkpoint.
+        common: the options and the listener that every command has.
 
     Returns:
         The embedder and the configuration.
 
     Raises:
-        LbaError: both are named, or the named one can't be used, or not for this modality.
+        LbaError: Both models are named, or the model can't be used, or not for this modality.
     """
     from lba_cli.search.embedder import network_embedder, onnx_embedder
 
     if checkpoint and checkpoint.suffix.lower() == ".onnx":
         raise ConfigError(f"{checkpoint}: name an exported ONNX file with --model, not with --checkpoint")
     if model is None:
-        opened = open_checkpoint(checkpoint, None, common, {}, listener)
+        opened = open_checkpoint(checkpoint, None, common)
         size = opened.description.height, opened.description.width
         return network_embedder(opened.network, str(opened.path), *size), opened.config
     if checkpoint:
-        raise ConfigError("--checkpoint and --model both name the model: leave one out")
+        raise ConfigError("--checkpoint and --model both name a model: leave one out")
     embedder = onnx_embedder(model)
     embedder.require(modality)
-    config = common.load({}, listener, fixed={"data.height": embedder.height, "data.width": embedder.width})
+    config = common.load(fixed={"data.height": embedder.height, "data.width": embedder.width})
     _require_size(model, (embedder.height, embedder.width), config)
     return embedder, config
 
 
 def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
-    """The images that a command line names, sorted by path; other files beside them are reported.
+    """Find the images that a command line names, sorted by path, and report other files among them.
 
     Raises:
-        DataError: a name matches no image.
+        DataError: A name matches no image.
     """
     from lba_cli.search.image_paths import find_images
 
@@ -149,7 +165,7 @@ def _read(path: Path | None, listener: Listener) -> tuple[Path, Checkpoint]:
 
 
 def _config_for(root: Path, description: Description) -> Mapping[str, Any]:
-    """A checkpoint's configuration, for a data set that may be another than it was trained on."""
+    """Adapt a checkpoint's configuration to the data set at ``root``, by leaving out keys that are meant for another one."""
     spec = dataset_at(root, description.height, description.width)
     foreign = {key for other in DATASETS.values() if other is not spec for key in other.options.model_fields}
     if not spec.trials:
@@ -165,12 +181,14 @@ def _config_for(root: Path, description: Description) -> Mapping[str, Any]:
 def _require_size(path: Path, size: tuple[int, int], config: Config) -> None:
     if (config.data.height, config.data.width) != size:
         raise ConfigError(
-            f"{path}: its network takes images of {size[0]}×{size[1]}, the configuration says "
+            f"{path}: the network takes images of {size[0]}×{size[1]}, but the configuration says "
             f"{config.data.height}×{config.data.width}: leave out data.height and data.width"
         )
 
 
 def _other_trials(run: RunFolder) -> str:
-    """A hint to the other trials, if the run is one of several."""
+    """Mention the other trials if the run belongs to one of several."""
     runs = run.path.parent
-    return f", one of the trials in {runs} (lba evaluate --trials all {runs} takes all)" if run.is_trial else ""
+    return (
+        f", one of the trials in {runs} (lba evaluate --trials all {runs} scores all of them)" if run.is_trial else ""
+    )

@@ -1,8 +1,9 @@
-"""What a person sees: bars on a terminal, plain lines elsewhere, tables of figures. Progress goes to stderr."""
+"""Output for people: results on stdout; progress on stderr, as bars on a terminal and as plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,21 +20,13 @@ from lba_cli.reporting import Silent
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
 
-QUIET_SECONDS = 15.0
-FILE_WIDTH = 120
-SHORT_NAMES = {
-    "identity_consistency_stage3": "ic3",
-    "identity_consistency_stage4": "ic4",
-    "identity": "id",
-    "hard_triplet": "triplet",
-    "dense_triplet": "dense",
-    "learning_rate": "lr",
-}
+QUIET_SECONDS = 15.0  # between two lines of one task
+FILE_WIDTH = 120  # of tables that are redirected to a file
 
 
 @cache
 def get_console() -> Console:
-    """Where results go: stdout; of several processes, one prints them."""
+    """Return the console for results, on stdout. Under ``torchrun`` only one process prints."""
     if not torchrun_world().is_writer:
         return Console(quiet=True)
     console = Console(highlight=False)
@@ -44,28 +37,33 @@ def get_console() -> Console:
 
 @cache
 def get_listener() -> Listener:
-    """The listener that suits stderr: bars on a terminal, lines elsewhere; of several processes, one tells."""
+    """Return the listener for stderr: bars on a terminal, lines elsewhere. Under ``torchrun`` only one process writes."""
     if not torchrun_world().is_writer:
         return Silent()
-    console = _Unbroken(stderr=True, highlight=False)
+    console = _UnbreakableConsole(stderr=True, highlight=False)
     return Bars(console) if console.is_terminal else Lines(console)
 
 
-class _Unbroken(Console):
-    """A console whose reader may go away: Rich would end the program then, in the middle of its work."""
+def print_line(text: str) -> None:
+    """Print a line of a command's result, without wrapping it or interpreting markup in it."""
+    get_console().print(printable(text), markup=False, soft_wrap=True)
+
+
+class _UnbreakableConsole(Console):
+    """A console that survives its reader. Rich would exit in the middle of the work when a pipe is closed."""
 
     def on_broken_pipe(self) -> None:
-        """Go on."""
+        """Continue."""
 
 
 class Lines:
-    """Plain lines, at most one every few seconds for a task."""
+    """A listener that prints plain lines, at most one every few seconds for a task."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def say(self, message: str) -> None:
-        """Print ``message``; work doesn't stop because nobody can be listener."""
+        """Print ``message``. A closed stderr doesn't stop the work."""
         with suppress(OSError):
             self._console.print(printable(message), markup=False, soft_wrap=True)
 
@@ -75,7 +73,7 @@ class Lines:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Line]:
-        """Print a line now and then while the work goes on."""
+        """Print a line every few seconds during the work."""
         yield _Line(self, description, total, unit, done)
 
 
@@ -97,7 +95,7 @@ class _Line:
 
 
 class Bars:
-    """Bars that live while the work goes on; messages appear above them."""
+    """A listener that shows progress bars, with messages above them."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -113,7 +111,7 @@ class Bars:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:
-        """Show a bar for the work; tasks within tasks share one display."""
+        """Show a bar during the work. A task within another one shares its display."""
         outer = self._progress
         progress = outer or Progress(
             TextColumn("{task.description}"),
@@ -149,11 +147,21 @@ class _Bar:
 
 
 def describe(facts: dict[str, Any], rate: float) -> str:
-    """Losses and rates in a line; ``images_a_step`` becomes images a second."""
-    words = [f"{SHORT_NAMES.get(name, name)} {value:.3g}" for name, value in facts.items() if name != "images_a_step"]
+    """Format ``facts`` as one line, such as ``identity 5.98  ht 0.31  total 6.29``.
+
+    Args:
+        facts: values by name. ``images_a_step`` is shown as images per second.
+        rate: steps per second.
+    """
+    words = [f"{abbreviation(name)} {value:.3g}" for name, value in facts.items() if name != "images_a_step"]
     if "images_a_step" in facts:
         words.append(f"{facts['images_a_step'] * rate:.0f} images/s")
     return "  ".join(words)
+
+
+def abbreviation(name: str) -> str:
+    """Abbreviate a name of several words: ``hard_triplet`` to ``ht``, ``identity_consistency_stage3`` to ``ics3``."""
+    return re.sub(r"([a-z])[a-z]*_?", r"\1", name) if "_" in name else name
 
 
 def _time_left(done: int, total: int | None, rate: float) -> str:

@@ -1,4 +1,4 @@
-"""``lba demo``: the whole of it on synthetic people, in a folder of its own."""
+"""``lba demo``: generate synthetic people, train, evaluate and draw, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import CommonOptions, command
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = commands()
-EXAMPLES = ("lba demo", "lba demo --output somewhere --set train.seed=1")
+app = command_group()
+EXAMPLES = ("lba demo", "lba demo --output elsewhere --set train.seed=1")
 
 
 @command(app, *EXAMPLES)
@@ -28,31 +28,33 @@ def demo(
     common: CommonOptions,
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to make.")] = Path("lba-demo"),
 ) -> None:
-    """Draw people, train the full method on them for minutes, evaluate before and after, and draw the pictures."""
-    from lba_cli.cli.console import get_console, get_listener
-    from lba_cli.cli.result_tables import figures_table
+    """Try everything on synthetic people: generate, train, evaluate and draw, within minutes.
+
+    The full method is trained after a short warm-up with the identity loss. The network is evaluated before and after.
+    """
+    from lba_cli.cli.console import get_console, print_line
+    from lba_cli.cli.console_tables import figures_table
     from lba_cli.evaluation.results import Report
     from lba_cli.files import write_text
     from lba_cli.model import load_network
-    from lba_cli.outputs import require_new_folder
     from lba_cli.training.loop import train
     from lba_cli.training.run_folder import RunFolder
 
-    started, listener = time.monotonic(), get_listener()
-    require_new_folder(output)
+    started, listener = time.monotonic(), common.listener
+    _require_new(output)
     warm_up, folder = RunFolder(output / "warm-up"), RunFolder(output / "run")
     people = {"data.root": str(output / "people")}
     warm_up_config = _demo_config("demo-warmup.yaml", common, people)
     config = _demo_config("demo.yaml", common, {**people, "model.pretrained": str(warm_up.last)})
-    source = _draw_and_prepare(output, config, listener)
+    source = _generate_and_prepare(output, config, listener)
     untrained = Report((_evaluate(_untrained(warm_up_config, source), source, config, listener),))
     get_console().print(figures_table(untrained, get_console().width))
     listener.say(
-        f"these are an untrained network's figures; now a {config.model.backbone} warms up by the identity loss"
+        f"these are the results of an untrained network; now a {config.model.backbone} is warmed up with the identity loss"
     )
     with warm_up.locked():
         train(warm_up_config, source, warm_up, listener)
-    listener.say(f"now it is trained by the method '{config.train.method}'")
+    listener.say(f"now the network is trained with the method '{config.train.method}'")
     with folder.locked():
         train(config, source, folder, listener)
     network = load_network(folder.best)
@@ -62,11 +64,18 @@ def demo(
     write_text(output / "trained.json", trained.as_json())
     _draw_pictures(output, network, source, folder, config, listener)
     before, after = (report.results[0].mean()["rank1"] for report in (untrained, trained))
-    get_console().print(_farewell(output, before, after, time.monotonic() - started), markup=False, soft_wrap=True)
+    print_line(_summary(output, before, after, time.monotonic() - started))
+
+
+def _require_new(output: Path) -> None:
+    from lba_cli.errors import LbaError
+
+    if output.exists():
+        raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
 
 
 def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> Config:
-    """The configuration of one of the demo's two runs: a shipped file, then the command's ``--config`` and ``--set``."""
+    """Resolve the configuration of one of the demo's runs: a shipped file, then ``--config`` and ``--set``."""
     from importlib.resources import as_file, files
 
     from lba_cli.config import ConfigLayer, resolve_config
@@ -79,7 +88,7 @@ def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> C
     return resolve_config(layers)
 
 
-def _draw_and_prepare(output: Path, config: Config, listener: Listener) -> ImageSource:
+def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> ImageSource:
     from lba_cli.data.prepare import prepare
     from lba_cli.data.store import default_store
     from lba_cli.datasets import read_dataset
@@ -95,7 +104,7 @@ def _draw_and_prepare(output: Path, config: Config, listener: Listener) -> Image
 
 
 def _untrained(config: Config, source: ImageSource) -> TwoStreamNetwork:
-    """The network that training starts from."""
+    """Build the network that training starts from."""
     from lba_cli.compute import resolve_device
     from lba_cli.data.samples import identity_classes
     from lba_cli.model.initial_weights import build_network
@@ -141,7 +150,7 @@ def _draw_pictures(
         save(figure, output / f"{name}.png")
 
 
-def _farewell(output: Path, before: float, after: float, seconds: float) -> str:
+def _summary(output: Path, before: float, after: float, seconds: float) -> str:
     return f"""
 Done in {seconds / 60:.1f} minutes: rank-1 {before:.1%} untrained, {after:.1%} trained.
 Pictures: {output}/correspondences.png, ranking.png, masks.png, curves.png

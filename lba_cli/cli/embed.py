@@ -1,4 +1,4 @@
-"""``lba embed``: vectors of any images, as a file that other programs load."""
+"""``lba embed``: embeddings of images, as a file for other programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import (
     CheckpointFile,
     CommonOptions,
@@ -19,7 +19,7 @@ from lba_cli.cli.options import (
 )
 from lba_cli.vocabulary import Modality
 
-app = commands()
+app = command_group()
 EXAMPLES = (
     "lba embed photos --modality visible --output photos.npz",
     "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",
@@ -31,42 +31,37 @@ EXAMPLES = (
 def embed(
     common: CommonOptions,
     images: ImageNames,
-    modality: Annotated[Modality, typer.Option(help="What the images are: it chooses the network's stem.")],
-    output: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .npz or .csv.")],
+    modality: Annotated[Modality, typer.Option(help="The modality of the images; it selects the network's stem.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The file to write: .npz or .csv.")],
     checkpoint: CheckpointFile = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
-    """Embed any images: unit-length vectors whose dot products are the scores.
+    """Compute embeddings of images and save them to a file.
 
-    A .npz has the arrays `paths`, `features` (n × D, float32), and `modality`, `model`, `height`, `width`; a .csv has a row
-    an image: path, modality, D numbers. What was interrupted, by whatever, goes on with the same command.
+    Embeddings have unit length; the dot product of two is their similarity. An .npz file has the arrays `paths`, `features`
+    (n × D, float32), `modality`, `model`, `height` and `width`; a .csv file has one row per image: path, modality, D numbers.
+    The same command continues after an interruption.
     """
     from lba_cli.cli.checkpoints import image_paths, open_embedder
-    from lba_cli.cli.console import get_console, get_listener
-    from lba_cli.outputs import require_new_file
-    from lba_cli.search.embed_file import embed_to_file
-    from lba_cli.search.vector_files import FORMATS
+    from lba_cli.cli.console import print_line
+    from lba_cli.search.embed_file import embed_to_file, require_writable
 
-    listener = get_listener()
-    require_new_file(output, force=force, suffixes=tuple(FORMATS))
-    paths = image_paths(images, listener)
-    embedder, config = open_embedder(modality, checkpoint, model, common, listener)
+    require_writable(output, force)
+    require_free([output], force)
+    paths = image_paths(images, common.listener)
+    embedder, config = open_embedder(modality, checkpoint, model, common)
     made = embed_to_file(
         embedder,
         modality,
         paths,
         output,
         batch_size=config.evaluation.batch_size,
-        listener=listener,
+        listener=common.listener,
         skip_broken=skip_broken,
         force=force,
     )
     for line in made.left_out:
-        listener.warn(f"left out {line}")
-    get_console().print(
-        f"{output}: {made.images:,} {modality} images, vectors of {made.dimension} numbers",
-        markup=False,
-        soft_wrap=True,
-    )
+        common.listener.warn(f"left out {line}")
+    print_line(f"{output}: {made.images:,} {modality} images, embeddings of {made.dimension} numbers")

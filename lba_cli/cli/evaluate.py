@@ -1,4 +1,4 @@
-"""``lba evaluate``: the protocols' figures of checkpoints or of features, as tables and as files."""
+"""``lba evaluate``: score checkpoints or feature files, and show the results as tables and files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import (
     AllTrials,
     CheckpointFile,
@@ -19,7 +19,6 @@ from lba_cli.cli.options import (
     command,
 )
 from lba_cli.errors import LbaError
-from lba_cli.outputs import require_new_files
 from lba_cli.processes import torchrun_world
 from lba_cli.vocabulary import FeaturePlace, ShotsChoice
 
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
     from lba_cli.evaluation.results import Report
     from lba_cli.reporting import Listener
 
-app = commands()
+app = command_group()
 EXAMPLES = (
     "lba evaluate --mode all-search",
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",
     "lba evaluate runs/baseline runs/full --flip --rerank --published --markdown table.md",
     "lba evaluate --trials all --checkpoint runs/regdb --csv figures.csv",
-    "lba evaluate --features theirs.npz --protocol-of llcm",
+    "lba evaluate --features features.npz --protocol-of llcm",
     "lba evaluate --protocol official --json figures.json",
 )
 
@@ -41,7 +40,7 @@ Models = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="CHECKPOINT",
-        help="Checkpoints or runs to score. Several are compared with the first one.",
+        help="Checkpoints or run folders to score. Several are compared with the first one.",
         show_default=False,
     ),
 ]
@@ -49,15 +48,15 @@ ModeOption = Annotated[
     str | None,
     typer.Option(
         metavar="MODE",
-        help="SYSU-MM01: all-search or indoor-search. Other data sets, query to gallery: infrared-to-visible or "
-        "visible-to-infrared. all: every mode; auto: the usual ones [evaluation.mode].",
+        help="SYSU-MM01: all-search or indoor-search. Other data sets: infrared-to-visible or visible-to-infrared (query to "
+        "gallery). all: every mode; auto: the usual ones [evaluation.mode].",
         show_default=False,
     ),
 ]
 ShotsOption = Annotated[
     ShotsChoice | None,
     typer.Option(
-        help="Gallery images per identity and camera: single (1), multi (10) or whole (all); both: 1 and 10 [evaluation.shots].",
+        help="Gallery images per identity and camera: single (1), multi (10) or whole (all); both: single and multi [evaluation.shots].",
         show_default=False,
     ),
 ]
@@ -65,8 +64,8 @@ ProtocolOption = Annotated[
     str | None,
     typer.Option(
         metavar="PROTOCOL",
-        help="How galleries are drawn. community: as in the papers; official: SYSU-MM01's own permutations; released: LLCM's "
-        "transposed script [evaluation.protocol].",
+        help="How galleries are drawn. community: as in most papers; official: SYSU-MM01's own permutations; released: as LLCM's "
+        "script does it, with the matrix transposed [evaluation.protocol].",
         show_default=False,
     ),
 ]
@@ -74,24 +73,30 @@ Rerank = Annotated[
     bool | None,
     typer.Option(
         "--rerank",
-        help="Also score k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
+        help="Also score with k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
         show_default=False,
     ),
 ]
 Flip = Annotated[
     bool | None,
-    typer.Option("--flip", help="Also score the mean of each embedding and its mirror image's.", show_default=False),
+    typer.Option(
+        "--flip",
+        help="Also score the mean embedding of each image and its mirror image [evaluation.flip].",
+        show_default=False,
+    ),
 ]
 FeaturesFrom = Annotated[
     FeaturePlace | None,
-    typer.Option(help="neck: also score the features after the neck [evaluation.features_from].", show_default=False),
+    typer.Option(
+        help="neck: also score the features after the neck (batch norm) [evaluation.features_from].", show_default=False
+    ),
 ]
 Features = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Score these features instead of a checkpoint. Arrays: features (n, D), identities (n,), modalities (n,) with the "
-        "words visible and infrared, cameras (n,) (-1: unknown), paths (n,); optional: dataset, name, trial, trained_on.",
+        help="Score the features in this file instead of a checkpoint. Its arrays: features (n, D), identities (n,), modalities "
+        "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on.",
         show_default=False,
     ),
 ]
@@ -99,7 +104,7 @@ ProtocolOf = Annotated[
     str | None,
     typer.Option(
         metavar="DATASET",
-        help="The data set whose protocol scores --features. Default: the one that the file names.",
+        help="The data set whose protocol is used for --features. Default: the one named in the file.",
         show_default=False,
     ),
 ]
@@ -107,24 +112,22 @@ SaveFeatures = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Also write the test images' plain features there, in the format of --features.",
+        help="Also save the features of the test images, in the format of --features.",
         show_default=False,
     ),
 ]
 Json = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write the figures of every draw there.", show_default=False)
+    Path | None, typer.Option(metavar="FILE", help="Also write the results of every draw as JSON.", show_default=False)
 ]
 Csv = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="Also write means and standard deviations there.", show_default=False),
+    typer.Option(metavar="FILE", help="Also write means and standard deviations as CSV.", show_default=False),
 ]
-Markdown = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write a table for a paper there.", show_default=False)
-]
-WithPublished = Annotated[bool, typer.Option("--published", help="Also show the published figures.")]
+Markdown = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a Markdown table.", show_default=False)]
+WithPublished = Annotated[bool, typer.Option("--published", help="Also show the published results.")]
 OtherTrial = Annotated[
     bool,
-    typer.Option("--allow-other-trial", help="Score a model although it was trained on some of the test people."),
+    typer.Option("--allow-other-trial", help="Score a model even if it was trained on some of the test identities."),
 ]
 
 
@@ -151,18 +154,22 @@ def evaluate(
     allow_other_trial: OtherTrial = False,
     force: Force = False,
 ) -> None:
-    """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP, mean ± standard deviation over the draws."""
+    """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP.
+
+    The results are means ± standard deviations over the ten random galleries that a protocol draws, or over RegDB's trials
+    with --trials all.
+    """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     without_effect = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
     if features:
         _refuse_with_features(without_effect)
     elif protocol_of:
-        raise LbaError("--protocol-of is for --features; a checkpoint is scored by its data set's protocol")
-    outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
-    require_new_files(outputs, force=force)
-    from lba_cli.cli.console import get_console, get_listener
+        raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
+    outputs = [path for path in (json, csv, markdown, save_features) if path]
+    require_free(outputs, force)
+    from lba_cli.cli.console import get_console
+    from lba_cli.cli.console_tables import report_tables
     from lba_cli.cli.evaluate_models import EvaluateRequest, score_features, score_models
-    from lba_cli.cli.result_tables import report_tables
 
     options = {
         "evaluation.mode": mode,
@@ -172,16 +179,15 @@ def evaluate(
         "evaluation.flip": flip,
         "evaluation.features_from": features_from,
     }
-    listener = get_listener()
     request = EvaluateRequest(data, common, options, allow_other_trial, save_features)
     if features:
-        report = score_features(features, protocol_of, request, listener)
+        report = score_features(features, protocol_of, request)
     else:
-        report = score_models(names or [None], request, listener, all_trials=bool(trials))
+        report = score_models(names or [None], request, all_trials=bool(trials))
     if not torchrun_world().is_writer:
         return
-    report = _with_published(report, listener) if published else report
-    _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, listener)
+    report = _with_published(report, common.listener) if published else report
+    _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
     for table in report_tables(report, get_console().width):
         get_console().print(table, markup=False)
 
@@ -189,7 +195,7 @@ def evaluate(
 def _refuse_with_features(options: Mapping[str, object]) -> None:
     for name, given in options.items():
         if given:
-            raise LbaError(f"--features scores a file of features alone: leave out {name}")
+            raise LbaError(f"--features scores a feature file: leave out {name}")
 
 
 def _with_published(report: Report, listener: Listener) -> Report:
@@ -198,7 +204,7 @@ def _with_published(report: Report, listener: Listener) -> Report:
     settings = {result.setting for result in report.results}
     rows = tuple(row for row in get_dataset(report.results[0].benchmark).published if row.setting in settings)
     if not rows:
-        listener.warn("the method's authors published no figures for these settings")
+        listener.warn("there are no published results for these settings")
     return replace(report, published=rows)
 
 
@@ -208,7 +214,7 @@ def _write_files(report: Report, paths: Mapping[str, Path | None], force: bool, 
 
     origin = report.models[0][0].origin
     writers: dict[str, tuple[str, Callable[[], str]]] = {
-        "json": ("figures of every draw", lambda: report.as_json(checkpoint=origin.model, epoch=origin.epoch)),
+        "json": ("results of every draw", lambda: report.as_json(checkpoint=origin.model, epoch=origin.epoch)),
         "csv": ("means and standard deviations", lambda: csv_text(report)),
         "markdown": ("table", lambda: markdown_text(report)),
     }

@@ -1,4 +1,4 @@
-"""The work of ``lba evaluate``: score checkpoints, the checkpoints of ten trials each, or a file of features."""
+"""The work of ``lba evaluate``: score single checkpoints, the checkpoints of all trials, or a feature file."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from lba_cli.training.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class EvaluateRequest:
-    """The command line, except for the models' names.
+    """The options of ``lba evaluate``, except for the models.
 
     Attributes:
-        data: the data set, if it is another than the models were trained on.
-        common: ``--config`` and ``--set``.
-        options: other options, by dotted keys.
-        allow_other_trial: whether models may be scored on people whom they were trained on.
-        save_features: a file to which embeddings are written as well.
+        data: the folder or store of the data set, if not the one that the models were trained on.
+        common: the options and the listener that every command has.
+        options: options by their config keys.
+        allow_other_trial: whether models may be scored on identities that they were trained on.
+        save_features: a file to save the features to.
     """
 
     data: Path | None
@@ -44,10 +44,15 @@ class EvaluateRequest:
     allow_other_trial: bool = False
     save_features: Path | None = None
 
+    @property
+    def listener(self) -> Listener:
+        """Receives messages and progress."""
+        return self.common.listener
+
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to score: one checkpoint, or those of ten trials, and the images of each."""
+    """A model to score: one checkpoint, or one for each trial, and the images that each is scored on."""
 
     name: str
     checkpoints: list[OpenedCheckpoint]
@@ -56,7 +61,7 @@ class Candidate:
 
 @dataclass
 class _Sources:
-    """Opens data sets; one that several models share is opened once."""
+    """Opens the models' data sets, each only once."""
 
     request: EvaluateRequest
     opened: dict[tuple[object, ...], ImageSource] = field(default_factory=dict)
@@ -71,46 +76,53 @@ class _Sources:
         return self.opened[key]
 
 
-def score_models(
-    names: Sequence[Path | None], request: EvaluateRequest, listener: Listener, *, all_trials: bool
-) -> Report:
-    """Score every model of ``names`` in the same settings; None is the newest run. All are opened before any is scored.
+def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> Report:
+    """Score several models in the same settings. All are opened before the first one is scored.
+
+    Args:
+        names: checkpoints or run folders; None stands for the newest run.
+        request: the command's options.
+        all_trials: whether each name stands for one model per trial.
 
     Raises:
-        LbaError: models can't be opened, or would be scored on different images or in different settings.
+        LbaError: A model can't be opened, or the models would be scored on different images or in different settings.
     """
     sources = _Sources(request)
     open_candidate = _open_trials if all_trials else _open_single
-    candidates = [open_candidate(name, request, sources, listener) for name in names]
+    candidates = [open_candidate(name, request, sources) for name in names]
     _require_same_images(candidates)
     if request.save_features and (len(candidates) > 1 or all_trials):
-        raise LbaError("--save-features keeps the features of one model: name one, without --trials")
+        raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
     _require_same_settings(candidates)
-    return Report(tuple(_score(candidate, request, listener) for candidate in candidates))
+    return Report(tuple(_score(candidate, request) for candidate in candidates))
 
 
-def score_features(path: Path, dataset: str | None, request: EvaluateRequest, listener: Listener) -> Report:
-    """Score a file of features, by the protocol of ``dataset``, or of the data set that the file names.
+def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> Report:
+    """Score a feature file.
+
+    Args:
+        path: the file.
+        dataset: the data set whose protocol is used. Default: the one named in the file.
+        request: the command's options.
 
     Raises:
-        LbaError: the file is malformed, or the configuration asks for something that needs images.
+        LbaError: The file is malformed, or the configuration asks for something that needs images.
     """
-    section = request.common.load(request.options, listener).evaluation
+    section = request.common.load(request.options).evaluation
     source = read_features(path, dataset)
     variants = choose_variants(section)
     if any(variant.view != PLAIN for variant in variants):
-        raise ConfigError("--flip and --features-from neck need a network; --features has features alone")
+        raise ConfigError("--flip and --features-from neck need a network, but --features has only features")
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
     origin = Origin(str(path), source.trained_on)
-    return Report(
-        (tuple(score(source, drawn, {PLAIN: source.embeddings}, variants, listener=listener, origin=origin)),)
-    )
+    results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.listener, origin=origin)
+    return Report((tuple(results),))
 
 
 def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
-    """The name of the data set that a model was trained on.
+    """Name the data set that a model was trained on.
 
-    If ``source`` has the same name and is another data set, the layout, the trial or the folder is added.
+    If ``source`` is a different data set with the same name, the layout, the trial or the folder is added.
     """
     trained = opened.description
     data = trained.config.get("data", {})
@@ -128,7 +140,7 @@ def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
 
 
 def same_place(root: str, config: Config) -> bool:
-    """Whether ``root`` is the data that ``config`` reads, as a folder or as the store beside it."""
+    """Whether ``root`` is the data set that ``config`` reads, or the store beside it."""
     places = [
         {path.resolve(), default_store(path, config.data.height, config.data.width).resolve()}
         for path in (Path(root), Path(config.data.root))
@@ -136,43 +148,43 @@ def same_place(root: str, config: Config) -> bool:
     return not places[0].isdisjoint(places[1])
 
 
-def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources, listener: Listener) -> Candidate:
-    opened = open_checkpoint(name, request.data, request.common, request.options, listener)
+def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
+    opened = open_checkpoint(name, request.data, request.common, request.options)
     return Candidate(str(opened.path), [opened], [sources.of(opened)])
 
 
-def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources, listener: Listener) -> Candidate:
-    """Open the models of ten trials, each with its own images; or one model of another data set, for all ten."""
+def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
+    """Open one model per trial, or a single model to be scored on all trials, with the images of each trial."""
     runs = TrialRuns(name) if name else newest_trials()
     if name is None:
-        listener.say(f"trials: {runs.path}, the newest")
+        request.listener.say(f"trials: {runs.path}, the newest")
     if runs.path.is_file() or RunFolder(runs.path).last.is_file():
-        one = _open_trial(runs.path, TRIALS[0], request, listener)
+        one = _open_trial(runs.path, TRIALS[0], request)
         checkpoints = [replace(one, config=_with_trial(one.config, trial)) for trial in TRIALS]
     else:
-        checkpoints = [_open_trial(run.path, trial, request, listener) for trial, run in runs.require_all().items()]
+        checkpoints = [_open_trial(run.path, trial, request) for trial, run in runs.require_all().items()]
     images = [sources.of(opened) for opened in checkpoints]
     for opened, source, trial in zip(checkpoints, images, TRIALS, strict=True):
         if source.trial != trial:
             raise ConfigError(
-                f"{opened.path}: would be scored on trial {source.trial}: --trials all sets data.trial for each model; leave "
+                f"{opened.path}: would be scored on trial {source.trial}: --trials all sets data.trial for each model, so leave "
                 "out --set data.trial"
             )
     return Candidate(str(runs.path), checkpoints, images)
 
 
-def _open_trial(path: Path, trial: int, request: EvaluateRequest, listener: Listener) -> OpenedCheckpoint:
+def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheckpoint:
     options = {**request.options, "data.trial": trial}
-    return open_checkpoint(path, request.data, request.common, options, listener)
+    return open_checkpoint(path, request.data, request.common, options)
 
 
 def _with_trial(config: Config, trial: int) -> Config:
     return config.model_copy(update={"data": config.data.model_copy(update={"trial": trial})})
 
 
-def _score(candidate: Candidate, request: EvaluateRequest, listener: Listener) -> tuple[Result, ...]:
+def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
     pairs = list(zip(candidate.checkpoints, candidate.sources, strict=True))
-    results = over_trials([_score_checkpoint(candidate.name, *pair, request, listener) for pair in pairs])
+    results = over_trials([_score_checkpoint(candidate.name, *pair, request) for pair in pairs])
     note = inflation_note((opened.description, source) for opened, source in pairs)
     drawn = get_dataset(candidate.sources[0].dataset).split_is_drawn
     root = candidate.checkpoints[0].config.data.root if drawn else ""
@@ -180,7 +192,7 @@ def _score(candidate: Candidate, request: EvaluateRequest, listener: Listener) -
 
 
 def _score_checkpoint(
-    name: str, opened: OpenedCheckpoint, source: ImageSource, request: EvaluateRequest, listener: Listener
+    name: str, opened: OpenedCheckpoint, source: ImageSource, request: EvaluateRequest
 ) -> list[Result]:
     section = opened.config.evaluation
     options = EvaluationOptions(
@@ -191,7 +203,7 @@ def _score_checkpoint(
         save_features=request.save_features,
     )
     settings = choose_settings(section, source)
-    return evaluate(opened.network, source, settings, listener=listener, options=options)
+    return evaluate(opened.network, source, settings, listener=request.listener, options=options)
 
 
 def _require_same_images(candidates: Sequence[Candidate]) -> None:
@@ -201,12 +213,12 @@ def _require_same_images(candidates: Sequence[Candidate]) -> None:
             if (reference.fingerprint, reference.trial) != (source.fingerprint, source.trial):
                 raise LbaError(
                     f"{other.name} would be scored on other images than {first.name}: {_difference(reference, source)}. "
-                    "Name one data set for all with --data, and --set data.… where it has several splits or trials"
+                    "Name one data set for all models with --data, and one trial or split of it with --set data.…"
                 )
 
 
 def _difference(reference: ImageSource, source: ImageSource) -> str:
-    """How two data sets differ, in words."""
+    """Describe how two data sets differ."""
     sides = (source, reference)
     tested = [[sample for sample in each.samples if sample.split == "test"] for each in sides]
     people = [{sample.identity for sample in samples} for samples in tested]
@@ -225,13 +237,13 @@ def _difference(reference: ImageSource, source: ImageSource) -> str:
 
 
 def _require_same_settings(candidates: Sequence[Candidate]) -> None:
-    """Refuse to compare figures of different settings, which the models' own configurations may ask for."""
+    """Refuse models whose own configurations ask for different settings."""
     first = candidates[0]
     for other in candidates[1:]:
         if _settings(other) != _settings(first):
             raise ConfigError(
-                f"{other.name} and {first.name} are configured for different settings: name --mode, --shots, --protocol and "
-                "the extras, or leave evaluation.… out of their configurations"
+                f"{other.name} and {first.name} were trained with different settings for evaluation: name --mode, --shots and "
+                "--protocol, and --flip, --rerank or --features-from where they differ"
             )
 
 

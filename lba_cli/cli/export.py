@@ -1,4 +1,4 @@
-"""``lba export``: the embedding network for other programs."""
+"""``lba export``: the embedding network, for other programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from lba_cli.export import Export, Measuring
     from lba_cli.export.embedding_model import EmbedOne
 
-app = commands()
+app = command_group()
 EXAMPLES = (
     "lba export --format onnx --output person.onnx",
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
@@ -25,7 +25,9 @@ EXAMPLES = (
     "lba export --format official --output person.t",
 )
 
-DATA_HELP = "A data set's folder or store: score the trained and the exported network on its usual setting, and tell both figures."
+DATA_HELP = (
+    "Score the trained and the exported network on this data set (a folder or a store), and report both results."
+)
 
 
 @command(app, *EXAMPLES)
@@ -35,8 +37,8 @@ def export(
         ExportFormat,
         typer.Option(
             "--format",
-            help=f"onnx (onnxruntime; opset {ONNX_OPSET}), pt2 (torch.export), safetensors (weights and metadata), or official "
-            "(the method's released layout, for other people's code; ResNet-50 alone).",
+            help=f"onnx (for ONNX Runtime, opset {ONNX_OPSET}), pt2 (torch.export), safetensors (weights and metadata), or "
+            "official (the layout of the authors' code; ResNet-50 only).",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", metavar="PATH", help="The file to write.")],
@@ -44,27 +46,28 @@ def export(
     stems: Annotated[
         Stems,
         typer.Option(
-            help="one file for both modalities, with the input `infrared`; or two, NAME-visible and NAME-infrared, without it."
+            help="one: a single file for both modalities, with the input `infrared`. two: NAME-visible and NAME-infrared."
         ),
     ] = "one",
     precision: Annotated[
         ExportPrecision,
-        typer.Option(help="Of the weights: half halves the file (not bfloat16 in onnx, neither in official)."),
+        typer.Option(
+            help="Precision of the weights. 16 bits halve the file; onnx has no bfloat16, official only float32."
+        ),
     ] = "float32",
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP, show_default=False)] = None,
-    no_card: Annotated[bool, typer.Option("--no-card", help="Leave out the model card, PATH.md.")] = False,
+    no_card: Annotated[bool, typer.Option("--no-card", help="Don't write the model card, PATH.md.")] = False,
     force: Force = False,
 ) -> None:
-    """Write the network that embeds images, for any batch size, and a model card beside it.
+    """Export the embedding network, together with a model card.
 
-    What was written is run against the trained network before the file appears. Images and embeddings are float32 in
-    every precision; sizes and normalisation are in the file's metadata.
+    The exported network takes batches of any size. It is compared with the trained one before the file appears. Images and
+    embeddings are float32 at every precision; the image size and the normalisation are in the file's metadata.
     """
     from lba_cli.cli.checkpoints import open_checkpoint
-    from lba_cli.cli.console import get_listener
     from lba_cli.export import export as run_export
 
-    opened = open_checkpoint(checkpoint, data, common, {}, get_listener())
+    opened = open_checkpoint(checkpoint, data, common)
     result = run_export(
         opened.network.cpu(),
         opened.description,
@@ -76,11 +79,11 @@ def export(
         measuring=_measuring(opened) if data else None,
         force=force,
     )
-    _tell(result, opened)
+    _print_result(result, opened)
 
 
 def _measuring(opened: OpenedCheckpoint) -> Measuring:
-    """The data set's usual setting, on which any embedding function can be scored."""
+    """Prepare to score embedding functions on the data set's usual setting."""
     from lba_cli.evaluation.embedding import PLAIN, embed_through
     from lba_cli.evaluation.scoring import draw_setting, score
     from lba_cli.evaluation.setting_choice import selection_setting
@@ -109,28 +112,33 @@ def _measuring(opened: OpenedCheckpoint) -> Measuring:
     return Measuring(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures)
 
 
-def _tell(result: Export, opened: OpenedCheckpoint) -> None:
-    from lba_cli.cli.console import get_console
-    from lba_cli.model.network import IMAGE_SIZE
+def _print_result(result: Export, opened: OpenedCheckpoint) -> None:
+    from lba_cli.cli.console import print_line
 
     names = " and ".join(str(file.path) for file in result.files)
     s = "s" if len(result.files) == 1 else ""
     same = f"equal{s} the trained network within"
     if result.precision != "float32":
         same = f"deviate{s} from the trained network by at most"
-    lines = [f"{names}: {same} {result.deviation:.1e} (batches of 1 and 7, both modalities)"]
-    if result.measured:
-        both = [result.measured.trained, result.measured.exported]
-        shown = "; ".join(f"{n} {both[0][n]:.2%} trained, {both[1][n]:.2%} exported" for n in ("rank1", "mAP"))
-        lines.append(f"{result.measured.where}: {shown}")
-    for line in lines:
-        get_console().print(line, markup=False, soft_wrap=True)
-    listener = opened.description
-    if result.format == "official" and (listener.height, listener.width, listener.dataset) != (
-        *IMAGE_SIZE,
-        "SYSU-MM01",
-    ):
+    print_line(f"{names}: {same} {result.deviation:.1e} (batches of 1 and 7, both modalities)")
+    if measured := result.measured:
+        pairs = ((name, measured.trained[name], measured.exported[name]) for name in ("rank1", "mAP"))
+        figures = "; ".join(
+            f"{name} {trained:.2%} trained, {exported:.2%} exported" for name, trained, exported in pairs
+        )
+        print_line(f"{measured.where}: {figures}")
+    if result.format == "official":
+        _warn_of_lost_facts(opened)
+
+
+def _warn_of_lost_facts(opened: OpenedCheckpoint) -> None:
+    """Warn if readers of the released layout will assume a wrong image size or data set."""
+    from lba_cli.model.network import IMAGE_SIZE
+
+    network = opened.description
+    if (network.height, network.width, network.dataset) != (*IMAGE_SIZE, "SYSU-MM01"):
         opened.listener.warn(
-            f"the released layout doesn't tell that this network takes images of {listener.height}×{listener.width} and was trained on "
-            f"{listener.dataset or 'other data'}: whatever reads it, lba too, takes it for {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} and SYSU-MM01"
+            f"the released layout has no place for this network's image size, {network.height}×{network.width}, and training "
+            f"data, {network.dataset or 'unknown'}: every reader, lba included, will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} "
+            "and SYSU-MM01"
         )

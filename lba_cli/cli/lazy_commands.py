@@ -1,4 +1,4 @@
-"""Commands whose files are read when they are called: listing them costs a name and a line each."""
+"""Commands whose modules are imported when they are called, so that ``lba --help`` starts quickly."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import typer
 from typer.core import TyperCommand
 
 
-class Deferred(TyperCommand):
-    """The command, or group of commands, that ``lba_cli.cli.NAME`` has as ``app``.
+class LazyCommand(TyperCommand):
+    """Stands for the command, or group of commands, in ``lba_cli.cli.NAME`` until it is called.
 
     Args:
-        name: of the command and of its file.
-        summary: its line in the list of commands; the first of a command's own help, all of a group's.
+        name: the name of the command and of its module, which defines it as ``app``.
+        summary: the command's line in ``lba --help``. A group without a help text of its own shows it too.
     """
 
     def __init__(self, name: str, summary: str) -> None:
@@ -23,16 +23,16 @@ class Deferred(TyperCommand):
 
     @cached_property
     def command(self) -> Any:
-        """The one it stands for."""
+        """The real command, imported on first use."""
         command = typer.main.get_command(importlib.import_module(f"lba_cli.cli.{self.name}").app)
         command.help = command.help or self.help
         return command
 
-    def make_context(self, *words: Any, **more: Any) -> Any:
-        """Parse the command's words by its own options."""
-        return self.command.make_context(*words, **more)
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Let the real command parse its arguments."""
+        return self.command.make_context(*arguments, **options)
 
 
-def commands() -> typer.Typer:
-    """What a command's file adds its command, or its several, to."""
+def command_group() -> typer.Typer:
+    """Create the group that a command's module adds its command, or its subcommands, to."""
     return typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)

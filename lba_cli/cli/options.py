@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from lba_cli.cli.error_handling import guarded
+from lba_cli.reporting import Listener, Silent
 
 if TYPE_CHECKING:
     from lba_cli.config import Config
-    from lba_cli.reporting import Listener
 
 LOCAL_CONFIG = Path("lba.yaml")
 CONFIG_VARIABLE = "LBA_CONFIG"
@@ -26,22 +26,22 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help=f"YAML configuration. Without it, the file that ${CONFIG_VARIABLE} names is read, or ./{LOCAL_CONFIG} if there is one.",
+        help=f"A YAML configuration file. Without it, the file named by ${CONFIG_VARIABLE} is read, or ./{LOCAL_CONFIG} if it exists.",
         show_default=False,
     ),
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one config key; repeatable.", show_default=False),
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one config key; can be repeated.", show_default=False),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace existing output.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing output files.")]
 CheckpointFile = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint",
         metavar="FILE",
-        help="A checkpoint of lba, or the method's released one. Default: best.pt of the newest run.",
+        help="A checkpoint or a run's folder; also the authors' released file. Default: best.pt of the newest run.",
         show_default=False,
     ),
 ]
@@ -50,28 +50,30 @@ ModelFile = Annotated[
     typer.Option(
         "--model",
         metavar="FILE.onnx",
-        help="An exported ONNX file instead of a checkpoint (needs the extra onnx).",
+        help="Use an exported ONNX file instead of a checkpoint (needs the extra onnx).",
         show_default=False,
     ),
 ]
 ImageNames = Annotated[
     list[str],
     typer.Argument(
-        metavar="IMAGES…",
-        help="Images, folders with everything below them, or globs in quotes. They are taken in the order of their paths.",
+        metavar="IMAGES",
+        help="Images, folders (searched recursively), or quoted glob patterns. Images are sorted by path.",
         show_default=False,
     ),
 ]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded.")]
 DataFolder = Annotated[
     Path | None,
-    typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store.", show_default=False),
+    typer.Option(
+        "--data", metavar="DIR", help="The data set's folder, or a prepared store [data.root].", show_default=False
+    ),
 ]
 AllTrials = Annotated[
     Literal["all"] | None,
     typer.Option(
         "--trials",
-        help="One model for each of the data set's ten trials: RUN/trial-1 … RUN/trial-10.",
+        help="Use one model per trial of RegDB: RUN/trial-1 … RUN/trial-10.",
         show_default=False,
     ),
 ]
@@ -79,15 +81,21 @@ AllTrials = Annotated[
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """The options that every command has: ``--config`` and ``--set``."""
+    """The options ``--config`` and ``--set``, and the listener, which every command has.
+
+    Attributes:
+        config_file: the file named with ``--config``.
+        assignments: the ``--set`` options, as ``section.key=value``.
+        listener: receives the command's messages and progress.
+    """
 
     config_file: Path | None = None
     assignments: Sequence[str] = ()
+    listener: Listener = field(default_factory=Silent)
 
     def load(
         self,
-        options: Mapping[str, Any],
-        listener: Listener,
+        options: Mapping[str, Any] | None = None,
         *,
         base: Mapping[str, Any] | None = None,
         fixed: Mapping[str, Any] | None = None,
@@ -95,30 +103,29 @@ class CommonOptions:
         """Resolve the configuration: defaults, ``base``, the config file, ``options``, then ``--set``.
 
         Args:
-            options: command-line options by their dotted keys; None for those that weren't given.
-            listener: hears which config file is read, if nobody named it.
-            base: sections that lie over the defaults.
-            fixed: values by dotted keys that only a file named with ``--config``, an option or ``--set`` may change.
+            options: the command's other options by their config keys; a value of None stands for an option not given.
+            base: sections that replace the defaults, such as a checkpoint's own configuration.
+            fixed: values by config key that a config file which nobody named can't change.
 
         Raises:
-            ConfigError: a file is malformed, or a key or value is unknown.
+            ConfigError: A file is malformed, a key is unknown, or a value is invalid.
         """
         from lba_cli.config import ConfigLayer, resolve_config
 
         layers = [ConfigLayer(dict(base or {}), "the checkpoint's configuration")]
-        ambient = None if self.config_file else _ambient_config()
-        if ambient:
-            listener.say(f"config: {ambient}")
-            layers.append(ConfigLayer.from_file(ambient))
+        default_file = None if self.config_file else find_config()
+        if default_file:
+            self.listener.say(f"config: {default_file}")
+            layers.append(ConfigLayer.from_file(default_file))
         layers.append(ConfigLayer.from_options(fixed or {}))
         if self.config_file:
             layers.append(ConfigLayer.from_file(self.config_file))
-        layers += [ConfigLayer.from_options(options), ConfigLayer.from_assignments(self.assignments)]
+        layers += [ConfigLayer.from_options(options or {}), ConfigLayer.from_assignments(self.assignments)]
         return resolve_config(layers)
 
 
-def _ambient_config() -> Path | None:
-    """The configuration file that is read when none is named on the command line."""
+def find_config() -> Path | None:
+    """The config file that is read when the command line names none; None if there is none."""
     named = os.environ.get(CONFIG_VARIABLE)
     if named:
         return Path(named)
@@ -134,21 +141,23 @@ def command(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command of ``app``.
 
-    The function's first parameter receives the :class:`CommonOptions`; the others are the command's own options. Errors
-    become one line and an exit status, see :mod:`lba_cli.cli.error_handling`.
+    The function's first parameter receives the :class:`CommonOptions`; its other parameters are the command's own
+    options. Errors become one line and an exit status (see :mod:`lba_cli.cli.error_handling`).
 
     Args:
-        app: the group of commands.
-        examples: command lines that its help shows.
-        name: the command's name; the function's if None.
-        help: the help text; the function's docstring if None.
-        distributed: whether several processes started by ``torchrun`` share its work.
+        app: the group that the command belongs to.
+        examples: command lines shown in the help.
+        name: the command's name. Default: the function's name.
+        help: the help text. Default: the function's docstring.
+        distributed: whether the command runs in several processes under ``torchrun``.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         @wraps(function)
         def wrapper(*, config: Path | None, assignments: list[str] | None, debug: bool, **own: Any) -> None:
-            function(CommonOptions(config, assignments or ()), **own)
+            from lba_cli.cli.console import get_listener
+
+            function(CommonOptions(config, assignments or (), get_listener()), **own)
 
         _add_common_options(wrapper, function)
         guarded_command = guarded(wrapper, distributed=distributed)
@@ -160,7 +169,7 @@ def command(
 
 
 def _add_common_options(wrapper: Callable[..., None], function: Callable[..., None]) -> None:
-    """Give ``wrapper`` the signature of ``function``, with the common options in place of its first parameter."""
+    """Give ``wrapper`` the signature of ``function``, whose first parameter is replaced by the common options."""
     hints = get_type_hints(function, include_extras=True)
     own = list(inspect.signature(function).parameters.values())[1:]
     common = {"config": (ConfigFile, None), "assignments": (Assignments, None), "debug": (Debug, False)}
@@ -172,4 +181,4 @@ def _add_common_options(wrapper: Callable[..., None], function: Callable[..., No
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del wrapper.__wrapped__  # type: ignore[attr-defined]  # or inspect would look through to the function
+    del wrapper.__wrapped__  # type: ignore[attr-defined]  # otherwise inspect takes the signature of the function

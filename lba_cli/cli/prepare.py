@@ -1,4 +1,4 @@
-"""``lba prepare``: from a data set's folder to a store; or draw a synthetic data set."""
+"""``lba prepare``: make the store of a data set, or generate a synthetic data set."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import CommonOptions, command
 from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
 from lba_cli.datasets import DATASETS, DatasetSpec, get_dataset
 
-app = commands()
+app = command_group()
 
 Root = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)
 ]
 Output = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The store to make; by default beside the root.", show_default=False)
+    Path | None,
+    typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.", show_default=False),
 ]
 Npy = Annotated[
     bool,
     typer.Option(
-        "--npy", help="Also write the field's four train_*_resized_*.npy of the training images into the store."
+        "--npy", help="Also write the training images as the four `train_*_resized_*.npy` files that other code reads."
     ),
 ]
 SkipBroken = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them.")
+    bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them in the store.")
 ]
-Verify = Annotated[
-    bool, typer.Option("--verify", help="Make nothing: check the store that is there, every byte of it.")
+Verify = Annotated[bool, typer.Option("--verify", help="Make nothing; check every byte of the existing store.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Number of processes. Default: one per core.", show_default=False)
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.", show_default=False)]
 
 
 def _offer(spec: DatasetSpec) -> None:
@@ -66,32 +67,31 @@ def synthetic(
     common: CommonOptions,
     preset: Annotated[
         str,
-        typer.Option(metavar="tiny|small|sysu", help="How many people and images; sysu: the real one's exact counts."),
+        typer.Option(
+            metavar="tiny|small|sysu", help="How many people and images; sysu has exactly the counts of SYSU-MM01."
+        ),
     ] = "small",
     layout: Annotated[
-        str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folders and lists are written.")
+        str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folder layout is written.")
     ] = "sysu",
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="The folder to make; default: datasets/synthetic-PRESET[-LAYOUT].", show_default=False
+            metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT].", show_default=False
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     workers: Workers = None,
 ) -> None:
-    """Draw people under visible and near-infrared cameras, in any data set's layout on disk. No real person is shown."""
-    from lba_cli.cli.console import get_console, get_listener
+    """Generate images of synthetic people under visible and near-infrared cameras, in the folder layout of a data set."""
+    from lba_cli.cli.console import print_line
     from lba_cli.datasets.synthesize import write_synthetic
 
-    listener = get_listener()
-    common.load({}, listener)
+    common.load()
     usual = f"synthetic-{preset}" if layout == "sysu" else f"synthetic-{preset}-{layout}"
     place = output or Path("datasets") / usual
-    written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=listener)
-    get_console().print(
+    written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=common.listener)
+    print_line(
         f"{written.images:,} images of {written.identities} people are in {place}. "
-        f"Next: lba prepare {layout} --root {shlex.quote(str(place))}",
-        markup=False,
-        soft_wrap=True,
+        f"Next: lba prepare {layout} --root {shlex.quote(str(place))}"
     )

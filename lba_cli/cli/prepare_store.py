@@ -1,4 +1,4 @@
-"""The work of ``lba prepare``: read a data set, report what its copy lacks, resize it, and count its images."""
+"""The work of ``lba prepare``: read a data set, report what the copy lacks, resize its images, and count them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lba_cli.datasets.spec import Shortfall
     from lba_cli.reporting import Listener
 
-MOST_IDENTITIES = 8  # named in a row of the table of missing images
+MOST_IDENTITIES = 8  # listed in a row of the table of missing images
 
 
 @dataclass(frozen=True)
@@ -36,18 +36,18 @@ class PrepareRequest:
 
 
 def prepare_store(spec: DatasetSpec, request: PrepareRequest, common: CommonOptions) -> None:
-    """Make the store of a data set, or check the existing one, and print what it holds.
+    """Make the store of a data set, or check the existing one, and print what it contains.
 
     Raises:
-        ConfigError: the configuration is for another data set, or names no folder.
-        DataError: the data can't be prepared.
+        ConfigError: The configuration is for another data set, or names no folder.
+        DataError: The data can't be prepared, or the store is damaged.
     """
-    from lba_cli.cli.console import get_console, get_listener
+    from lba_cli.cli.console import get_console, print_line
     from lba_cli.data.prepare import prepare
     from lba_cli.data.store import StoredImages, default_store
 
-    listener = get_listener()
-    data = _data_config(spec, request, common, listener)
+    listener = common.listener
+    data = _data_config(spec, request, common)
     root = Path(data.root)
     store = request.output or default_store(root, data.height, data.width)
     if request.verify:
@@ -72,42 +72,42 @@ def prepare_store(spec: DatasetSpec, request: PrepareRequest, common: CommonOpti
     for path, reason in made.skipped:
         listener.warn(f"left out {path}: {reason}")
     get_console().print(_counts_table(StoredImages(made.store)))
-    get_console().print(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}", markup=False)
+    print_line(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}")
 
 
-def _data_config(spec: DatasetSpec, request: PrepareRequest, common: CommonOptions, listener: Listener) -> DataSection:
-    """The section ``data``, over the data set's usual folder."""
+def _data_config(spec: DatasetSpec, request: PrepareRequest, common: CommonOptions) -> DataSection:
+    """Return the section ``data``; the root is the data set's usual folder unless another one is named."""
     from lba_cli.config import DataSection
 
     usual = {"dataset": spec.name, **({"root": spec.default_root} if spec.default_root else {})}
     options = {"data.root": request.root and str(request.root), "data.dataset": spec.name if request.root else None}
-    data = common.load(options, listener, base={"data": usual}).data
+    data = common.load(options, base={"data": usual}).data
     if data.dataset not in (spec.name, AUTO):
         raise ConfigError(
             f"the configuration is for the data set '{data.dataset}' (data.dataset): use lba prepare {data.dataset}, or name "
-            f"the folder to prepare as '{spec.name}' with --root"
+            f"the folder of '{spec.name}' with --root"
         )
     if not spec.default_root and request.root is None and data.root == DataSection().root:
-        raise ConfigError("data.root is needed: name the folder with --root DIR, or in a configuration")
+        raise ConfigError("data.root is needed: name the folder with --root DIR, or in a config file")
     return data
 
 
 def _verify(store: Path, listing: Listing | None, listener: Listener) -> None:
-    from lba_cli.cli.console import get_console
+    from lba_cli.cli.console import print_line
     from lba_cli.datasets.open import verify_store
 
     checked = verify_store(store, listing, listener)
-    source = "its source isn't here to compare with"
+    source = "its source isn't here, so it wasn't compared with it"
     if listing:
-        source = f"{listing.root} still has the files it was made from, by name and size"
-    get_console().print(f"{store} is whole: {checked.images:,} images; {source}", markup=False, soft_wrap=True)
+        source = f"{listing.root} still has the same files, by name and size"
+    print_line(f"{store} is intact: {checked.images:,} images; {source}")
 
 
 def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
-    """How many images a copy lacks, by camera."""
+    """List how many images a copy lacks, by camera."""
     from rich.table import Table
 
-    table = Table("camera", "images", "of", "difference", "in identities")
+    table = Table("camera", "images", "complete", "difference", "identities")
     for each in shortfalls:
         names = ", ".join(f"{identity:04d}" for identity in each.identities[:MOST_IDENTITIES])
         rest = len(each.identities) - MOST_IDENTITIES
@@ -118,7 +118,7 @@ def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
 
 
 def _counts_table(store: StoredImages) -> Table:
-    """Identities and images by split and modality, in every trial."""
+    """Count identities and images by split and modality, in every trial."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -126,7 +126,7 @@ def _counts_table(store: StoredImages) -> Table:
 
     trials = sorted({sample.trial for sample in store.samples})
     several = trials != [0]
-    table = Table(*(["trial"] if several else []), "", "identities", *MODALITIES, title=escape(store.name))
+    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
     for trial in trials:
         samples = store.of_trial(trial or None).samples
         for split in SPLITS:

@@ -1,4 +1,4 @@
-"""``lba search``: an index of a gallery, ranked for query images."""
+"""``lba search``: build an index of gallery images and search it with query images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import (
     CheckpointFile,
     CommonOptions,
@@ -27,19 +27,21 @@ if TYPE_CHECKING:
     from lba_cli.search.index import Index
     from lba_cli.search.index_manifest import Manifest
 
-app = commands()
+app = command_group()
 
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.", show_default=False)]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.", show_default=False)]
 SearchEngine = Annotated[
     Engine,
-    typer.Option(help="exact compares with every image; faiss, for millions, with a share of them (the extra faiss)."),
+    typer.Option(
+        help="exact compares a query with every image; faiss only with some, for millions of images (needs the extra faiss)."
+    ),
 ]
 IndexCheckpoint = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint",
         metavar="FILE",
-        help="The checkpoint that built the index; default: the file that it was.",
+        help="The checkpoint that built the index. Default: the file recorded in the index.",
         show_default=False,
     ),
 ]
@@ -54,36 +56,35 @@ def build(
     common: CommonOptions,
     gallery: ImageNames,
     index: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
-    modality: Annotated[Modality, typer.Option(help="What the gallery's images are.")],
+    modality: Annotated[Modality, typer.Option(help="The modality of the gallery images.")],
     checkpoint: CheckpointFile = None,
     model: ModelFile = None,
     engine: Annotated[
         Engine,
-        typer.Option(help="faiss: also make what queries with --engine faiss need (the extra faiss)."),
+        typer.Option(help="faiss: also build what queries with --engine faiss need (needs the extra faiss)."),
     ] = "exact",
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
-    """Embed a gallery into an index: a folder that appears whole or not at all. Images are known by absolute paths."""
+    """Embed gallery images into an index: a folder that appears complete or not at all. It names images by absolute paths."""
     from lba_cli.cli.checkpoints import open_embedder
-    from lba_cli.cli.console import get_listener
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.faiss_index import require_faiss
     from lba_cli.search.index import About
     from lba_cli.search.update import build_index, require_new_index
 
-    listener, left_out = get_listener(), list[str]()
+    left_out = list[str]()
     require_new_index(index, replace=force)
     if engine == "faiss":
         require_faiss()
-    paths = _gallery_paths(gallery, listener)
-    embedder, config = open_embedder(modality, checkpoint, model, common, listener)
+    paths = _gallery_paths(gallery, common.listener)
+    embedder, config = open_embedder(modality, checkpoint, model, common)
     size = config.evaluation.batch_size
     rows = embedded_rows(
-        embedder, modality, paths, left_out, batch_size=size, listener=listener, skip_broken=skip_broken
+        embedder, modality, paths, left_out, batch_size=size, listener=common.listener, skip_broken=skip_broken
     )
     made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
-    _finish(index, made, left_out, listener)
+    _print_contents(index, made, left_out, common.listener)
 
 
 @command(
@@ -95,54 +96,60 @@ def query(
     common: CommonOptions,
     index: IndexFolder,
     images: ImageNames,
-    modality: Annotated[Modality, typer.Option(help="What the query images are.")],
-    top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images of each list.")] = 10,
+    modality: Annotated[Modality, typer.Option(help="The modality of the query images.")],
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images to list per query.")] = 10,
     json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the lists there.", show_default=False)
+        Path | None, typer.Option(metavar="FILE", help="Also write the ranked lists as JSON.", show_default=False)
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also draw the first lists there: .png, .svg or .pdf.", show_default=False),
+        typer.Option(metavar="FILE", help="Also draw the first ranked lists: .png, .svg or .pdf.", show_default=False),
     ] = None,
     engine: SearchEngine = "exact",
     same_modality: Annotated[
-        bool, typer.Option("--same-modality", help="Allow queries of the gallery's own modality.")
+        bool, typer.Option("--same-modality", help="Allow queries of the same modality as the gallery.")
     ] = False,
     checkpoint: IndexCheckpoint = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
-    """Rank the gallery for query images: a table with scores (dot products, 1 at most), best first."""
+    """Rank the gallery images by their similarity to each query. Scores are dot products, at most 1."""
     from lba_cli.cli.checkpoints import image_paths
-    from lba_cli.cli.console import get_console, get_listener
+    from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
-    from lba_cli.outputs import require_new_files
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
-    require_new_files({"--json": json, "--picture": picture}, force=force)
+    require_free([path for path in (json, picture) if path], force)
     if picture:
         from lba_cli.visualize.canvas import require_new_picture
 
         require_new_picture(picture, force=force, option="--picture")
-    listener = get_listener()
     opened = open_index(index)
     _require_other_modality(opened, modality, same_modality)
-    paths = image_paths(images, listener)
-    embedder, config = _model_of(opened, modality, checkpoint, model, common, listener)
+    paths = image_paths(images, common.listener)
+    embedder, config = _model_of(opened, modality, checkpoint, model, common)
     size = config.evaluation.batch_size
     lists, broken = rank_images(
-        opened, embedder, modality, paths, top, engine, batch_size=size, listener=listener, skip_broken=skip_broken
+        opened,
+        embedder,
+        modality,
+        paths,
+        top,
+        engine,
+        batch_size=size,
+        listener=common.listener,
+        skip_broken=skip_broken,
     )
     for line in broken:
-        listener.warn(f"left out {line}")
+        common.listener.warn(f"left out {line}")
     for each in lists:
         get_console().print(ranking_table(each))
     if json:
         write_lists(json, opened, modality, engine, lists, force)
     if picture:
-        draw_lists(picture, opened, lists, force, listener)
+        draw_lists(picture, opened, lists, force, common.listener)
 
 
 @command(app, "lba search add gallery new-photos")
@@ -152,30 +159,31 @@ def add(
     images: ImageNames,
     modality: Annotated[
         Modality | None,
-        typer.Option(help="What the images are; they must be what the gallery's are.", show_default=False),
+        typer.Option(help="The modality of the images, which must be the gallery's.", show_default=False),
     ] = None,
     checkpoint: IndexCheckpoint = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
 ) -> None:
-    """Add images to an index; those that it has already are embedded again."""
-    from lba_cli.cli.console import get_listener
+    """Add images to an index. Images that it already has are embedded again."""
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.index import About, open_index
     from lba_cli.search.update import add_rows
 
-    listener, left_out = get_listener(), list[str]()
+    left_out = list[str]()
     opened = open_index(index)
     opened.require_modality(modality or opened.manifest.modality)
-    paths = _gallery_paths(images, listener)
+    paths = _gallery_paths(images, common.listener)
     kind = opened.manifest.modality
-    embedder, config = _model_of(opened, kind, checkpoint, model, common, listener)
+    embedder, config = _model_of(opened, kind, checkpoint, model, common)
     size = config.evaluation.batch_size
-    rows = embedded_rows(embedder, kind, paths, left_out, batch_size=size, listener=listener, skip_broken=skip_broken)
+    rows = embedded_rows(
+        embedder, kind, paths, left_out, batch_size=size, listener=common.listener, skip_broken=skip_broken
+    )
     made, replaced = add_rows(index, About.of(embedder, kind), rows)
     if replaced:
-        listener.say(f"{replaced} images were there already and are embedded again")
-    _finish(index, made, left_out, listener)
+        common.listener.say(f"{replaced} images were in the index already and are embedded again")
+    _print_contents(index, made, left_out, common.listener)
 
 
 @command(app, "lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos")
@@ -185,36 +193,34 @@ def remove(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS…",
-            help="Images, folders or globs in quotes; the files needn't exist any more.",
+            metavar="PATHS",
+            help="Images, folders or quoted glob patterns. The files need not exist any more.",
             show_default=False,
         ),
     ],
 ) -> None:
-    """Remove images from an index; the image files stay."""
-    from lba_cli.cli.console import get_listener
+    """Remove images from an index. The image files are not touched."""
     from lba_cli.search.update import remove_rows
 
-    listener = get_listener()
-    common.load({}, listener)
+    common.load()
     made, count = remove_rows(index, paths)
-    listener.say(f"{count} images were removed")
-    _finish(index, made, [], listener)
+    common.listener.say(f"{count} images were removed")
+    _print_contents(index, made, [], common.listener)
 
 
 @command(app, "lba search info gallery")
 def info(common: CommonOptions, index: IndexFolder) -> None:
-    """Check every byte of an index, and say what it holds."""
-    from lba_cli.cli.console import get_console, get_listener
+    """Check every byte of an index, and show what it contains."""
+    from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import info_table
     from lba_cli.search.index import open_index
 
-    common.load({}, get_listener())
+    common.load()
     get_console().print(info_table(open_index(index, fully=True)))
 
 
 def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
-    """The images of ``names`` by their absolute paths, in their order."""
+    """Return the absolute paths of the images that a command line names, sorted."""
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.search.image_paths import absolute_path
 
@@ -227,16 +233,19 @@ def _model_of(
     checkpoint: Path | None,
     model: Path | None,
     common: CommonOptions,
-    listener: Listener,
 ) -> tuple[Embedder, Config]:
-    """The model that is named, or the file that built the index; it must be the one that did."""
+    """Open the model that built the index: the named one, or the file recorded in the index.
+
+    Raises:
+        LbaError: The model can't be opened, or is not the one that built the index.
+    """
     from lba_cli.cli.checkpoints import open_embedder
 
     origin = Path(index.manifest.origin)
     if checkpoint is None and model is None and origin.is_file():
-        listener.say(f"model: {origin}, which built the index")
+        common.listener.say(f"model: {origin}, which built the index")
         checkpoint, model = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    embedder, config = open_embedder(modality, checkpoint, model, common, listener)
+    embedder, config = open_embedder(modality, checkpoint, model, common)
     index.require_model(embedder)
     return embedder, config
 
@@ -244,15 +253,14 @@ def _model_of(
 def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> None:
     if index.manifest.modality == modality and not allowed:
         raise LbaError(
-            f"{index.folder}: holds {modality} images, as the queries are: name the queries' true --modality, or search "
-            "within one modality with --same-modality"
+            f"{index.folder}: holds {modality} images, the same modality as the queries: correct --modality, or allow "
+            "this with --same-modality"
         )
 
 
-def _finish(index: Path, made: Manifest, left_out: list[str], listener: Listener) -> None:
-    from lba_cli.cli.console import get_console
+def _print_contents(index: Path, made: Manifest, left_out: list[str], listener: Listener) -> None:
+    from lba_cli.cli.console import print_line
 
     for line in left_out:
         listener.warn(f"left out {line}")
-    words = f"{index}: {made.images:,} {made.modality} images, vectors of {made.dimension} numbers"
-    get_console().print(words, markup=False, soft_wrap=True)
+    print_line(f"{index}: {made.images:,} {made.modality} images, embeddings of {made.dimension} numbers")

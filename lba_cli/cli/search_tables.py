@@ -1,4 +1,4 @@
-"""Ranked lists and indexes as tables on a terminal and as files."""
+"""Ranked lists as tables, JSON and pictures; the contents of an index as a table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_DRAWN, MOST_COLUMNS = 20, 20
 
 
 def ranking_table(ranked: Ranked) -> Table:
-    """One query's list; a gallery image below the current folder is named from here."""
+    """Make the table of one query. Gallery images below the current folder have relative paths."""
     table = Table(title=_shown(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
@@ -34,7 +34,7 @@ def ranking_table(ranked: Ranked) -> Table:
 
 
 def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Sequence[Ranked], force: bool) -> None:
-    """Write the lists as JSON, whole or not at all."""
+    """Write the lists as JSON. The file appears complete or not at all."""
     content = {
         "index": str(index.folder),
         "model": index.manifest.model,
@@ -56,7 +56,7 @@ def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Seq
 
 
 def draw_lists(path: Path, index: Index, lists: Sequence[Ranked], force: bool, listener: Listener) -> None:
-    """Draw the first lists, and say so where there are more."""
+    """Draw the lists of the first queries, and report how many there are if not all are drawn."""
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.search_results import ranked_lists
 
@@ -67,17 +67,17 @@ def draw_lists(path: Path, index: Index, lists: Sequence[Ranked], force: bool, l
 
 
 def info_table(index: Index) -> Table:
-    """What an index says of itself."""
+    """Make the table of an index's contents."""
     made = index.manifest
     table = Table(title=_shown(str(index.folder)), box=box.SIMPLE, show_header=False, title_justify="left")
     rows = {
         "images": f"{made.images:,} {made.modality}",
-        "vectors": f"{made.dimension} numbers, {made.vectors.bytes:,} bytes",
+        "embeddings": f"{made.dimension} numbers each, {made.vectors.bytes:,} bytes",
         "image size": f"{made.height}×{made.width}",
         "model": f"{made.origin} (weights {made.model:.12})",
         "FAISS": f"{made.faiss.bytes:,} bytes" if made.faiss else "none",
         "first, last": f"{index.paths[0]}\n{index.paths[-1]}",
-        "state": "whole: every byte is as it was written",
+        "state": "intact: every byte is as it was written",
     }
     for name, value in rows.items():
         table.add_row(name, _shown(value))
@@ -85,7 +85,7 @@ def info_table(index: Index) -> Table:
 
 
 def _shown(text: str) -> str:
-    """A name for a table: neither Rich's markup nor what steers a terminal."""
+    """Escape Rich's markup and control characters in a name."""
     return escape(printable(text))
 
 

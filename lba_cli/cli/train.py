@@ -1,4 +1,4 @@
-"""``lba train``: train a network into a run's folder, or continue a run."""
+"""``lba train``: train a network, or continue a run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import AllTrials, CommonOptions, DataFolder, command
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = commands()
+app = command_group()
 EXAMPLES = (
     "lba train --method full",
     "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",
@@ -39,87 +39,96 @@ def train(
         str | None,
         typer.Option(
             metavar="baseline|full|…",
-            help="baseline: identity and hard triplet; full: the paper's method [train.method].",
+            help="baseline: identity and hard triplet losses; full: the paper's method [train.method].",
             show_default=False,
         ),
     ] = None,
     data: DataFolder = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="The run's folder. Default: runs/DATE-METHOD.", show_default=False),
+        typer.Option(metavar="RUN", help="The folder of the new run. Default: runs/DATE-METHOD.", show_default=False),
     ] = None,
     resume: Annotated[
         str | None,
-        typer.Option(metavar="RUN|latest", help="Continue a run where it stopped.", show_default=False),
+        typer.Option(
+            metavar="RUN|latest", help="Continue this run, or the latest one, where it stopped.", show_default=False
+        ),
     ] = None,
     trials: AllTrials = None,
 ) -> None:
-    """Train a network: the paper's recipe by default. Ctrl-C saves the state; --resume continues from it.
+    """Train a network. Ctrl-C saves the state, and --resume continues from it.
 
-    Under torchrun every process draws a batch of its own, and gradients are averaged. The learning rate is not scaled. With
-    --max-restarts the run continues from its newest checkpoint after a process was lost.
+    The defaults are the paper's recipe. Under torchrun every process draws a batch of its own, and the gradients are
+    averaged; the learning rate is not scaled. With torchrun's --max-restarts, the run continues from its newest checkpoint
+    after a process has failed.
     """
-    from lba_cli.cli.console import get_console, get_listener
+    from lba_cli.cli.console import print_line
 
-    listener = get_listener()
-    request = TrainRequest(output, resume, common, {"train.method": method, "data.root": data and str(data)}, listener)
+    request = TrainRequest(output, resume, common, {"train.method": method, "data.root": data and str(data)})
     if trials:
         path = _train_trials(request)
-        get_console().print(
-            f"{path} is complete. Next: lba evaluate --trials all --checkpoint {path}", markup=False, soft_wrap=True
-        )
+        print_line(f"{path} is complete. Next: lba evaluate --trials all --checkpoint {path}")
         return
     folder, best_map = _train_run(request)
     best = f", best mAP {best_map:.2%}" if best_map >= 0 else ""
-    get_console().print(
-        f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}", markup=False, soft_wrap=True
-    )
+    print_line(f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}")
 
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The command line of ``lba train``; ``options`` are by dotted keys."""
+    """The options of ``lba train``.
+
+    Attributes:
+        output: the folder of a new run.
+        resume: the folder of the run to continue, or ``latest``.
+        common: the options and the listener that every command has.
+        options: other options by their config keys.
+    """
 
     output: Path | None
     resume: str | None
     common: CommonOptions
     options: Mapping[str, Any]
-    listener: Listener
+
+    @property
+    def listener(self) -> Listener:
+        """Receives messages and progress."""
+        return self.common.listener
 
     def new_config(self, own: Mapping[str, Any] | None = None, base: Mapping[str, Any] | None = None) -> Config:
-        """The configuration of a new run; ``own`` are options of one trial."""
-        return self.common.load({**self.options, **(own or {})}, self.listener, base=base)
+        """Resolve the configuration of a new run; ``own`` holds the options of one trial."""
+        return self.common.load({**self.options, **(own or {})}, base=base)
 
     def resumed(self, folder: RunFolder, own: Mapping[str, Any] | None = None) -> tuple[Config, Checkpoint | None]:
-        """The configuration and the state of a run that continues; keys may change only where results don't depend on them.
+        """Read the configuration and the state of a run to continue.
 
         Raises:
-            LbaError: the run can't be continued, or a key changed that results depend on.
+            LbaError: The run can't be continued, or a config key that decides its result was changed.
         """
         from lba_cli.config import ConfigLayer, resolve_config
-        from lba_cli.training.state import require_same_run, settle
+        from lba_cli.training.state import require_same_run, resolve_auto
 
-        state = folder.newest_state(self.listener)
+        state = folder.newest_checkpoint(self.listener)
         saved = ConfigLayer(state.description.config, str(folder.last)) if state else None
-        # The file is newer than the checkpoint if a resumed run was ended before its first one.
+        # The file is newer than the checkpoint if a resumed run was stopped before its first checkpoint.
         base = ConfigLayer.from_file(folder.config) if folder.config.is_file() or not saved else saved
         named = [ConfigLayer.from_file(self.common.config_file)] if self.common.config_file else []
         options = ConfigLayer.from_options({**self.options, **(own or {})})
         started = resolve_config([saved or base])
         asked = resolve_config([base, *named, options, ConfigLayer.from_assignments(self.common.assignments)])
-        config, before = settle(asked, asked.data.dataset), settle(started, started.data.dataset)
+        config, before = resolve_auto(asked, asked.data.dataset), resolve_auto(started, started.data.dataset)
         changed = require_same_run(before.values(), config, str(folder.path))
         if changed:
             self.listener.say(f"changed config keys: {changed}")
         if state:
             self.listener.say(f"resuming {folder.path} after epoch {state.description.epoch + 1}")
         else:
-            self.listener.say(f"{folder.path} was ended before its first checkpoint; it begins again")
+            self.listener.say(f"{folder.path} was stopped before its first checkpoint and starts again")
         return config, state
 
 
 def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
-    """Train one run; return its folder and its best mAP."""
+    """Train a run. Return its folder and its best mAP, which is -1 if there was no evaluation."""
     from lba_cli.datasets.open import open_data
     from lba_cli.processes import run_on_writer
     from lba_cli.training.loop import train as run_training
@@ -128,7 +137,7 @@ def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
         folder, config = _choose_folder(request)
         locks.enter_context(folder.locked())
         if config:
-            folder.require_new()  # another process may have begun, and ended, since the folder was chosen
+            folder.require_new()  # another process may have trained into it meanwhile
             return folder, config, None, False
         return folder, *request.resumed(folder), True
 
@@ -142,11 +151,11 @@ def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
 
 
 def _choose_folder(request: TrainRequest) -> tuple[RunFolder, Config | None]:
-    """The run's folder, and the configuration of a new run in it; None if it holds a run to continue."""
+    """Choose the run's folder. Also return the configuration of a new run, or None if the folder holds a run to continue."""
     from lba_cli.processes import remember_run, remembered_run
     from lba_cli.training.run_folder import RunFolder
 
-    if known := remembered_run():  # torchrun has restarted this job
+    if known := remembered_run():  # torchrun restarted this job
         folder = RunFolder(Path(known))
         return folder, None if request.resume or folder.is_begun else request.new_config()
     if request.resume:
@@ -167,7 +176,7 @@ def _folder_to_resume(name: str, output: Path | None) -> RunFolder:
     if not folder.path.is_dir():
         raise TrainingError(f"--resume {name}: no such folder")
     if output and output.resolve() != folder.path.resolve():
-        raise TrainingError(f"--output {output}: a resumed run stays in its folder, {folder.path}; leave out --output")
+        raise TrainingError(f"--output {output}: a resumed run stays in its folder, {folder.path}: leave out --output")
     return folder
 
 
@@ -178,14 +187,14 @@ def _dated_path(name: str) -> Path:
 
 
 def _train_trials(request: TrainRequest) -> Path:
-    """Train one model per trial, or continue those of a folder; return the folder."""
+    """Train one model per trial, or continue with the trials of a folder. Return the folder."""
     from lba_cli.cli.trials import TrialRuns, TrialTraining, newest_trials
     from lba_cli.errors import ConfigError
     from lba_cli.processes import torchrun_world
 
     if torchrun_world().by_torchrun:
         raise ConfigError(
-            "--trials all trains in one process; under torchrun train the trials one by one, --set data.trial=1"
+            "--trials all runs in a single process: under torchrun, train the trials one by one with --set data.trial=1 to 10"
         )
     if request.resume:
         runs = newest_trials() if request.resume == "latest" else TrialRuns(Path(request.resume))

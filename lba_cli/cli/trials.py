@@ -1,4 +1,4 @@
-"""``--trials all``: one model for each trial of a data set, in the folders ``trial-1`` … ``trial-10`` of a run."""
+"""``--trials all``: one run per trial of RegDB, in the subfolders ``trial-1`` … ``trial-10``."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ TRIALS = range(1, 11)
 
 @dataclass(frozen=True)
 class TrialRuns:
-    """A folder with one run per trial."""
+    """A folder that holds one run per trial."""
 
     path: Path
 
     @property
     def config(self) -> Path:
-        """The configuration that all trials share."""
+        """The file with the configuration that all trials share."""
         return self.path / "config.yaml"
 
     def run(self, trial: int) -> RunFolder:
-        """The run of a trial."""
+        """Return the run of one trial."""
         return RunFolder(self.path / f"{TRIAL}{trial}")
 
     def require_new(self) -> None:
-        """Refuse a folder that holds something already.
+        """Refuse a folder that isn't empty.
 
         Raises:
-            TrainingError: it does; nothing is overwritten.
+            TrainingError: The folder holds trials or other files.
         """
         if any(self.run(trial).path.exists() for trial in TRIALS):
             raise TrainingError(
@@ -47,25 +47,25 @@ class TrialRuns:
         RunFolder(self.path).require_new()
 
     def require_all(self) -> dict[int, RunFolder]:
-        """The runs of all trials.
+        """Return the runs of all trials.
 
         Raises:
-            CheckpointError: names the trials that have no checkpoint.
+            CheckpointError: Some trials have no checkpoint; the message names them.
         """
         runs = {trial: self.run(trial) for trial in TRIALS}
         missing = [run.path.name for run in runs.values() if not run.last.is_file()]
         if missing:
             raise CheckpointError(
-                f"{self.path}: {', '.join(missing)} of {TRIAL}{TRIALS[0]} … {TRIAL}{TRIALS[-1]} have no checkpoint: train "
-                f"them with lba train --trials all --resume {self.path}"
+                f"{self.path}: no checkpoint of {', '.join(missing)}: train the missing trials with lba train --trials all "
+                f"--resume {self.path}"
             )
         return runs
 
     def shared_config(self) -> ConfigLayer:
-        """The configuration that the trials were started with.
+        """Read the configuration that the trials were started with.
 
         Raises:
-            CheckpointError: the folder holds no trials.
+            CheckpointError: The folder holds no trials.
         """
         if not self.config.is_file():
             raise CheckpointError(f"{self.path}: not a folder of trials: it has no {self.config.name}")
@@ -73,15 +73,15 @@ class TrialRuns:
 
 
 def newest_trials(folder: Path = RUNS) -> TrialRuns:
-    """The folder of trials below ``folder`` that has the newest checkpoint.
+    """Find the folder of trials with the newest checkpoint.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: There is none below ``folder``.
     """
     found = sorted(folder.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
-            f"no run of all trials under {folder}/: train one with lba train --trials all, or name its folder"
+            f"no folder of trials under {folder}/: train them with lba train --trials all, or name the folder"
         )
     return TrialRuns(found[-1].parents[2])
 
@@ -92,9 +92,9 @@ class TrialTraining:
 
     Attributes:
         runs: the folder of the trials.
-        new_config: makes the configuration of a new trial, given the keys that are its own.
-        resumed: reads the configuration and the state of a trial that has begun, given its own keys.
-        listener: receives the progress.
+        new_config: makes the configuration of a new trial from the config keys that differ between trials.
+        resumed: reads the configuration and the state of a trial that has begun; takes its run and the same keys.
+        listener: receives messages and progress.
     """
 
     runs: TrialRuns
@@ -103,14 +103,14 @@ class TrialTraining:
     listener: Listener
 
     def train(self, *, resuming: bool) -> None:
-        """Train the trials one after another; finished ones are skipped, unfinished ones go on.
+        """Train the trials one after another. Complete ones are skipped, and incomplete ones continue.
 
         Args:
             resuming: whether the folder may hold trials already.
 
         Raises:
-            DataError: the data set has only one trial.
-            Interrupted: a signal came; the message says how to go on.
+            DataError: The data set has no trials.
+            Interrupted: A signal arrived; the message says how to continue.
         """
         first = self.new_config({"data.trial": TRIALS[0]})
         open_data(first.data, self.listener)  # refuses a data set without trials before anything is written
@@ -124,7 +124,9 @@ class TrialTraining:
                     self._train_trial(trial, self.runs.run(trial))
             except Interrupted as stop:
                 runs = self.runs
-                message = f"stopped in {runs.run(trial).path}; go on with: lba train --trials all --resume {runs.path}"
+                message = (
+                    f"stopped in {runs.run(trial).path}; continue with: lba train --trials all --resume {runs.path}"
+                )
                 raise Interrupted(stop.signal, message) from stop
             finally:
                 if not any(self.runs.path.glob(f"{TRIAL}*")):
@@ -136,7 +138,7 @@ class TrialTraining:
             started = folder.is_begun
             config, state = self.resumed(folder, own) if started else (self.new_config(own), None)
             if config.data.trial != trial:
-                raise ConfigError("--trials all sets data.trial for each model: leave out --set data.trial")
+                raise ConfigError("--trials all sets data.trial for each model, so leave out --set data.trial")
             if state and state.training.get("progress", {}).get("epoch", 0) >= config.train.epochs:
                 self.listener.say(f"{folder.path} is complete already")
                 return

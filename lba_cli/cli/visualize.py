@@ -1,4 +1,4 @@
-"""``lba visualize``: pictures of what a network sees."""
+"""``lba visualize``: pictures of what a network sees and how it was trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lba_cli.cli.lazy_commands import commands
+from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command
 from lba_cli.cli.visualize_report import EXAMPLES as REPORT_EXAMPLES
 from lba_cli.cli.visualize_report import report
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
     from lba_cli.cli.checkpoints import OpenedCheckpoint
 
-app = commands()
-
-command(app, *REPORT_EXAMPLES)(report)
+app = command_group()
 
 FIGURES = Path("figures")
 Picture = Annotated[
@@ -29,22 +27,23 @@ Picture = Annotated[
     typer.Option(
         "--output",
         metavar="FILE",
-        help="The picture: .png, .svg or .pdf; default: figures/NAME.png.",
+        help="The picture: .png, .svg or .pdf. Default: figures/NAME.png.",
         show_default=False,
     ),
 ]
-People = Annotated[int, typer.Option(min=1, max=100, help="How many people, chosen by the seed.")]
+People = Annotated[int, typer.Option(min=1, max=100, help="How many people to show, chosen at random by --seed.")]
 Identities = Annotated[
     list[int] | None,
     typer.Option(
-        "--identity", help="A test identity to show, instead of chosen ones; may be repeated.", show_default=False
+        "--identity", help="A test identity to show instead of random ones; can be repeated.", show_default=False
     ),
 ]
-Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="Whose features are matched.")]
+Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="The stage of the network whose features are used.")]
 Width = Annotated[
-    PaperWidth, typer.Option(help="Of a two-column paper, for which type is legible: a column of 3.3 inches, or 7.")
+    PaperWidth,
+    typer.Option(help="The width in a two-column paper, for legible type: one column (3.3 inches) or the page (7)."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the choice of people and images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the choice of people and images.")]
 
 
 @command(
@@ -60,12 +59,12 @@ def correspondences(
     people: People = 4,
     identity: Identities = None,
     stage: Stage = "layer3",
-    matches: Annotated[int, typer.Option(min=1, max=500, help="How many of the strongest matches are drawn.")] = 20,
+    matches: Annotated[int, typer.Option(min=1, max=500, help="How many of the strongest matches to draw.")] = 20,
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Join places of an infrared image with where the network finds them in a visible one, and with another person."""
+    """Match places of an infrared image with visible images of the same person and of another one."""
     from lba_cli.visualize.correspondences import correspondences as draw
 
     path = output or FIGURES / "correspondences.png"
@@ -91,43 +90,51 @@ def ranking(
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
     output: Picture = None,
-    queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen by the seed.")] = 6,
+    queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen at random by --seed.")] = 6,
     identity: Identities = None,
     top: Annotated[
         int | None,
         typer.Option(
-            min=1, max=50, help="How many gallery images of each list; default: 10, in a column 5.", show_default=False
+            min=1,
+            max=50,
+            help="How many gallery images per query. Default: 10; 5 with --width column.",
+            show_default=False,
         ),
     ] = None,
     mode: Annotated[
         str | None,
-        typer.Option(help="SYSU-MM01: the gallery's cameras; elsewhere query-to-gallery.", show_default=False),
+        typer.Option(
+            help="SYSU-MM01: all-search or indoor-search; other data sets: query to gallery [evaluation.mode].",
+            show_default=False,
+        ),
     ] = None,
     shots: Annotated[
         Shots | None,
-        typer.Option(help="Gallery images an identity and camera: 1, 10 or all.", show_default=False),
+        typer.Option(
+            help="Gallery images per identity and camera: 1, 10 or all [evaluation.shots].", show_default=False
+        ),
     ] = None,
-    trial: Annotated[int, typer.Option(min=0, max=9, help="Which trial's gallery.")] = 0,
+    draw: Annotated[int, typer.Option(min=0, max=9, help="Which of the ten random galleries.")] = 0,
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Show queries with the first of their ranked gallery, right ones in solid green frames (✓), wrong ones in dashed orange (✗)."""
+    """Show queries and their first gallery images: correct ones framed in solid green (✓), wrong ones in dashed orange (✗)."""
     from lba_cli.evaluation.setting_choice import choose_settings
-    from lba_cli.visualize.ranking import ranking as draw
+    from lba_cli.visualize.ranking import ranking as draw_ranking
 
     path = output or FIGURES / "ranking.png"
     options = {"evaluation.mode": mode, "evaluation.shots": shots}
     opened = _open(path, force, checkpoint, data, common, options)
     source = opened.images(refuse_training_people=True)
-    figure = draw(
+    figure = draw_ranking(
         opened.network,
         source,
         choose_settings(opened.config.evaluation, source)[0],
         listener=opened.listener,
         queries=queries,
         top=top or (10 if width == "page" else 5),
-        trial=trial,
+        trial=draw,
         seed=seed,
         width=width,
         identities=identity,
@@ -149,7 +156,7 @@ def masks(
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Show where the network sees a person, and where two images of the person both show it."""
+    """Show where the network sees a person, and which parts of it two images have in common."""
     from lba_cli.visualize.masks import masks as draw
 
     path = output or FIGURES / "masks.png"
@@ -173,25 +180,28 @@ def curves(
     common: CommonOptions,
     run: Annotated[
         Path | None,
-        typer.Option("--run", metavar="RUN", help="The run's folder; default: the newest.", show_default=False),
+        typer.Option(
+            "--run", metavar="RUN", help="The folder of the run. Default: the newest run.", show_default=False
+        ),
     ] = None,
     output: Picture = None,
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Plot a run's losses, learning rate, retrieval figures and CMC."""
-    from lba_cli.cli.console import get_listener
+    """Plot a run's losses, learning rate, retrieval results and CMC."""
     from lba_cli.training.run_folder import RunFolder, newest_run
-    from lba_cli.visualize.canvas import require_new_picture
     from lba_cli.visualize.curves import curves as draw
 
     path = output or FIGURES / "curves.png"
-    require_new_picture(path, force=force)
-    common.load({}, get_listener())
+    require_free(path, force)
+    common.load()
     folder = RunFolder(run) if run else newest_run()
     if not run:
-        get_listener().say(f"run: {folder.path}, the newest")
+        common.listener.say(f"run: {folder.path}, the newest")
     _save(draw(folder.records(), str(folder.path), width=width), path, force)
+
+
+command(app, *REPORT_EXAMPLES)(report)
 
 
 def _open(
@@ -202,18 +212,16 @@ def _open(
     common: CommonOptions,
     options: Mapping[str, Any] | None = None,
 ) -> OpenedCheckpoint:
-    """Open a checkpoint for a picture at ``path``, which is refused before the work if it can't be written."""
+    """Open a checkpoint for a picture, after checking that the picture can be written to ``path``."""
     from lba_cli.cli.checkpoints import open_checkpoint
-    from lba_cli.cli.console import get_listener
-    from lba_cli.visualize.canvas import require_new_picture
 
-    require_new_picture(path, force=force)
-    return open_checkpoint(checkpoint, data, common, options or {}, get_listener())
+    require_free(path, force)
+    return open_checkpoint(checkpoint, data, common, options)
 
 
 def _save(figure: Figure, path: Path, force: bool) -> None:
-    from lba_cli.cli.console import get_console
+    from lba_cli.cli.console import print_line
     from lba_cli.visualize.canvas import save
 
     save(figure, path, force=force)
-    get_console().print(f"{path} is drawn", markup=False, soft_wrap=True)
+    print_line(f"{path} is drawn")

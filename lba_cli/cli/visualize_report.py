@@ -1,4 +1,4 @@
-"""``lba visualize report``: everything about a model in one HTML file."""
+"""``lba visualize report``: everything about a model in one HTML page."""
 
 from __future__ import annotations
 
@@ -26,39 +26,43 @@ def report(
     common: CommonOptions,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
-    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The page.")] = Path("figures/report.html"),
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file to write.")] = Path(
+        "figures/report.html"
+    ),
     mode: ModeOption = None,
     shots: ShotsOption = None,
     protocol: ProtocolOption = None,
     queries: Annotated[
-        int, typer.Option(min=1, max=5000, help="How many ranked lists: half the hardest, half drawn by the seed.")
+        int,
+        typer.Option(min=1, max=5000, help="How many ranked lists: half of the hardest queries, half of random ones."),
     ] = 120,
-    top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images of each list.")] = 10,
-    people: Annotated[int, typer.Option(min=1, max=50, help="Of how many people correspondences are shown.")] = 8,
-    points: Annotated[int, typer.Option(min=2, max=5000, help="How many images the map of embeddings has.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")] = 0,
+    top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images per query.")] = 10,
+    people: Annotated[int, typer.Option(min=1, max=50, help="How many people to show correspondences of.")] = 8,
+    points: Annotated[
+        int, typer.Option(min=2, max=5000, help="How many images to show on the map of embeddings.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     allow_other_trial: OtherTrial = False,
     force: Force = False,
 ) -> None:
-    """Make one HTML page of a model: figures, curves, ranked lists, correspondences, masks and embeddings.
+    """Write an HTML page about a model: results, curves, ranked lists, correspondences, masks and embeddings.
 
-    The page needs no network and stays below 20 MB: of a large data set it shows less, and says so. Correspondences react
-    to the pointer and to the keyboard, and ranked lists can be filtered. It has t-SNE where scikit-learn is installed.
+    The page works offline. It stays below 20 MB by showing fewer images of a large data set, and says so. Correspondences
+    react to the pointer and the keyboard, and ranked lists can be filtered. The map of embeddings uses t-SNE if
+    scikit-learn is installed (the extra report).
     """
     from lba_cli.cli.checkpoints import open_checkpoint
-    from lba_cli.cli.console import get_console, get_listener
-    from lba_cli.outputs import require_new_file
-    from lba_cli.visualize.report import SUFFIXES, Bounds, write_report
+    from lba_cli.cli.console import print_line
+    from lba_cli.visualize.report import Bounds, require_free, write_report
 
-    require_new_file(output, force=force, suffixes=SUFFIXES)
+    require_free(output, force)
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
-    listener = get_listener()
-    opened = open_checkpoint(checkpoint, data, common, options, listener)
+    opened = open_checkpoint(checkpoint, data, common, options)
     source = opened.images(refuse_training_people=not allow_other_trial)
     bounds = Bounds(queries, top, people, points)
     subject = _subject(opened, source)
-    size = write_report(output, subject, source, listener=listener, bounds=bounds, seed=seed, force=force)
-    get_console().print(f"{output} is made, {size / 1e6:.1f} MB", markup=False, soft_wrap=True)
+    size = write_report(output, subject, source, listener=common.listener, bounds=bounds, seed=seed, force=force)
+    print_line(f"{output} is written, {size / 1e6:.1f} MB")
 
 
 def _subject(opened: OpenedCheckpoint, source: ImageSource) -> Subject:
@@ -71,7 +75,7 @@ def _subject(opened: OpenedCheckpoint, source: ImageSource) -> Subject:
 
 
 def _records(checkpoint: Path) -> list[dict[str, Any]] | None:
-    """The lines of the run whose folder the checkpoint is in, if it is in one's."""
+    """Read the metrics of the run that the checkpoint belongs to; None if it belongs to none."""
     from lba_cli.training.run_folder import RunFolder
 
     folder = checkpoint.absolute().parent

@@ -1,4 +1,4 @@
-"""The configuration: its schema, and how files and options become one."""
+"""The configuration: its schema, and the layers of files and options that it is made of."""
 
 from lba_cli.config.layers import ConfigLayer, differences, resolve_config, write_config
 from lba_cli.config.schema import (

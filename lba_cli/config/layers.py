@@ -1,9 +1,12 @@
-"""From YAML files, options and ``--set section.key=value`` to a Config. Mistakes are reported with file, line and key."""
+"""Layers of config values from YAML files, options and ``--set section.key=value``, and how they become one Config.
+
+Every mistake is reported with its place: the file and line, or the words of the command line.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,7 +21,7 @@ from lba_cli.files import read_text, write_text
 from lba_cli.methods.table import METHODS
 
 MAX_CONFIG_BYTES = 2**16
-COMMAND_LINE = "--set"
+ASSIGNMENT = "--set"
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class ConfigLayer:
 
     Attributes:
         values: section → key → value.
-        source: the name of the whole layer, for keys without an origin.
-        origins: dotted key → how a message names its place.
+        source: how a message names the place of keys without an origin.
+        origins: dotted key, or section → how a message names its place, such as ``run.yaml:3``.
     """
 
     values: dict[str, Any]
@@ -40,7 +43,7 @@ class ConfigLayer:
         """Read a YAML file.
 
         Raises:
-            ConfigError: the file is missing, isn't YAML, contains something else than sections, or names a key twice.
+            ConfigError: the file is missing or too large, isn't YAML, holds anything but sections, or has a key twice.
         """
         try:
             text = read_text(path, MAX_CONFIG_BYTES)
@@ -70,12 +73,12 @@ class ConfigLayer:
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
             section, dot, name = key.strip().partition(".")
-            where = f"{COMMAND_LINE} {' '.join(assignment.split()):.200}"
+            where = f"{ASSIGNMENT} {' '.join(assignment.split()):.200}"
             if not (equals and dot and section and name):
                 raise ConfigError(f"{where}: expected section.key=value, such as train.epochs=40")
             values.setdefault(section, {})[name] = parse_yaml(text, where, lines=False).values
             origins[section] = origins[f"{section}.{name}"] = where
-        return cls(values, COMMAND_LINE, origins)
+        return cls(values, ASSIGNMENT, origins)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -91,12 +94,16 @@ class ConfigLayer:
 def resolve_config(layers: Sequence[ConfigLayer]) -> Config:
     """Lay the layers over the defaults, later ones over earlier ones.
 
+    The resolved config of a run names the weights of all loss terms. It may serve another method: if a later layer chooses
+    one, weights that are the defaults of the layer's own method are dropped.
+
     Raises:
-        ConfigError: reports the first problem with its place, what is allowed, and the nearest valid name.
+        ConfigError: a value is invalid; the message names the first one's place, what is allowed, and the nearest valid name.
     """
-    merged, origins = _merge(layers)
-    _check_own_keys(merged.get("data", {}), origins)
-    _drop_defaults_of_other_methods(merged, origins)
+    method = next(filter(None, map(_method_of, reversed(layers))), Config().train.method)
+    merged, origins = _merge([_without_weights_of_another_method(layer, method) for layer in layers])
+    _check_dataset_keys(merged.get("data", {}), origins)
+    _check_loss_terms(merged.get("loss", {}), method, origins)
     try:
         return Config.model_validate(merged)
     except ValidationError as problem:
@@ -104,14 +111,14 @@ def resolve_config(layers: Sequence[ConfigLayer]) -> Config:
 
 
 def write_config(path: Path, config: Config) -> None:
-    """Write all values of ``config`` as YAML; read back, they give the same config."""
+    """Write all values of ``config`` to a YAML file, which :meth:`ConfigLayer.from_file` reads back."""
     write_text(path, dump_yaml(config.values()))
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The keys in which the values of two configs differ: (dotted key, first value, second value).
+    """Compare the values of two configs: return (dotted key, first value, second value) for every key that differs.
 
-    A key that one of them lacks has its default there.
+    A key that one of them lacks counts as its default.
     """
     defaults = Config().values()
     found = []
@@ -125,7 +132,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tup
 
 
 def _merge(layers: Sequence[ConfigLayer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """The values of all layers, and where each key comes from."""
+    """Merge the values of all layers; return them, and the place of each key."""
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -142,35 +149,56 @@ def _merge(layers: Sequence[ConfigLayer]) -> tuple[dict[str, Any], dict[str, str
     return merged, origins
 
 
-def _check_own_keys(data: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-    """Check the keys of the section ``data`` that only one data set has."""
+def _check_dataset_keys(data: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Check the keys in the section ``data`` that only one data set has."""
     extra = {key: value for key, value in data.items() if key not in DataSection.model_fields}
-    known = {key: spec for spec in DATASETS.values() for key in spec.options.model_fields}
+    owners = {key: spec for spec in DATASETS.values() for key in spec.options.model_fields}
     for key in extra:
-        if key not in known:
-            hint = nearest(str(key), (*DataSection.model_fields, *known))
+        if key not in owners:
+            hint = nearest(str(key), (*DataSection.model_fields, *owners))
             raise ConfigError(f"{origins[f'data.{key}']}: unknown key {quoted(f'data.{key}')}; {hint}")
-    for spec in dict.fromkeys(known[key] for key in extra):
+    for spec in DATASETS.values():
         try:
-            spec.options.model_validate({key: extra[key] for key in extra if known[key] is spec})
+            spec.options.model_validate({key: extra[key] for key in extra if owners[key] is spec})
         except ValidationError as problem:
             error = problem.errors()[0]
             raise ConfigError(_message({**error, "loc": ("data", *error["loc"])}, origins)) from None
 
 
-def _drop_defaults_of_other_methods(merged: dict[str, Any], origins: Mapping[str, str]) -> None:
-    """Let the resolved config of one method's run serve another method: weights that say nothing are dropped."""
-    method = METHODS.get(merged.get("train", {}).get("method", Config.model_fields["train"].default.method))
-    own = {term.name for term in method.terms} if method else set()
-    defaults = {(t.name, weight) for m in METHODS.values() for t, weight in m.default_weights.items()}
-    for name, weight in list(merged.get("loss", {}).items()):
-        unsaid = method and name not in own and type(weight) in (int, float) and (name, weight) in defaults
-        if unsaid and not origins[f"loss.{name}"].startswith(COMMAND_LINE):
-            del merged["loss"][name]
+def _check_loss_terms(weights: Mapping[str, Any], method: Any, origins: Mapping[str, str]) -> None:
+    """Refuse weights of terms that the method lacks; an unknown method is reported later."""
+    for name in weights if method in METHODS else ():
+        try:
+            METHODS[method].require_term(str(name))
+        except ValueError as problem:
+            raise ConfigError(f"{origins[f'loss.{name}']}: {problem}") from None
+
+
+def _method_of(layer: ConfigLayer) -> Any:
+    """Return the method that a layer chooses, if it does."""
+    section = layer.values.get("train")
+    method = section.get("method") if isinstance(section, dict) else None
+    return method if isinstance(method, str) else None
+
+
+def _without_weights_of_another_method(layer: ConfigLayer, method: str) -> ConfigLayer:
+    """Drop the layer's weights of loss terms that are defaults of its own method, if that isn't ``method``."""
+    own, weights = _method_of(layer), layer.values.get("loss")
+    if own == method or own not in METHODS or not isinstance(weights, dict):
+        return layer
+    defaults = {term.name: weight for term, weight in METHODS[own].default_weights.items()}
+    kept = {
+        name: weight
+        for name, weight in weights.items()
+        if type(weight) not in (int, float) or defaults.get(name) != weight
+    }
+    return replace(layer, values={**layer.values, "loss": kept})
 
 
 def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
-    section, *rest = [str(part) for part in error["loc"]] or [""]
+    """Turn pydantic's report into one line that begins with the value's place."""
+    place = error.get("ctx", {}).get("key", "").split(".")
+    section, *rest = [str(part) for part in error["loc"]] or place
     key = ".".join([section, *rest[:1]])
     where = origins.get(key) or origins.get(section) or "config"
     if error["type"] == "extra_forbidden":
@@ -178,7 +206,7 @@ def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
         what = "key" if rest else "section"
         return f"{where}: unknown {what} {quoted(key)}; {nearest(rest[0] if rest else section, fields)}"
     problem = error["msg"].removeprefix("Value error, ")
-    if not rest:
+    if not rest or not error["loc"]:
         return f"{where}: {problem}"
     problem = problem[0].lower() + problem[1:] if problem.startswith("Input") else problem
     return f"{where}: {key}: {problem.replace('input should', 'should')}, not {short_repr(error['input'])}"

@@ -1,25 +1,26 @@
-"""The configuration's schema: every key, its default, and what it means."""
+"""The schema of the configuration: every key with its default and its meaning."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, nearest
-from lba_cli.methods.table import METHODS, get_method, term_names
+from lba_cli.methods.table import METHODS, get_method
 from lba_cli.vocabulary import LARGEST_SIDE, Backbone, FeaturePlace, Precision, ShotsChoice, Weighting
 
 
 class Section(BaseModel):
-    """A group of config keys: frozen, of exact types, and without unknown keys."""
+    """A group of config keys: immutable, strictly typed, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class RunSection(Section):
-    """Where a run computes."""
+    """The device that computes."""
 
     device: str = Field("auto", description="auto (CUDA where there is one), cpu, cuda or cuda:N")
 
@@ -32,9 +33,9 @@ class RunSection(Section):
 
 
 class DataSection(Section):
-    """The data set, the size of its images, and how training images are augmented.
+    """The data set, the size of its images, and the augmentation of training images.
 
-    Keys that only one data set has (see :class:`~lba_cli.datasets.DatasetSpec`) stand beside these.
+    The section also accepts keys that only one data set has, see :class:`~lba_cli.datasets.DatasetSpec`.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -63,7 +64,7 @@ class DataSection(Section):
         return value
 
     def options_for(self, spec: DatasetSpec) -> DatasetOptions:
-        """The keys that only the data set ``spec`` has."""
+        """Return the keys that only the data set ``spec`` has."""
         extra = self.model_extra or {}
         return spec.options(**{key: extra[key] for key in spec.options.model_fields if key in extra})
 
@@ -78,7 +79,7 @@ class ModelSection(Section):
 
 
 class AlignmentSection(Section):
-    """Dense cross-modal alignment (method full)."""
+    """Dense cross-modal alignment, for methods that align."""
 
     temperature: float = Field(50.0, gt=0, description="factor of the similarities before the softmax")
     margin: float = Field(0.3, ge=0, description="margin of the dense triplet")
@@ -88,22 +89,16 @@ class AlignmentSection(Section):
 
 
 class LossSection(Section):
-    """Weights of loss terms, by the terms' names; 0 switches a term off. Terms that aren't named have the method's weights."""
+    """Weights of loss terms, by the terms' names. Terms that aren't named have the method's weights; 0 switches a term off.
+
+    Whether the method has the terms is checked by :class:`Config`, which knows the method.
+    """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, float]
-
-    @model_validator(mode="after")
-    def _known_terms(self) -> Self:
-        for name, weight in self.weights().items():
-            if name not in term_names():
-                raise ValueError(f"there is no loss term '{name}'; {nearest(name, term_names())}")
-            if weight < 0:
-                raise ValueError(f"the weight of '{name}' should be 0 or more, not {weight:g}")
-        return self
+    __pydantic_extra__: dict[str, Annotated[float, Field(ge=0)]]
 
     def weights(self) -> dict[str, float]:
-        """The weights that are named."""
+        """Return the weights that are named."""
         return dict(self.model_extra or {})
 
 
@@ -124,7 +119,10 @@ class TrainSection(Section):
         0.1, gt=0, le=1, description="factor of the learning rate for stems and trunk"
     )
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD's Nesterov momentum")
-    weight_decay: float = Field(5e-4, ge=0)
+    weight_decay: float = Field(5e-4, ge=0, description="SGD's weight decay")
+    clip_grad_norm: float | None = Field(
+        None, gt=0, description="largest L2 norm of a step's gradient, which is scaled down to it; null: no clipping"
+    )
     warmup_epochs: int = Field(10, ge=0, description="epochs over which the learning rate rises linearly")
     milestones: tuple[int, ...] = Field(
         (20, 50), strict=False, description="epochs at which the learning rate is divided by 10"
@@ -155,7 +153,7 @@ class TrainSection(Section):
 
 
 class EvaluationSection(Section):
-    """How models are evaluated."""
+    """The evaluation of models."""
 
     mode: str = Field("auto", description="auto: the data set's usual modes; all: every mode it has")
     shots: ShotsChoice = Field(
@@ -169,11 +167,11 @@ class EvaluationSection(Section):
     rerank_k1: int = Field(20, ge=1, le=10_000, description="neighbours that may be reciprocal")
     rerank_k2: int = Field(6, ge=1, le=10_000, description="neighbours whose encodings are averaged")
     rerank_lambda: float = Field(0.3, ge=0, le=1, description="share of the original distance")
-    batch_size: int = Field(128, ge=1, le=65_536, description="images embedded at a time")
+    batch_size: int = Field(128, ge=1, le=65_536, description="images loaded at a time; it changes no embedding")
 
 
 class Config(Section):
-    """Everything that decides a run's result."""
+    """Everything that decides the result of a run or of an evaluation."""
 
     run: RunSection = RunSection()
     data: DataSection = DataSection()
@@ -186,14 +184,22 @@ class Config(Section):
     @model_validator(mode="after")
     def _padding_is_smaller_than_the_image(self) -> Self:
         if self.data.pad >= min(self.data.height, self.data.width):
-            raise ValueError("data.pad must be smaller than the image")
+            raise _problem_at("data.pad", "data.pad must be smaller than the image")
         return self
 
     @model_validator(mode="after")
-    def _terms_of_the_method(self) -> Self:
-        get_method(self.train.method).weights(self.loss.weights())
+    def _the_method_has_the_terms(self) -> Self:
+        try:
+            get_method(self.train.method).weights(self.loss.weights())
+        except ValueError as problem:
+            raise _problem_at("loss", str(problem)) from None
         return self
 
     def values(self) -> dict[str, Any]:
-        """The configuration as plain dictionaries, for YAML and for checkpoints."""
+        """Return the configuration as plain dictionaries, for YAML and for checkpoints."""
         return self.model_dump(mode="json")
+
+
+def _problem_at(key: str, message: str) -> PydanticCustomError:
+    """A problem between several keys; ``key`` is the one whose place a message should name."""
+    return PydanticCustomError("config", "{message}", {"message": message, "key": key})

@@ -1,4 +1,4 @@
-"""Read and write the YAML of configurations: plain values only, in bounded memory, with the line of every key."""
+"""Reads and writes the YAML of configurations: plain values only, in bounded memory, with the line of every key."""
 
 from __future__ import annotations
 
@@ -14,21 +14,26 @@ MAX_NESTING = 8  # sections and lists within one another; configs need three
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which also reads 5e-4 as a number."""
+    """PyYAML's safe loader, except that it reads 5e-4 as a number too."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's safe dumper, which quotes text that the loader would read as a number."""
+    """PyYAML's safe dumper, except that it also quotes text that the loader would read as a number."""
 
 
-for _class in (_Loader, _Dumper):  # YAML 1.1, which PyYAML reads, wants 5.0e-4
+for _class in (_Loader, _Dumper):  # in YAML 1.1, which PyYAML reads, only 5.0e-4 is one
     _class.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
     )
 
 
 class Document(NamedTuple):
-    """A parsed text: its values, and the root of its syntax tree."""
+    """A parsed YAML text.
+
+    Attributes:
+        values: its values; None if it is empty.
+        root: the root of its syntax tree, which knows lines.
+    """
 
     values: Any
     root: yaml.Node | None
@@ -39,7 +44,7 @@ def parse_yaml(text: str, source: str, *, lines: bool = True) -> Document:
 
     Args:
         text: the YAML.
-        source: where it comes from, for messages.
+        source: the name of its origin, for messages.
         lines: whether messages name the line.
 
     Raises:
@@ -56,7 +61,7 @@ def parse_yaml(text: str, source: str, *, lines: bool = True) -> Document:
 
 
 def dump_yaml(values: dict[str, Any]) -> str:
-    """``values`` as YAML, in their order; :func:`parse_yaml` reads them back."""
+    """Format ``values`` as YAML, in their order; :func:`parse_yaml` reads them back."""
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
 
 
@@ -64,7 +69,7 @@ def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iter
     """Yield every dotted key of a mapping, two levels deep, with its line.
 
     Raises:
-        ConfigError: a key stands twice.
+        ConfigError: a key is given twice.
     """
     if not isinstance(node, yaml.MappingNode):
         return
@@ -72,7 +77,7 @@ def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iter
     for key, value in node.value:
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in seen:
-            raise ConfigError(f"{source}:{line}: {quoted(name)} stands here a second time")
+            raise ConfigError(f"{source}:{line}: {quoted(name)} is given a second time")
         seen.add(name)
         yield name, line
         if not prefix:
@@ -80,10 +85,10 @@ def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iter
 
 
 def _refuse_unneeded_features(text: str) -> None:
-    """Refuse anchors, which can unfold into gigabytes, tags, which ask for objects, and endless nesting.
+    """Refuse anchors, which can expand to gigabytes, tags, which create objects, and deep nesting.
 
     Raises:
-        yaml.MarkedYAMLError: with the place.
+        yaml.MarkedYAMLError: there is one; the error has its place.
     """
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):

@@ -1,7 +1,7 @@
-"""What happens to a training image on its way to the network: pad, crop, flip, erase. Each image is drawn on its own.
+"""Random changes of training images: pad and crop, flip, erase. Every image has random parameters of its own.
 
-What is drawn and how it is done are apart: the draws are the same wherever the images are changed, one after the other in
-an array here, or all at once where they lie (:mod:`lba_cli.data.device_cache`).
+Sampling the parameters and applying them are separate steps, so that the same seed gives the same pixels whether images are
+augmented one by one in an array (here) or all at once on a device (:mod:`lba_cli.data.device_cache`).
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ ERASING_TRIES = 10
 ERASED_COLOUR = tuple(round(255 * channel) for channel in MEAN)
 
 
-class Changes(NamedTuple):
-    """What is drawn for one image, or the same as arrays for many.
+class AugmentationParameters(NamedTuple):
+    """The random parameters of one image's augmentation, or those of many images as arrays.
 
     Attributes:
-        top, left: of the crop, in pixels of the padded image.
-        flipped: whether it is mirrored, after the crop.
-        hole_top, hole_left, hole_bottom, hole_right: what is erased after that, the last two exclusive; nothing if empty.
+        top, left: corner of the crop, in pixels of the padded image.
+        flipped: whether the image is mirrored after the crop.
+        hole_top, hole_left, hole_bottom, hole_right: the rectangle that is erased at the end; bottom and right are exclusive,
+            and an empty rectangle erases nothing.
     """
 
     top: int
@@ -42,45 +43,50 @@ class Changes(NamedTuple):
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The recipe's random changes.
+    """The augmentation of the training recipe.
 
     Attributes:
-        pad: black pixels added on every side before the random crop back to the size (0: the crop changes nothing).
+        pad: black pixels added on every side before a random crop back to the original size; 0 for no crop.
         flip: probability of a horizontal flip.
-        erase: probability that a random rectangle (2–40 % of the area) is replaced by ImageNet's mean.
+        erase: probability that a random rectangle, 2–40 % of the area, is replaced by ImageNet's mean colour.
     """
 
     pad: int = 0
     flip: float = 0.5
     erase: float = 0.0
 
-    def draw(self, count: int, height: int, width: int, random: np.random.Generator) -> list[Changes]:
-        """Draw for ``count`` images of ``height`` × ``width``."""
-        return [self._draw(height, width, random) for _ in range(count)]
+    def sample(self, count: int, height: int, width: int, random: np.random.Generator) -> list[AugmentationParameters]:
+        """Sample the parameters for ``count`` images of ``height`` × ``width`` pixels."""
+        return [self._sample_one(height, width, random) for _ in range(count)]
 
-    def _draw(self, height: int, width: int, random: np.random.Generator) -> Changes:
+    def _sample_one(self, height: int, width: int, random: np.random.Generator) -> AugmentationParameters:
         top, left = random.integers(0, 2 * self.pad + 1, size=2).tolist() if self.pad else (0, 0)
         flipped = bool(random.random() < self.flip)
         erased = bool(self.erase) and random.random() < self.erase
-        return Changes(top, left, flipped, *(_hole(height, width, random) if erased else ()))
+        return AugmentationParameters(top, left, flipped, *(_sample_hole(height, width, random) if erased else ()))
 
     def __call__(self, images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-        """Change (n, H, W, 3) uint8 images; the result is new and of the same shape."""
+        """Augment (n, H, W, 3) uint8 images; returns a new array of the same shape."""
         result = np.empty_like(images)
         count, height, width, _ = images.shape
-        for row, changes in enumerate(self.draw(count, height, width, random)):
+        for row, parameters in enumerate(self.sample(count, height, width, random)):
             image = images[row]
             if self.pad:
                 padded = np.pad(image, ((self.pad, self.pad), (self.pad, self.pad), (0, 0)))
-                image = padded[changes.top : changes.top + height, changes.left : changes.left + width]
-            result[row] = image[:, ::-1] if changes.flipped else image
-            hole = result[row, changes.hole_top : changes.hole_bottom, changes.hole_left : changes.hole_right]
+                image = padded[parameters.top : parameters.top + height, parameters.left : parameters.left + width]
+            result[row] = image[:, ::-1] if parameters.flipped else image
+            hole = result[
+                row, parameters.hole_top : parameters.hole_bottom, parameters.hole_left : parameters.hole_right
+            ]
             hole[:] = ERASED_COLOUR
         return result
 
 
-def _hole(height: int, width: int, random: np.random.Generator) -> tuple[int, ...]:
-    """Random erasing's rectangle (Zhong et al., 2020): top, left, bottom, right; none fits in ten tries: empty."""
+def _sample_hole(height: int, width: int, random: np.random.Generator) -> tuple[int, ...]:
+    """Sample the rectangle of random erasing (Zhong et al., AAAI 2020): top, left, bottom, right.
+
+    Returns an empty tuple if none of ten tries fits into the image.
+    """
     for _ in range(ERASING_TRIES):
         area = random.uniform(*ERASED_AREA) * height * width
         aspect = np.exp(random.uniform(*np.log(ERASED_ASPECT)))

@@ -1,4 +1,4 @@
-"""Training images that live on the device that trains: read once, and there cropped, flipped and erased a batch at a time."""
+"""A cache of all training images on the training device, which crops, flips and erases a whole batch at a time."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lba_cli.data.augmentation import ERASED_COLOUR, Augmentation, Changes
-from lba_cli.data.loaders import Maker, TrainingBatch, images_in_order, load
+from lba_cli.data.augmentation import ERASED_COLOUR, Augmentation, AugmentationParameters
+from lba_cli.data.loaders import ErrorSafeDataset, TrainingBatch, images_in_order, load_items
 from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.randomness import Stream, numpy_generator
@@ -19,30 +19,31 @@ from lba_cli.reporting import Listener
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEFT_FREE = 12 * 2**30  # bytes of the device's memory, for training by the recipe: 64 images of 288 × 144 a step
-RECIPES_PIXELS = 64 * 288 * 144
-READ_AT_ONCE = 64  # like a batch of the recipe: more would take more shared memory than training does
+# Training with the recipe's batches, 64 images of 288 × 144, needs less than this many bytes of the device's memory.
+TRAINING_BYTES = 12 * 2**30
+RECIPE_PIXELS = 64 * 288 * 144
+IMAGES_PER_READ = 64  # a batch of the recipe; more would need more shared memory than training does
 
 
-def fits(source: ImageSource, device: torch.device, images_a_step: int) -> bool:
-    """Whether the training images of ``source`` can live on ``device``, a GPU, beside training with so many a step."""
+def fits(source: ImageSource, device: torch.device, images_per_step: int) -> bool:
+    """Whether ``device`` is a GPU with room for all training images of ``source`` beside the training itself."""
     if device.type != "cuda":
         return False
     count = sum(sample.split == "train" for sample in source.samples)
     pixels = source.height * source.width
     free, _ = torch.cuda.mem_get_info(device)
-    return 3 * count * pixels + LEFT_FREE * max(1, images_a_step * pixels / RECIPES_PIXELS) <= free
+    return 3 * count * pixels + TRAINING_BYTES * max(1, images_per_step * pixels / RECIPE_PIXELS) <= free
 
 
 class DeviceCache:
-    """The training images of a data set as bytes on a device.
+    """The training images of a data set, as bytes on a device.
 
     Args:
-        source: whose images; each is read once.
-        device: where they are kept.
-        pad: black pixels around an image before the crop.
-        workers: processes that read.
-        listener: told of the progress.
+        source: the data set; each training image is read once.
+        device: the device that keeps the images.
+        pad: black pixels added on every side before the crop.
+        workers: processes that read images; see :func:`~lba_cli.data.loaders.load_items`.
+        listener: receives the progress.
     """
 
     def __init__(
@@ -57,42 +58,50 @@ class DeviceCache:
         self._colour = torch.tensor(ERASED_COLOUR, dtype=torch.uint8, device=device)
         done = 0
         with listener.task(f"loading onto {device}", len(indices), "images") as progress:
-            for images in images_in_order(source, indices, READ_AT_ONCE, workers=workers, pin=device.type == "cuda"):
+            for images in images_in_order(source, indices, IMAGES_PER_READ, workers=workers, pin=device.type == "cuda"):
                 self._pixels[done : done + len(images)].copy_(images, non_blocking=True)
                 done += len(images)
                 progress.advance(len(images))
 
     def batches(
         self,
-        batches: IdentitySampler,
+        sampler: IdentitySampler,
         augmentation: Augmentation,
         seed: int,
         positions: Sequence[tuple[int, int]],
     ) -> Generator[TrainingBatch]:
-        """Yield, on the device, what :func:`~lba_cli.data.loaders.training_batches` yields; drawn ahead by one process."""
-        maker = _Draws(batches, augmentation, seed, self._row, self._pixels.shape[1], self._pixels.shape[2])
+        """Yield the batches of :func:`~lba_cli.data.loaders.training_batches`, on the device.
+
+        On a GPU, one worker process samples indices and parameters ahead of the training.
+        """
+        plans = _BatchPlans(sampler, augmentation, seed, self._row, self._pixels.shape[1], self._pixels.shape[2])
         on_gpu = self._pixels.is_cuda
-        for drawn in load(maker, positions, int(on_gpu), on_gpu):
-            rows, changes, labels = (part.to(self._pixels.device, non_blocking=True) for part in drawn)
-            visible, infrared = self.changed(rows, changes).chunk(2)
+        for plan in load_items(plans, positions, int(on_gpu), on_gpu):
+            rows, parameters, labels = (part.to(self._pixels.device, non_blocking=True) for part in plan)
+            visible, infrared = self.augmented(rows, parameters).chunk(2)
             yield TrainingBatch(visible, infrared, labels)
 
-    def changed(self, rows: Tensor, changes: Tensor) -> Tensor:
-        """The images at ``rows`` (n,), changed by ``changes``, (n, 7) int64 of :class:`Changes`, both on the device.
+    def augmented(self, rows: Tensor, parameters: Tensor) -> Tensor:
+        """Augment some of the cached images.
+
+        Args:
+            rows: (n,) int64, which images; on the device.
+            parameters: (n, 7) int64, see :func:`parameters_tensor`; on the device.
 
         Returns:
-            (n, H, W, 3) uint8: the pixels that :class:`~lba_cli.data.augmentation.Augmentation` gives for the same draws.
+            (n, H, W, 3) uint8, the pixels that :class:`~lba_cli.data.augmentation.Augmentation` makes with the same
+            parameters.
         """
         _, height, width, _ = self._pixels.shape
-        drawn = Changes(*changes.unbind(1))  # type: ignore[arg-type]
+        each = AugmentationParameters(*parameters.unbind(1))  # type: ignore[arg-type]
         y = torch.arange(height, device=rows.device).expand(len(rows), height)
         x = torch.arange(width, device=rows.device).expand(len(rows), width)
         erased = (
-            _between(y, drawn.hole_top, drawn.hole_bottom)[:, :, None]
-            & (_between(x, drawn.hole_left, drawn.hole_right)[:, None, :])
+            _between(y, each.hole_top, each.hole_bottom)[:, :, None]
+            & (_between(x, each.hole_left, each.hole_right)[:, None, :])
         )
-        mirrored = torch.where(_column(drawn.flipped) > 0, width - 1 - x, x)
-        from_y, from_x = y + _column(drawn.top) - self._pad, mirrored + _column(drawn.left) - self._pad
+        mirrored = torch.where(_column(each.flipped) > 0, width - 1 - x, x)
+        from_y, from_x = y + _column(each.top) - self._pad, mirrored + _column(each.left) - self._pad
         inside = _between(from_y, 0, height)[:, :, None] & _between(from_x, 0, width)[:, None, :]
         from_y, from_x = from_y.clamp(0, height - 1), from_x.clamp(0, width - 1)
         images = self._pixels[rows[:, None, None], from_y[:, :, None], from_x[:, None, :]]
@@ -100,40 +109,47 @@ class DeviceCache:
         return torch.where(erased[..., None], self._colour, images)
 
 
-class _Drawn(NamedTuple):
-    """What a batch is made of: (2·B·P,) places of its images, visible ones first, (2·B·P, 7) changes, (B·P,) labels."""
+class _BatchPlan(NamedTuple):
+    """The contents of a batch.
+
+    Attributes:
+        rows: (2·B·P,) int64, the images' rows in the cache, visible ones first.
+        parameters: (2·B·P, 7) int64, see :func:`parameters_tensor`.
+        labels: (B·P,) int64.
+    """
 
     rows: Tensor
-    changes: Tensor
+    parameters: Tensor
     labels: Tensor
 
 
-class _Draws(Maker[tuple[int, int], _Drawn]):
-    """Draws the batch of an (epoch, step)."""
+class _BatchPlans(ErrorSafeDataset[tuple[int, int], _BatchPlan]):
+    """The contents of the batches by (epoch, step)."""
 
     def __init__(
         self,
-        batches: IdentitySampler,
+        sampler: IdentitySampler,
         augmentation: Augmentation,
         seed: int,
         row: NDArray[np.int64],
         height: int,
         width: int,
     ) -> None:
-        self._batches, self._augmentation, self._seed = batches, augmentation, seed
+        self._sampler, self._augmentation, self._seed = sampler, augmentation, seed
         self._row, self._size = row, (height, width)
 
-    def make(self, position: tuple[int, int]) -> _Drawn:
-        plan = self._batches.plan(*position)
-        random = numpy_generator(self._seed, Stream.AUGMENTATION, *self._batches.address(*position))
+    def item(self, position: tuple[int, int]) -> _BatchPlan:
+        plan = self._sampler.plan(*position)
+        random = numpy_generator(self._seed, Stream.AUGMENTATION, *self._sampler.address(*position))
         indices = np.concatenate([plan.visible, plan.infrared])
-        changes = self._augmentation.draw(len(indices), *self._size, random)
-        return _Drawn(torch.from_numpy(self._row[indices]), as_tensor(changes), torch.from_numpy(plan.labels))
+        parameters = parameters_tensor(self._augmentation.sample(len(indices), *self._size, random))
+        return _BatchPlan(torch.from_numpy(self._row[indices]), parameters, torch.from_numpy(plan.labels))
 
 
-def as_tensor(changes: Sequence[Changes]) -> Tensor:
-    """(n, 7) int64."""
-    return torch.tensor(changes, dtype=torch.int64).view(len(changes), len(Changes._fields))
+def parameters_tensor(parameters: Sequence[AugmentationParameters]) -> Tensor:
+    """The parameters of n images as an (n, 7) int64 tensor, one column per field."""
+    fields = len(AugmentationParameters._fields)
+    return torch.tensor(parameters, dtype=torch.int64).view(len(parameters), fields)
 
 
 def _column(values: Tensor | int) -> Tensor:
@@ -141,6 +157,6 @@ def _column(values: Tensor | int) -> Tensor:
 
 
 def _between(places: Tensor, first: Tensor | int, end: Tensor | int) -> Tensor:
-    """first ≤ places < end, of (n, places) and (n,) or a number."""
+    """Where first ≤ places < end; ``places`` is (n, k), the bounds are (n,) or a number, the result is (n, k)."""
     low, high = (bound if isinstance(bound, int) else bound[:, None] for bound in (first, end))
     return (places >= low) & (places < high)

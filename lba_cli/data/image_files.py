@@ -1,15 +1,17 @@
-"""From an image file to an array, and from arrays to what the network takes.
+"""Read image files as RGB arrays of one size.
 
-What is decided for images that aren't plain 8-bit photographs:
+Images that aren't plain 8-bit photographs are treated like this:
 
-- The content decides, not the file's ending: a PNG named ``.jpg`` is read as the PNG it is.
-- Only formats that Pillow decodes itself are read; EPS and WMF, which it hands to other programs, are refused.
-- More than 64 megapixels are refused before anything is decoded (a decompression bomb, or not a photo of a person).
-- EXIF's orientation is applied, as every viewer does; unreadable EXIF counts as none.
-- Gray, CMYK and palette images become RGB; transparency is dropped, the colours below it stay.
-- 16-bit images keep their upper 8 bits; floating-point and 32-bit integer pixels have no agreed range and are refused.
-- Of animations and files of several pages the first frame is taken.
-- Truncated images are refused, never filled with gray.
+- A file's content decides its format, not its name: a PNG called ``.jpg`` is read as PNG.
+- Only formats that Pillow decodes itself are read. EPS and WMF, which it hands to other programs, are refused.
+- Images of more than 64 megapixels are refused before they are decoded; such a file is a decompression bomb, or at least no
+  photograph of a person.
+- The orientation in the EXIF data is applied, as every viewer does. Unreadable EXIF data are ignored.
+- Gray, CMYK and palette images become RGB. Transparency is dropped; the colours below it stay.
+- 16-bit images keep their upper 8 bits. Floating-point and 32-bit integer images are refused, because nothing says what
+  range their values have.
+- The first frame of an animation, or the first page of a document, is read.
+- Truncated images are refused, never filled up with gray.
 """
 
 from __future__ import annotations
@@ -34,14 +36,22 @@ FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "JPEG2000", "AVIF
 
 
 class BrokenImage(Exception):
-    """A file that can't be decoded as an image; the message says why."""
+    """An image file can't be decoded; the message says why."""
 
 
 def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """An image file, or an (H, W, 3) uint8 RGB array, resized as :func:`read_image` does: (height, width, 3) uint8.
+    """Resize an image, given as a file or as an array, in the way of :func:`read_image`.
+
+    Args:
+        image: a path, or an (H, W, 3) uint8 RGB array.
+        height: height of the result, in pixels.
+        width: width of the result, in pixels.
+
+    Returns:
+        (height, width, 3) uint8.
 
     Raises:
-        DataError: the file can't be read, or the array is of another kind.
+        DataError: the file can't be read, or the array has another shape or type.
     """
     if not isinstance(image, np.ndarray):
         try:
@@ -54,25 +64,25 @@ def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) ->
 
 
 def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
-    """Decode an image, make it RGB, and resize it with Pillow's LANCZOS filter (the recipe's).
+    """Decode an image, convert it to RGB, and resize it with Pillow's LANCZOS filter, as the paper's code does.
 
     Returns:
         (height, width, 3) uint8.
 
     Raises:
-        BrokenImage: the file is absent, truncated, not an image, or one of those that aren't read (see above).
+        BrokenImage: the file is missing, truncated, not an image, or of a kind that is refused (see the module's docstring).
     """
     path = Path(path)
     try:
         if not path.is_file():
             raise BrokenImage("no such file" if not path.exists() else "not a regular file")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd metadata; what matters is refused below
-            with Image.open(path, formats=formats()) as image:
+            warnings.simplefilter("ignore")  # Pillow warns about odd metadata, which doesn't matter here
+            with Image.open(path, formats=readable_formats()) as image:
                 resized = _upright(_rgb(image)).resize((width, height), Image.Resampling.LANCZOS)
     except BrokenImage:
         raise
-    except Exception as problem:  # Pillow's decoders raise many kinds for broken files
+    except Exception as problem:  # Pillow's decoders raise errors of many types for broken files
         if is_resource_error(problem):
             raise
         reason = str(problem).replace(str(path), "it")
@@ -81,20 +91,27 @@ def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
 
 
 @cache
-def formats() -> tuple[str, ...]:
-    """Those of FORMATS, by Pillow's names, that this Pillow has."""
+def readable_formats() -> tuple[str, ...]:
+    """The formats that are read, by Pillow's names; those that the installed Pillow lacks are left out."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
+@cache
+def image_suffixes() -> frozenset[str]:
+    """The file endings of the formats that are read, in lower case and with their dots."""
+    readable = readable_formats()
+    return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in readable)
+
+
 def _rgb(image: Image.Image) -> Image.Image:
-    """The first frame in 8-bit RGB, with its metadata."""
+    """Convert the first frame to 8-bit RGB; its metadata stay."""
     if image.width * image.height > MOST_PIXELS:
         raise BrokenImage(f"{image.width} × {image.height} pixels, more than {MOST_PIXELS:,}")
     if image.mode.startswith("I;16"):
         high = (np.asarray(image) >> 8).astype(np.uint8)
         return _with_exif(Image.fromarray(high).convert("RGB"), image)
-    if image.mode == "I" and image.format in ("PNG", "PPM"):  # as 16-bit gray opens, PNG's in older Pillows
+    if image.mode == "I" and image.format in ("PNG", "PPM"):  # 16-bit gray; PNG in older Pillows only
         high = (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
         return _with_exif(Image.fromarray(high).convert("RGB"), image)
     if image.mode in ("I", "F"):
@@ -109,8 +126,8 @@ def _with_exif(converted: Image.Image, original: Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF orientation says."""
+    """Turn and mirror an image according to the orientation in its EXIF data."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF raises many kinds
+    except Exception:  # damaged EXIF data raise errors of many types
         return image

@@ -1,4 +1,4 @@
-"""From a data set's folder to a store: every image decoded and resized once, on all cores, in constant memory."""
+"""Prepare a data set: decode and resize every image once, on all cores and in constant memory, and write a store."""
 
 from __future__ import annotations
 
@@ -25,12 +25,18 @@ from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
-SHARED_NAMES = {"visible": "rgb", "infrared": "ir"}
+ARRAY_NAMES = {"visible": "rgb", "infrared": "ir"}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a preparation made: the store's folder, how many images it holds, and which were broken."""
+    """The result of a preparation.
+
+    Attributes:
+        store: the store's folder.
+        images: how many images it holds.
+        skipped: (path, reason) of the images that were left out because they can't be decoded.
+    """
 
     store: Path
     images: int
@@ -48,20 +54,21 @@ def prepare(
     skip_broken: bool = False,
     shared_arrays: bool = False,
 ) -> Prepared:
-    """Write ``listing``'s images, train and test, resized to ``height`` × ``width``, as a store at ``output``.
+    """Resize all images of a data set and write them as a store.
 
     Args:
-        listing: what a reader found.
-        output: the folder to make; it appears whole or not at all.
-        height, width: in pixels.
-        listener: told of the progress.
-        workers: processes; all cores when None.
-        skip_broken: leave out images that can't be decoded, and record them in the manifest.
-        shared_arrays: also write the four ``train_{rgb,ir}_resized_{img,label}.npy`` that projects of the field share.
+        listing: the data set's images.
+        output: the store's folder; it appears whole or not at all.
+        height: height of the resized images, in pixels.
+        width: width of the resized images, in pixels.
+        listener: receives the progress.
+        workers: number of processes; one per core if None.
+        skip_broken: whether images that can't be decoded are left out and recorded in the manifest.
+        shared_arrays: whether to write the training images also as ``train_{rgb,ir}_resized_{img,label}.npy``, the four
+            arrays that other code bases of the field read.
 
     Raises:
-        LbaError: ``output`` holds something already.
-        DataError: images are broken (all of them are listed).
+        DataError: there is something at ``output`` already, or some images can't be decoded (the message lists them all).
     """
     require_new_folder(output)
     with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
@@ -78,7 +85,7 @@ def prepare(
         write_manifest(folder, manifest)
         if shared_arrays:
             _write_shared_arrays(folder, listener)
-            write_manifest(folder, manifest)  # it now lists these as well
+            write_manifest(folder, manifest)  # again, because the manifest lists all files
     return Prepared(output, len(checksums), skipped)
 
 
@@ -95,8 +102,8 @@ def _manifest(listing: Listing, height: int, width: int, images: int, skipped: S
     )
 
 
-class _Filled(NamedTuple):
-    """By their paths: the checksums of images that were written, and the reasons why others are broken."""
+class _Outcome(NamedTuple):
+    """The images by their paths: checksums of those that were written, and reasons why the others can't be decoded."""
 
     checksums: dict[str, int]
     broken: dict[str, str]
@@ -104,54 +111,54 @@ class _Filled(NamedTuple):
 
 def _write_images(
     listing: Listing, path: Path, height: int, width: int, workers: int | None, listener: Listener
-) -> _Filled:
-    """Fill the array at ``path``, a row an image."""
+) -> _Outcome:
+    """Write all images into a new array file, one row per image."""
     jobs = list(enumerate(_paths(listing)))
     count = len(jobs)
     np.lib.format.open_memmap(path, "w+", np.uint8, (count, height, width, 3)).flush()
     _reserve(path)
-    filled = _Filled({}, {})
+    outcome = _Outcome({}, {})
     fill = partial(_fill_rows, listing.root, path)
     with (
         listener.task(f"resizing to {height}×{width}", count, "images") as progress,
         map_chunks(fill, jobs, workers=workers) as chunks,
     ):
         for done, part in chunks:
-            filled.checksums.update(part.checksums)
-            filled.broken.update(part.broken)
+            outcome.checksums.update(part.checksums)
+            outcome.broken.update(part.broken)
             progress.advance(done)
-    return filled
+    return outcome
 
 
 def _paths(listing: Listing) -> list[str]:
-    """Every image once, in the order of the first record of it."""
+    """The paths of the images, without repetitions: a data set of several trials has several samples per image."""
     return list(dict.fromkeys(sample.path for sample in listing.samples))
 
 
 def _reserve(path: Path) -> None:
-    """Take the file's place on the disk now: a full disk is an error here, but a killed process in a memory map.
+    """Allocate the file's space on the disk. A full disk raises an error here; writing to a memory map, it would kill the process.
 
     Raises:
-        OSError: there is too little room.
+        OSError: there is too little space.
     """
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Filled:
-    """Decode the images of ``jobs`` straight into their rows of the memory-mapped ``array``."""
+def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Outcome:
+    """Decode the images of ``jobs``, which are (row, path), into their rows of the memory-mapped ``array``."""
     rows = np.load(array, mmap_mode="r+")
-    filled = _Filled({}, {})
+    outcome = _Outcome({}, {})
     for row, path in jobs:
         try:
             image = read_image(root / path, *rows.shape[1:3])
         except BrokenImage as problem:
-            filled.broken[path] = str(problem)
+            outcome.broken[path] = str(problem)
         else:
             rows[row] = image
-            filled.checksums[path] = zlib.crc32(image.data)
-    return filled
+            outcome.checksums[path] = zlib.crc32(image.data)
+    return outcome
 
 
 def _broken_message(listing: Listing, broken: dict[str, str]) -> str:
@@ -163,12 +170,12 @@ def _broken_message(listing: Listing, broken: dict[str, str]) -> str:
 
 
 def _write_shared_arrays(folder: Path, listener: Listener, chunk: int = 256) -> None:
-    """Write the field's four training arrays, from the store, a few images at a time."""
+    """Write the training images of the store in ``folder`` as the field's four arrays, a few images at a time."""
     store = StoredImages(folder)
     classes = identity_classes(store.samples)
     for modality in MODALITIES:
         chosen = select(store.samples, "train", modality)
-        stem = f"train_{SHARED_NAMES[modality]}_resized"
+        stem = f"train_{ARRAY_NAMES[modality]}_resized"
         np.save(
             folder / f"{stem}_label.npy", np.asarray([classes[store.samples[i].identity] for i in chosen], np.int64)
         )

@@ -1,4 +1,4 @@
-"""Which images a training step sees: identity-balanced batches (paper, section 4.1), a pure function of the seed."""
+"""Identity-balanced training batches (paper, section 4.1), as a pure function of seed, epoch and step."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Sample indices of one step.
+    """The samples of one step.
 
     Attributes:
-        visible, infrared: (B·P,) indices of samples, grouped by identity, the same identities in the same order.
+        visible, infrared: (B·P,) int64 sample indices, grouped by identity; both have the same identities in the same order.
         labels: (B·P,) int64 class labels, shared by both.
     """
 
@@ -32,26 +32,29 @@ class BatchPlan:
 
 
 class IdentitySampler:
-    """Draws, for every step, B identities without replacement and for each P images of either modality with it.
+    """Samples B identities per step without replacement, and P images per identity and modality with replacement.
+
+    In a job of several processes, the batches of a step have no identity in common if there are enough identities:
+    all processes sample the same B · size identities, and each one takes its share. Otherwise each process samples its own.
 
     Args:
-        samples: of the whole data set; those of the part ``train`` are drawn from.
+        samples: the samples of the data set; those of the test split are ignored.
         identities: B.
         instances: P.
-        seed: of the run.
-        steps: of an epoch; None for the method's floor(max(visible, infrared images) / (B·P·size)) + 1.
-        skip_incomplete: leave out identities that lack a modality, instead of refusing the data set.
-        rank, size: which of how many processes these batches are for. Together they take one draw of B · size identities, so
-            that none is in two batches of a step; where there are fewer, each process draws for itself.
+        seed: the run's seed.
+        steps: steps per epoch; None for the paper's floor(images of the larger modality / (B·P·size)) + 1.
+        skip_incomplete: whether training identities that lack a modality are left out; otherwise they are refused.
+        rank: the number of this process, from 0.
+        size: the number of processes.
 
     Attributes:
-        classes: class label of every training identity.
-        steps: of an epoch.
-        apart: whether the processes' identities differ within a step.
-        left_out: identities that lack a modality and are not drawn.
+        classes: the class label of every training identity.
+        steps: steps per epoch.
+        disjoint: whether the processes' batches of a step have no identity in common.
+        incomplete: the training identities that lack a modality and are left out.
 
     Raises:
-        DataError: fewer identities than B, or identities that lack a modality.
+        DataError: there are fewer than B identities, or some lack a modality.
     """
 
     def __init__(
@@ -71,26 +74,29 @@ class IdentitySampler:
         images = _images_by_identity(samples)
         if not any(images.values()):
             raise DataError("the data set has no images to train on")
-        self.left_out = tuple(sorted(i for i, of in images.items() if not all(of[m] for m in MODALITIES)))
-        if self.left_out and not skip_incomplete:
-            raise DataError(_incomplete_message(images, self.left_out))
+        self.incomplete = tuple(sorted(i for i, own in images.items() if not all(own[m] for m in MODALITIES)))
+        if self.incomplete and not skip_incomplete:
+            raise DataError(_incomplete_message(images, self.incomplete))
         self.classes = identity_classes(samples)
-        self._images = {i: of for i, of in sorted(images.items()) if i not in self.left_out}
+        self._images = {i: own for i, own in sorted(images.items()) if i not in self.incomplete}
         if len(self._images) < identities:
             raise DataError(
-                f"the data set has {len(self._images)} identities to train on, a batch asks for {identities}: "
-                f"lower it with --set train.identities={max(2, len(self._images))}"
+                f"the data set has {len(self._images)} identities to train on, but a batch needs {identities}: "
+                f"lower that with --set train.identities={max(2, len(self._images))}"
             )
-        largest = max(sum(len(of[modality]) for of in self._images.values()) for modality in MODALITIES)
+        largest = max(sum(len(own[modality]) for own in self._images.values()) for modality in MODALITIES)
         self.steps = steps or largest // (identities * instances * size) + 1
-        self.apart = len(self._images) >= identities * size
+        self.disjoint = len(self._images) >= identities * size
 
     def address(self, epoch: int, step: int) -> tuple[int, ...]:
-        """Where this process finds what is random in a step, beside the identities: several processes each have their own."""
+        """The address of this process's random numbers in a step, see :mod:`lba_cli.randomness`.
+
+        It includes the rank if there are several processes.
+        """
         return (epoch, step) if self._size == 1 else (epoch, step, self._rank)
 
     def plan(self, epoch: int, step: int) -> BatchPlan:
-        """The samples of one step; the same for the same seed, epoch, step and process, whatever was drawn before."""
+        """The samples of one step. They depend on seed, epoch, step and rank alone, not on earlier calls."""
         random = numpy_generator(self._seed, Stream.BATCHES, *self.address(epoch, step))
         chosen = self._identities_of(epoch, step, random)
         visible, infrared = (
@@ -101,12 +107,12 @@ class IdentitySampler:
         return BatchPlan(visible, infrared, labels)
 
     def _identities_of(self, epoch: int, step: int, random: np.random.Generator) -> list[int]:
-        """This process's share of the identities drawn for all; alone, or where they don't suffice, its own draw."""
-        if self._size == 1 or not self.apart:
+        """Sample the identities of one step for this process."""
+        if self._size == 1 or not self.disjoint:
             return [int(i) for i in random.choice(list(self._images), self._identities, replace=False)]
         shared = numpy_generator(self._seed, Stream.BATCHES, epoch, step)
-        drawn = shared.choice(list(self._images), self._identities * self._size, replace=False)
-        return [int(i) for i in drawn[self._rank * self._identities :][: self._identities]]
+        sampled = shared.choice(list(self._images), self._identities * self._size, replace=False)
+        return [int(i) for i in sampled[self._rank * self._identities :][: self._identities]]
 
 
 def _images_by_identity(samples: Sequence[Sample]) -> dict[int, dict[Modality, list[int]]]:

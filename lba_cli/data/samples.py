@@ -1,4 +1,4 @@
-"""The one record type of all data sets. Only readers parse file names; everything after them uses these records."""
+"""The records of all data sets. Readers make them from files and lists; all other code uses the records alone."""
 
 from __future__ import annotations
 

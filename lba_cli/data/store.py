@@ -1,4 +1,4 @@
-"""Images ready to use: a prepared store (memory-mapped), or the data set's folder read image by image."""
+"""The images of a data set at one size: from a prepared, memory-mapped store, or decoded from the data set's folder."""
 
 from __future__ import annotations
 
@@ -30,21 +30,22 @@ from lba_cli.reporting import Listener
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CHECKED_AT_ONCE = 64
+IMAGES_PER_CHECK = 64
 
 
 class ImageSource(Protocol):
-    """A data set whose images can be had at one size.
+    """The images of a data set, at one size.
 
     Attributes:
-        name: as reports call it.
-        dataset: its reader, which says by which protocol it is scored.
+        name: the data set's name in reports.
+        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
         trial: the trial that the samples belong to, from 1; 0 where the data set has only one.
-        height, width: of the images, in pixels.
-        samples: one record an image.
-        permutations: the file of the official protocol's draws, where the data set has one.
-        fingerprint: of the whole data set, all its splits.
-        content: of the images themselves, where they are prepared; empty where each is read from its file.
+        height, width: size of the images, in pixels.
+        samples: one record per image.
+        permutations: the file with the fixed draws of the data set's release, if it has one.
+        fingerprint: a digest of the whole data set's records, including all trials, see
+            :func:`~lba_cli.data.samples.fingerprint`.
+        content: a digest of the prepared images; empty if images are decoded when they are read.
     """
 
     name: str
@@ -58,24 +59,30 @@ class ImageSource(Protocol):
 
     @property
     def content(self) -> str:
-        """A digest of the images."""
+        """A digest of the prepared images; empty if images are decoded when they are read."""
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The images of the samples at ``indices``: (n, height, width, 3) uint8."""
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Make sure, before the work, that the images at ``indices`` are as they were prepared.
+        """Verify that the images at ``indices`` haven't changed since they were prepared.
 
         Raises:
-            DataError: naming those that aren't.
+            DataError: some have; the message names them.
         """
 
 
 class StoredImages:
-    """A prepared store: the records of all its splits, until one is chosen by :meth:`of_trial`.
+    """The images of a prepared store. Its samples are those of all trials; :meth:`of_trial` selects one.
+
+    Args:
+        folder: the store.
+
+    Attributes:
+        images: the number of images.
 
     Raises:
-        DataError: the folder isn't a whole store of this version.
+        DataError: the folder is no store, or an incomplete one, or one of another format version.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -92,12 +99,12 @@ class StoredImages:
         if len(set(rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
             raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't fit {MANIFEST}; prepare it again")
         if len(rows) and not 0 <= self._rows.min() <= self._rows.max() < shape[0]:
-            raise DataError(f"{folder / SAMPLES}: names rows that {IMAGES} doesn't have; prepare it again")
+            raise DataError(f"{folder / SAMPLES}: has rows that {IMAGES} lacks; prepare it again")
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
 
     def of_trial(self, trial: int | None) -> Self:
-        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_trial`."""
+        """A copy with the samples of one trial only; raises what :func:`~lba_cli.data.samples.indices_of_trial` raises."""
         chosen = indices_of_trial(self.samples, trial, self.name)
         view = copy(self)
         view.trial, view.samples = trial or 0, tuple(self.samples[index] for index in chosen)
@@ -107,7 +114,10 @@ class StoredImages:
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """The images of the samples at ``indices``: (n, height, width, 3) uint8.
 
-        The file is mapped for this call alone, so that the pages once read don't count as this process's memory.
+        The file is mapped anew in each call, because pages of a lasting map would count as memory of this process.
+
+        Raises:
+            DataError: the file of images was replaced or changed while the store was in use.
         """
         if _identity(self._folder) != self._identity:
             raise DataError(f"{self._folder / IMAGES}: replaced or changed while it was in use; put the store back")
@@ -119,18 +129,18 @@ class StoredImages:
         return hashlib.sha256(self._checksums.tobytes()).hexdigest()
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Compare the images at ``indices`` with their checksums, each once; raises as :meth:`ImageSource.check`."""
-        asked = np.asarray(indices, np.int64)
-        indices = asked[np.unique(self._rows[asked], return_index=True)[1]].tolist()
-        pieces = [indices[start : start + CHECKED_AT_ONCE] for start in range(0, len(indices), CHECKED_AT_ONCE)]
+        """Compare the images at ``indices`` with their checksums; raises what :meth:`ImageSource.check` raises."""
+        requested = np.asarray(indices, np.int64)
+        indices = requested[np.unique(self._rows[requested], return_index=True)[1]].tolist()  # each image once
+        chunks = [indices[start : start + IMAGES_PER_CHECK] for start in range(0, len(indices), IMAGES_PER_CHECK)]
         changed: list[int] = []
         with (
             listener.task("checking the store", len(indices), "images") as progress,
             ThreadPoolExecutor(cores()) as threads,
         ):
-            for piece, found in zip(pieces, threads.map(self._changed, pieces), strict=True):
+            for chunk, found in zip(chunks, threads.map(self._changed, chunks), strict=True):
                 changed += found
-                progress.advance(len(piece))
+                progress.advance(len(chunk))
         if changed:
             paths = [self.samples[index].path for index in changed]
             more = f" and {len(paths) - 10} more" if len(paths) > 10 else ""
@@ -140,15 +150,20 @@ class StoredImages:
             )
 
     def _changed(self, indices: Sequence[int]) -> list[int]:
-        """Which of the images at ``indices`` don't have their checksum."""
+        """Those of ``indices`` whose images differ from their checksums."""
         pixels = _open_pixels(self._folder)
         return [index for index in indices if zlib.crc32(pixels[self._rows[index]].data) != self._checksums[index]]
 
 
 class FolderImages:
-    """A data set's own folder; every image is decoded and resized when it is read.
+    """The images of a data set's own folder, each decoded and resized when it is read.
 
-    It has the records of all splits, until one is chosen by :meth:`of_trial`.
+    Its samples are those of all trials; :meth:`of_trial` selects one.
+
+    Args:
+        listing: the data set's images.
+        height: height of the resized images, in pixels.
+        width: width of the resized images, in pixels.
     """
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
@@ -159,7 +174,7 @@ class FolderImages:
         self._root = listing.root
 
     def of_trial(self, trial: int | None) -> Self:
-        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_trial`."""
+        """A copy with the samples of one trial only; raises what :func:`~lba_cli.data.samples.indices_of_trial` raises."""
         chosen = indices_of_trial(self.samples, trial, self.name)
         view = copy(self)
         view.trial, view.samples = trial or 0, tuple(self.samples[index] for index in chosen)
@@ -177,13 +192,13 @@ class FolderImages:
                 images[row] = read_image(self._root / self.samples[index].path, self.height, self.width)
             except BrokenImage as problem:
                 raise DataError(
-                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave out "
-                    "such images with lba prepare … --skip-broken"
+                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave such "
+                    "images out with lba prepare … --skip-broken"
                 ) from problem
         return images
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Nothing was prepared, so there is nothing to compare with; damage is told when an image is read."""
+        """Do nothing: there are no checksums to compare with. Damage is reported when an image is read."""
 
 
 def is_store(folder: Path) -> bool:
@@ -192,13 +207,13 @@ def is_store(folder: Path) -> bool:
 
 
 def default_store(root: Path, height: int, width: int) -> Path:
-    """Where the data set at ``root`` is prepared to, and looked for, when no folder is named: beside it."""
+    """The default place of the store of the data set at ``root``: beside it, with the size in its name."""
     root = root.resolve() if root.name in ("", "..") else root
     return root.with_name(f"{root.name}-{height}x{width}")
 
 
 def _identity(folder: Path) -> tuple[int, int, int, int]:
-    """Which file the images are in, and when it was changed last."""
+    """The identity of a store's file of images: device, inode, size, and time of the last change."""
     stat = (folder / IMAGES).stat()
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
@@ -206,7 +221,7 @@ def _identity(folder: Path) -> tuple[int, int, int, int]:
 def _open_pixels(folder: Path) -> NDArray[np.uint8]:
     try:
         pixels: NDArray[np.uint8] = np.lib.format.open_memmap(folder / IMAGES, mode="r")
-    except Exception as problem:  # NumPy raises many kinds for damaged headers
+    except Exception as problem:  # NumPy raises errors of many types for damaged headers
         if is_resource_error(problem):
             raise
         raise DataError(f"{folder / IMAGES}: damaged or cut short; prepare the data set again") from problem

@@ -17,6 +17,7 @@ from lba_cli.errors import ConfigError, DataError
 
 AUTO = "auto"
 DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in (SYSU, REGDB, LLCM, FOLDER)}
+DEFAULT_DATASET = SYSU.name  # for commands that need one and aren't given any
 
 
 def register(spec: DatasetSpec) -> None:
@@ -83,6 +84,7 @@ def read_dataset(root: Path, name: str = AUTO, options: DatasetOptions | None = 
 __all__ = [
     "AUTO",
     "DATASETS",
+    "DEFAULT_DATASET",
     "DatasetOptions",
     "DatasetSpec",
     "Draw",

@@ -1,8 +1,8 @@
 """A user's own images: ``visible`` and ``infrared`` / identity / images.
 
-Cameras are recognised by ``_c<number>`` in file names. Where every test image names its camera, galleries are drawn as for
-SYSU-MM01; otherwise the whole other modality is searched. A visible and an infrared camera of the same number are different
-cameras, so that nothing is ignored. People with images in one modality only are distractors in galleries.
+A file name that contains ``_c`` and a number names the camera. If all test images name theirs, galleries are drawn from each
+camera, as for SYSU-MM01; otherwise all test images of a modality form one gallery. Queries ignore nothing, because a visible
+and an infrared camera of the same number are different cameras. People with images in one modality only are distractors.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ from __future__ import annotations
 import random
 import unicodedata
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Self
 
-from PIL import Image
 from pydantic import Field, model_validator
 
-from lba_cli.data.image_files import formats
+from lba_cli.data.image_files import image_suffixes
 from lba_cli.data.samples import Listing, Sample, in_order
 from lba_cli.datasets.galleries import cameras_known, community_draws, whole_gallery
 from lba_cli.datasets.layout import Layout, name_of
@@ -43,9 +41,9 @@ People = dict[str, dict[Modality, list[str]]]
 
 
 class FolderOptions(DatasetOptions):
-    """Which identities are trained on and which are tested with.
+    """The split into training and test identities.
 
-    By default half of the identities that have both modalities are drawn for the test split.
+    By default, a random half of the identities that have both modalities are the test split.
     """
 
     split_seed: int = Field(0, ge=0, lt=2**63, description="seed of the random train/test split")
@@ -66,11 +64,11 @@ class FolderOptions(DatasetOptions):
 def read_folder(root: Path, options: FolderOptions | None = None) -> Listing:
     """List the images under ``visible`` and ``infrared``, in any format that Pillow decodes.
 
-    Identities are numbered from 1 in the order of their names, whatever the split. Those with one modality only are in the
-    test split, as distractors, unless a list of identities says otherwise.
+    Identities are numbered from 1 in the order of their names, independent of the split. Those with one modality only are
+    in the test split, as distractors, unless a list of identities says otherwise.
 
     Raises:
-        DataError: a folder is missing, there is nobody to train or test with, or a list of identities is malformed.
+        DataError: a folder is missing, there are no identities to train or test with, or a list of identities is malformed.
     """
     options = options or FolderOptions()
     LAYOUT.require(root)
@@ -94,20 +92,13 @@ def read_folder(root: Path, options: FolderOptions | None = None) -> Listing:
         for path in people[name][modality]
     )
     if not samples:
-        raise DataError(f"{root}: the lists of identities leave nobody to train or test with")
+        raise DataError(f"{root}: the lists of identities are empty: nobody is left to train or test with")
     name = name_of(root, root.resolve().name or LAYOUT.title)
     return Listing(name, LAYOUT.name, root, samples, None, (*scan.notes(), *notes))
 
 
-@cache
-def image_suffixes() -> frozenset[str]:
-    """The file endings, in lower case, of the image formats that are read."""
-    readable = formats()
-    return frozenset(suffix for suffix, kind in Image.registered_extensions().items() if kind in readable)
-
-
 def _people(root: Path, scan: Scan) -> People:
-    """Everybody with an image, sorted by name. Names are compared in Unicode's composed form."""
+    """Find all people who have an image, sorted by name. Names are compared in Unicode's composed form (NFC)."""
     people: People = {}
     for modality in MODALITIES:
         for folder in (root / modality).iterdir():
@@ -125,7 +116,7 @@ def _people(root: Path, scan: Scan) -> People:
 
 
 def _split_at_random(people: People, both: list[str], options: FolderOptions) -> tuple[dict[str, Split], list[str]]:
-    """Draw the test split. Strictly between shares 0 and 1, each split gets at least one identity."""
+    """Draw the test split. Each split gets at least one identity, unless ``test_share`` is 0 or 1."""
     count = int(len(both) * options.test_share + 0.5)
     if 0 < options.test_share < 1 and len(both) > 1:
         count = min(max(count, 1), len(both) - 1)
@@ -196,7 +187,7 @@ _SUFFIXES: dict[Modality, str] = {"visible": ".jpg", "infrared": ".png"}
 
 
 def _plan(preset: Preset, seed: int) -> Plan:
-    """Plan people whose names contain a blank, under two cameras of either modality; some have one modality only."""
+    """Plan people whose names contain a blank, under two cameras per modality; some have one modality only."""
     count = size_of(_PEOPLE, preset, LAYOUT.name)
     jobs = [
         job
@@ -220,7 +211,6 @@ def _jobs_of(person: int, name: str, modality: Modality, seed: int, preset: Pres
 
 
 FOLDER = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_folder,
     options=FolderOptions,
@@ -234,8 +224,9 @@ FOLDER = DatasetSpec(
     draw=_draw,
     synthetic=_plan,
     prepare_help="Resize your own images once into a store: visible/IDENTITY/* and infrared/IDENTITY/*, in any format.\n\n"
-    "A file name with _c and a number in it names the camera (007_c3_12.png). Half of the identities, drawn at random, are "
-    "trained on. Change that by data.split_seed and data.test_share, or list the identities in two files, one per line.",
+    "A file name that contains _c and a number names the camera (007_c3_12.png). Half of the identities, drawn at random, are "
+    "the training split. Change that with data.split_seed and data.test_share, or list the identities in two files, one per "
+    "line: data.train_ids and data.test_ids.",
     prepare_examples=(
         "lba prepare folder --root cameras",
         "lba prepare folder --root cameras --set data.split_seed=1 --set data.test_share=0.3",

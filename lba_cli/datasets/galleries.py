@@ -1,4 +1,4 @@
-"""How queries and galleries are drawn: the ways that several data sets share."""
+"""Ways to draw queries and galleries that several data sets share."""
 
 from __future__ import annotations
 

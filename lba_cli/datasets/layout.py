@@ -1,4 +1,4 @@
-"""What a data set's folder contains, how it is told from other data sets, and how to get it."""
+"""The contents of a data set's folder: how the data set is recognised, what it needs, and how to get it."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class Layout:
     Attributes:
         name: the data set's word on the command line.
         title: its name in messages and reports.
-        described: its folders and lists in a few words.
-        signs: names in the root that no other data set has; one is enough to recognise the data set.
+        described: its folders and lists in a few words, for messages.
+        signs: names of files or folders in the root that no other data set has; one of them identifies the data set.
         folders: the folders that it needs, relative to the root.
         lists: the files that it needs, relative to the root.
         source: how to get it, as a sentence; empty for a user's own images.
@@ -41,14 +41,14 @@ class Layout:
     source: str = ""
 
     def looks_like(self, root: Path) -> bool:
-        """Whether ``root`` has one of this layout's signs, spelled exactly; the copy may be incomplete."""
+        """Whether ``root`` has one of this layout's signs, spelled exactly. The rest may be missing."""
         return root.is_dir() and not {entry.name for entry in root.iterdir()}.isdisjoint(self.signs)
 
     def require(self, root: Path) -> None:
-        """Refuse a root that lacks a folder or a list.
+        """Check that ``root`` has all folders and lists.
 
         Raises:
-            DataError: names everything that is missing, and says how to get the data set.
+            DataError: some are missing; the message names them all and says how to get the data set.
         """
         if not root.is_dir():
             raise DataError(
@@ -68,7 +68,7 @@ class Layout:
 
 
 def spelling_hint(root: Path) -> str:
-    """A sentence about folders in ``root`` that look like a user's own images but have other names; or nothing."""
+    """A hint for folders that look like a user's own images under other names, such as ``RGB`` and ``IR``; empty without any."""
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
     similar = {modality: [n for n in names if n.lower() in words] for modality, words in _SIMILAR_NAMES.items()}
     if "idx" in names or not all(similar.values()) or all(modality in names for modality in similar):
@@ -79,10 +79,10 @@ def spelling_hint(root: Path) -> str:
 
 
 def name_of(root: Path, title: str) -> str:
-    """The name of the data set at ``root``: ``title``, or ``synthetic-PRESET`` so that every report says so.
+    """The name of the data set at ``root`` in reports: ``title``, or ``synthetic-PRESET`` if its images are synthetic.
 
     Raises:
-        DataError: the mark of synthetic data is damaged.
+        DataError: the file that marks synthetic data is damaged.
     """
     mark = root / SYNTHETIC_MARK
     if not mark.is_file():

@@ -78,7 +78,13 @@ def read_identities(path: Path, title: str) -> Iterator[tuple[int, int]]:
 
 
 def read_image_list(root: Path, name: str) -> list[Entry]:
-    """Read ``root / name``: lines of ``relative/path.bmp LABEL``, or blank. The images themselves are not looked for.
+    """Read a list of images: one ``relative/path.bmp LABEL`` per line; blank lines are skipped.
+
+    Whether the images exist is checked by :func:`require_images`.
+
+    Args:
+        root: the data set's folder.
+        name: the list's path, relative to the root.
 
     Raises:
         DataError: the list is missing or empty, a line isn't a path and a label, a path leads out of the root, or an
@@ -100,10 +106,10 @@ def read_image_list(root: Path, name: str) -> list[Entry]:
 
 
 def require_images(root: Path, entries: Iterable[Entry]) -> None:
-    """Refuse lists that name missing images.
+    """Check that all listed images exist.
 
     Raises:
-        DataError: names every missing image on a line of its own, with a list that names it.
+        DataError: some don't; the message has a line for each of them, with the first list that names it.
     """
     first: dict[str, Entry] = {}
     for entry in entries:

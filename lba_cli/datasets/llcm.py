@@ -57,11 +57,13 @@ _CAMERA_FOLDER = re.compile(r"cam([0-9]{1,9})")
 
 
 def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
-    """List LLCM's training images, whose identities are the lists' labels, and test images, whose are the folders' numbers.
+    """List the images of LLCM.
+
+    A training image's identity is its label in the list; a test image's identity is the number of its folder.
 
     Raises:
         DataError: a list, a folder or an image is missing, a list is malformed, lists contradict each other, or an
-            image is trained on and tested with.
+            image is in both splits.
     """
     LAYOUT.require(root)
     lists = {modality: read_image_list(root, name) for modality, name in TRAIN_LISTS.items()}
@@ -87,7 +89,7 @@ def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
 
 
 def camera_of(path: str) -> int:
-    """The camera of a training image, from a folder ``cam3`` or ``_c3`` in the file name; otherwise ``NO_CAMERA``."""
+    """The camera of a training image, from a folder such as ``cam3`` or ``_c3`` in the file name; else ``NO_CAMERA``."""
     *folders, name = path.split("/")
     numbers = [int(found[1]) for folder in folders if (found := _CAMERA_FOLDER.fullmatch(folder))]
     return numbers[-1] if numbers else camera_in_name(name)
@@ -103,7 +105,7 @@ def _read_test_identities(path: Path) -> set[int]:
 
 
 def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
-    """Refuse an image that is in both lists, or lies in a folder that is named after the other modality."""
+    """Refuse an image that is in both lists, or that lies in a folder named after the other modality."""
     visible = {entry.path: entry for entry in lists["visible"]}
     for entry in lists["infrared"]:
         if entry.path in visible:
@@ -113,13 +115,13 @@ def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
             named = _MODALITY_WORD.findall(entry.path.rpartition("/")[0].lower())
             if named and all(_MODALITY_OF_WORD[word] != modality for word in named):
                 raise DataError(
-                    f"{entry.place}: {entry.path} lies in a folder of {_MODALITY_OF_WORD[named[0]]} images, but this list "
-                    f"is of {modality} ones; are {' and '.join(TRAIN_LISTS.values())} swapped?"
+                    f"{entry.place}: {entry.path} lies in a folder of {_MODALITY_OF_WORD[named[0]]} images, but this is the "
+                    f"list of {modality} ones; are {' and '.join(TRAIN_LISTS.values())} swapped?"
                 )
 
 
 def _check_labels(entries: list[Entry]) -> None:
-    """Refuse a label of two identity folders, or an identity folder with two labels."""
+    """Refuse a label that stands for two identity folders, or an identity folder that has two labels."""
     by_label: dict[int, tuple[int, Entry]] = {}
     by_folder: dict[int, Entry] = {}
     for entry in entries:
@@ -141,19 +143,19 @@ def _check_labels(entries: list[Entry]) -> None:
 
 
 def _check_splits(entries: list[Entry], test: list[Sample]) -> None:
-    """Refuse an image that is both trained on and tested with."""
+    """Refuse an image that is in both splits."""
     tested = {sample.path for sample in test}
     for entry in entries:
         if entry.path in tested:
-            raise DataError(f"{entry.place}: {entry.path} is tested with too: {TEST_LIST} names its identity")
+            raise DataError(f"{entry.place}: {entry.path} is a test image as well: its identity is in {TEST_LIST}")
 
 
 def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Sample]) -> Iterator[str]:
-    """Describe what may be wrong with this copy."""
+    """Yield a line about each thing that may be wrong with this copy."""
     visible, infrared = ({entry.label for entry in lists[modality]} for modality in MODALITIES)
     if alone := sorted(visible ^ infrared):
         yield (
-            f"{len(alone)} labels are in one of {' and '.join(TRAIN_LISTS.values())} only, training needs "
+            f"{len(alone)} labels are in only one of {' and '.join(TRAIN_LISTS.values())}, so that training needs "
             f"data.skip_incomplete=true: {shortened(alone)}"
         )
     if both := sorted(tested & {_identity_folder(entry) for modality in MODALITIES for entry in lists[modality]}):
@@ -165,7 +167,7 @@ def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Samp
         yield f"{len(without)} identities of {TEST_LIST} have no images: {shortened(without)}"
     for modality in MODALITIES:
         if not any(sample.modality == modality for sample in test):
-            yield f"{TEST_FOLDERS[modality]} has no image of a test identity: nothing can be evaluated"
+            yield f"{TEST_FOLDERS[modality]} has no image of a test identity: evaluation is impossible"
 
 
 def _identity_folder(entry: Entry) -> int | None:
@@ -175,7 +177,7 @@ def _identity_folder(entry: Entry) -> int | None:
 
 
 def _train_folders(entries: list[Entry]) -> Iterator[str]:
-    """Yield the folders of the root that training images lie in."""
+    """Yield the names of the folders in the root that hold training images."""
     yield from sorted({entry.path.split("/")[0] for entry in entries if "/" in entry.path} - {*TEST_FOLDERS.values()})
 
 
@@ -195,11 +197,11 @@ _TRAIN_FOLDERS: dict[Modality, str] = {"visible": "vis", "infrared": "nir"}
 # The renderer has six cameras, so several of LLCM's share a look: visible camera c looks like the renderer's 1, 2, 4, 5 in
 # turn, infrared camera c like its 3 and 6 in turn.
 _LOOKS: dict[Modality, tuple[int, ...]] = {"visible": VISIBLE_LOOKS, "infrared": INFRARED_LOOKS}
-_ABSENT: dict[Modality, int] = {"visible": 3, "infrared": 4}  # one camera in so many doesn't see a person
+_ABSENT: dict[Modality, int] = {"visible": 3, "infrared": 4}  # every third or fourth camera doesn't see a person
 
 
 def _plan(preset: Preset, seed: int) -> Plan:
-    """Plan people under several cameras of either modality, a third of whom are tested with."""
+    """Plan people under several cameras of each modality; every third person is in the test split."""
     people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
     trained = [person for person in people if person % 3]
     jobs: list[Job] = []
@@ -230,7 +232,6 @@ def _jobs_of(person: int, modality: Modality, seed: int, most: int) -> Iterator[
 
 
 LLCM = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_llcm,
     default_root="datasets/LLCM",

@@ -1,7 +1,7 @@
-"""MATLAB files from strangers: cells of numbers, and nothing else, in bounded memory.
+"""Read cells of numbers from MATLAB files that may come from anywhere, in bounded memory.
 
-The format (MAT-file Level 5) lets a few bytes declare cells without end, or unfold into gigabytes, and SciPy's reader of it
-crashes on some damaged files, so that lba has its own; the format's objects and structures aren't needed here.
+In this format (MAT-file Level 5), a few bytes can declare millions of cells or decompress to gigabytes, and SciPy's reader
+crashes on some damaged files. This reader supports nothing but nested cells of numbers.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ STORED = {
 DEEPEST = 4
 
 
-class NotPlain(ValueError):
-    """A MATLAB file that is damaged, or holds something else than cells of numbers."""
+class MatlabError(ValueError):
+    """A MATLAB file is damaged, or contains something else than cells of numbers."""
 
 
 class _Element(NamedTuple):
@@ -53,15 +53,15 @@ def load_cells(path: Path, name: str) -> NDArray[np.object_]:
 
     Raises:
         OSError: the file can't be read or is larger than 32 MiB.
-        NotPlain: it is damaged, has more or something else in it than cells of numbers, or lacks the variable.
+        MatlabError: the file is damaged or too large, contains something else than cells of numbers, or lacks the variable.
     """
     content = read_bytes(path, MOST_FILE)
     order = {b"IM": "<", b"MI": ">"}.get(content[126:HEADER])
     if order is None:
-        raise NotPlain("not a MATLAB 5 file")
+        raise MatlabError("not a MATLAB 5 file")
     variables = dict(_variables(memoryview(content)[HEADER:], order))
     if name not in variables or variables[name].dtype != object:
-        raise NotPlain(f"it has no cells '{name}'")
+        raise MatlabError(f"it has no cells '{name}'")
     return variables[name]
 
 
@@ -82,63 +82,63 @@ def _unpack(content: memoryview, most: int) -> bytes:
     try:
         unpacked = decompressor.decompress(content, most + 1)
     except zlib.error as problem:
-        raise NotPlain("its compressed data are damaged") from problem
+        raise MatlabError("its compressed data are damaged") from problem
     if len(unpacked) > most:
-        raise NotPlain(f"it would unpack to more than {MOST_UNPACKED:,} bytes")
+        raise MatlabError(f"it would decompress to more than {MOST_UNPACKED:,} bytes")
     return unpacked
 
 
 def _elements(content: memoryview, order: str) -> Iterator[_Element]:
-    """The elements that follow one another in ``content``."""
+    """Yield the elements in ``content``."""
     position = count = 0
     while len(content) - position >= 8:
         count += 1
         if count > MOST_ELEMENTS:
-            raise NotPlain(f"it has more than {MOST_ELEMENTS:,} elements in one another")
+            raise MatlabError(f"it has more than {MOST_ELEMENTS:,} elements")
         kind, size = struct.unpack_from(order + "II", content, position)
         start = position + 8
         if kind >> 16:  # a small element: kind and size share four bytes, its content has the other four
             kind, size, start = kind & 0xFFFF, kind >> 16, position + 4
             position += 8
             if size > 4:
-                raise NotPlain("damaged: an element of impossible size")
+                raise MatlabError("damaged: an element of impossible size")
         else:
             position = start + size + (-size % 8 if kind != COMPRESSED else 0)
         if start + size > len(content):
-            raise NotPlain("cut short")
+            raise MatlabError("cut short")
         yield _Element(kind, content[start : start + size])
 
 
 def _matrix(element: _Element, order: str, depth: int) -> tuple[str, NDArray[Any]]:
-    """An array's name and content; MATLAB's order is column by column."""
+    """The name and the values of an array. MATLAB stores arrays in column-major order."""
     if element.kind != MATRIX or depth > DEEPEST:
-        raise NotPlain("it holds something else than cells of numbers")
+        raise MatlabError("it contains something else than cells of numbers")
     if not element.content:
         return "", np.zeros((0, 0))
     parts = list(_elements(element.content, order))
     if len(parts) < 3 or len(parts[0].content) != 8 or parts[1].kind != SIZES:
-        raise NotPlain("damaged: an array without class or sizes")
+        raise MatlabError("damaged: an array without class or sizes")
     flags = struct.unpack_from(order + "I", parts[0].content)[0]
     sizes = np.frombuffer(parts[1].content, order + "i4", len(parts[1].content) // 4).tolist()
     name, values = bytes(parts[2].content).decode("latin-1"), parts[3:]
     if any(size < 0 for size in sizes) or not 2 <= len(sizes) <= 8:
-        raise NotPlain("damaged: an array of impossible sizes")
+        raise MatlabError("damaged: an array of impossible sizes")
     if flags & 0xFF == CELL:
         if math.prod(sizes) != len(values):
-            raise NotPlain("damaged: fewer cells than it declares")
+            raise MatlabError("damaged: fewer cells than it declares")
         cells = np.empty(len(values), object)
         for number, value in enumerate(values):
             cells[number] = _matrix(value, order, depth + 1)[1]
         return name, cells.reshape(sizes, order="F")
     if flags & 0xFF not in NUMBERS or flags & COMPLEX or len(values) != 1:
-        raise NotPlain("it holds something else than cells of numbers")
+        raise MatlabError("it contains something else than cells of numbers")
     return name, _numbers(values[0], order).reshape(sizes, order="F")
 
 
 def _numbers(element: _Element, order: str) -> NDArray[Any]:
-    """The values as they are stored: MATLAB keeps them in the smallest type that they fit."""
+    """The numbers of an element, in the type in which they are stored: the smallest one that holds them."""
     if element.kind not in STORED:
-        raise NotPlain("damaged: numbers of an unknown type")
+        raise MatlabError("damaged: numbers of an unknown type")
     kind = np.dtype(order + STORED[element.kind])
     if not element.content:
         return np.zeros(0, kind)

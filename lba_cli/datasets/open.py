@@ -34,7 +34,7 @@ class DataConfig(Protocol):
 
     @property
     def trial(self) -> int | None:
-        """The trial to take, for a data set that has several."""
+        """The trial to use, for a data set that has several."""
 
     def options_for(self, spec: DatasetSpec) -> DatasetOptions:
         """The options that only this data set has."""
@@ -47,7 +47,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
 
     Args:
         config: the section ``data``.
-        listener: hears which data are used, and warnings about them.
+        listener: receives a line on which data are used, and warnings about them.
 
     Raises:
         DataError: there is no data set, it has another layout, the store holds images of another size or was prepared from
@@ -77,7 +77,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
 
 
 def read_configured(config: DataConfig) -> Listing:
-    """List the images of the data set whose folder a configuration names; raises as :func:`open_data`."""
+    """List the images in the folder that a configuration names; raises what :func:`open_data` raises."""
     root = Path(config.root)
     spec = detect(root) if config.dataset == AUTO else get_dataset(config.dataset)
     return read_dataset(root, spec.name, config.options_for(spec))
@@ -114,11 +114,11 @@ def _open_store(folder: Path, config: DataConfig) -> StoredImages:
     if config.dataset not in (AUTO, store.dataset):
         raise DataError(
             f"{folder}: a store of the data set '{store.dataset}', but data.dataset is '{config.dataset}'; leave that out, or "
-            "--set data.dataset=auto"
+            "use --set data.dataset=auto"
         )
     if (store.height, store.width) != (config.height, config.width):
         raise DataError(
-            f"{folder}: holds images of {store.height}×{store.width}, but {config.height}×{config.width} are asked for: "
+            f"{folder}: holds images of {store.height}×{store.width}, but the configuration says {config.height}×{config.width}: "
             f"prepare the data set at that size, or --set data.height={store.height} --set data.width={store.width}"
         )
     return store
@@ -133,7 +133,7 @@ def _require_same_source(folder: Path, store: StoredImages, listing: Listing) ->
 
 
 def _warn_of_unused_options(config: DataConfig, dataset: str, listing: Listing | None, listener: Listener) -> None:
-    """Warn about options of the section ``data`` that were changed and have no effect here."""
+    """Warn about data-set options that differ from their defaults but have no effect here."""
     for spec in DATASETS.values():
         keys = ", ".join(f"data.{key}" for key in spec.options.model_fields)
         if not keys or config.options_for(spec) == spec.options():

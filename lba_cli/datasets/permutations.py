@@ -29,7 +29,7 @@ _HEADER = b"MATLAB 5.0 MAT-file, written by lba prepare synthetic".ljust(116)
 def official_gallery(
     directories: Directories[Image], permutations: Permutations, cameras: Sequence[int], trial: int, shots: int = 1
 ) -> list[Image]:
-    """The gallery of the data set's release: the first images of each directory's fixed permutation.
+    """Draw a gallery as the data set's release does: the first images of each directory's fixed permutation.
 
     Args:
         directories: the sorted images of every test identity under every camera.
@@ -94,7 +94,13 @@ def _are_permutations(rows: NDArray[Any]) -> bool:
 
 
 def permutations_file(images: Mapping[int, Mapping[int, int]], cameras: Sequence[int], seed: int) -> bytes:
-    """The content of a ``rand_perm_cam.mat`` for {identity: {camera: number of images}}, drawn by ``seed``."""
+    """The content of a ``rand_perm_cam.mat`` with random permutations.
+
+    Args:
+        images: {identity: {camera: number of images}}.
+        cameras: all cameras, in order.
+        seed: the seed of the permutations.
+    """
     from scipy.io import savemat
 
     random = np.random.default_rng((seed, 9_000_000))

@@ -1,7 +1,7 @@
 """RegDB: ``Visible`` and ``Thermal`` / person / images, and ten trials as lists of images in ``idx``.
 
 Nguyen et al., Person Recognition System Based on a Combination of Body Images from Visible Light and Thermal Cameras,
-Sensors 2017. Every test image of one modality queries every one of the other. Each trial has a model of its own; results
+Sensors 2017. All test images of one modality query all test images of the other. Each trial has a model of its own; results
 are means over the ten trials.
 """
 
@@ -57,10 +57,10 @@ LAYOUT = Layout(
 
 
 def read_regdb(root: Path, _: DatasetOptions | None = None) -> Listing:
-    """List the images of RegDB's ten trials, one record for every line of the 40 lists.
+    """List the images of RegDB's ten trials, one sample for every line of the 40 lists.
 
-    A sample's identity is the list's label. The same label is the same person in a trial's visible and thermal list, and
-    somebody else in its other split and in other trials. Camera 1 is the visible one, camera 2 the thermal one.
+    A sample's identity is its label in the list. A label means the same person in the visible and the thermal list of one
+    trial and split, and different people elsewhere. Camera 1 is the visible one, camera 2 the thermal one.
 
     Raises:
         DataError: a list or an image is missing, a list is malformed, or a trial's lists contradict each other.
@@ -83,7 +83,7 @@ def read_regdb(root: Path, _: DatasetOptions | None = None) -> Listing:
 
 
 def _check_trial(lists: Lists) -> None:
-    """Refuse lists of a trial whose labels or splits don't tell people apart."""
+    """Refuse lists of one trial that contradict each other."""
     for (_, modality), listed in lists.items():
         _check_paths(listed, modality)
     both = {split: [entry for modality in MODALITIES for entry in lists[split, modality]] for split in SPLITS}
@@ -101,7 +101,7 @@ def _check_paths(listed: list[Entry], modality: Modality) -> None:
 
 
 def _check_labels(listed: list[Entry]) -> None:
-    """Refuse a label of two people, or a person with two labels, within a split's visible and thermal list."""
+    """Refuse a label that stands for two people, or a person who has two labels, among the lists of one split."""
     by_label: dict[int, Entry] = {}
     by_person: dict[str, Entry] = {}
     for entry in listed:
@@ -127,7 +127,7 @@ def _check_same_labels(visible: list[Entry], infrared: list[Entry]) -> None:
     ]
     if unmatched:
         raise DataError(
-            f"{visible[0].source}: it must have the same labels as {infrared[0].source.name}: {'; '.join(unmatched)}"
+            f"{visible[0].source}: should have the same labels as {infrared[0].source.name}: {'; '.join(unmatched)}"
         )
 
 
@@ -137,21 +137,23 @@ def _only_in(source: Path, labels: set[int]) -> Iterator[str]:
 
 
 def _check_splits(train: list[Entry], test: list[Entry]) -> None:
-    """Refuse a person or an image that is both trained on and tested with."""
+    """Refuse a person or an image that is in both splits."""
     images = {entry.path: entry for entry in train}
     people = {_person(entry): entry for entry in reversed(train)}
     for entry in test:
         if entry.path in images:
-            raise DataError(f"{entry.place}: {entry.path} is trained on too ({images[entry.path].short_place})")
+            raise DataError(
+                f"{entry.place}: {entry.path} is a training image as well ({images[entry.path].short_place})"
+            )
         if _person(entry) in people:
             raise DataError(
-                f"{entry.place}: person {_person(entry)} is trained on too ({people[_person(entry)].short_place}); "
-                "train and test must not share people"
+                f"{entry.place}: person {_person(entry)} is in the training split as well ({people[_person(entry)].short_place}); "
+                "the splits must not share people"
             )
 
 
 def _person(entry: Entry) -> str:
-    """The person's folder, which has the same name under ``Visible`` and ``Thermal``; 007 is 7."""
+    """The person of an image, from its folder's name, which is the same in both modalities. Leading zeros don't matter."""
     folder = entry.path.split("/")[1]
     return str(int(folder)) if folder.isascii() and folder.isdecimal() else folder
 
@@ -189,7 +191,7 @@ def _path(modality: Modality, person: int, index: int) -> str:
 
 
 def _list(people: Sequence[int], modality: Modality) -> bytes:
-    """One line per image: its path and its person's label, which counts from 0."""
+    """The content of a list: a line per image with its path and its person's label, from 0."""
     lines = [
         f"{_path(modality, person, index)} {label}\n"
         for label, person in enumerate(people)
@@ -199,7 +201,6 @@ def _list(people: Sequence[int], modality: Modality) -> bytes:
 
 
 REGDB = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_regdb,
     default_root="datasets/RegDB",

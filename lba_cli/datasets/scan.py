@@ -1,4 +1,4 @@
-"""Find the images below a data set's folders, and count the files that are something else."""
+"""Find the images in a data set's folders, and count the files that aren't images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _CAMERA = re.compile(r"_c([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 
 @dataclass
 class Scan:
-    """A walk over folders of images.
+    """Lists folders of images.
 
     Attributes:
         suffixes: the file endings of images, in lower case.
-        strays: how many other files were passed over.
+        strays: number of files and folders that were ignored so far.
     """
 
     suffixes: frozenset[str] = IMAGE_SUFFIXES
@@ -31,7 +31,10 @@ class Scan:
     def samples(
         self, root: Path, place: str, camera: int, modality: Modality, split_of: Mapping[int, Split]
     ) -> Iterator[Sample]:
-        """Yield the images of identities in ``split_of`` under ``root / place``, one camera's folder of identity folders."""
+        """Yield the images of one camera, whose folder ``root / place`` has one folder per identity.
+
+        Identities that aren't in ``split_of`` are skipped.
+        """
         for folder in (root / place).iterdir():
             if not (folder.name.isascii() and folder.name.isdecimal() and folder.is_dir()):
                 self.strays += 1
@@ -54,15 +57,15 @@ class Scan:
                 self.strays += 1
 
     def notes(self) -> list[str]:
-        """A line about the strays, if there are any."""
+        """A line about the ignored files, if there are any."""
         return [f"{self.strays} files that are not images of an identity were ignored"] if self.strays else []
 
 
 def require_text(file: Path) -> None:
-    """Refuse a file or folder whose name isn't text, because no list could hold it.
+    """Check that a file's name is valid UTF-8, so that it can be written into lists.
 
     Raises:
-        DataError: it isn't UTF-8.
+        DataError: it isn't.
     """
     try:
         file.name.encode()
@@ -71,7 +74,7 @@ def require_text(file: Path) -> None:
 
 
 def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) -> list[str]:
-    """A line about the files under ``folders`` that aren't among ``listed`` (paths relative to ``root``), if there are any."""
+    """A line about the files below ``folders`` that aren't in ``listed`` (paths relative to ``root``), if there are any."""
     count = 0
     for folder in folders:
         for place, _, files in os.walk(root / folder):
@@ -81,6 +84,6 @@ def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) 
 
 
 def camera_in_name(name: str) -> int:
-    """The camera that a file name gives by ``_c`` and a number; ``NO_CAMERA`` if it gives none."""
+    """The camera number after ``_c`` in a file name; ``NO_CAMERA`` if there is none."""
     found = _CAMERA.search(name)
     return int(found[1]) if found else NO_CAMERA

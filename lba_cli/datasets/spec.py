@@ -1,4 +1,4 @@
-"""What the toolkit knows about a data set: one :class:`DatasetSpec`, in one file per data set."""
+"""The description of a data set, :class:`DatasetSpec`. Each data set has one, in a file of its own."""
 
 from __future__ import annotations
 
@@ -116,16 +116,15 @@ def _any_sample(sample: Sample) -> str:
     return ""
 
 
-@dataclass(frozen=True, eq=False)  # one object per data set, compared by identity
+@dataclass(frozen=True, eq=False)
 class DatasetSpec:
     """Everything that is true of one data set. Nothing outside its file compares its name.
 
     Attributes:
-        name: the word for it on the command line and in configs.
-        layout: what its folder contains, and how to get it.
+        layout: its name, what its folder contains, and how to get it.
         read: lists the images below a folder; takes the folder and the data set's own options.
         modes: the modes of evaluation, and the direction of each, in the order of reports.
-        draw: makes the draws of a setting.
+        draw: draws queries and galleries for a setting.
         shots: the gallery sizes it can be evaluated with.
         usual_shots: the size that is usual for these samples.
         match_rules: what a query ignores, and what CMC counts.
@@ -134,18 +133,17 @@ class DatasetSpec:
         options: its own config keys, with their defaults.
         default_root: the folder that commands look in when none is named.
         trials: the numbers of its trials, where it is split several times; each has a model of its own.
-        split_is_drawn: whether the user decides who is trained on, so that checkpoints must record it.
-        needs_cameras: whether evaluation is impossible where an image's camera is unknown.
-        check_sample: says what is wrong with one sample of a feature file; empty if nothing is.
-        shortfalls: compares a copy with the complete data set.
+        split_is_drawn: whether the user chooses the training identities, so that checkpoints must record them.
+        needs_cameras: whether evaluation needs the camera of every test image.
+        check_sample: returns what is wrong with a sample of a feature file; empty if nothing is.
+        shortfalls: compares a copy with the complete data set, camera by camera.
         protocol_notes: what readers of a protocol's figures must know.
         published: figures that the method's authors published.
-        synthetic: plans synthetic people in this layout, for a preset and a seed.
+        synthetic: plans synthetic people in this layout, for a preset and a seed; None if there are none.
         prepare_help: the help text of ``lba prepare NAME``.
         prepare_examples: command lines shown below it.
     """
 
-    name: str
     layout: Layout
     read: Callable[[Path, Any], Listing]
     modes: Mapping[str, Direction]
@@ -167,6 +165,11 @@ class DatasetSpec:
     synthetic: Callable[[Preset, int], Plan] | None = None
     prepare_help: str = ""
     prepare_examples: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The word for the data set on the command line and in configs."""
+        return self.layout.name
 
     @property
     def title(self) -> str:

@@ -1,4 +1,4 @@
-"""Synthetic people in any data set's layout: from a preset and a seed to a folder."""
+"""Write synthetic people in the layout of any data set."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ To draw them again: lba prepare synthetic --preset {preset} --layout {layout} --
 
 @dataclass(frozen=True)
 class Summary:
-    """What was written: the folder, and its numbers of people and images."""
+    """The folder of a synthetic data set, and its numbers of people and images."""
 
     folder: Path
     identities: int
@@ -43,23 +43,23 @@ class Summary:
 
     @property
     def images(self) -> int:
-        """All images."""
+        """The number of all images."""
         return self.visible + self.infrared
 
 
 def plan_synthetic(spec: DatasetSpec, preset: str, seed: int = 0) -> Plan:
-    """Plan everything that ``preset`` has in the layout of ``spec``; nothing is drawn.
+    """Plan the images and lists of a synthetic data set without drawing anything.
 
     Raises:
         DataError: there is no such preset.
-        ConfigError: ``seed`` is negative, or the layout has no synthetic people, or not in that size.
+        ConfigError: ``seed`` is negative, or there are no synthetic people in this layout or of this size.
     """
     if seed < 0:
         raise ConfigError(f"the seed must be 0 or more, not {seed}")
     if preset not in PRESETS:
         raise DataError(f"there is no preset '{preset}'; choose one of {', '.join(PRESETS)}")
     if spec.synthetic is None:
-        raise ConfigError(f"synthetic people don't come in the layout '{spec.name}'")
+        raise ConfigError(f"there are no synthetic people in the layout '{spec.name}'")
     return spec.synthetic(PRESETS[preset], seed)
 
 
@@ -81,14 +81,14 @@ def write_synthetic(
         spec: the data set whose folders and lists are written.
         preset: ``tiny``, ``small`` or ``sysu``.
         output: the folder to make.
-        seed: decides everything that is random.
-        workers: processes that draw; all cores when None, this process when 1.
+        seed: the seed of everything random.
+        workers: number of processes; one per core if None. With 1, everything runs in this process.
         listener: receives the progress.
 
     Raises:
-        LbaError: ``output`` exists and isn't an empty folder.
-        DataError: there is no such preset.
-        ConfigError: ``seed`` is negative, ``workers`` is less than 1, or the layout doesn't come in that size.
+        DataError: there is no such preset, or ``output`` exists and isn't an empty folder.
+        ConfigError: ``seed`` is negative, ``workers`` is less than 1, or there are no synthetic people in this layout or of this
+            size.
     """
     plan = plan_synthetic(spec, preset, seed)
     if workers is not None and workers < 1:

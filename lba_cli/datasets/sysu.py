@@ -56,10 +56,10 @@ LAYOUT = Layout(
 
 
 def read_sysu(root: Path, _: DatasetOptions | None = None) -> Listing:
-    """List the images of SYSU-MM01's train, val (both are trained on) and test identities.
+    """List the images of SYSU-MM01. The identities of ``train_id.txt`` and ``val_id.txt`` are the training split.
 
     Raises:
-        DataError: the root isn't SYSU-MM01, or a list of identities is malformed.
+        DataError: a folder is missing, or a list of identities is malformed.
     """
     LAYOUT.require(root)
     split_of = _read_id_lists(root / "exp")
@@ -111,7 +111,7 @@ def _check_sample(sample: Sample) -> str:
 
 
 def _shortfalls(listing: Listing) -> list[Shortfall]:
-    """Compare a copy of the real data set, or synthetic people in its full size, with the inventory."""
+    """Compare a copy of the real data set, or a synthetic one of the same size, with the inventory."""
     return compare_with_inventory(listing.samples) if listing.name in (LAYOUT.title, "synthetic-sysu") else []
 
 
@@ -134,7 +134,6 @@ def _plan(preset: Preset, seed: int) -> Plan:
 
 _ALL_SEARCH = Setting("all-search", "single", "community")
 SYSU = DatasetSpec(
-    name=LAYOUT.name,
     layout=LAYOUT,
     read=read_sysu,
     default_root="datasets/SYSU-MM01",

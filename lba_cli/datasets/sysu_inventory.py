@@ -1,4 +1,4 @@
-"""How many images every identity of SYSU-MM01 has under every camera, and the smaller sets modelled on it."""
+"""The number of images of every identity of SYSU-MM01 under every camera, and smaller inventories for synthetic people."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def sysu_inventory() -> tuple[InventoryEntry, ...]:
 
 
 def entries_of_preset(preset: str) -> tuple[InventoryEntry, ...]:
-    """The identities of a synthetic preset, in ascending order; ``sysu`` has the real data set's exact counts."""
+    """The identities of a synthetic preset, in ascending order; the preset ``sysu`` has the real data set's counts."""
     entries: dict[str, Callable[[], tuple[InventoryEntry, ...]]] = {
         "tiny": _tiny_entries,
         "small": _small_entries,
@@ -89,9 +89,13 @@ def _small_entries() -> tuple[InventoryEntry, ...]:
 
 
 def compare_with_inventory(samples: Iterable[Sample]) -> list[Shortfall]:
-    """Compare a copy's images with the complete data set; a camera that agrees with it is left out.
+    """Compare a copy's images with the complete data set.
 
-    Identities that no list names are ignored.
+    Args:
+        samples: the copy's images. Identities that are in none of the data set's lists are ignored.
+
+    Returns:
+        One shortfall for each camera whose counts differ.
     """
     counts = Counter((sample.identity, sample.camera) for sample in samples)
     entries = [entry for entry in sysu_inventory() if entry.group != "unused"]

@@ -1,4 +1,4 @@
-"""Evaluation: embed once, draw the trials, rank, report."""
+"""Evaluation: embed every image once, draw queries and galleries, rank, and summarise the figures."""
 
 from lba_cli.datasets.galleries import community_gallery
 from lba_cli.datasets.permutations import load_permutations, official_gallery

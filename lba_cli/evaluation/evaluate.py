@@ -9,9 +9,10 @@ from pathlib import Path
 from lba_cli import processes
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import Setting
-from lba_cli.evaluation.embedding import PLAIN, embed_views
+from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.feature_files import write_features
-from lba_cli.evaluation.results import Origin, Result
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork
@@ -24,14 +25,14 @@ class EvaluationOptions:
 
     Attributes:
         variants: how distances are computed, see :class:`~lba_cli.evaluation.variants.Variant`.
-        origin: where the network comes from, for the results.
-        batch_size: images embedded at a time.
-        workers: processes that load images; see ``data.workers``.
+        model: what the results say about the network.
+        batch_size: the number of images that are loaded at a time.
+        workers: the number of processes that load images, see ``data.workers``.
         save_features: a file to which the plain embeddings of every test image are written as well.
     """
 
     variants: Sequence[Variant] = (Variant(),)
-    origin: Origin = Origin()
+    model: ScoredModel = UNKNOWN_MODEL
     batch_size: int = 128
     workers: int | None = None
     save_features: Path | None = None
@@ -45,9 +46,13 @@ def evaluate(
     listener: Listener,
     options: EvaluationOptions = EvaluationOptions(),
 ) -> list[Result]:
-    """Score ``network`` on the test images of ``source`` in every setting, in every variant.
+    """Score ``network`` on the test images of ``source``.
 
-    Several processes (:mod:`lba_cli.processes`) embed a share each. One of them scores, and all return its results.
+    Several processes (:mod:`lba_cli.processes`) embed a share of the images each. One of them scores, and all return its
+    results.
+
+    Returns:
+        A result for each setting and variant, settings first.
 
     Raises:
         DataError: there are no test images, or the draws don't fit this copy of the data set.
@@ -68,12 +73,11 @@ def evaluate(
         workers=options.workers,
     )
     device = next(network.parameters()).device
-    origin = options.origin
 
     def write_and_score() -> list[Result]:
         if options.save_features:
-            features = embeddings[PLAIN]
-            write_features(options.save_features, source, sorted(needed), features, trained_on=origin.trained_on)
-        return score(source, drawn, embeddings, options.variants, listener=listener, origin=origin, device=device)
+            features, trained_on = embeddings[PLAIN], options.model.trained_on
+            write_features(options.save_features, source, sorted(needed), features, trained_on=trained_on)
+        return score(source, drawn, embeddings, options.variants, listener=listener, model=options.model, device=device)
 
     return processes.run_on_writer(write_and_score)

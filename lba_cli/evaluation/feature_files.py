@@ -1,10 +1,14 @@
-"""Features as files: a NumPy ``.npz`` of plain arrays, so that the protocols can score what any program has made.
+"""Files of features: a NumPy ``.npz`` of plain arrays, so that the protocols can score the features of any program.
 
-Arrays, n rows for n test images: ``features`` (n, D) floats; ``identities`` (n,) integers; ``modalities`` (n,) the words
-visible and infrared; ``cameras`` (n,) integers (SYSU-MM01 and LLCM need them; -1: not known); ``paths`` (n,) words, distinct
-(draws go through each directory's images in their order; without them, in the order of the rows). Single values, all
-optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in reports), ``trial`` (of
-RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before anything is read.
+Arrays have n rows for n test images:
+
+- ``features`` (n, D) floats, ``identities`` (n,) integers, ``modalities`` (n,) text, ``visible`` or ``infrared``.
+- ``cameras`` (n,) integers, -1 if unknown; SYSU-MM01 and LLCM need them.
+- ``paths`` (n,) text, distinct. Draws go through the images of each folder in the order of their paths, or without paths in
+  the order of the rows.
+
+Single values, all optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in tables),
+``trial`` (of RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before any array is read.
 """
 
 from __future__ import annotations
@@ -32,12 +36,20 @@ if TYPE_CHECKING:
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 1_000_000, 65_536, 8 * 1024**3
 ROWS_AT_ONCE = 4096
 LONGEST_WORD, LARGEST_INTEGER = 1024, 2**31
-MOST_COMPRESSION, SMALL_BYTES = 100, 64 * 1024**2  # zipped further than this, a large array isn't features
+# Features don't compress well: an array above SMALL_BYTES that is compressed more than MOST_COMPRESSION-fold is refused.
+MOST_COMPRESSION, SMALL_BYTES = 100, 64 * 1024**2
 UNIT_TOLERANCE = 1e-5
 
 
-class _Kind(NamedTuple):
-    """What an array has to be: NumPy's kinds of its values, its dimensions (0: a single value), whether it must be there."""
+class _ArrayRule(NamedTuple):
+    """What an array has to be.
+
+    Attributes:
+        kinds: the kinds of values that are allowed, as NumPy's letters.
+        dimensions: the number of its dimensions; 0 for a single value.
+        required: whether the file must have it.
+        words: what its values are called in messages.
+    """
 
     kinds: str
     dimensions: int
@@ -46,21 +58,21 @@ class _Kind(NamedTuple):
 
 
 ARRAYS = {
-    "features": _Kind("f", 2, True, "floating-point numbers"),
-    "identities": _Kind("iu", 1, True),
-    "modalities": _Kind("U", 1, True, "words"),
-    "cameras": _Kind("iu", 1),
-    "paths": _Kind("U", 1, words="words"),
-    "dataset": _Kind("U", 0, words="a word"),
-    "name": _Kind("U", 0, words="a word"),
-    "trial": _Kind("iu", 0, words="an integer"),
-    "trained_on": _Kind("U", 0, words="a word"),
+    "features": _ArrayRule("f", 2, True, "floating-point numbers"),
+    "identities": _ArrayRule("iu", 1, True),
+    "modalities": _ArrayRule("U", 1, True, "words"),
+    "cameras": _ArrayRule("iu", 1),
+    "paths": _ArrayRule("U", 1, words="words"),
+    "dataset": _ArrayRule("U", 0, words="a word"),
+    "name": _ArrayRule("U", 0, words="a word"),
+    "trial": _ArrayRule("iu", 0, words="an integer"),
+    "trained_on": _ArrayRule("U", 0, words="a word"),
 }
 
 
 @dataclass
 class FeatureSet:
-    """The test images of a data set as somebody's features; see :class:`lba_cli.datasets.EvaluationSet`."""
+    """The test images of a data set with the features from a file; it is an :class:`lba_cli.datasets.EvaluationSet`."""
 
     name: str
     dataset: str
@@ -74,7 +86,7 @@ class FeatureSet:
 def write_features(
     path: Path, source: EvaluationSet, indices: Iterable[int], embeddings: Embeddings, *, trained_on: str = ""
 ) -> None:
-    """Write the embeddings of the samples at ``indices`` to ``path``, whole or not at all."""
+    """Write the embeddings of the samples at ``indices``; the file appears whole or not at all."""
     chosen = list(indices)
     samples = [source.samples[index] for index in chosen]
     with whole_file(path) as partial, partial.open("wb") as file:
@@ -93,14 +105,14 @@ def write_features(
 
 
 def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
-    """Read and check a file of features; they are brought to unit length.
+    """Read and check a file of features, and scale them to unit length.
 
     Args:
-        path: the ``.npz``.
-        dataset: whose protocol scores them; as the file says when None.
+        path: the ``.npz`` file.
+        dataset: the data set whose protocol scores the features; None to use the one that the file names.
 
     Raises:
-        DataError: the file isn't one, holds Python objects, is too large, or its arrays don't fit each other.
+        DataError: the file is no such ``.npz``, holds Python objects, is too large, or its arrays don't fit each other.
     """
     arrays = _read_arrays(path)
     if dataset is None:
@@ -124,7 +136,7 @@ def _read_arrays(path: Path) -> Arrays:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-            for name in [name for name, kind in ARRAYS.items() if kind.required and name not in entries]:
+            for name in [name for name, rule in ARRAYS.items() if rule.required and name not in entries]:
                 raise DataError(f"{path}: the array '{name}' is missing; see lba evaluate --help")
             known = {name: entry for name, entry in entries.items() if name in ARRAYS}
             shapes = {name: _check_header(path, archive, name, entry) for name, entry in known.items()}
@@ -142,23 +154,23 @@ def _read_arrays(path: Path) -> Arrays:
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
-    """The shape of an array, from its header alone, which has to be of the right kind and of the entry's size."""
-    kind = ARRAYS[name]
+    """Return an array's shape, read from its header, which has to fit the array's rule and the size of the archive's entry."""
+    rule = ARRAYS[name]
     if entry.file_size > MOST_BYTES or (
         entry.file_size > SMALL_BYTES and entry.file_size > MOST_COMPRESSION * entry.compress_size
     ):
-        raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes: these are no features")
+        raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes, which is too much for features")
     with archive.open(entry) as file:
         shape, dtype = _header(file)
         start = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: '{name}' holds Python objects, which are never loaded; save plain arrays")
-    if dtype.kind not in kind.kinds or len(shape) != kind.dimensions:
-        wanted = f"{kind.words}, {kind.dimensions}-dimensional" if kind.dimensions else kind.words
+    if dtype.kind not in rule.kinds or len(shape) != rule.dimensions:
+        wanted = f"{rule.words}, {rule.dimensions}-dimensional" if rule.dimensions else rule.words
         raise DataError(f"{path}: '{name}' should be {wanted}, not {dtype} of shape {shape}")
     if dtype.kind == "U" and dtype.itemsize > 4 * LONGEST_WORD:
         raise DataError(
-            f"{path}: '{name}' has words of up to {dtype.itemsize // 4} letters; {LONGEST_WORD} are allowed"
+            f"{path}: '{name}' has text of up to {dtype.itemsize // 4} characters; {LONGEST_WORD} are allowed"
         )
     if any(size > limit for size, limit in zip(shape, (MOST_ROWS, MOST_COLUMNS), strict=False)):
         raise DataError(
@@ -190,12 +202,12 @@ def _stored_dataset(path: Path, arrays: Arrays) -> str:
     for name in DATASETS:
         if name == stored:
             return name
-    says = f"names the data set {stored[:40]!r}" if stored else "does not say whose protocol scores it"
+    says = f"names the data set {stored[:40]!r}" if stored else "does not name the data set whose protocol scores it"
     raise DataError(f"{path}: {says}: give --protocol-of {', '.join(DATASETS)}")
 
 
 def _words(arrays: Arrays, name: str) -> str:
-    """A single value as text of one printable line."""
+    """Return a single value as text on one printable line."""
     return "".join(letter if letter.isprintable() else " " for letter in str(arrays.get(name, "")))
 
 
@@ -217,7 +229,7 @@ def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
 
 
 def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> None:
-    """Refuse cameras that the protocol can't go by."""
+    """Refuse cameras that don't fit the protocol."""
     spec = get_dataset(dataset)
     for row, sample in enumerate(samples):
         if spec.needs_cameras and sample.camera <= 0:
@@ -227,7 +239,7 @@ def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> Non
 
 
 def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows of unit length; those that have it already stay as they are, to the bit. A few rows are worked on at a time."""
+    """Scale rows to unit length, a few at a time; float32 rows that have it already are not changed, to the bit."""
     result = np.empty(features.shape, np.float32)
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
@@ -237,7 +249,7 @@ def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
         lengths = np.linalg.norm(part, axis=1, keepdims=True)
         if not lengths.all():
             raise DataError(
-                f"{path}: 'features', row {start + int(np.argmin(lengths))}: all zero, so it points nowhere"
+                f"{path}: 'features', row {start + int(np.argmin(lengths))}: all values are zero, so it has no direction"
             )
         near = features.dtype == np.float32 and bool((abs(lengths - 1) < UNIT_TOLERANCE).all())
         result[start : start + len(part)] = part if near else part / lengths

@@ -1,4 +1,4 @@
-"""Whether a model has seen, in training, the people that it is to be scored on."""
+"""Refuse to score a model on people that it has seen in training, or say that it was."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ def require_own_trial(description: Description, source: EvaluationSet) -> None:
     """Refuse to score a model on people that it was trained on.
 
     Raises:
-        DataError: it was trained on another split, or another draw, of the same data set.
+        DataError: the model was trained on another trial of the same data set, or on another split of the same folder.
     """
-    seen, own = _trained_on_tested(description, source)
-    if seen:
+    overlap, remedy = _overlap(description, source)
+    if overlap:
         raise DataError(
-            f"{seen}, which would inflate the figures. Score it {own}, or insist with --allow-other-trial, which lba evaluate "
-            "and lba visualize report have"
+            f"{overlap}, which would inflate the figures. Score it {remedy}, or insist with --allow-other-trial, which lba "
+            "evaluate and lba visualize report have"
         )
 
 
 def inflation_note(scored: Iterable[tuple[Description, EvaluationSet]]) -> str:
-    """What a reader of figures has to know where models were scored on people that they were trained on; else nothing."""
-    trials = [source.trial for description, source in scored if _trained_on_tested(description, source)[0]]
+    """Return a note for the reader of figures if a model was scored on people that it was trained on; otherwise nothing."""
+    trials = [source.trial for description, source in scored if _overlap(description, source)[0]]
     if not trials:
         return ""
     words = trial_words([trial for trial in trials if trial])
     return f"scored on people that the model was trained on{words and f' ({words})'}: figures are inflated"
 
 
-def _trained_on_tested(description: Description, source: EvaluationSet) -> tuple[str, str]:
-    """In words: which test people the model was trained on, and on what it should be scored; empty where on none."""
+def _overlap(description: Description, source: EvaluationSet) -> tuple[str, str]:
+    """Say which test people the model was trained on, and on what to score it instead; both are empty if there are none."""
     if description.dataset != source.name:
         return "", ""
     if source.trial and description.trial not in (0, source.trial):
         seen = (
-            f"the model was trained on trial {description.trial} of {source.name}, this is trial {source.trial}: its test "
+            f"the model was trained on trial {description.trial} of {source.name}, this is trial {source.trial}: some of its test "
             "people are among those that the model was trained on"
         )
         return seen, f"on its own trial (--set data.trial={description.trial})"

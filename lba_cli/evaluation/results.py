@@ -1,4 +1,7 @@
-"""What an evaluation found, as fractions: figures of every trial, of several models beside each other, and as JSON."""
+"""The results of evaluations: figures of one model or of several, as fractions, and as JSON.
+
+A result has the figures of several *trials*: the draws of a protocol, or the trials of RegDB, each of which has a model of its own.
+"""
 
 from __future__ import annotations
 
@@ -16,44 +19,47 @@ FIGURES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Whose features were scored.
+class ScoredModel:
+    """The model that was scored.
 
     Attributes:
-        model: the checkpoint's path, or that of a file of features.
-        trained_on: the name of the data set it was trained on; empty where that isn't known.
-        epoch: the last one it was trained for, counted from 0; None where that isn't known, or differs between splits.
+        path: its checkpoint, or a file of features.
+        trained_on: the name of the data set that it was trained on; empty if unknown.
+        epoch: the last epoch that it was trained for, counted from 0; None if unknown, or if it differs between trials.
     """
 
-    model: str = ""
+    path: str = ""
     trained_on: str = ""
     epoch: int | None = None
 
     @property
     def name(self) -> str:
-        """What tables call the model: its path, that of its run for the best of a run."""
-        return self.model.removesuffix("/checkpoints/best.pt")
+        """Its name in tables: the path, or for a run's best checkpoint the path of the run."""
+        return self.path.removesuffix("/checkpoints/best.pt")
+
+
+UNKNOWN_MODEL = ScoredModel()
 
 
 @dataclass(frozen=True)
 class Result:
-    """The figures of one setting, scored in one way.
+    """The figures of one model in one setting and variant.
 
     Attributes:
-        dataset: its name.
-        setting: what was measured.
+        dataset: the name of the data set.
+        setting: the evaluation setting.
         trials: the figures of every trial.
-        num_query: queries of the first trial, with those that have no match in the gallery.
-        num_gallery: gallery images of the first trial (every trial has as many, except where the trials are splits).
-        benchmark: whose protocol it was.
-        variant: ``plain``, or the extras that were used, joined by plus signs.
-        reranking: the parameters k1, k2 and lambda of re-ranking; empty without it.
-        origin: whose features were scored.
-        direction: the modalities of the queries and of the gallery, in words.
-        num_distractors: identities of the first gallery that no query is of.
-        trial_numbers: the data set's trials that were scored; empty where it has only one.
+        num_query: the number of queries in the first trial, including those without a match in the gallery.
+        num_gallery: the number of gallery images in the first trial. All draws of a gallery have the same number.
+        benchmark: the data set whose protocol was used.
+        variant: ``plain``, or the names of the extras that were used, joined by plus signs.
+        model: the model that was scored.
+        direction: the modalities of queries and gallery, such as ``infrared-to-visible``.
+        num_distractors: the number of identities in the first gallery that no query has.
+        trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
         note: what a reader of the figures has to know.
-        root: the data's folder, where the name alone doesn't tell it: of own folders.
+        reranking: the parameters k1, k2 and lambda of re-ranking; empty without re-ranking.
+        root: the folder of the data, if its name alone doesn't identify it, as for folders of one's own.
     """
 
     dataset: str
@@ -63,7 +69,7 @@ class Result:
     num_gallery: int
     benchmark: str = "sysu"
     variant: str = "plain"
-    origin: Origin = Origin()
+    model: ScoredModel = UNKNOWN_MODEL
     direction: str = "infrared-to-visible"
     num_distractors: int = 0
     trial_numbers: tuple[int, ...] = ()
@@ -72,31 +78,31 @@ class Result:
     root: str = ""
 
     def figures(self) -> list[dict[str, float]]:
-        """Each trial's rank-1, -5, -10, -20, mAP and mINP."""
+        """Return rank-1, -5, -10, -20, mAP and mINP of each trial."""
         return [
             {**{f"rank{k}": float(trial.cmc[k - 1]) for k in (1, 5, 10, 20)}, "mAP": trial.mAP, "mINP": trial.mINP}
             for trial in self.trials
         ]
 
     def mean(self) -> dict[str, float]:
-        """The mean of each figure over the trials."""
+        """Return the mean of each figure over the trials."""
         return {name: statistics.fmean(trial[name] for trial in self.figures()) for name in FIGURES}
 
     def mean_cmc(self) -> list[float]:
-        """The mean CMC over the trials, ranks 1 to 20."""
+        """Return the mean CMC over the trials, for ranks 1 to 20."""
         return [statistics.fmean(rates) for rates in zip(*(trial.cmc.tolist() for trial in self.trials), strict=True)]
 
     def spread(self) -> dict[str, float]:
-        """The population standard deviation of each figure over the trials (it divides by their number)."""
+        """Return the population standard deviation of each figure over the trials (with N in the denominator)."""
         return {name: statistics.pstdev(trial[name] for trial in self.figures()) for name in FIGURES}
 
     def query_words(self) -> str:
-        """The number of queries; with those counted before it where some have no match."""
+        """Return the number of queries as text, such as ``90/100`` if only 90 of 100 have a match and count."""
         counted = self.trials[0].num_queries
         return f"{counted}" if counted == self.num_query else f"{counted}/{self.num_query}"
 
     def as_json(self) -> dict[str, Any]:
-        """The result as plain values."""
+        """Return the result as values that JSON can hold."""
         return {
             "dataset": self.dataset,
             "root": self.root or None,
@@ -107,9 +113,9 @@ class Result:
             "variant": self.variant,
             "reranking": dict(self.reranking) or None,
             "direction": self.direction,
-            "checkpoint": self.origin.model,
-            "trained_on": self.origin.trained_on or None,
-            "epoch": self.origin.epoch,
+            "checkpoint": self.model.path,
+            "trained_on": self.model.trained_on or None,
+            "epoch": self.model.epoch,
             "trial_numbers": list(self.trial_numbers),
             "trials": self.figures(),
             "mean": self.mean(),
@@ -124,36 +130,36 @@ class Result:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a model differs from the first one in one setting, over trials that draw the same images for both."""
+    """The difference between a model and the first one, in one setting and over the same trials."""
 
     first: Result
     other: Result
 
     def mean(self) -> dict[str, float]:
-        """The mean of each figure's trial-wise differences."""
+        """Return the mean over the trials of each figure's differences."""
         return {name: statistics.fmean(values) for name, values in self._each().items()}
 
     def spread(self) -> dict[str, float] | None:
-        """Their population standard deviation; None where there is one trial."""
+        """Return the population standard deviation of each figure's differences; None if there is only one trial."""
         if len(self.first.trials) < 2:
             return None
         return {name: statistics.pstdev(values) for name, values in self._each().items()}
 
     def beyond_spread(self) -> dict[str, bool] | None:
-        """Of each figure, whether the mean difference is larger than the differences' standard deviation."""
+        """Return for each figure whether the mean difference is larger than its standard deviation; None for one trial."""
         mean, spread = self.mean(), self.spread()
         return None if spread is None else {name: abs(mean[name]) > spread[name] for name in FIGURES}
 
     def as_json(self) -> dict[str, Any]:
-        """The difference as plain values."""
+        """Return the difference as values that JSON can hold."""
         setting = self.other.setting
         return {
             "mode": setting.mode,
             "shots": setting.shots,
             "protocol": setting.protocol,
             "variant": self.other.variant,
-            "checkpoint": self.other.origin.model,
-            "compared_with": self.first.origin.model,
+            "checkpoint": self.other.model.path,
+            "compared_with": self.first.model.path,
             "difference": self.mean(),
             "difference_std": self.spread(),
             "beyond_spread": self.beyond_spread(),
@@ -165,12 +171,12 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Report:
-    """Everything that an evaluation tells.
+class EvaluationResults:
+    """The results of one or several models.
 
     Attributes:
-        models: the results of each model, all in the same settings and variants, in the same order.
-        published: figures of the method's authors for these settings.
+        models: the results of each model. All have the same settings and variants in the same order.
+        published: published figures for these settings.
     """
 
     models: tuple[tuple[Result, ...], ...]
@@ -178,55 +184,54 @@ class Report:
 
     @property
     def results(self) -> tuple[Result, ...]:
-        """Of all the models, one after the other."""
+        """The results of all models, one model after the other."""
         return tuple(result for model in self.models for result in model)
 
     def differences(self) -> list[Difference]:
-        """Of every model but the first to the first, in each setting and variant."""
+        """Return the difference between every later model and the first one, in each setting and variant."""
         first, *others = self.models
         return [Difference(*pair) for other in others for pair in zip(first, other, strict=True)]
 
     def title(self) -> str:
-        """What the tables show: trained on what, scored on what, by whose draws, in how many trials."""
+        """Return the title of tables: training data, test data, protocol and number of trials."""
         result = self.results[0]
         root = f" at {result.root}" if result.root else ""
-        names, trained = f"{result.dataset}{root}", result.origin.trained_on
+        names, trained = f"{result.dataset}{root}", result.model.trained_on
         if trained not in ("", result.dataset) or not self._trained_alike():
             protocol = "" if result.dataset == get_dataset(result.benchmark).title else f" ({result.benchmark})"
             names = f"scored on {result.dataset}{protocol}{root}"
             names = f"trained on {trained}, {names}" if self._trained_alike() else names
         numbers = f", {trial_words(result.trial_numbers)}" if result.trial_numbers else ""
-        trials = "1 trial" if len(result.trials) == 1 else f"{len(result.trials)} trials"
-        return f"{names}{numbers}, {result.setting.protocol} protocol, {trials}, in percent"
+        count = len(result.trials)
+        draws = "" if len(result.trial_numbers) == count else f", {count} draw{'s' if count > 1 else ''}"
+        return f"{names}{numbers}, {result.setting.protocol} protocol{draws}, in percent"
 
     def model_name(self, result: Result) -> str:
-        """What tables call a result's model; with what it was trained on where the models differ in that."""
-        origin = result.origin
+        """Return the name of a result's model in tables, with its training data if the models differ in that."""
+        model = result.model
         return (
-            origin.name
-            if self._trained_alike()
-            else f"{origin.name} (trained on {origin.trained_on or 'unknown data'})"
+            model.name if self._trained_alike() else f"{model.name} (trained on {model.trained_on or 'unknown data'})"
         )
 
     def published_name(self, row: PublishedResult) -> str:
-        """The label of a published row in tables."""
+        """Return the name of a published row in tables."""
         return f"published: {row.label} ({get_dataset(self.results[0].benchmark).title})"
 
     def _trained_alike(self) -> bool:
-        return len({result.origin.trained_on for result in self.results}) == 1
+        return len({result.model.trained_on for result in self.results}) == 1
 
     def notes(self) -> list[str]:
-        """What a reader has to know besides, one line each."""
+        """Return what else a reader has to know, in single lines."""
         notes = [result.note for result in self.results if result.note]
         notes += [
-            f"{each.num_distractors} gallery identities are of no query (distractors) in {each.setting.mode}"
+            f"{each.num_distractors} gallery identities have no query (distractors) in {each.setting.mode}"
             for each in self.models[0]
             if each.num_distractors and each.variant == "plain"
         ]
         return list(dict.fromkeys(notes))
 
     def as_json(self, **facts: Any) -> str:
-        """The whole report as JSON text, with ``facts`` beside it."""
+        """Return all results as JSON text, with ``facts`` beside them."""
         content = {**facts, "results": [result.as_json() for result in self.results]}
         if len(self.models) > 1:
             content["comparison"] = [difference.as_json() for difference in self.differences()]
@@ -246,31 +251,38 @@ class Report:
 
 
 def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
-    """One result a setting and variant from those of ten models, each of its own split: its trials are theirs."""
+    """Join the results of the models of several trials.
+
+    Args:
+        results: for each trial the results of its model, all with the same settings and variants in the same order.
+
+    Returns:
+        A result for each setting and variant, with the figures of all trials.
+    """
     return tuple(
         replace(
             of_trials[0],
             trials=tuple(trial for result in of_trials for trial in result.trials),
             trial_numbers=tuple(number for result in of_trials for number in result.trial_numbers),
-            origin=_shared([result.origin for result in of_trials], of_trials[0].dataset),
+            model=_joined([result.model for result in of_trials], of_trials[0].dataset),
         )
         for of_trials in zip(*results, strict=True)
     )
 
 
-def _shared(origins: Sequence[Origin], dataset: str) -> Origin:
-    """What the models of ten splits have in common; of what they were trained on, all that the data's own name isn't."""
-    same_epoch = len({origin.epoch for origin in origins}) == 1
-    trained = list(dict.fromkeys(origin.trained_on for origin in origins if origin.trained_on != dataset))
+def _joined(models: Sequence[ScoredModel], dataset: str) -> ScoredModel:
+    """Describe the models of several trials as one; training data other than ``dataset`` itself are all named."""
+    same_epoch = len({model.epoch for model in models}) == 1
+    trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != dataset))
     return replace(
-        origins[0],
-        epoch=origins[0].epoch if same_epoch else None,
-        trained_on=" and ".join(trained) or origins[0].trained_on,
+        models[0],
+        epoch=models[0].epoch if same_epoch else None,
+        trained_on=" and ".join(trained) or models[0].trained_on,
     )
 
 
 def trial_words(trials: Sequence[int]) -> str:
-    """Trials in ascending order as text: ``trial 3``, ``trials 1–10``, ``trials 1, 3–5``; empty where there is none."""
+    """Return ascending trial numbers as text: ``trial 3``, ``trials 1–10``, ``trials 1, 3–5``; empty for none."""
     if not trials:
         return ""
     gaps = [n for n in range(1, len(trials)) if trials[n] != trials[n - 1] + 1]

@@ -13,10 +13,11 @@ from lba_cli.datasets import Draw, EvaluationSet, Setting, get_dataset
 from lba_cli.datasets.galleries import cameras_known
 from lba_cli.errors import DataError
 from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
-from lba_cli.evaluation.embedding import Embeddings, View
-from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_metrics_blockwise
+from lba_cli.evaluation.embedding import Embeddings
+from lba_cli.evaluation.network_embedder import View
+from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_blocks
 from lba_cli.evaluation.rerank import Reranking, rerank
-from lba_cli.evaluation.results import Origin, Result
+from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.evaluation.variants import Variant
 from lba_cli.reporting import Listener
@@ -30,28 +31,33 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class SettingDraws:
-    """All the draws of one setting."""
+    """A setting and all its draws."""
 
     setting: Setting
     draws: tuple[Draw, ...]
 
     def samples(self) -> set[int]:
-        """The indices of all the samples that take part."""
+        """Return the indices of all samples that are a query or in a gallery."""
         return {index for draw in self.draws for side in (draw.queries, draw.gallery) for index in side}
 
 
 class Labels(NamedTuple):
-    """The labels that ranking uses: (samples,) identities, and cameras if those of all test images are known."""
+    """The labels that ranking uses.
+
+    Attributes:
+        identity: (samples,) identities.
+        camera: (samples,) cameras; None unless the cameras of all test images are known.
+    """
 
     identity: NDArray[np.int64]
     camera: NDArray[np.int64] | None
 
 
 def draw_setting(source: EvaluationSet, setting: Setting) -> SettingDraws:
-    """Draw the queries and the galleries of ``setting``.
+    """Draw the queries and the galleries of ``setting`` by the data set's protocol.
 
     Raises:
-        DataError: there are no queries or no gallery, or the draws don't fit this copy of the data set.
+        DataError: there are no queries or no gallery images, or the draws don't fit this copy of the data set.
     """
     spec = get_dataset(source.dataset)
     draws = spec.draw(source, setting)
@@ -69,7 +75,7 @@ def score(
     variants: Sequence[Variant] = (Variant(),),
     *,
     listener: Listener,
-    origin: Origin = Origin(),
+    model: ScoredModel = UNKNOWN_MODEL,
     device: torch.device = CPU,
 ) -> list[Result]:
     """Rank the draws of every setting in every variant.
@@ -77,14 +83,14 @@ def score(
     Args:
         source: the data set.
         drawn: the settings and their draws.
-        embeddings: of the images that take part, in every view that the variants use.
+        embeddings: the embeddings of all queries and gallery images, in every view that the variants use.
         variants: how distances are computed.
         listener: receives the progress.
-        origin: whose embeddings they are, for the results.
+        model: what the results say about the model of the embeddings.
         device: where distances are computed and ranked.
 
     Returns:
-        One result per setting and variant, settings first.
+        A result for each setting and variant, settings first.
 
     Raises:
         DataError: no query has a true match in the gallery.
@@ -104,15 +110,15 @@ def score(
                         blocks = plain[variant.view].blocks(draw)
                     metrics.append(_rank_draw(source, labels, draw, blocks))
                     progress.advance()
-                results.append(_result(source, each, variant, tuple(metrics), origin))
+                results.append(_result(source, each, variant, tuple(metrics), model))
     return results
 
 
 def require_scorable(source: EvaluationSet) -> None:
-    """Refuse, before any work, a data set whose usual setting can't be scored.
+    """Refuse a data set whose usual setting can't be scored, before any work is done.
 
     Raises:
-        DataError: there is nobody to query or nobody to find; the message says which.
+        DataError: there are no queries, no gallery images, or no query has a true match; the message says which.
     """
     draw = draw_setting(source, selection_setting(source)).draws[0]
     labels, step = labels_of(source), max(1, BLOCK_ELEMENTS // len(draw.gallery))
@@ -125,19 +131,28 @@ def require_scorable(source: EvaluationSet) -> None:
 
 
 def labels_of(source: EvaluationSet) -> Labels:
-    """The labels of a data set's samples."""
+    """Return the labels of a data set's samples."""
     identity, camera = (np.asarray([getattr(s, name) for s in source.samples], np.int64) for name in Labels._fields)
     return Labels(identity, camera if cameras_known(source.samples) else None)
 
 
 def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(queries,) average precision of each query of a draw; nan where a query has no true match and isn't counted."""
+    """Return the average precision of each query of a draw.
+
+    Args:
+        source: the data set.
+        draw: Q queries and G gallery images.
+        distance: (Q, G).
+
+    Returns:
+        (Q,) average precisions; NaN for a query that has no true match and therefore doesn't count.
+    """
     columns = _columns(labels_of(source), draw.queries, draw.gallery)
     return average_precisions(distance, *columns, protocol=get_dataset(source.dataset).match_rules)
 
 
 def ignored_images(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
-    """(queries, gallery) bool: which gallery images each query ignores."""
+    """Return a (queries, gallery) bool array that is true where the query ignores the gallery image."""
     columns = _columns(labels_of(source), queries, gallery)
     return ignored_pairs(*columns, protocol=get_dataset(source.dataset).match_rules)
 
@@ -145,7 +160,7 @@ def ignored_images(source: EvaluationSet, queries: Sequence[int], gallery: Seque
 def _rank_draw(source: EvaluationSet, labels: Labels, draw: Draw, blocks: Iterable[Block]) -> Metrics:
     columns = _columns(labels, draw.queries, draw.gallery)
     try:
-        return rank_metrics_blockwise(blocks, *columns, protocol=get_dataset(source.dataset).match_rules)
+        return rank_blocks(blocks, *columns, protocol=get_dataset(source.dataset).match_rules)
     except ValueError as problem:
         raise _unscorable(source, problem) from problem
 
@@ -153,7 +168,7 @@ def _rank_draw(source: EvaluationSet, labels: Labels, draw: Draw, blocks: Iterab
 def _columns(
     labels: Labels, queries: Sequence[int], gallery: Sequence[int]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """The identities of both sides, and the cameras of both."""
+    """Return the identities of queries and gallery, and the cameras of both."""
     sides = (np.asarray(queries, np.int64), np.asarray(gallery, np.int64))
     identities = [labels.identity[side] for side in sides]
     cameras = [None if labels.camera is None else labels.camera[side] for side in sides]
@@ -172,12 +187,12 @@ def _unscorable(source: EvaluationSet, problem: object) -> DataError:
         if spec.split_is_drawn:
             cause += ": change the test split (data.test_share, data.test_ids), or test nobody (data.test_share=0)"
     else:
-        cause = f"all matches are ones that queries ignore on {spec.title} (see docs/protocols.md)"
+        cause = f"the protocol of {spec.title} ignores every match (see docs/protocols.md)"
     return DataError(f"{source.name}: the test images can't be evaluated: {problem}; {cause}")
 
 
 def _result(
-    source: EvaluationSet, drawn: SettingDraws, variant: Variant, metrics: tuple[Metrics, ...], origin: Origin
+    source: EvaluationSet, drawn: SettingDraws, variant: Variant, metrics: tuple[Metrics, ...], model: ScoredModel
 ) -> Result:
     first = drawn.draws[0]
     queried, searched = ({source.samples[index].identity for index in side} for side in (first.queries, first.gallery))
@@ -191,7 +206,7 @@ def _result(
         benchmark=source.dataset,
         variant=variant.name,
         reranking=variant.parameters(),
-        origin=origin,
+        model=model,
         direction=f"{query}-to-{gallery}",
         num_distractors=len(searched - queried),
         trial_numbers=(source.trial,) if source.trial else (),

@@ -1,4 +1,4 @@
-"""Which settings a configuration asks for, and which one chooses a run's best epoch."""
+"""Choose the settings that a configuration asks for, and the one that selects a run's best epoch."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lba_cli.vocabulary import Shots
 
 
 def choose_settings(section: EvaluationSection, source: EvaluationSet) -> list[Setting]:
-    """The settings that a configuration asks for, in the order of the data set's own modes.
+    """Return the settings that a configuration asks for, in the order of the data set's modes.
 
     Raises:
-        ConfigError: the data set has no such protocol, mode or number of shots; the message names those it has.
+        ConfigError: the data set has no such protocol, mode or number of shots; the message names those that it has.
     """
     spec = get_dataset(source.dataset)
     offered = spec.protocols.get(section.protocol)
@@ -41,7 +41,7 @@ def choose_settings(section: EvaluationSection, source: EvaluationSet) -> list[S
 
 
 def selection_setting(source: EvaluationSet) -> Setting:
-    """The setting whose mAP chooses a run's best epoch: the data set's most usual one."""
+    """Return the setting whose mAP selects a run's best epoch: the one that papers on the data set report most."""
     spec = get_dataset(source.dataset)
     return Setting(spec.selection_mode, spec.usual_shots(source.samples), "community")
 

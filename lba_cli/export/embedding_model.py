@@ -1,7 +1,8 @@
-"""What is exported: the stems and the trunk behind an input of images, and what the file says of how to feed them."""
+"""The network as it is exported, and the metadata that say how to feed it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from copy import deepcopy
@@ -20,19 +21,20 @@ INPUTS = ("images", "infrared")
 OUTPUT = "embeddings"
 LARGEST_BATCH = 65_536
 BOTH: Literal["visible and infrared"] = "visible and infrared"
-# (N, 3, H, W) normalised float32 images and (N,) bool, true for infrared ones, to (N, D) float32 embeddings.
+# A function of (N, 3, H, W) normalised float32 images and (N,) bool, true for infrared images, to (N, D) float32 embeddings.
 Embed = Callable[[Tensor, Tensor], Tensor]
-# The same for images of one modality, named.
+# The same for images that are all of one modality.
 EmbedOne = Callable[[Tensor, Modality], Tensor]
 
 
 @dataclass(frozen=True)
-class Flavour:
-    """How a file holds the network.
+class FileContents:
+    """Which part of the network a file holds, and how precisely.
 
     Attributes:
-        precision: of the weights, and of the computation where the format has one; inputs and outputs are float32.
-        stem: the one modality that the file embeds; None: both, chosen by the input ``infrared``.
+        precision: the precision of the weights, and of the computation if the format has one. Inputs and outputs are
+            float32 in any case.
+        stem: the only modality that the file embeds; None if it embeds both, chosen by the input ``infrared``.
     """
 
     precision: ExportPrecision = "float32"
@@ -40,7 +42,7 @@ class Flavour:
 
     @property
     def dtype(self) -> torch.dtype:
-        """PyTorch's name of the precision."""
+        """The precision as a type of PyTorch."""
         dtype: torch.dtype = getattr(torch, self.precision)
         return dtype
 
@@ -50,22 +52,26 @@ class Flavour:
         return INPUTS[:1] if self.stem else INPUTS
 
     def cast(self, network: TwoStreamNetwork) -> TwoStreamNetwork:
-        """``network``, or a copy of it in half precision."""
+        """Return ``network`` itself, or a copy of it in half precision."""
         return network if self.precision == "float32" else deepcopy(network).to(self.dtype)
 
 
-PLAIN = Flavour()
+WHOLE_NETWORK = FileContents()
 
 
 class EmbeddingModel(nn.Module):
-    """The retrieval network for images of either modality, also mixed in a batch."""
+    """The retrieval network for images of both modalities, which may be mixed in a batch."""
 
     def __init__(self, network: TwoStreamNetwork, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.network, self.dtype = network, dtype
 
     def forward(self, images: Tensor, infrared: Tensor) -> Tensor:
-        """Embed ``images``: (N, 3, H, W) normalised float32, through the stem that ``infrared``, (N,) bool, chooses.
+        """Embed images of either modality.
+
+        Args:
+            images: (N, 3, H, W) normalised float32.
+            infrared: (N,) bool, true for images that go through the infrared stem.
 
         Returns:
             (N, D) float32 of unit length.
@@ -81,7 +87,7 @@ class OneStemModel(nn.Module):
         self.network, self.stem, self.dtype = network, stem, dtype
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed ``images``: (N, 3, H, W) normalised float32 → (N, D) float32 of unit length."""
+        """Embed (N, 3, H, W) normalised float32 images as (N, D) float32 of unit length."""
         return self.network.embed(_cast(images, self.dtype), self.stem)
 
 
@@ -90,18 +96,38 @@ def _cast(images: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def traceable(
-    network: TwoStreamNetwork, description: Description, flavour: Flavour
+    network: TwoStreamNetwork, description: Description, contents: FileContents
 ) -> tuple[nn.Module, tuple[Tensor, ...], tuple[dict[int, Any], ...]]:
-    """The module that a flavour's file is traced from, example inputs, and which of their axes vary."""
-    cast = flavour.cast(network)
-    module = OneStemModel(cast, flavour.stem, flavour.dtype) if flavour.stem else EmbeddingModel(cast, flavour.dtype)
-    inputs = example(description, 2, infrared=True)[: len(flavour.inputs)]
+    """Return the module that a file is traced from, example inputs, and for each input the axes whose size may vary."""
+    cast = contents.cast(network)
+    module = (
+        OneStemModel(cast, contents.stem, contents.dtype) if contents.stem else EmbeddingModel(cast, contents.dtype)
+    )
+    inputs = example(description, 2, infrared=True)[: len(contents.inputs)]
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     return module.eval(), inputs, ({0: batch},) * len(inputs)
 
 
-def metadata(network: TwoStreamNetwork, description: Description, flavour: Flavour = PLAIN, **facts: Any) -> str:
-    """JSON with all that is needed to rebuild ``network``, to feed it and to recognise it; ``facts`` are of the format."""
+def exported_fingerprint(network: str, precision: ExportPrecision) -> str:
+    """Return the identity of an exported file's vectors; those of files with the same one can be compared.
+
+    It is the fingerprint of the network itself in float32, and another one in each half precision, whose rounded weights
+    give slightly different vectors.
+    """
+    return network if precision == "float32" else hashlib.sha256(f"{network} {precision}".encode()).hexdigest()
+
+
+def metadata(
+    network: TwoStreamNetwork, description: Description, contents: FileContents = WHOLE_NETWORK, **facts: Any
+) -> str:
+    """Return JSON with all that is needed to rebuild ``network``, to feed it and to recognise it.
+
+    Args:
+        network: the network in float32. Its fingerprint says which vectors can be compared, see :func:`exported_fingerprint`.
+        description: what its checkpoint says about it.
+        contents: what the file holds.
+        facts: what only this format has.
+    """
     inputs = {"images": "float32 (N, 3, height, width)", "infrared": "bool (N,): true for infrared images"}
     recipe = {
         "colour": "RGB",
@@ -112,12 +138,12 @@ def metadata(network: TwoStreamNetwork, description: Description, flavour: Flavo
         "mean": MEAN,
         "standard_deviation": STANDARD_DEVIATION,
         "layout": "NCHW",
-        "inputs": {name: inputs[name] for name in flavour.inputs},
+        "inputs": {name: inputs[name] for name in contents.inputs},
         "output": "float32 (N, D), unit length; compare by dot product",
     }
     export = {
-        "precision": flavour.precision,
-        "modalities": flavour.stem or BOTH,
+        "precision": contents.precision,
+        "modalities": contents.stem or BOTH,
         "network": fingerprint(network.state_dict()),
         **facts,
     }
@@ -125,7 +151,7 @@ def metadata(network: TwoStreamNetwork, description: Description, flavour: Flavo
 
 
 def example(description: Description, batch: int, *, infrared: bool) -> tuple[Tensor, Tensor]:
-    """Inputs for tracing and for comparison: noise in the range of normalised images, all of one modality."""
+    """Return inputs for tracing and comparing: noise in the range of normalised images, all of one modality."""
     generator = torch.Generator().manual_seed(batch)
     images = torch.randn(batch, 3, description.height, description.width, generator=generator)
     return images, torch.full((batch,), infrared)

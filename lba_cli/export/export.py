@@ -1,4 +1,4 @@
-"""Write a format, run what was written against the trained network, and only then let the files and their card appear."""
+"""Export a network: write the files, compare what was written with the trained network, and only then let the files appear."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from lba_cli.errors import ExportError
-from lba_cli.export.embedding_model import Embed, EmbedOne, Flavour, example
-from lba_cli.export.model_card import Export, ExportedFile, Measured, Measuring, card_text
+from lba_cli.export.embedding_model import Embed, EmbedOne, FileContents, example
+from lba_cli.export.model_card import ExportedFile, ExportResult, ExportScorer, ExportScores, card_text
 from lba_cli.export.official import load_official, write_official
 from lba_cli.export.onnx import load_onnx, write_onnx
 from lba_cli.export.safetensors import load_safetensors_model, write_safetensors
@@ -22,20 +22,27 @@ from lba_cli.files import whole_file
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import BACKBONE
-from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import MODALITIES, ExportFormat, ExportPrecision, Modality, Stems
 
-# How far an embedding's values (of a vector of unit length) may be off: rounding in float32; in half precision, where the
-# deviation is told and not bounded by a promise, as far as the file can still be called the same network.
+# The largest deviation of an embedding's values (embeddings have unit length) that is accepted. In float32 it allows for
+# rounding; in half precision, whose deviation the user is shown, a file beyond it is not the same network any more.
 TOLERANCES: dict[ExportPrecision, float] = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.05}
-BATCHES = (1, 7)
+BATCHES = (1, 7)  # the sizes of the batches that are compared
 
 
 @dataclass(frozen=True)
 class Format:
-    """How a format is written, how what was written is loaded as a function, its files' ending, and what it can hold."""
+    """A file format.
 
-    write: Callable[[TwoStreamNetwork, Description, Path, Flavour], None]
+    Attributes:
+        write: writes a network to a path.
+        load: loads what was written as a function.
+        suffix: the ending of its files.
+        precisions: the precisions that it can hold.
+        stems: whether it can hold both modalities in one file, or one modality in each of two files.
+    """
+
+    write: Callable[[TwoStreamNetwork, Description, Path, FileContents], None]
     load: Callable[[Path], Embed]
     suffix: str
     precisions: tuple[ExportPrecision, ...] = ("float32", "float16", "bfloat16")
@@ -50,49 +57,56 @@ FORMATS: dict[ExportFormat, Format] = {
 }
 
 
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a network is exported.
+
+    Attributes:
+        precision: the precision of the weights; images and embeddings are float32 in any case.
+        stems: ``one`` file for both modalities, or ``two`` files, one for each.
+        card: also write a model card, whose name is that of the file with ``.md`` appended.
+        scorer: scores the trained and the exported network on a data set.
+        force: replace files that exist.
+    """
+
+    precision: ExportPrecision = "float32"
+    stems: Stems = "one"
+    card: bool = False
+    scorer: ExportScorer | None = None
+    force: bool = False
+
+
 def export(
     network: TwoStreamNetwork,
     description: Description,
     format_name: ExportFormat,
     path: Path,
-    *,
-    precision: ExportPrecision = "float32",
-    stems: Stems = "one",
-    card: bool = False,
-    measuring: Measuring | None = None,
-    force: bool = False,
-) -> Export:
-    """Write ``network``, in eval mode and on the CPU, and check what was written; nothing appears unless all does.
+    options: ExportOptions = ExportOptions(),
+) -> ExportResult:
+    """Write ``network`` and compare what was written with it; no file appears unless all of them do.
 
     Args:
-        network: the network.
-        description: what its checkpoint says of it.
-        format_name: one of :data:`FORMATS`.
-        path: the file. With two stems: of the files ``NAME-visible…`` and ``NAME-infrared…`` beside it.
-        precision: of the weights; images and embeddings are float32 in every one.
-        stems: ``one`` file for both modalities, or ``two``, one each.
-        card: also write a model card, ``path`` with ``.md`` after its ending.
-        measuring: a data set on which the trained and the exported network are scored.
-        force: replace what is there.
-
-    Returns:
-        The files, the largest deviation of their embeddings from the network's (over batches of 1 and 7 of either
-        modality), and the figures.
+        network: the network, in eval mode and on the CPU.
+        description: what its checkpoint says about it.
+        format_name: a key of :data:`FORMATS`.
+        path: the file to write. For two stems the files ``NAME-visible…`` and ``NAME-infrared…`` are written instead.
+        options: how it is exported.
 
     Raises:
-        ExportError: a file exists and ``force`` isn't given, its ending isn't the format's, the format can't hold this
-            network in this way, or what was written deviates too much (then no file is left).
+        ExportError: a file exists and isn't to be replaced, ``path`` has another suffix than the format, the format can't
+            hold the network in this way, or what was written deviates too much from the network.
         MissingExtra: a package that the format needs isn't installed.
     """
-    files, card_path = _files(path, precision, stems), path.with_name(f"{path.name}.md")
-    _require_possible(network, format_name, path, precision, stems)
-    for each in [*files, *([card_path] if card else [])]:
-        require_new_file(each, force=force)
-    with ExitStack() as stack:  # what is entered first appears last: the card
-        card_partial = stack.enter_context(whole_file(card_path, replace=force)) if card else None
-        partials = {each: stack.enter_context(whole_file(each, replace=force)) for each in files}
-        written = [(each, flavour, partials[each]) for each, flavour in files.items()]
-        result = _write(network, description, format_name, written, measuring)
+    files, card_path = _files(path, options), path.with_name(f"{path.name}.md")
+    _require_possible(network, format_name, path, options)
+    for each in [*files, *([card_path] if options.card else [])]:
+        if each.exists() and not (options.force and each.is_file()):
+            raise ExportError(f"{each}: exists already; name another --output, or replace it with --force")
+    with ExitStack() as stack:  # the card is entered first, so it appears last
+        card_partial = stack.enter_context(whole_file(card_path, replace=options.force)) if options.card else None
+        partials = {each: stack.enter_context(whole_file(each, replace=options.force)) for each in files}
+        written = [(each, contents, partials[each]) for each, contents in files.items()]
+        result = _write(network, description, format_name, written, options.scorer)
         if card_partial:
             card_partial.write_text(card_text(result), encoding="utf-8")
     return result
@@ -102,27 +116,25 @@ def _write(
     network: TwoStreamNetwork,
     description: Description,
     format_name: ExportFormat,
-    files: Sequence[tuple[Path, Flavour, Path]],
-    measuring: Measuring | None,
-) -> Export:
-    """Write files, each known by its name to be, what it holds, and where it is written; compare, and measure."""
+    files: Sequence[tuple[Path, FileContents, Path]],
+    scorer: ExportScorer | None,
+) -> ExportResult:
+    """Write, compare and score files; each is given by its final name, its contents and the place where it is written."""
     form = FORMATS[format_name]
-    for _, flavour, partial in files:
-        form.write(network, description, partial, flavour)
-    embed = _joined([(flavour, form.load(partial)) for _, flavour, partial in files])
+    for _, contents, partial in files:
+        form.write(network, description, partial, contents)
+    embed = _as_one_function([(contents, form.load(partial)) for _, contents, partial in files])
     deviation = largest_deviation(network, description, embed)
-    name, flavour, _ = files[0]
-    _require_equal(name, deviation, flavour.precision)
-    measured = None
-    if measuring:
-        measured = Measured(measuring.where, measuring.figures(network.embed), measuring.figures(embed))
-    told = tuple(_file(*each) for each in files)
-    return Export(description, network.embedding_size, format_name, told, deviation, measured)
+    name, contents, _ = files[0]
+    _require_equal(name, deviation, contents.precision)
+    scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed)) if scorer else None
+    described = tuple(_describe(*each) for each in files)
+    return ExportResult(description, network.embedding_size, format_name, described, deviation, scores)
 
 
 @torch.inference_mode()
 def largest_deviation(network: TwoStreamNetwork, description: Description, embed: EmbedOne) -> float:
-    """The largest absolute difference between ``embed``'s embeddings and the network's."""
+    """Return the largest absolute difference between the embeddings of ``embed`` and of the network."""
     worst = 0.0
     for batch in BATCHES:
         for modality in MODALITIES:
@@ -132,27 +144,26 @@ def largest_deviation(network: TwoStreamNetwork, description: Description, embed
     return worst
 
 
-def _files(path: Path, precision: ExportPrecision, stems: Stems) -> dict[Path, Flavour]:
-    """The files to write, and what each holds."""
-    if stems == "one":
-        return {path: Flavour(precision)}
-    return {path.with_name(f"{path.stem}-{m}{path.suffix}"): Flavour(precision, m) for m in MODALITIES}
+def _files(path: Path, options: ExportOptions) -> dict[Path, FileContents]:
+    """Return the files to write, and what each of them holds."""
+    if options.stems == "one":
+        return {path: FileContents(options.precision)}
+    return {path.with_name(f"{path.stem}-{m}{path.suffix}"): FileContents(options.precision, m) for m in MODALITIES}
 
 
-def _joined(loaded: list[tuple[Flavour, Embed]]) -> EmbedOne:
-    """What was loaded as one function of images and their modality."""
+def _as_one_function(loaded: list[tuple[FileContents, Embed]]) -> EmbedOne:
+    """Return one function that sends images to the loaded file of their modality."""
 
     def embed(images: Tensor, modality: Modality) -> Tensor:
-        (run,) = (run for flavour, run in loaded if flavour.stem in (None, modality))
+        (run,) = (run for contents, run in loaded if contents.stem in (None, modality))
         return run(images, torch.full((len(images),), modality == "infrared"))
 
     return embed
 
 
-def _require_possible(
-    network: TwoStreamNetwork, name: ExportFormat, path: Path, precision: ExportPrecision, stems: Stems
-) -> None:
+def _require_possible(network: TwoStreamNetwork, name: ExportFormat, path: Path, options: ExportOptions) -> None:
     """Refuse what a format can't hold."""
+    precision, stems = options.precision, options.stems
     form = FORMATS[name]
     if path.suffix != form.suffix:
         raise ExportError(f"{path}: a file of the format {name} ends in {form.suffix}")
@@ -179,6 +190,6 @@ def _require_equal(path: Path, deviation: float, precision: ExportPrecision) -> 
         )
 
 
-def _file(path: Path, flavour: Flavour, written: Path) -> ExportedFile:
+def _describe(path: Path, contents: FileContents, written: Path) -> ExportedFile:
     with written.open("rb") as file:
-        return ExportedFile(path, flavour, hashlib.file_digest(file, "sha256").hexdigest(), written.stat().st_size)
+        return ExportedFile(path, contents, hashlib.file_digest(file, "sha256").hexdigest(), written.stat().st_size)

@@ -1,4 +1,4 @@
-"""The model card: a page of Markdown that tells whoever finds an exported file what it is and what it is not for."""
+"""The model card: a page of Markdown that says what an exported file is, and what it must not be used for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lba_cli.data.image_files import MEAN, STANDARD_DEVIATION
-from lba_cli.export.embedding_model import INPUTS, OUTPUT, EmbedOne, Flavour
+from lba_cli.export.embedding_model import INPUTS, OUTPUT, EmbedOne, FileContents
 from lba_cli.model.checkpoint import Description
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat
 
 FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
-# What a card tells of a run's configuration: dotted keys and what they are called.
-SETTINGS = {
+# The config keys that a card shows, and their names on it.
+CONFIG_KEYS = {
     "train.method": "method",
     "alignment.weighting": "weighting of the dense triplet",
     "train.epochs": "epochs",
@@ -22,47 +22,53 @@ SETTINGS = {
     "model.pretrained": "started from",
 }
 SYNTHETIC = "synthetic-"
-LONGEST = 200  # letters of a stranger's text
+LONGEST = 200  # characters of text from a checkpoint, which a stranger may have written
 
 
 @dataclass(frozen=True)
-class Measuring:
-    """How networks are scored: on what, in words, and the figures (fractions) of any function that embeds."""
+class ExportScorer:
+    """Scores networks on a data set.
 
-    where: str
-    figures: Callable[[EmbedOne], Mapping[str, float]]
+    Attributes:
+        setting: the data set and the evaluation setting, in words.
+        score: returns the figures, as fractions, of a function that embeds images.
+    """
+
+    setting: str
+    score: Callable[[EmbedOne], Mapping[str, float]]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Figures of the trained and of the exported network, as fractions, and in words where they were measured."""
+class ExportScores:
+    """The figures of the trained and of the exported network, as fractions, and the setting in words."""
 
-    where: str
+    setting: str
     trained: Mapping[str, float]
     exported: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class ExportedFile:
-    """A file that was written: its name, what it holds, its SHA-256 and its bytes."""
+    """A file that was written: its path, what it holds, its SHA-256 and its size in bytes."""
 
     path: Path
-    flavour: Flavour
+    contents: FileContents
     sha256: str
     size: int
 
 
 @dataclass(frozen=True)
-class Export:
-    """What was exported, and what was found out about it.
+class ExportResult:
+    """What was exported, and how it compares with the trained network.
 
     Attributes:
-        description: what the checkpoint says of the network.
+        description: what the checkpoint says about the network.
         embedding_size: D.
-        format: its name.
-        files: what was written.
-        deviation: the largest difference between the files' embeddings and the trained network's.
-        measured: figures of both, where a data set was named.
+        format: the name of the format.
+        files: the files that were written.
+        deviation: the largest difference between their embeddings and the network's, over batches of 1 and 7 images of
+            either modality.
+        scores: the figures of both, if they were scored on a data set.
     """
 
     description: Description
@@ -70,16 +76,16 @@ class Export:
     format: ExportFormat
     files: tuple[ExportedFile, ...]
     deviation: float
-    measured: Measured | None = None
+    scores: ExportScores | None = None
 
     @property
     def precision(self) -> str:
-        """Of the weights."""
-        return self.files[0].flavour.precision
+        """The precision of the weights."""
+        return self.files[0].contents.precision
 
 
-def card_text(export: Export) -> str:
-    """The card of an export, in Markdown."""
+def card_text(export: ExportResult) -> str:
+    """Return the card of an export, in Markdown."""
     names = " and ".join(f"`{file.path.name}`" for file in export.files)
     sections: dict[str, Sequence[str]] = {
         "Training": list(_training(export.description)),
@@ -95,7 +101,7 @@ def card_text(export: Export) -> str:
         "# Model card: visible-infrared person re-identification",
         "",
         f"{names}: a network that turns a picture of a person, from a visible-light or an infrared camera, into a vector "
-        "whose dot product with another's tells how alike two people look. Method: *Learning by Aligning* (Park, Lee, "
+        "whose dot product with another image's vector says how similar two people look. Method: *Learning by Aligning* (Park, Lee, "
         "Lee and Ham, ICCV 2021). Written by `lba export`.",
     ]
     for title, content in sections.items():
@@ -105,46 +111,49 @@ def card_text(export: Export) -> str:
 
 def _training(description: Description) -> Iterator[str]:
     name = _plain(description.dataset) or "not known"
-    split = f", trial {description.trial}" if description.trial else ""
-    drawn = " (**synthetic people**, drawn by a program: no figure on them says how it does on photographs)"
-    yield f"- data set: {name}{split}{drawn if description.dataset.startswith(SYNTHETIC) else ''}"
-    yield f"- identities trained on: {description.num_classes}"
+    trial = f", trial {description.trial}" if description.trial else ""
+    synthetic = " (**synthetic people**, drawn by a program: figures on them say nothing about photographs)"
+    yield f"- data set: {name}{trial}{synthetic if description.dataset.startswith(SYNTHETIC) else ''}"
+    yield f"- training identities: {description.num_classes}"
     yield f"- backbone: {description.backbone}, two stems and one trunk"
     yield f"- image size: {description.height} × {description.width} pixels (height × width)"
     yield f"- last epoch: {description.epoch if description.epoch >= 0 else 'not known'} (counted from 0)"
-    for key, words in SETTINGS.items():
-        section, _, setting = key.partition(".")
-        value = description.config.get(section, {}).get(setting)
+    for key, words in CONFIG_KEYS.items():
+        section, _, name = key.partition(".")
+        value = description.config.get(section, {}).get(name)
         if key == "alignment.weighting" and description.config.get("train", {}).get("method") == "baseline":
             continue
-        yield f"- {words}: {'not known: the file has no settings' if value is None else _plain(value)}"
+        yield f"- {words}: {'not known: the file has no configuration' if value is None else _plain(value)}"
 
 
-def _figures(export: Export) -> Iterator[str]:
+def _figures(export: ExportResult) -> Iterator[str]:
     description = export.description
     own = {name: description.figures[name] for name in FIGURES if name in description.figures}
     if own:
-        split = f", trial {description.trial}" if description.trial else ""
+        trial = f", trial {description.trial}" if description.trial else ""
+        setting = _plain(description.figures_setting) or "the usual setting of the data set"
         yield (
-            f"Of the trained network when it was last evaluated in training, on the test identities of "
-            f"{_plain(description.dataset)}{split}, {_plain(description.figures_setting) or 'the usual setting of the data set'}, community protocol, "
-            "mean of its trials. The epoch may have been chosen by these figures, as is the habit of the field."
+            f"The trained network at its last evaluation during training, on the test identities of "
+            f"{_plain(description.dataset)}{trial}, {setting}, community protocol, mean over all draws. The epoch may have been "
+            "chosen by these figures, as is usual in the field."
         )
         yield from _table({"trained": own})
     else:
-        yield "In training: not evaluated."
+        yield "The network was not evaluated during training."
     yield ""
-    if export.measured:
-        yield f"At the export, {_plain(export.measured.where)}:"
-        exported, trained = export.measured.exported, export.measured.trained
-        lost = {name: exported[name] - trained[name] for name in FIGURES if name in trained}
+    if export.scores:
+        yield f"When it was exported, {_plain(export.scores.setting)}:"
+        exported, trained = export.scores.exported, export.scores.trained
+        difference = {name: exported[name] - trained[name] for name in FIGURES if name in trained}
         yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
         yield ""
         yield (
-            "Difference in points: " + ", ".join(f"{FIGURES[n]} {100 * value:+.2f}" for n, value in lost.items()) + "."
+            "Difference in points: "
+            + ", ".join(f"{FIGURES[n]} {100 * value:+.2f}" for n, value in difference.items())
+            + "."
         )
     else:
-        yield "Of the exported file: not evaluated (`lba export --data` does that)."
+        yield "The exported file was not evaluated (`lba export --data` does that)."
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
@@ -156,25 +165,25 @@ def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
         yield f"| {row} | " + " | ".join(f"{100 * figures[name]:.2f}" for name in names) + " |"
 
 
-def _files(export: Export) -> Iterator[str]:
+def _files(export: ExportResult) -> Iterator[str]:
     opset = f", opset {ONNX_OPSET}" if export.format == "onnx" else ""
     yield f"- format: {export.format}{opset}; weights in {export.precision}"
     for file in export.files:
-        holds = f"{file.flavour.stem} images" if file.flavour.stem else "both modalities"
+        holds = f"{file.contents.stem} images" if file.contents.stem else "both modalities"
         yield f"- `{file.path.name}`: {holds}, {file.size:,} bytes, SHA-256 `{file.sha256}`"
     yield (
         f"- largest deviation from the trained network's embeddings, which have unit length: {export.deviation:.1e} (measured "
-        "at the export, on the CPU, batches of 1 and 7 of either modality)"
+        "when it was exported, on the CPU, with batches of 1 and 7 images of either modality)"
     )
 
 
-def _usage(export: Export) -> Iterator[str]:
+def _usage(export: ExportResult) -> Iterator[str]:
     height, width = export.description.height, export.description.width
-    yield f"- image: a picture of one person, RGB, resized to {height} × {width} (height × width) with Lanczos' filter"
+    yield f"- image: a picture of one person, RGB, resized to {height} × {width} (height × width) with the Lanczos filter"
     yield f"- normalisation: divided by 255, minus {MEAN}, divided by {STANDARD_DEVIATION}"
     if export.format in ("onnx", "pt2"):
         yield f"- input `{INPUTS[0]}`: float32 (N, 3, {height}, {width}), any N"
-        if export.files[0].flavour.stem:
+        if export.files[0].contents.stem:
             yield "- infrared images (three equal channels) go into the infrared file, visible ones into the visible file"
         else:
             yield f"- input `{INPUTS[1]}`: bool (N,), true for infrared images, which have three equal channels"
@@ -186,20 +195,20 @@ def _usage(export: Export) -> Iterator[str]:
         )
     if export.format == "official":
         yield (
-            "- the layout can't tell image size or data set: programs take it for 288 × 144 and SYSU-MM01. The parts the "
-            "method doesn't use hold copies of the trunk and of the visible stem"
+            "- the layout has no place for the image size and the data set: programs assume 288 × 144 and SYSU-MM01. The parts "
+            "that the method doesn't use hold copies of the trunk and of the visible stem"
         )
     if export.precision == "float32":
-        yield "- embeddings can be compared with the trained network's own, and with every other float32 export of it"
+        yield "- embeddings can be compared with those of the trained network and of its other float32 exports"
     else:
-        yield f"- compare embeddings of {export.precision} files with each other alone: the trained network's are a little off"
-    yield "- compare by dot product; which score is high enough depends on the cameras and has to be found on images of them"
+        yield f"- compare embeddings of {export.precision} files only with each other: the trained network's differ slightly"
+    yield "- compare by dot product; the score that counts as a match depends on the cameras and has to be found on their images"
 
 
 LICENCE = (
-    "The software is under the MIT licence. The licence of these weights is for whoever trained them to state here; the "
-    "agreement under which a data set was released (SYSU-MM01, RegDB and LLCM have one) may restrict their use, commonly to "
-    "research that isn't commercial, and their being passed on.",
+    "The software is under the MIT licence. Whoever trained these weights has to state their licence here. The agreement under "
+    "which a data set was released (SYSU-MM01, RegDB and LLCM have one) may restrict their use, commonly to non-commercial "
+    "research, and their distribution.",
 )
 INTENDED = (
     "Research on cross-modality retrieval, and search among images that may lawfully be searched, of people who consented or "
@@ -207,25 +216,25 @@ INTENDED = (
 )
 FORBIDDEN = (
     "Person re-identification is the processing of biometric data, or biometric identification, in many jurisdictions (among "
-    "them the European Union's GDPR and AI Act), and is forbidden or needs a legal basis there.",
+    "them under the European Union's GDPR and AI Act), and is forbidden or needs a legal basis there. Do not use the network",
     "",
-    "- not without the consent of the people in the images, or a law that allows it",
-    "- not to track people in secret, in public or at work, nor to single out groups of them",
-    "- not as the ground for any decision about a person: a high score is a resemblance, not an identity",
+    "- without the consent of the people in the images, or a law that allows it",
+    "- to track people in secret, in public or at work, or to single out groups of them",
+    "- as the ground for any decision about a person: a high score is a resemblance, not an identity",
 )
 
 
 def _limits(description: Description) -> Iterator[str]:
-    yield "- It goes by build, clothing and what is carried: people who change clothes are lost, alike ones are confused."
-    yield "- It ranks whatever it is given: also a gallery that the person isn't in has a best match."
-    yield "- Other cameras, resolutions, crops or seasons than in training lower the figures, by how much is not known."
-    yield "- How the errors spread over sex, age, skin and clothing was not measured."
+    yield "- It goes by build, clothing and luggage: it loses people who change clothes, and confuses people who look alike."
+    yield "- It ranks whatever it is given: a gallery without the person has a best match, too."
+    yield "- Cameras, resolutions, crops or seasons that differ from the training data lower the figures by an unknown amount."
+    yield "- How the errors are distributed over sex, age, skin and clothing was not measured."
     if description.dataset.startswith(SYNTHETIC):
-        yield "- **Trained on synthetic people**: for trying things out; not for photographs of anybody."
+        yield "- **It was trained on synthetic people**: it is for trying things out, not for photographs of anybody."
 
 
 def _plain(value: object) -> str:
-    """A stranger's text that Markdown shows as it is, on one line."""
+    """Return text of unknown origin on one line, with the marks of Markdown escaped."""
     text = " ".join("".join(c if c.isprintable() else " " for c in str(value)[:LONGEST]).split())
     for mark in "\\|*_`<>[]":
         text = text.replace(mark, f"\\{mark}")

@@ -1,4 +1,4 @@
-"""The layout of the method's released checkpoint (``.t``), so that other people's code can load our weights."""
+"""The layout of the released checkpoint (``.t``), so that other code for the method can load our weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from lba_cli.export.embedding_model import PLAIN, Embed, EmbeddingModel, Flavour
+from lba_cli.export.embedding_model import WHOLE_NETWORK, Embed, EmbeddingModel, FileContents
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import to_released
@@ -18,12 +18,14 @@ from lba_cli.signals import signals_deferred
 RANKS = 20
 
 
-def write_official(network: TwoStreamNetwork, description: Description, path: Path, flavour: Flavour = PLAIN) -> None:
+def write_official(
+    network: TwoStreamNetwork, description: Description, path: Path, contents: FileContents = WHOLE_NETWORK
+) -> None:
     """Write a pickle of ``{'net', 'cmc', 'mAP', 'mINP', 'epoch'}`` that ``torch.load(weights_only=True)`` reads.
 
-    ``net`` has all 71 million parameters (see :func:`lba_cli.model.official_layout.to_released`). The figures, NumPy objects in
-    the released file, are plain floats here, as fractions: ``cmc`` is a list of 20. Those that aren't known (a
-    checkpoint keeps the ranks 1, 5, 10 and 20) are not a number. The epoch counts from 0; -1 where it isn't known.
+    ``net`` has all 71 million parameters (see :func:`lba_cli.model.official_layout.to_released`). The figures are fractions,
+    and plain floats instead of the NumPy objects of the released file; ``cmc`` is a list of 20. Unknown figures are NaN: a
+    checkpoint keeps only the ranks 1, 5, 10 and 20. The epoch counts from 0, and is -1 if it isn't known.
     """
     figures = description.figures
     content = {
@@ -34,11 +36,11 @@ def write_official(network: TwoStreamNetwork, description: Description, path: Pa
         "epoch": description.epoch,
     }
     buffer = io.BytesIO()
-    with signals_deferred():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+    with signals_deferred():  # PyTorch's writer ends the process if an exception interrupts it
         torch.save(content, buffer)
     path.write_bytes(buffer.getbuffer())
 
 
 def load_official(path: Path) -> Embed:
-    """The network rebuilt from the file alone, as a function of (images, infrared)."""
+    """Rebuild the network from the file alone, and return it as a function of (images, infrared)."""
     return EmbeddingModel(load_network(path))

@@ -1,4 +1,4 @@
-"""ONNX: dynamic batch, run by onnxruntime without this package."""
+"""ONNX files with a dynamic batch size, which onnxruntime runs without this package."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import torch
 from torch import Tensor
 
 from lba_cli.errors import MissingExtra
-from lba_cli.export.embedding_model import INPUTS, OUTPUT, PLAIN, Embed, Flavour, metadata, traceable
-from lba_cli.export.identity import UNSEALED, seal
+from lba_cli.export.embedding_model import INPUTS, OUTPUT, WHOLE_NETWORK, Embed, FileContents, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.vocabulary import ONNX_OPSET
 
 
-def write_onnx(network: TwoStreamNetwork, description: Description, path: Path, flavour: Flavour = PLAIN) -> None:
-    """Write ``network`` as an ONNX model; the metadata key ``lba`` says how to feed it.
+def write_onnx(
+    network: TwoStreamNetwork, description: Description, path: Path, contents: FileContents = WHOLE_NETWORK
+) -> None:
+    """Write ``network`` as an ONNX model; its metadata entry ``lba`` says how to feed it.
 
     Raises:
         MissingExtra: onnx, onnxscript or onnxruntime isn't installed.
     """
     onnx, _, _ = (_require(package) for package in ("onnx", "onnxscript", "onnxruntime"))
-    module, inputs, shapes = traceable(network, description, flavour)
+    module, inputs, shapes = traceable(network, description, contents)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", UserWarning
-        )  # that both inputs' first axes share the name 'batch', as they should
+        # PyTorch warns that the first axes of both inputs share the name 'batch', which is intended.
+        warnings.simplefilter("ignore", UserWarning)
         program = torch.onnx.export(
             module,
             inputs,
             dynamo=True,
-            input_names=list(flavour.inputs),
+            input_names=list(contents.inputs),
             output_names=[OUTPUT],
             dynamic_shapes=shapes,
             opset_version=ONNX_OPSET,
@@ -41,17 +41,16 @@ def write_onnx(network: TwoStreamNetwork, description: Description, path: Path, 
         )
     assert program is not None
     model = program.model_proto
-    facts = {"format": "onnx", "opset": ONNX_OPSET, "seal": UNSEALED}
-    onnx.helper.set_model_props(model, {"lba": metadata(network, description, flavour, **facts)})
+    facts = {"format": "onnx", "opset": ONNX_OPSET}
+    onnx.helper.set_model_props(model, {"lba": metadata(network, description, contents, **facts)})
     onnx.checker.check_model(model)
     onnx.save_model(model, str(path))
-    seal(path)
 
 
 def load_onnx(path: Path) -> Embed:
-    """A function of (images, infrared) that runs the file through onnxruntime on the CPU.
+    """Return a function of (images, infrared) that runs the file with onnxruntime on the CPU.
 
-    A file of one modality takes ``infrared`` too and goes by its own stem.
+    The function of a file with one stem ignores ``infrared``.
     """
     session = _require("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     taken = {each.name for each in session.get_inputs()}

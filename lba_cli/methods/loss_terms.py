@@ -1,7 +1,7 @@
-"""The terms that training losses are made of (paper, section 3.3).
+"""The loss terms that methods are made of (paper, section 3.3).
 
-A term is a function of a :class:`ForwardPass` that returns named scalar losses. Methods list their terms in the order in
-which they are computed, see :mod:`lba_cli.methods`.
+A term is a function of a :class:`ForwardPass` that returns named scalar losses. The table of methods
+(:mod:`lba_cli.methods.table`) lists the terms of each method.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lba_cli.alignment import Aligned, Pairs, align, sample_pairs
+from lba_cli.alignment import Aligned, Pairs, align
 from lba_cli.methods.triplets import batch_hard_triplet
 from lba_cli.model import TwoStreamNetwork, generalized_mean_pool
 from lba_cli.vocabulary import Weighting
@@ -40,16 +39,19 @@ class LossOptions:
 
 @dataclass
 class ForwardPass:
-    """What the loss terms of one step share. Each part is computed when a term first asks for it.
+    """One forward pass of the network, which all loss terms of a step share.
+
+    Only ``maps`` is computed at once. Everything else is computed when a term first asks for it.
 
     Attributes:
-        network: in train mode.
-        visible, infrared: (B·P, 3, H, W) normalised images, grouped by identity, in the same order of identities.
+        network: the network, in train mode.
+        visible, infrared: (B·P, 3, H, W) normalised images of B identities × P images, grouped by identity, the same
+            identities in the same order in both.
         labels: (2·B·P,) int64 class labels, of the visible images and then of the infrared ones.
-        options: the terms' constants.
-        pairs: partners for the alignment of layer3 and of layer4; drawn from ``generator`` if None.
-        generator: a CPU generator, for pairs.
-        facts: scalar tensors that terms report beside their losses; they are not minimised.
+        options: constants of the terms.
+        draw_pairs: returns the partners for aligning layer3 and for aligning layer4.
+        diagnostics: scalar tensors by name that terms report for the run's metrics; they are not minimised.
+        maps: the feature maps of all images, visible ones first.
     """
 
     network: TwoStreamNetwork
@@ -57,21 +59,20 @@ class ForwardPass:
     infrared: Tensor
     labels: Tensor
     options: LossOptions
-    pairs: tuple[Pairs, Pairs] | None = None
-    generator: torch.Generator | None = None
-    facts: dict[str, Tensor] = field(default_factory=dict)
+    draw_pairs: Callable[[], tuple[Pairs, Pairs]]
+    diagnostics: dict[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.maps = self.network(self.visible, self.infrared)
 
     @cached_property
     def pooled(self) -> Tensor:
-        """(2·B·P, D) pooled layer4 features, before the neck."""
+        """(2·B·P, D) pooled layer4 features, before the neck and not normalised."""
         return generalized_mean_pool(self.maps.layer4)
 
     @cached_property
     def aligned(self) -> tuple[Aligned, Aligned]:
-        """The alignment of layer3 and of layer4."""
+        """The alignment of layer3 and of layer4, each with pairs of its own."""
         options, device = self.options, self.labels.device
         layer3, layer4 = (
             align(
@@ -81,61 +82,62 @@ class ForwardPass:
                 margin=options.dense_margin,
                 weighting=options.weighting,
             )
-            for features, pairs in zip(self.maps, self.pairs or self._draw_pairs(), strict=True)
+            for features, pairs in zip(self.maps, self.draw_pairs(), strict=True)
         )
         return layer3, layer4
 
     def classification_loss(self, pooled: Tensor) -> Tensor:
-        """The cross-entropy of (2·B·P, D) pooled features, through neck and classifier."""
+        """Compute the cross-entropy of (2·B·P, D) pooled features, through neck and classifier."""
         return F.cross_entropy(self.network.classify(pooled).float(), self.labels)
-
-    def _draw_pairs(self) -> tuple[Pairs, Pairs]:
-        half = len(self.labels) // 2
-        instances = int((self.labels[:half] == self.labels[0]).sum())
-        layer3, layer4 = (sample_pairs(half // instances, instances, self.generator) for _ in range(2))
-        return layer3, layer4
 
 
 class LossTerm(NamedTuple):
     """A named term of a loss.
 
     Attributes:
-        name: the word for its weight in configs: ``loss.NAME``.
-        compute: returns named scalar losses, which share the weight.
-        aligns: whether it uses pairs of images.
+        name: the config key of its weight is ``loss.NAME``.
+        compute: returns scalar losses by name, which share the weight; most terms return one, of the term's own name.
     """
 
     name: str
     compute: Callable[[ForwardPass], Mapping[str, Tensor]]
-    aligns: bool = False
 
 
 def _identity(step: ForwardPass) -> dict[str, Tensor]:
+    """Classify the identity of every image."""
     return {"identity": step.classification_loss(step.pooled)}
 
 
 def _hard_triplet(step: ForwardPass) -> dict[str, Tensor]:
+    """Compute the batch-hard triplet loss of the pooled features, see :func:`lba_cli.methods.triplets.hard_triplet`.
+
+    The share of anchors whose negative is at least as far away as their positive is the diagnostic ``correct_triplets``.
+    """
     loss, correct = batch_hard_triplet(step.pooled, step.labels, step.options.margin)
-    step.facts["correct"] = correct / len(step.labels)
+    step.diagnostics["correct_triplets"] = correct / len(step.labels)
     return {"hard_triplet": loss}
 
 
 def _identity_consistency(step: ForwardPass) -> dict[str, Tensor]:
-    """Classify images reconstructed from their partners; reconstructed layer3 maps pass through layer4 first."""
-    stage3, stage4 = step.aligned
-    rebuilt = {"stage3": step.network.layer4(stage3.reconstructed), "stage4": stage4.reconstructed}
+    """Classify the identity of images that are reconstructed from their positive partners.
+
+    Maps that are reconstructed in layer3 pass through layer4 first.
+    """
+    layer3, layer4 = step.aligned
+    reconstructed = {"stage3": step.network.layer4(layer3.reconstructed), "stage4": layer4.reconstructed}
     return {
         f"identity_consistency_{stage}": step.classification_loss(generalized_mean_pool(maps))
-        for stage, maps in rebuilt.items()
+        for stage, maps in reconstructed.items()
     }
 
 
 def _dense_triplet(step: ForwardPass) -> dict[str, Tensor]:
-    stage3, stage4 = step.aligned
-    return {"dense_triplet": stage3.dense_triplet + stage4.dense_triplet}
+    """Sum the dense triplet losses of layer3 and of layer4, see :func:`lba_cli.alignment.align`."""
+    layer3, layer4 = step.aligned
+    return {"dense_triplet": layer3.dense_triplet + layer4.dense_triplet}
 
 
 IDENTITY = LossTerm("identity", _identity)
 HARD_TRIPLET = LossTerm("hard_triplet", _hard_triplet)
-IDENTITY_CONSISTENCY = LossTerm("identity_consistency", _identity_consistency, aligns=True)
-DENSE_TRIPLET = LossTerm("dense_triplet", _dense_triplet, aligns=True)
+IDENTITY_CONSISTENCY = LossTerm("identity_consistency", _identity_consistency)
+DENSE_TRIPLET = LossTerm("dense_triplet", _dense_triplet)

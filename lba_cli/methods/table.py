@@ -1,4 +1,4 @@
-"""The table of methods: which loss terms each one is made of."""
+"""The table of methods: the loss terms that each one is made of, and their weights."""
 
 from __future__ import annotations
 
@@ -13,30 +13,53 @@ class Method:
     """A row of the table.
 
     Attributes:
-        name: the word for it on the command line and in configs.
-        summary: what it is, in a few words.
-        default_weights: its loss terms with their weights, in the order in which they are computed.
+        name: the method's name on the command line and in configs.
+        summary: a few words about it.
+        default_weights: its loss terms and their weights, in the order in which the terms are computed.
+
+    Raises:
+        ValueError: two terms have the same name.
+
+    Example:
+        >>> register(Method("identity-only", "identity alone", {IDENTITY: 1.0}))
     """
 
     name: str
     summary: str
     default_weights: Mapping[LossTerm, float]
 
+    def __post_init__(self) -> None:
+        names = [term.name for term in self.terms]
+        if len(set(names)) < len(names):
+            raise ValueError(f"the method '{self.name}' has two loss terms of the same name: {', '.join(names)}")
+
     @property
     def terms(self) -> tuple[LossTerm, ...]:
-        """Its loss terms, in the order in which they are computed."""
+        """The loss terms, in the order in which they are computed."""
         return tuple(self.default_weights)
 
-    def weights(self, chosen: Mapping[str, float]) -> dict[str, float]:
-        """The weight of every term: the chosen one, or the method's own.
+    def require_term(self, name: str) -> None:
+        """Refuse the name of a loss term that the method lacks.
 
         Raises:
-            ValueError: the method has no such term, or all weights are 0.
+            ValueError: it lacks the term; the message lists those that it has.
         """
-        own = {term.name: weight for term, weight in self.default_weights.items()}
-        if unknown := chosen.keys() - own.keys():
-            raise ValueError(f"the method '{self.name}' has no loss term '{min(unknown)}'; it has {', '.join(own)}")
-        weights = own | dict(chosen)
+        names = [term.name for term in self.terms]
+        if name not in names:
+            raise ValueError(f"the method '{self.name}' has no loss term '{name}'; it has {', '.join(names)}")
+
+    def weights(self, chosen: Mapping[str, float]) -> dict[str, float]:
+        """Return the weight of every term by name: the chosen one, or else the default.
+
+        Raises:
+            ValueError: the method lacks a chosen term, a weight is negative, or all weights are 0.
+        """
+        weights = {term.name: weight for term, weight in self.default_weights.items()}
+        for name, weight in chosen.items():
+            self.require_term(name)
+            if weight < 0:
+                raise ValueError(f"the weight of the loss term '{name}' should be 0 or more, not {weight:g}")
+            weights[name] = weight
         if not any(weights.values()):
             raise ValueError(f"every loss term of the method '{self.name}' has weight 0: there is nothing to minimise")
         return weights
@@ -56,21 +79,16 @@ METHODS: dict[str, Method] = {
 
 
 def register(method: Method) -> None:
-    """Make a method known to commands and configs, under its name; a method of the same name is replaced."""
+    """Add a method to the table, so that commands and configs know it; a method of the same name is replaced."""
     METHODS[method.name] = method
 
 
 def get_method(name: str) -> Method:
-    """The method called ``name``.
+    """Return the method called ``name``.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such method.
     """
     if name not in METHODS:
         raise ValueError(f"there is no method '{name}'; valid: {', '.join(METHODS)}")
     return METHODS[name]
-
-
-def term_names() -> list[str]:
-    """The loss terms of all methods, each once."""
-    return list(dict.fromkeys(term.name for method in METHODS.values() for term in method.terms))

@@ -1,7 +1,4 @@
-"""Triplet losses on pooled features.
-
-Shapes: N features of D channels, with N labels.
-"""
+"""Triplet losses on pooled features: N features of D channels, with N labels."""
 
 from __future__ import annotations
 
@@ -10,25 +7,29 @@ from torch import Tensor
 
 
 def hard_triplet(features: Tensor, labels: Tensor, margin: float = 0.3) -> tuple[Tensor, int]:
-    """The batch-hard triplet loss (Hermans et al., 2017), regardless of modality.
+    """Compute the batch-hard triplet loss (Hermans et al., 2017), regardless of modality.
 
-    Every anchor is compared with its farthest sample of the same identity and its nearest one of another identity, by
-    Euclidean distance: the mean over anchors of relu(d⁺ − d⁻ + margin).
+    With the Euclidean distances d⁺ of an anchor to its farthest sample of the same identity, and d⁻ to its nearest sample of
+    another identity, it is the mean over all N anchors of relu(d⁺ − d⁻ + margin).
 
     Args:
         features: (N, D) pooled features, before the neck and not normalised.
-        labels: (N,) identities.
-        margin: how much farther than the positive the negative should be.
+        labels: (N,) int64 identities, at least two different ones.
+        margin: how much farther away than the positive the negative should be, in units of the features.
 
     Returns:
-        The loss, and the number of anchors with d⁻ ≥ d⁺ (0 … N).
+        The loss, a scalar tensor in float32 (float64 for float64 features), and the number of anchors with d⁻ ≥ d⁺.
+
+    Example:
+        >>> hard_triplet(torch.tensor([[0.0], [1.0], [3.0], [4.0]]), torch.tensor([0, 0, 1, 1]), margin=1.0)
+        (tensor(0.), 4)
     """
     loss, correct = batch_hard_triplet(features, labels, margin)
     return loss, int(correct)
 
 
 def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """Compute :func:`hard_triplet` without waiting for the device: the count is a scalar tensor."""
+    """Compute :func:`hard_triplet` with the count as a scalar tensor, so that nothing waits for the device."""
     with torch.autocast(features.device.type, enabled=False):
         features = features if features.dtype == torch.float64 else features.float()
         distance = euclidean_distances(features)
@@ -39,7 +40,7 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> tuple
 
 
 def euclidean_distances(features: Tensor) -> Tensor:
-    """(N, D) features → (N, N) Euclidean distances; their squares are clamped at 1e-12 before the root."""
+    """Compute the (N, N) Euclidean distances of (N, D) features; squares are clamped at 1e-12 before the root."""
     squares = features.square().sum(dim=1)
     squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
     return squared.clamp(min=1e-12).sqrt()

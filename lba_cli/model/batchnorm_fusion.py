@@ -1,4 +1,4 @@
-"""A network that only embeds: every normalisation merged into the convolution before it, and images a few at a time."""
+"""Faster inference: batch normalisations merged into convolutions, and a few images at a time."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from lba_cli.model.network import TwoStreamNetwork
 from lba_cli.vocabulary import Modality
 
 Network = TypeVar("Network", bound=nn.Module)
-CPU_IMAGES = 8  # at a time: a sixth less time than 128 on two cores
+CPU_IMAGES = 8  # at a time: takes a sixth less time than 128 do, on two cores
 
 
 def folded(network: Network) -> Network:
-    """A copy in eval mode whose batch normalisations are part of the convolutions that they follow; in channels-last memory.
+    """Copy a network for inference: batch normalisations are merged into the convolutions before them.
 
-    The same function in fewer passes over memory: in float32 its results differ by rounding alone (1e-6 of their size).
-    ``network`` is left as it is; what it has beside convolutions followed by normalisations, such as the neck, is copied.
+    It needs fewer passes over memory. In float32 its results differ by rounding alone (1e-6 of their size).
+
+    Returns:
+        The copy, in eval mode and channels-last memory. ``network`` doesn't change. Other modules, such as the neck, are
+        copied as they are.
     """
     result = copy.deepcopy(network).eval()
     for module in list(result.modules()):
@@ -36,5 +39,5 @@ def folded(network: Network) -> Network:
 
 
 def pooled(network: TwoStreamNetwork, images: Tensor, modality: Modality) -> Tensor:
-    """(N, D) as :meth:`TwoStreamNetwork.pooled` gives them, of (N, 3, H, W) images; on a CPU of a few at a time."""
+    """Compute :meth:`TwoStreamNetwork.pooled` for (N, 3, H, W) images, on a CPU a few at a time."""
     return torch.cat([network.pooled(piece, modality) for piece in in_pieces(images, CPU_IMAGES)])

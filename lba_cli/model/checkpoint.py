@@ -1,4 +1,4 @@
-"""Checkpoints that describe themselves: ours, the method's released one, and exported safetensors."""
+"""Checkpoints, from which a network can be rebuilt: those of lba, the method's released one, and exported safetensors."""
 
 from __future__ import annotations
 
@@ -13,36 +13,36 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from lba_cli.errors import CheckpointError, quoted, short_repr
+from lba_cli.errors import CheckpointError, quoted
 from lba_cli.files import whole_file
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.official_layout import BACKBONE, from_released
-from lba_cli.model.tensor_files import fits, load_pickled, load_safetensors
+from lba_cli.model.tensor_files import is_whole_tensor, load_pickled, load_safetensors
 from lba_cli.signals import signals_deferred
 from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
 
 FORMAT = "lba-checkpoint"
 VERSION = 2
-MOST_CLASSES = 2**20
-LONGEST_NAME = 200
-HALVES = (torch.float16, torch.bfloat16)
+MAX_CLASSES = 2**20
+MAX_NAME_LENGTH = 200
+HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a network file says of itself, enough to rebuild the network and to feed it.
+    """A description of a network, from which it can be rebuilt and fed with images.
 
     Attributes:
-        backbone: a torchvision ResNet's name.
-        num_classes: identities the classifier tells apart.
-        height, width: of the input images, in pixels.
-        dataset: the name of the data set it was trained on.
-        epoch: the last one it was trained for, counted from 0.
+        backbone: the name of a torchvision ResNet.
+        num_classes: the number of identities that the classifier tells apart.
+        height, width: the size of the input images, in pixels.
+        dataset: the name of the data set that the network was trained on.
+        epoch: the last epoch of its training, counted from 0; -1 if unknown.
         figures: retrieval figures at that epoch, as fractions.
         figures_setting: the evaluation setting of the figures, in words.
         config: the resolved configuration of its run; empty for the released checkpoint.
-        trial: the data set's trial that it was trained on; 0 where the data set has only one.
-        identities: whom it was trained on, where a user draws the split; empty for data sets that come with theirs.
+        trial: the data set's trial that it was trained on, from 1; 0 for data sets without trials.
+        identities: the identities that it was trained on, for data sets whose split the user draws; otherwise empty.
     """
 
     backbone: str
@@ -60,7 +60,13 @@ class Description:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file's content: its description, the network's state dict, and the state of the training, where it has one."""
+    """The content of a checkpoint.
+
+    Attributes:
+        description: what the network is.
+        weights: its state dict.
+        training: the state of its training; empty if it can't be resumed.
+    """
 
     description: Description
     weights: dict[str, Tensor]
@@ -68,33 +74,41 @@ class Checkpoint:
 
 
 def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStreamNetwork:
-    """Rebuild a network, in eval mode, from a checkpoint alone: ours, the released one, or our safetensors export.
+    """Load a network from a file: a checkpoint of lba, the method's released checkpoint, or an exported safetensors file.
+
+    No code in the file is run.
+
+    Returns:
+        The network in eval mode, on ``device``.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another network, or would run code.
+
+    Example:
+        >>> network = load_network("runs/paper/checkpoints/best.pt")
+        >>> network.embed(images, "infrared")  # (N, 3, H, W) normalised images → (N, 2048)
     """
-    return rebuild(read_checkpoint(Path(path))).to(device)
+    return rebuild_network(read_checkpoint(Path(path))).to(device)
 
 
-def rebuild(checkpoint: Checkpoint) -> TwoStreamNetwork:
-    """The checkpoint's network, on the CPU and in eval mode."""
+def rebuild_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
+    """Build the network of a checkpoint, on the CPU and in eval mode."""
     description = checkpoint.description
     with torch.device("meta"):
         size = description.height, description.width
         network = TwoStreamNetwork(description.backbone, description.num_classes, size)
-    weights = {
-        name: tensor.contiguous() for name, tensor in checkpoint.weights.items()
-    }  # they were trained channels-last
+    # The weights come in the channels-last memory that they were trained in.
+    weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
     network.load_state_dict(weights, assign=True)
     network.neck.bias.requires_grad_(False)
     return network.eval()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a checkpoint: every tensor's name, shape and finiteness.
+    """Read a checkpoint and check it: its description, and the name, shape, dtype and values of every tensor.
 
     Raises:
-        CheckpointError: naming what is wrong with it.
+        CheckpointError: the file is missing, damaged, of another network, or would run code.
     """
     if path.suffix == ".safetensors":
         return from_safetensors(path, *load_safetensors(path))
@@ -102,18 +116,18 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
-    """The checkpoint that a safetensors file's content is; raises as :func:`read_checkpoint`.
+    """Make a checkpoint of a safetensors file's content, and check it as :func:`read_checkpoint` does.
 
     Weights that were exported in half precision become float32.
     """
-    full = {name: value.float() if value.dtype in HALVES else value for name, value in weights.items()}
+    full = {name: value.float() if value.dtype in HALF_PRECISION else value for name, value in weights.items()}
     checkpoint = Checkpoint(_description(_metadata(path, metadata), path), full)
     _check_weights(path, checkpoint)
     return checkpoint
 
 
 def from_pickled(path: Path, content: Any) -> Checkpoint:
-    """The checkpoint that a pickled file's content is; raises as :func:`read_checkpoint`."""
+    """Make a checkpoint of a pickled file's content, and check it as :func:`read_checkpoint` does."""
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
     checkpoint = _released(path, content) if "net" in content else _ours(path, content)
@@ -122,7 +136,7 @@ def from_pickled(path: Path, content: Any) -> Checkpoint:
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of a network's weights, in hexadecimal: their names, types, shapes and values."""
+    """Compute the SHA-256 of weights, in hexadecimal, over their names, dtypes, shapes and values."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -131,7 +145,7 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Whether a pickled file's content is a checkpoint's: ours, or the released one."""
+    """Whether a pickled file's content is a checkpoint, of lba or the released one, rather than a bare state dict."""
     return isinstance(content, dict) and (content.get("format") == FORMAT or isinstance(content.get("net"), dict))
 
 
@@ -145,7 +159,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
     }
     buffer = io.BytesIO()
-    with signals_deferred():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+    with signals_deferred():  # an exception in PyTorch's writer would end the process
         torch.save(content, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(buffer.getbuffer())
@@ -159,17 +173,17 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
     version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
     if type(version) is not int or version != VERSION:
         raise CheckpointError(
-            f"{path}: a checkpoint of format version {short_repr(version)}; this lba reads version {VERSION}: train the network again, or export "
-            "it as safetensors with the lba that wrote it"
+            f"{path}: a checkpoint of format version {short_repr(version)}, while this lba reads version {VERSION}: train the network "
+            "again (lba train), with the config.yaml of its run"
         )
-    if not _has_names(weights) or not isinstance(training, dict):
+    if not _has_string_keys(weights) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
     return Checkpoint(_description(content.get("description"), path), weights, training)
 
 
 def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
     state = content["net"]
-    classifier = state.get("classifier.weight") if _has_names(state) else None
+    classifier = state.get("classifier.weight") if _has_string_keys(state) else None
     if not isinstance(classifier, Tensor) or classifier.ndim != 2:
         raise CheckpointError(f"{path}: 'net' is not the method's state dict: it has no 'classifier.weight'")
     epoch = content.get("epoch")
@@ -178,8 +192,8 @@ def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
     return Checkpoint(description, from_released(state))
 
 
-def _has_names(state: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether ``state`` is a dictionary whose keys are words."""
+def _has_string_keys(state: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether ``state`` is a dictionary whose keys are strings."""
     return isinstance(state, dict) and all(type(name) is str for name in state)
 
 
@@ -187,59 +201,69 @@ def _metadata(path: Path, metadata: dict[str, str]) -> Any:
     try:
         return json.loads(metadata["lba"])["lba"]
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{path}: not exported by lba: its metadata don't describe a network") from problem
+        raise CheckpointError(f"{path}: not exported by lba: its metadata doesn't describe a network") from problem
 
 
 def _description(values: Any, path: Path) -> Description:
+    """Make a description of untrusted values."""
     try:
         description = Description(**values)
-        sound = (
-            description.backbone in BACKBONES
-            and _is_count(description.num_classes, MOST_CLASSES)
-            and all(_is_count(side, LARGEST_SIDE) for side in (description.height, description.width))
-            and isinstance(description.dataset, str)
-            and description.dataset.isprintable()
-            and len(description.dataset) < LONGEST_NAME
-            and isinstance(description.figures_setting, str)
-            and len(description.figures_setting) < LONGEST_NAME
-            and all(type(number) is int for number in (description.epoch, description.trial))
-            and isinstance(description.identities, list)
-            and all(type(identity) is int for identity in description.identities)
-            and all(type(figure) is float for figure in description.figures.values())
-            and all(isinstance(section, dict) for section in description.config.values())
-            and all(
-                isinstance(name, str)
-                for section in (description.config, *description.config.values())
-                for name in section
-            )
-        )
+        is_valid = _is_valid(description)
     except (TypeError, AttributeError):
-        sound = False
-    if not sound:
+        is_valid = False
+    if not is_valid:
         raise CheckpointError(f"{path}: damaged: it doesn't describe its network")
     return description
 
 
-def _is_count(value: Any, most: int) -> bool:
-    return type(value) is int and 0 < value <= most
+def _is_valid(description: Description) -> bool:
+    """Check the types and ranges of all values; raise TypeError or AttributeError, or return False, if one is wrong."""
+    sections = description.config.values()
+    return (
+        description.backbone in BACKBONES
+        and _is_count(description.num_classes, MAX_CLASSES)
+        and _is_count(description.height, LARGEST_SIDE)
+        and _is_count(description.width, LARGEST_SIDE)
+        and isinstance(description.dataset, str)
+        and description.dataset.isprintable()
+        and len(description.dataset) < MAX_NAME_LENGTH
+        and isinstance(description.figures_setting, str)
+        and len(description.figures_setting) < MAX_NAME_LENGTH
+        and type(description.epoch) is int
+        and type(description.trial) is int
+        and isinstance(description.identities, list)
+        and all(type(identity) is int for identity in description.identities)
+        and all(type(figure) is float for figure in description.figures.values())
+        and all(isinstance(section, dict) for section in sections)
+        and all(isinstance(name, str) for section in (description.config, *sections) for name in section)
+    )
+
+
+def _is_count(value: Any, largest: int) -> bool:
+    return type(value) is int and 0 < value <= largest
 
 
 def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
     with torch.device("meta"):
         expected = TwoStreamNetwork(checkpoint.description.backbone, checkpoint.description.num_classes).state_dict()
-    found = checkpoint.weights
-    what = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
-    for name in sorted(expected.keys() ^ found.keys()):
-        raise CheckpointError(f"{what}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
-    for name, tensor in expected.items():
-        value = found[name]
-        if not fits(value, tensor):
-            plain = isinstance(value, Tensor) and value.layout is torch.strided
-            seen = f"{tuple(value.shape)} {value.dtype}" if plain else f"a {type(value).__name__}"
-            if plain and value.shape == tensor.shape and value.dtype == tensor.dtype:
-                seen = "a tensor without its values"
+    weights = checkpoint.weights
+    problem = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
+    for name in sorted(expected.keys() ^ weights.keys()):
+        raise CheckpointError(f"{problem}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
+    for name, wanted in expected.items():
+        if not is_whole_tensor(weights[name], wanted):
+            shape = f"{tuple(wanted.shape)} {wanted.dtype}"
             raise CheckpointError(
-                f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}"
+                f"{problem}: '{name}' should be {shape}, the file has {_described(weights[name], wanted)}"
             )
-        if not torch.isfinite(value).all():
+        if not torch.isfinite(weights[name]).all():
             raise CheckpointError(f"{path}: tensor '{name}' has values that are not finite")
+
+
+def _described(value: Any, wanted: Tensor) -> str:
+    """Say how a value differs from the tensor that was wanted in its place."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return f"a {type(value).__name__}"
+    if (value.shape, value.dtype) == (wanted.shape, wanted.dtype):
+        return "a tensor without its values"
+    return f"{tuple(value.shape)} {value.dtype}"

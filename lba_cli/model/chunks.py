@@ -1,4 +1,4 @@
-"""A batch a few images at a time, on a CPU, so that what is made of them stays in its caches."""
+"""Batches in chunks of a few images, so that intermediate results stay in a CPU's caches."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def in_pieces(images: Tensor, on_cpu: int) -> tuple[Tensor, ...]:
-    """Views of (N, …) images: of ``on_cpu`` each on a CPU; on a GPU one of all."""
+    """Split (N, …) images into views of ``on_cpu`` images each on a CPU, and into one view on a GPU."""
     return torch.split(images, on_cpu if images.device.type == "cpu" else max(1, len(images)))

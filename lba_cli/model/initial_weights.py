@@ -1,4 +1,4 @@
-"""Where a network's first weights come from: ImageNet through torchvision, a file, or nowhere."""
+"""Initial weights of a network: ImageNet weights from torchvision, a file, or random ones."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from torchvision.models import get_model_weights
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
-from lba_cli.model.tensor_files import fits, load_pickled, load_safetensors
+from lba_cli.model.tensor_files import is_whole_tensor, load_pickled, load_safetensors
 
 
 def build_network(
     backbone: str, num_classes: int, pretrained: str, seed: int, image_size: tuple[int, int] = IMAGE_SIZE
 ) -> TwoStreamNetwork:
-    """Build a network whose random weights come from ``seed`` alone and whose stems and trunk start from ``pretrained``.
+    """Build a network with initial weights.
 
     Args:
-        backbone: a torchvision ResNet's name.
-        num_classes: identities to tell apart.
-        pretrained: ``imagenet`` (downloaded by torchvision), ``none``, or a file: a torchvision state dict, or a checkpoint whose
-            stems and trunk are taken.
-        seed: of the initialisation; PyTorch's global generator is left as it was.
-        image_size: height and width of its images, in pixels.
+        backbone: the name of a torchvision ResNet.
+        num_classes: the number of identities that the classifier tells apart.
+        pretrained: the weights of stems and trunk: ``imagenet`` (downloaded by torchvision), ``none`` (random), or a file with a
+            torchvision state dict or a checkpoint.
+        seed: the seed of random weights. PyTorch's global generator is left as it was.
+        image_size: height and width of the network's images, in pixels.
 
     Raises:
         ConfigError: the weights can't be downloaded.
-        CheckpointError: the file doesn't hold weights of this backbone.
+        CheckpointError: the file holds no weights of this backbone.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = TwoStreamNetwork(backbone, num_classes, image_size)
     if pretrained == "imagenet":
-        _start_from(network, _both_stems(network, _download(backbone)), f"torchvision's ImageNet weights of {backbone}")
+        _load_backbone(
+            network, _from_resnet(network, _download(backbone)), f"torchvision's ImageNet weights of {backbone}"
+        )
     elif pretrained != "none":
-        _start_from(network, _from_file(network, Path(pretrained)), pretrained)
+        _load_backbone(network, _read_file(network, Path(pretrained)), pretrained)
     return network
 
 
@@ -55,8 +57,8 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
     return state
 
 
-def _from_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
-    """A file's weights by our names: of one of our checkpoints, or of an ordinary ResNet."""
+def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
+    """Read the weights of a checkpoint or of an ordinary ResNet, and return them by our names."""
     if path.suffix == ".safetensors":
         content, metadata = load_safetensors(path)
         if "lba" in metadata:
@@ -67,11 +69,11 @@ def _from_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
             return from_pickled(path, content).weights
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")
-    return _both_stems(network, content)
+    return _from_resnet(network, content)
 
 
-def _both_stems(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """An ordinary ResNet's weights by our names: its first layers for both stems."""
+def _from_resnet(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Convert an ordinary ResNet's state dict to our names; its first layers serve both stems."""
     stems = {
         f"stems.{m}.{name}": state[name]
         for m in network.stems
@@ -81,11 +83,11 @@ def _both_stems(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mappi
     return {**stems, **{f"trunk.{name}": state[name] for name in network.trunk.state_dict() if name in state}}
 
 
-def _start_from(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: str) -> None:
-    """Copy stems and trunk; neck and classifier stay as they are."""
+def _load_backbone(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: str) -> None:
+    """Load stems and trunk from ``state``; neck and classifier keep their initial weights."""
     wanted = {name: value for name, value in network.state_dict().items() if name.startswith(("stems.", "trunk."))}
     for name, value in wanted.items():
-        if name not in state or not fits(state[name], value):
+        if name not in state or not is_whole_tensor(state[name], value):
             found = f"{tuple(state[name].shape)} {state[name].dtype}" if name in state else "nothing"
             raise CheckpointError(
                 f"{source}: not weights of a {network.backbone}: '{name}' should be {tuple(value.shape)} {value.dtype}, "

@@ -1,7 +1,7 @@
 """The layout of the method's released checkpoint: three whole ResNet-50s without ``fc``, then neck and classifier.
 
-Of ``visible_module.visible`` and ``thermal_module.thermal`` only the stem is used, of ``base_resnet.base`` all but the stem:
-25 of 71 million parameters.
+The network only uses the stems of ``visible_module.visible`` and ``thermal_module.thermal``, and ``base_resnet.base`` without
+its stem: 25 of 71 million parameters.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ NECK = "bottleneck."
 
 
 def from_released(state: Mapping[Any, Any]) -> dict[str, Any]:
-    """The used values of a released state dict by our names; names that aren't the layout's stay as they are."""
-    named = {_our_name(str(name)): value for name, value in state.items()}
+    """Convert a released state dict to ours. Unused tensors are dropped; names that the layout lacks stay as they are."""
+    named = {our_name(str(name)): value for name, value in state.items()}
     return {name: value for name, value in named.items() if name}
 
 
 def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Our state dict of a ResNet-50 in the released layout, with every one of its tensors.
+    """Convert our state dict of a ResNet-50 to the released layout, with all of its tensors.
 
-    What the method doesn't use is filled with what the same network has at that place: the trunk in the two modalities'
-    ResNets, the visible stem in the shared one. Filled tensors share the memory of those they are filled from.
+    Tensors that the method doesn't use are filled from the same network: the ResNets of the two modalities get the trunk, the
+    shared one gets the visible stem. The result shares memory with ``state``.
     """
     trunk = {name.removeprefix("trunk."): value for name, value in state.items() if name.startswith("trunk.")}
     released: dict[str, Tensor] = {}
     for modality, prefix in (*PREFIXES.items(), ("visible", TRUNK)):
         own = f"stems.{modality}."
         stem = {name.removeprefix(own): value for name, value in state.items() if name.startswith(own)}
-        # Each name gets a tensor of its own: readers of strangers' files refuse objects that stand in several places.
+        # Each name gets a tensor object of its own, because lba refuses checkpoints in which objects occur more than once.
         released |= {prefix + name: value.detach() for name, value in {**stem, **trunk}.items()}
-    rest = {name: value for name, value in state.items() if name.startswith(("neck.", "classifier."))}
-    return released | {name.replace("neck.", NECK): value for name, value in rest.items()}
+    head = {name: value for name, value in state.items() if name.startswith(("neck.", "classifier."))}
+    return released | {name.replace("neck.", NECK): value for name, value in head.items()}
 
 
-def _our_name(released: str) -> str:
-    """Our name of a released tensor; empty for those that aren't used."""
+def our_name(released: str) -> str:
+    """Convert the name of a released tensor to ours; empty if the tensor isn't used."""
     for modality, prefix in PREFIXES.items():
         if released.startswith(prefix):
             rest = released.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""Reading tensors from files that strangers made: no code is run, memory is bounded, damage is told in one line."""
+"""Reads tensors from untrusted files: no code is run, memory is bounded, and damage is reported in one line."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from lba_cli.errors import CheckpointError, is_resource_error, quoted
 
-# More than any network of lba with its training state; a file of that size isn't opened.
-MOST_BYTES = 4 * 2**30
-MOST_PICKLE = 16 * 2**20
-# A few containers that hold each other twice are more than any memory or time when they are walked; checkpoints share none
-# but the types of NumPy's figures.
-MOST_FETCHED = 16
-PLAIN_CODES = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "GLOBAL", "BINBYTES", "SHORT_BINBYTES", "EMPTY_TUPLE"}
-# Bytes of a zip archive's end: of the plain record, and with those of large archives before it, which PyTorch writes.
-END, LONG_END = 22, 98
-# What a checkpoint's pickle may name: tensors and what they consist of …
+MAX_FILE_BYTES = 4 * 2**30  # no network of lba with its training state is larger
+MAX_PICKLE_BYTES = 16 * 2**20
+# How often a pickle may refer to an earlier container. A few containers that hold each other twice take unbounded memory and
+# time when they are traversed; checkpoints only share the dtypes of NumPy's figures.
+MAX_CONTAINER_REFERENCES = 16
+PLAIN_OPCODES = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "GLOBAL", "BINBYTES", "SHORT_BINBYTES", "EMPTY_TUPLE"}
+# Bytes of the records at the end of a zip archive: the plain one, and the one that PyTorch writes, with those of large
+# archives before it.
+END_RECORD, LONG_END_RECORD = 22, 98
+# A checkpoint's pickle may name tensors and their parts …
 _TENSOR_NAMES = (
     "collections.OrderedDict",
     "torch._utils._rebuild_parameter",
@@ -34,8 +34,8 @@ _TENSOR_NAMES = (
         for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
     ),
 )
-# … and NumPy's constructors, which the released checkpoint uses for its figures. They are replaced by a stand-in that
-# does nothing, so that not even NumPy's code runs.
+# … and NumPy's constructors, which the released checkpoint needs for its figures. A class that does nothing replaces them, so
+# that NumPy's code doesn't run either.
 _NUMPY_NAMES = (
     *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
     "numpy.ndarray",
@@ -46,7 +46,7 @@ _NAMES = {*_TENSOR_NAMES, *_NUMPY_NAMES, "_codecs.encode"}
 
 
 class Ignored:
-    """Stands for an object of a checkpoint that isn't needed; takes any arguments and keeps none."""
+    """Replaces an object of a checkpoint that isn't needed; it accepts any arguments and ignores them."""
 
     def __init__(self, *_: Any) -> None: ...
 
@@ -54,7 +54,7 @@ class Ignored:
 
 
 def load_pickled(path: Path) -> Any:
-    """Load a file of ``torch.save`` (PyTorch 1.6 or newer) to the CPU: tensors and plain values alone.
+    """Load a file that ``torch.save`` of PyTorch 1.6 or newer wrote, to the CPU. Only tensors and plain values are loaded.
 
     Raises:
         CheckpointError: the file is missing, isn't a regular file, is too large, is truncated, or would run code.
@@ -63,7 +63,7 @@ def load_pickled(path: Path) -> Any:
     _require_plain_archive(path)
     try:
         with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about unusual pickles, which are refused in one line below
+            warnings.simplefilter("ignore")  # unusual pickles are refused in one line below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise CheckpointError(f"{path}: damaged or not a checkpoint (its pickle can't be read)") from problem
@@ -76,7 +76,7 @@ def load_pickled(path: Path) -> Any:
 
 
 def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Load a ``.safetensors`` file: its tensors and its metadata.
+    """Load a ``.safetensors`` file: its tensors, and its metadata.
 
     Raises:
         CheckpointError: the file is missing, too large or damaged.
@@ -94,7 +94,11 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def require_file(path: Path) -> None:
-    """Raise a CheckpointError unless ``path`` is a regular file that is neither empty nor absurdly large."""
+    """Refuse a path that isn't a regular file, or whose size no checkpoint has.
+
+    Raises:
+        CheckpointError: there is no regular file, or it is empty or larger than ``MAX_FILE_BYTES``.
+    """
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     if not path.is_file():
@@ -102,14 +106,14 @@ def require_file(path: Path) -> None:
     size = path.stat().st_size
     if size == 0:
         raise CheckpointError(f"{path}: the file is empty")
-    if size > MOST_BYTES:
-        raise CheckpointError(f"{path}: {size:,} bytes; no checkpoint is larger than {MOST_BYTES:,}")
+    if size > MAX_FILE_BYTES:
+        raise CheckpointError(f"{path}: {size:,} bytes; no checkpoint is larger than {MAX_FILE_BYTES:,}")
 
 
-def fits(value: Any, wanted: Tensor) -> bool:
-    """Whether ``value`` is a plain tensor of ``wanted``'s shape and dtype whose elements are all really there.
+def is_whole_tensor(value: Any, wanted: Tensor) -> bool:
+    """Whether ``value`` is a plain tensor with the shape and dtype of ``wanted``, and has storage for all its elements.
 
-    A few bytes can claim to be any shape (sparse, meta and expanded tensors); reading those would take memory without bound.
+    A sparse, meta or expanded tensor of a few bytes can claim any shape; reading it would take unbounded memory.
     """
     return (
         type(value) in (Tensor, nn.Parameter)
@@ -122,7 +126,7 @@ def fits(value: Any, wanted: Tensor) -> bool:
 
 
 def _require_plain_archive(path: Path) -> None:
-    """PyTorch's files are zip archives of uncompressed entries; whatever else calls itself one may unpack without bound."""
+    """Refuse archives that PyTorch doesn't write: compressed ones, which may unpack to any size, and damaged ones."""
     try:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
@@ -135,8 +139,8 @@ def _require_plain_archive(path: Path) -> None:
             for entry in entries:
                 if entry.filename.endswith("data.pkl"):
                     _require_known_names(path, archive, entry)
-            if damaged := archive.testzip():  # PyTorch's reader doesn't look at checksums
-                raise CheckpointError(f"{path}: damaged: {quoted(damaged)} in it isn't what was written")
+            if damaged := archive.testzip():  # PyTorch's reader ignores checksums
+                raise CheckpointError(f"{path}: damaged: the checksum of {quoted(damaged)} in it is wrong")
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, struct.error) as problem:
         if is_resource_error(problem):
             raise
@@ -144,49 +148,49 @@ def _require_plain_archive(path: Path) -> None:
 
 
 def _require_one_directory(path: Path) -> None:
-    """Refuse an archive whose directory isn't right before its end: PyTorch's reader could find another one than this.
+    """Refuse an archive whose directory isn't right before its end, where PyTorch's reader could find another directory.
 
     Raises:
-        zipfile.BadZipFile: there is something before, between or after.
+        zipfile.BadZipFile: there are bytes before, between or after the records.
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        file.seek(max(0, size - LONG_END))
+        file.seek(max(0, size - LONG_END_RECORD))
         tail = file.read()
-    length, start = struct.unpack_from("<II", tail, len(tail) - END + 12) if len(tail) >= END else (0, 0)
-    place = size - END
-    if len(tail) == LONG_END and tail[:4] == b"PK\x06\x06":
+    length, start = struct.unpack_from("<II", tail, len(tail) - END_RECORD + 12) if len(tail) >= END_RECORD else (0, 0)
+    place = size - END_RECORD
+    if len(tail) == LONG_END_RECORD and tail[:4] == b"PK\x06\x06":
         length, start = struct.unpack_from("<QQ", tail, 40)
-        place = size - LONG_END
-    if tail[-END:][:4] != b"PK\x05\x06" or start + length != place:
+        place = size - LONG_END_RECORD
+    if tail[-END_RECORD:][:4] != b"PK\x05\x06" or start + length != place:
         raise zipfile.BadZipFile("its directory is not at its end")
 
 
 def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Refuse a pickle that names more than a checkpoint needs: PyTorch's own list has names that take memory without bound."""
-    if entry.file_size > MOST_PICKLE:
+    """Refuse a pickle that names more than a checkpoint needs: PyTorch's own list of safe names allows unbounded memory."""
+    if entry.file_size > MAX_PICKLE_BYTES:
         raise CheckpointError(
-            f"{path}: its pickle has {entry.file_size:,} bytes; no checkpoint's is larger than {MOST_PICKLE:,}"
+            f"{path}: its pickle has {entry.file_size:,} bytes; no checkpoint's is larger than {MAX_PICKLE_BYTES:,}"
         )
-    fetched = 0
+    references = 0
     containers: set[Any] = set()
     before, slots = "", 0
     for code, argument, _ in pickletools.genops(archive.read(entry)):
         if "PUT" in code.name or code.name == "MEMOIZE":
             slot = slots if code.name == "MEMOIZE" else int(argument or 0)
             slots += 1
-            (containers.discard if before in PLAIN_CODES else containers.add)(slot)
+            (containers.discard if before in PLAIN_OPCODES else containers.add)(slot)
         elif "GET" in code.name and int(argument or 0) in containers:
-            fetched += 1
-            if fetched > MOST_FETCHED:
-                raise CheckpointError(f"{path}: refused: its pickle folds containers into one another without end")
+            references += 1
+            if references > MAX_CONTAINER_REFERENCES:
+                raise CheckpointError(f"{path}: refused: its pickle nests containers in one another without end")
         before = code.name
         if code.name == "GLOBAL" and (name := str(argument).replace(" ", ".")) not in _NAMES:
             raise CheckpointError(f"{path}: {_refusal(name)}")
 
 
 def _not_an_archive(path: Path) -> str:
-    """What a file that isn't a zip archive is, judged by its first bytes alone."""
+    """Say what a file that isn't a zip archive may be, judging by its first bytes."""
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"PK"):

@@ -1,9 +1,10 @@
-"""From paths to vectors, a batch at a time: images are decoded by threads while the model computes; memory is constant."""
+"""Embed image files a batch at a time: threads decode images while the model computes, in constant memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -19,104 +20,99 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Broken(NamedTuple):
-    """An image that can't be decoded: its place among the paths, and why."""
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """What is to be embedded.
 
-    place: int
+    Attributes:
+        embedder: the model.
+        modality: the modality of all the images.
+        paths: the image files; vectors come in this order.
+        batch_size: the number of images that are decoded at a time; it does not change the vectors.
+        skip_broken: leave out images that can't be decoded instead of refusing them.
+    """
+
+    embedder: Embedder
+    modality: Modality
+    paths: Sequence[str]
+    batch_size: int
+    skip_broken: bool = False
+
+
+class UnreadableImage(NamedTuple):
+    """An image that can't be decoded: its position among the paths, and the reason."""
+
+    position: int
     reason: str
 
 
-class Batch(NamedTuple):
+class EmbeddedBatch(NamedTuple):
     """A batch of embedded images.
 
     Attributes:
-        start, stop: which of the paths it is.
-        places: those of them that are embedded, (n,).
-        vectors: theirs, (n, D) float32.
-        broken: the others.
+        start, stop: the range of the paths that the batch covers.
+        positions: the n positions in it whose images are embedded.
+        vectors: (n, D) float32, in the same order.
+        unreadable: the images at the other positions.
     """
 
     start: int
     stop: int
-    places: list[int]
+    positions: list[int]
     vectors: NDArray[np.float32]
-    broken: list[Broken]
+    unreadable: list[UnreadableImage]
 
 
-def embed_paths(
-    embedder: Embedder,
-    modality: Modality,
-    paths: Sequence[str],
-    *,
-    batch_size: int,
-    listener: Listener,
-    start: int = 0,
-) -> Iterator[Batch]:
-    """Embed the images at ``paths`` from ``start`` on, in their order; the batches don't depend on ``start``.
-
-    Batches begin at multiples of ``batch_size``, so that work that goes on from one gives the same bits. (In other
-    batches the same image's vector may differ in the last bits, because matrix products are summed in another order.)
-    """
-    bounds = [(at, min(at + batch_size, len(paths))) for at in range(start, len(paths), batch_size)]
+def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -> Iterator[EmbeddedBatch]:
+    """Embed the images of ``request``, from position ``start`` on, in order."""
+    total, size = len(request.paths), request.batch_size
+    bounds = [(begin, min(begin + size, total)) for begin in range(start, total, size)]
     pool = ThreadPoolExecutor(cores())
     try:
-        with listener.task("embedding", len(paths), "images", start) as progress:
-            ahead = [_submit(pool, embedder, paths, *bound) for bound in bounds[:1]]
+        with listener.task("embedding", total, "images", start) as progress:
+            ahead = [_submit(pool, request, *bound) for bound in bounds[:1]]
             for number, (begin, end) in enumerate(bounds):
-                ahead += [_submit(pool, embedder, paths, *bound) for bound in bounds[number + 1 : number + 2]]
-                yield _embed(embedder, modality, begin, [future.result() for future in ahead.pop(0)])
+                ahead += [_submit(pool, request, *bound) for bound in bounds[number + 1 : number + 2]]
+                yield _embed(request, begin, [future.result() for future in ahead.pop(0)])
                 progress.advance(end - begin)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def embedded_rows(
-    embedder: Embedder,
-    modality: Modality,
-    paths: Sequence[str],
-    left_out: list[str],
-    *,
-    batch_size: int,
-    listener: Listener,
-    skip_broken: bool,
-) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-    """Yield the paths and the vectors of batches; a line for each broken image is added to ``left_out``.
+def embedded_rows(request: EmbeddingRequest, listener: Listener) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+    """Yield the paths and the vectors of each batch; at the end the listener is warned of each image that was left out.
 
     Raises:
-        DataError: at the end, when images are broken and ``skip_broken`` isn't given.
+        DataError: at the end, if images can't be decoded and the request doesn't skip them.
     """
-    broken: list[Broken] = []
-    for batch in embed_paths(embedder, modality, paths, batch_size=batch_size, listener=listener):
-        broken += batch.broken
-        yield [paths[place] for place in batch.places], batch.vectors
-    if not skip_broken:
-        require_all(broken, paths)
-    left_out += broken_lines(broken, paths)
+    unreadable: list[UnreadableImage] = []
+    for batch in embed_paths(request, listener):
+        unreadable += batch.unreadable
+        yield [request.paths[position] for position in batch.positions], batch.vectors
+    report_unreadable(unreadable, request, listener)
 
 
-def broken_lines(broken: Sequence[Broken], paths: Sequence[str]) -> list[str]:
-    """A line for each broken image."""
-    return [f"{paths[each.place]}: {each.reason}" for each in broken]
-
-
-def require_all(broken: Sequence[Broken], paths: Sequence[str]) -> None:
-    """Refuse to go on without the broken images.
+def report_unreadable(unreadable: Sequence[UnreadableImage], request: EmbeddingRequest, listener: Listener) -> None:
+    """Warn of each unreadable image that was left out.
 
     Raises:
-        DataError: there are some; each is named.
+        DataError: the request doesn't skip unreadable images; the message names each of them.
     """
-    if broken:
-        lines = "\n".join(f"  {line}" for line in broken_lines(broken, paths))
+    lines = [f"{request.paths[each.position]}: {each.reason}" for each in unreadable]
+    if lines and not request.skip_broken:
         raise DataError(
-            f"{len(broken)} of {len(paths)} images can't be decoded; replace them, or leave them out with --skip-broken\n"
-            f"{lines}"
+            f"{len(lines)} of {len(request.paths)} images can't be decoded; replace them, or leave them out with "
+            "--skip-broken" + "".join(f"\n  {line}" for line in lines)
         )
+    for line in lines:
+        listener.warn(f"left out {line}")
 
 
 def _submit(
-    pool: ThreadPoolExecutor, embedder: Embedder, paths: Sequence[str], begin: int, end: int
+    pool: ThreadPoolExecutor, request: EmbeddingRequest, begin: int, end: int
 ) -> list[Future[NDArray[np.uint8] | BrokenImage]]:
-    return [pool.submit(_read, path, embedder.height, embedder.width) for path in paths[begin:end]]
+    size = request.embedder.height, request.embedder.width
+    return [pool.submit(_read, path, *size) for path in request.paths[begin:end]]
 
 
 def _read(path: str, height: int, width: int) -> NDArray[np.uint8] | BrokenImage:
@@ -126,13 +122,14 @@ def _read(path: str, height: int, width: int) -> NDArray[np.uint8] | BrokenImage
         return problem
 
 
-def _embed(
-    embedder: Embedder, modality: Modality, begin: int, decoded: Sequence[NDArray[np.uint8] | BrokenImage]
-) -> Batch:
-    images = {begin + row: image for row, image in enumerate(decoded) if not isinstance(image, BrokenImage)}
-    broken = [Broken(begin + row, str(each)) for row, each in enumerate(decoded) if isinstance(each, BrokenImage)]
+def _embed(request: EmbeddingRequest, begin: int, decoded: Sequence[NDArray[np.uint8] | BrokenImage]) -> EmbeddedBatch:
+    images, unreadable = {}, []
+    for position, image in enumerate(decoded, start=begin):
+        if isinstance(image, BrokenImage):
+            unreadable.append(UnreadableImage(position, str(image)))
+        else:
+            images[position] = image
+    vectors = np.empty((0, request.embedder.dimension), np.float32)
     if images:
-        vectors = embedder.embed(np.stack(list(images.values())), modality)
-    else:
-        vectors = np.empty((0, embedder.dimension), np.float32)
-    return Batch(begin, begin + len(decoded), list(images), vectors, broken)
+        vectors = request.embedder.embed(np.stack(list(images.values())), request.modality)
+    return EmbeddedBatch(begin, begin + len(decoded), list(images), vectors, unreadable)

@@ -1,4 +1,4 @@
-"""Approximate search by FAISS, for galleries of millions: an inverted file of cells, a share of which is looked through."""
+"""Approximate search by FAISS, for galleries of millions: vectors are sorted into cells, and a query looks through a few cells."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from lba_cli.errors import MissingExtra, SearchError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEAST_FOR_CELLS = 10_000  # fewer vectors are compared one by one
+LEAST_FOR_CELLS = 10_000  # fewer vectors are all compared with the query
 TRAINING_ROWS_A_CELL = 40
-CELLS_LOOKED_THROUGH = 64  # at least; of many cells one in so many:
-ONE_CELL_IN = 16
+# A query looks through this many cells, or through this share of the cells, whichever is more.
+LEAST_PROBED_CELLS = 64
+ONE_PROBED_CELL_IN = 16
 ROWS_AT_ONCE = 16_384
 
 
 def require_faiss() -> Any:
-    """The module ``faiss``.
+    """Return the module ``faiss``.
 
     Raises:
-        MissingExtra: it isn't installed.
+        MissingExtra: FAISS isn't installed.
     """
     try:
         return import_module("faiss")
@@ -33,10 +34,11 @@ def require_faiss() -> Any:
 
 
 def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
-    """Write a FAISS index of (n, D) ``vectors`` by inner product: flat for few, with 4·√n cells at most for many.
+    """Write a FAISS index of (n, D) ``vectors`` by inner product: without cells for few, with up to 4·√n cells for many.
 
     Raises:
-        OSError: it can't be written. MissingExtra: FAISS isn't installed.
+        OSError: the file can't be written.
+        MissingExtra: FAISS isn't installed.
     """
     faiss = require_faiss()
     count, dimension = vectors.shape
@@ -48,28 +50,38 @@ def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
         index.train(np.ascontiguousarray(vectors[sample]))
     for start in range(0, count, ROWS_AT_ONCE):
         index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE]))
-    with path.open("wb") as file:  # FAISS itself would not tell that the last bytes found no room
+    with path.open("wb") as file:  # FAISS's own writer ignores a full disk at the last bytes
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
 def faiss_candidates(
     path: Path, queries: NDArray[np.float32], count: int, shape: tuple[int, int]
 ) -> list[NDArray[np.int64]]:
-    """For each of (q, D) ``queries`` about ``count`` rows of the (n, D) gallery, ascending, that may be the nearest.
+    """Find about ``count`` rows of the gallery for each query that are probably the nearest.
+
+    Args:
+        path: the FAISS index.
+        queries: (q, D) float32 of unit length.
+        count: the number of rows to find.
+        shape: (n, D) of the gallery.
+
+    Returns:
+        For each query rows in ascending order.
 
     Raises:
-        SearchError: the file is damaged, of another gallery, or gone. MissingExtra: FAISS isn't installed.
+        SearchError: the file is damaged, of another gallery, or missing.
+        MissingExtra: FAISS isn't installed.
     """
     faiss = require_faiss()
     if not path.is_file():
-        raise SearchError(f"{path}: gone; was the index changed meanwhile? Ask again")
+        raise SearchError(f"{path}: missing; if the index has just been changed, repeat the query")
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-    except (RuntimeError, MemoryError) as problem:  # the file is mapped: only a wrong size in it needs much memory
+    except (RuntimeError, MemoryError) as problem:  # the file is mapped, so only a wrong size in it needs much memory
         raise SearchError(f"{path}: damaged; build the index anew with lba search build") from problem
     if (index.ntotal, index.d) != shape:
         raise SearchError(f"{path}: of another gallery; build the index anew with lba search build")
     if hasattr(index, "nprobe"):
-        index.nprobe = max(CELLS_LOOKED_THROUGH, index.nlist // ONE_CELL_IN)
+        index.nprobe = max(LEAST_PROBED_CELLS, index.nlist // ONE_PROBED_CELL_IN)
     _, found = index.search(np.ascontiguousarray(queries), min(count, shape[0]))
     return [np.unique(rows[(rows >= 0) & (rows < shape[0])]) for rows in found]

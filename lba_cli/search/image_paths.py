@@ -1,4 +1,4 @@
-"""Which images a command line names: files, folders with all that is below them, and globs."""
+"""Find the images that a command line names: files, folders with everything below them, and globs."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
-from lba_cli.datasets.folder import image_suffixes
+from lba_cli.data.image_files import image_suffixes
 from lba_cli.errors import DataError, quoted
 
 
 @dataclass
 class FoundImages:
-    """Images by their paths, sorted and each once; and how many other files lay beside them."""
+    """Paths of images, sorted and without duplicates, and the number of other files beside them."""
 
     paths: list[str] = field(default_factory=list)
-    strays: int = 0
+    other_files: int = 0
 
     def notes(self) -> list[str]:
-        """What a user should know of the strays."""
-        return [f"{self.strays} files that are not images were ignored"] if self.strays else []
+        """Return what a user should know about the other files; empty if there are none."""
+        return [f"{self.other_files} files that are not images were ignored"] if self.other_files else []
 
 
 def find_images(names: Sequence[str]) -> FoundImages:
-    """Find the images that ``names`` mean.
+    """Find the images that ``names`` stand for, sorted by path.
 
-    A file that is named itself counts as an image whatever its ending; in folders (walked recursively; hidden names and
-    links to folders aren't followed) and among what a glob matches, the ending decides. The order is that of the paths.
+    A file that is named itself counts as an image whatever its suffix. In folders, and among the matches of a glob, the suffix
+    decides. Folders are walked recursively; hidden files and folders, and links to folders, are left out.
 
     Raises:
-        DataError: a name is nothing or matches nothing, there is no image at all, or a file's name isn't UTF-8.
+        DataError: a name is empty or matches no file, there is no image at all, or a file's name isn't valid UTF-8.
     """
     found = FoundImages()
     for name in names:
@@ -49,30 +49,30 @@ def find_images(names: Sequence[str]) -> FoundImages:
     found.paths = sorted({_encodable(path) for path in found.paths})
     if not found.paths:
         where = ", ".join(quoted(name) for name in names[:3])
-        raise DataError(f"{where}: no images there ({found.strays} other files)")
+        raise DataError(f"{where}: no images there ({found.other_files} other files)")
     return found
 
 
 def require_name(name: str) -> None:
-    """Refuse an empty name, which would mean the current folder with all below it: a shell's variable that isn't set.
+    """Refuse an empty name, as an unset variable of a shell gives it; it would stand for everything in the current folder.
 
     Raises:
-        DataError: it is empty.
+        DataError: the name is empty.
     """
     if not name:
-        raise DataError("an empty name of an image; name the folder . itself if you mean all that is here")
+        raise DataError("an empty name of an image; give the folder . if you mean everything here")
 
 
-def meaning(name: str) -> Callable[[str], bool]:
-    """Whether an absolute path is one that ``name`` means to :func:`find_images`, whether or not it is there any more.
+def is_meant_by(name: str) -> Callable[[str], bool]:
+    """Return a function that says whether :func:`find_images` would find an absolute path by ``name``, if the file existed.
 
-    A pattern means what it matches, a part of the path at a time, and all that is below it.
+    A glob stands for the files and folders that it matches, and for everything below those folders.
     """
     if not glob.has_magic(name):
-        return under(name)
-    # only what was typed is a pattern, not the name of the folder that it was typed in
+        return is_below(name)
+    # Only the name itself is a pattern; the path of the current folder in front of it is not.
     pattern = Path(absolute_path(str(Path(glob.escape(str(Path.cwd()))) / name))).parts
-    below = int(name.endswith(os.sep))  # which folders alone match
+    below = int(name.endswith(os.sep))  # such a pattern matches only folders
 
     def is_meant(path: str) -> bool:
         parts = Path(path).parts
@@ -84,15 +84,15 @@ def meaning(name: str) -> Callable[[str], bool]:
     return is_meant
 
 
-def under(name: str) -> Callable[[str], bool]:
-    """Whether an absolute path is that of ``name``, taken as it is, or is below it."""
+def is_below(name: str) -> Callable[[str], bool]:
+    """Return a function that says whether an absolute path is that of ``name``, without globbing, or lies below it."""
     whole = Path(absolute_path(name))
     return lambda path: Path(path).is_relative_to(whole)
 
 
 def absolute_path(name: str) -> str:
-    """The absolute path of ``name``, ``..`` resolved and links left as they are: what an index calls an image."""
-    return os.path.abspath(name)  # noqa: PTH100 (it follows no links)
+    """Return the absolute path by which an index knows the image ``name``: ``..`` is resolved, links are kept."""
+    return os.path.abspath(name)  # noqa: PTH100 (Path.resolve follows links)
 
 
 def _match(pattern: str, found: FoundImages) -> None:
@@ -103,11 +103,11 @@ def _match(pattern: str, found: FoundImages) -> None:
     for folder in matches - files:
         files.update(_files(folder))
     for path in files:
-        _sort_out(path, found)
+        _add_or_count(path, found)
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether the parts of a path match those of a pattern, as ``glob`` does it."""
+    """Return whether the parts of a path match those of a pattern by the rules of ``glob``."""
     if not pattern or not parts:
         return not parts and all(part == "**" for part in pattern)
     hidden = parts[0].startswith(".") and not pattern[0].startswith(".")
@@ -118,7 +118,7 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
 
 def _walk(root: Path, found: FoundImages) -> None:
     for path in _files(root):
-        _sort_out(path, found)
+        _add_or_count(path, found)
 
 
 def _files(root: Path) -> Iterator[Path]:
@@ -130,11 +130,11 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(place) / file for file in files)
 
 
-def _sort_out(path: Path, found: FoundImages) -> None:
+def _add_or_count(path: Path, found: FoundImages) -> None:
     if path.suffix.lower() in image_suffixes() and not path.name.startswith(".") and path.is_file():
         found.paths.append(str(path))
     else:
-        found.strays += 1
+        found.other_files += 1
 
 
 def _encodable(path: str) -> str:

@@ -1,4 +1,4 @@
-"""An index of a gallery: a folder with its vectors, their paths, in whose order they lie, and a manifest."""
+"""An index of a gallery: a folder with the vectors, the paths in the same order, and a manifest."""
 
 from __future__ import annotations
 
@@ -12,23 +12,18 @@ import numpy as np
 from lba_cli.errors import SearchError
 from lba_cli.search.embedder import Embedder
 from lba_cli.search.image_paths import absolute_path
-from lba_cli.search.index_manifest import (
-    AGAIN,
-    Manifest,
-    read_manifest,
-    require_whole,
-)
+from lba_cli.search.index_manifest import AGAIN, Manifest, read_manifest, require_whole
 from lba_cli.vocabulary import Modality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-ATTEMPTS = 3  # to read an index that others are replacing
+ATTEMPTS = 3  # at reading an index that another process is replacing
 
 
 @dataclass(frozen=True)
-class About:
-    """What all vectors of an index have in common; see :class:`~lba_cli.search.index_manifest.Manifest`."""
+class IndexDescription:
+    """What all the vectors of an index have in common; see :class:`~lba_cli.search.index_manifest.Manifest`."""
 
     model: str
     origin: str
@@ -39,8 +34,8 @@ class About:
     faiss: bool = False
 
     @classmethod
-    def of(cls, embedder: Embedder, modality: Modality, *, faiss: bool = False) -> About:
-        """Of vectors that ``embedder`` makes of images of ``modality``."""
+    def from_embedder(cls, embedder: Embedder, modality: Modality, *, faiss: bool = False) -> IndexDescription:
+        """Describe an index of vectors that ``embedder`` makes from images of ``modality``."""
         origin = absolute_path(embedder.origin)
         size = (embedder.height, embedder.width)
         return cls(embedder.fingerprint, origin, *size, modality, embedder.dimension, faiss)
@@ -48,7 +43,14 @@ class About:
 
 @dataclass(frozen=True)
 class Index:
-    """An open index: ``vectors`` is (n, D) float32, mapped from the disk, in the order of ``paths``."""
+    """An open index.
+
+    Attributes:
+        folder: where it lies.
+        manifest: its manifest.
+        paths: n absolute paths, sorted.
+        vectors: (n, D) float32 in the order of ``paths``, mapped from the disk.
+    """
 
     folder: Path
     manifest: Manifest
@@ -56,17 +58,17 @@ class Index:
     vectors: NDArray[np.float32]
 
     @property
-    def about(self) -> About:
+    def description(self) -> IndexDescription:
         """What its vectors have in common."""
         made = self.manifest
         size = (made.height, made.width)
-        return About(made.model, made.origin, *size, made.modality, made.dimension, made.faiss is not None)
+        return IndexDescription(made.model, made.origin, *size, made.modality, made.dimension, made.faiss is not None)
 
     def require_model(self, embedder: Embedder) -> None:
-        """Refuse vectors of another model than the gallery's.
+        """Refuse a model whose vectors can't be compared with the gallery's.
 
         Raises:
-            SearchError: saying which model made the index.
+            SearchError: another model made the index; the message names it.
         """
         made = self.manifest
         if made.model != embedder.fingerprint:
@@ -81,10 +83,10 @@ class Index:
             )
 
     def require_modality(self, modality: Modality) -> None:
-        """Refuse images of another modality than the gallery's.
+        """Refuse to add images of ``modality`` to a gallery of the other one.
 
         Raises:
-            SearchError: they are.
+            SearchError: the gallery holds images of the other modality.
         """
         if self.manifest.modality != modality:
             raise SearchError(
@@ -93,10 +95,14 @@ class Index:
 
 
 def open_index(folder: Path, *, fully: bool = False) -> Index:
-    """Open an index; ``fully`` also compares every byte with its checksum.
+    """Open an index.
+
+    Args:
+        folder: where it lies.
+        fully: compare every file with its checksum, not only sizes and paths.
 
     Raises:
-        SearchError: it is absent, damaged, cut short or of another version.
+        SearchError: there is no index, or it is damaged or of another format version.
     """
     for attempt in range(ATTEMPTS):
         manifest = read_manifest(folder)

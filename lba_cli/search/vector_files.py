@@ -1,8 +1,8 @@
-"""Vectors as files, written a piece at a time: ``.npy``; and ``.npz`` or ``.csv`` with the paths beside them.
+"""Vectors as files, written a block at a time: ``.npy``, or ``.npz`` and ``.csv`` with the paths beside the vectors.
 
-A ``.npz`` has ``paths`` (n,) words, ``features`` (n, D) float32 of unit length, and the single values ``modality``,
-``model`` (the fingerprint), ``height`` and ``width``; ``np.load`` opens it without pickles. A ``.csv`` has a row an image:
-path, modality, and D numbers that give back the very float32.
+- A ``.npz`` has ``paths`` (n,) text, ``features`` (n, D) float32 of unit length, and the single values ``modality``,
+  ``model`` (the fingerprint), ``height`` and ``width``. ``np.load`` opens it without pickles.
+- A ``.csv`` has a row for each image: path, modality, and D numbers with enough digits to give the same float32 back.
 """
 
 from __future__ import annotations
@@ -27,7 +27,16 @@ FLOAT32 = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class VectorTable:
-    """Embedded images: their paths, and a file of their vectors, raw little-endian float32 without a header."""
+    """Embedded images.
+
+    Attributes:
+        paths: n paths.
+        raw: a file of (n, D) little-endian float32 in the same order, without a header.
+        dimension: D.
+        modality: the modality of the images.
+        model: the fingerprint of the model.
+        height, width: the size of the images as the model saw them, in pixels.
+    """
 
     paths: Sequence[str]
     raw: Path
@@ -38,7 +47,7 @@ class VectorTable:
     width: int
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """The vectors, (≤ ROWS_AT_ONCE, D) at a time."""
+        """Yield the vectors in blocks of at most ``ROWS_AT_ONCE`` rows."""
         with self.raw.open("rb") as file:
             for start in range(0, len(self.paths), ROWS_AT_ONCE):
                 rows = min(ROWS_AT_ONCE, len(self.paths) - start)
@@ -46,7 +55,7 @@ class VectorTable:
 
 
 def write_npy(path: Path, dimension: int, blocks: Iterable[NDArray[np.float32]]) -> int:
-    """Write (n, ``dimension``) float32 blocks as one ``.npy``; returns how many rows there were."""
+    """Write (n, ``dimension``) float32 blocks as one ``.npy``, and return the number of rows."""
     rows = 0
     with path.open("wb") as file:
         _header(file, FLOAT32, (0, dimension))
@@ -55,7 +64,7 @@ def write_npy(path: Path, dimension: int, blocks: Iterable[NDArray[np.float32]])
             file.write(np.ascontiguousarray(block, FLOAT32).data)
             rows += len(block)
         file.seek(0)
-        _header(file, FLOAT32, (rows, dimension))  # as long as the first: NumPy leaves room for the rows to grow
+        _header(file, FLOAT32, (rows, dimension))  # NumPy pads the header, so it is as long as the first
         assert file.tell() == start
     return rows
 
@@ -94,7 +103,7 @@ FORMATS: dict[str, Callable[[Path, VectorTable], None]] = {".npz": write_npz, ".
 
 
 def _entry(name: str) -> zipfile.ZipInfo:
-    """An array's entry; without the time of writing, so that the same content has the same bytes."""
+    """Return an archive entry without the time of writing, so that the same content has the same bytes."""
     return zipfile.ZipInfo(f"{name}.npy")
 
 

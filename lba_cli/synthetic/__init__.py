@@ -1,4 +1,4 @@
-"""People who do not exist, drawn in visible light and in near infrared."""
+"""Images of synthetic people, who do not exist, in visible light and in near infrared."""
 
 from lba_cli.synthetic.jobs import Job
 from lba_cli.synthetic.plan import Plan

@@ -1,4 +1,4 @@
-"""The six cameras: where each stands, what light it has, and what its lens, sensor and compression do to a picture."""
+"""The six cameras: their places and light, and what lens, sensor and compression do to a picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Place = Literal["hall", "office", "street", "garden", "yard"]
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera. Ranges are (least, most) and are drawn from anew for each image.
+    """One camera. Ranges are (least, most); each image gets a random value from them.
 
     ``cast`` multiplies red, green and blue; ``vignette`` is the light lost at the corners; ``blur`` is the radius in
     hundredths of the picture's height.
@@ -60,7 +60,16 @@ CAMERAS = {
 
 
 def develop(picture: Image.Image, camera: Camera, rng: np.random.Generator) -> Image.Image:
-    """What ``camera`` makes of the scene ``picture`` (mode RGB, or L under infrared): an RGB image of the same size."""
+    """Apply a camera's exposure, colour cast, lens and noise to a picture.
+
+    Args:
+        picture: the scene, of mode RGB, or L under infrared.
+        camera: the camera.
+        rng: decides exposure, gamma, blur and noise.
+
+    Returns:
+        An RGB image of the same size.
+    """
     light = np.asarray(picture, np.float32).reshape(picture.height, picture.width, -1) / np.float32(255)
     gain = np.array(camera.cast[: light.shape[2]], np.float32) * np.float32(rng.uniform(*camera.exposure))
     if not camera.infrared:
@@ -74,7 +83,7 @@ def develop(picture: Image.Image, camera: Camera, rng: np.random.Generator) -> I
 
 
 def _falloff(shape: tuple[int, ...], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Light that falls off from a point near the middle of the picture; H × W × 1."""
+    """The share of light at each pixel, which falls off from a point near the middle of the picture: (H, W, 1)."""
     height, width = shape[:2]
     x0, y0 = rng.uniform(0.35, 0.65), rng.uniform(0.3, 0.6)
     x = (np.arange(width, dtype=np.float32) / np.float32(width) - np.float32(x0))[None, :]

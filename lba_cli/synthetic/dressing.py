@@ -1,4 +1,4 @@
-"""Dresses a posed skeleton: a person and a pose become solids with surfaces, in no particular order."""
+"""Dress a posed skeleton: build the solids of body, clothes and bag, in no particular order."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lba_cli.synthetic.headwear import head
 from lba_cli.synthetic.luggage import luggage
 from lba_cli.synthetic.people import Person
 
-# What hides what, added to the distance towards the camera (metres).
+# Metres added to a solid's nearness to the camera, so that clothes hide what they cover.
 LEG, TROUSERS, SHOE, PELVIS, SKIRT, UPPER, ARM, TRIM = 0.0, 0.01, 0.02, 0.06, 0.30, 0.36, 0.38, 0.365
 
 _DOWN = np.array([0.0, -1.0, 0.0])
 
 
 def dress(person: Person, bones: Skeleton) -> list[Solid]:
-    """Everything that is to be painted of ``person`` in the pose of ``bones``."""
+    """All solids of ``person`` in the pose of ``bones``."""
     return [
         *_legs(person, bones),
         *_lower(person, bones),

@@ -10,7 +10,7 @@ from lba_cli.synthetic.body import Point, Skeleton, Solid, loft
 from lba_cli.synthetic.people import Person
 from lba_cli.synthetic.wardrobe import Surface
 
-# What hides what, added to the distance towards the camera (metres); _BEHIND is behind the neck and the trunk.
+# Metres added to a solid's nearness to the camera; what has _BEHIND is hidden by neck and trunk.
 _BEHIND, _NECK, _HEAD, _HAIR, _HAT = 0.30, 0.35, 0.50, 0.52, 0.56
 _UP = np.array([0.0, 1.0, 0.0])
 

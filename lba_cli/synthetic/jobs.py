@@ -1,4 +1,4 @@
-"""One job is one image."""
+"""Draw the images of synthetic people: one job per image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Job:
     """One image to draw.
 
     Attributes:
-        seed: of the data set.
-        identity: who, among all people of that seed.
-        camera: which of the renderer's six cameras sees them.
-        index: from 1, within the identity and the camera.
-        path: relative to the data set's root; its ending says the format.
+        seed: the data set's seed.
+        identity: the person's number among all people of that seed.
+        camera: the renderer's camera, 1 to 6.
+        index: the image's number for this identity and camera, from 1.
+        path: the file, relative to the data set's root; its ending decides the format.
     """
 
     seed: int
@@ -33,7 +33,10 @@ class Job:
 
 
 def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
-    """Draw ``jobs`` to files of the data set at ``root``."""
+    """Draw the images of ``jobs`` and save them below ``root``.
+
+    The pixels of an image depend on its job and ``frame`` alone.
+    """
     for job in jobs:
         rng = np.random.default_rng((job.seed, job.identity, job.camera, job.index))
         image = render(_person(job.seed, job.identity), job.camera, frame, job.seed, rng)

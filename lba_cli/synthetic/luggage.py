@@ -15,7 +15,7 @@ _DOWN = np.array([0.0, -1.0, 0.0])
 
 
 def luggage(person: Person, bones: Skeleton) -> Iterator[Solid]:
-    """The bag of ``person``, where there is one, with its straps where they can be seen."""
+    """The solids of the person's bag, if there is one, and of the straps that can be seen."""
     if person.bag.kind == "backpack":
         yield from _backpack(person, bones)
     elif person.bag.kind == "shoulder bag":

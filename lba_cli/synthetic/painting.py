@@ -1,4 +1,4 @@
-"""Paints solids into a picture: projection, painter's order, cloth, shading and soft edges.
+"""Paint solids into a picture: projection, painter's order, cloth, shading and soft edges.
 
 A canvas is a float32 array H × W × C in [0, 1]: C = 3 for visible light (sRGB), C = 1 for near infrared.
 """
@@ -19,8 +19,8 @@ Canvas = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class View:
-    """From where a body is seen: its yaw, the camera's pitch (radians, positive looks down), where its ground point
-    lies in the picture (pixels) and how many pixels a metre has."""
+    """The view of a body: its yaw and the camera's pitch (radians; positive looks down), the position of the point between its
+    feet in the picture (pixels), and the number of pixels per metre."""
 
     yaw: float
     pitch: float
@@ -31,7 +31,8 @@ class View:
 
 @dataclass(frozen=True)
 class Light:
-    """``ambient`` share of the light, and the direction of the rest: ``side`` (to the right) and ``front``."""
+    """The light on a body: the share of ambient light, the direction of the rest (``side`` is to the right), and the phase of
+    the cloth's folds."""
 
     ambient: float
     side: float

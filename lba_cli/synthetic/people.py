@@ -1,4 +1,4 @@
-"""Who someone is: all that stays the same from image to image, drawn from (seed, identity) alone."""
+"""Synthetic people: everything about a person that is the same in all images, a function of seed and identity."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ _HEMS: dict[LowerKind, tuple[float, float]] = {
 
 
 def draw_person(seed: int, identity: int) -> Person:
-    """The person that ``identity`` is under ``seed`` (neither negative); the same at every call."""
+    """Make up the person with the number ``identity`` under ``seed``; neither may be negative."""
     rng = np.random.default_rng((seed, identity))
     upper = _upper(rng)
     return Person(

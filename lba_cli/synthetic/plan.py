@@ -1,4 +1,4 @@
-"""A synthetic data set before anything is drawn."""
+"""The plan of a synthetic data set: what to draw, and the lists to write."""
 
 from __future__ import annotations
 
@@ -17,28 +17,38 @@ INFRARED_LOOKS = tuple(number for number, camera in CAMERAS.items() if camera.in
 
 @dataclass(frozen=True)
 class Plan:
-    """The images to draw, and the content of all other files by their paths relative to the root."""
+    """The contents of a synthetic data set.
+
+    Attributes:
+        jobs: the images to draw.
+        files: the content of all other files, by their paths relative to the root.
+    """
 
     jobs: tuple[Job, ...]
     files: dict[str, bytes]
 
     @property
     def identities(self) -> int:
-        """How many people there are."""
+        """The number of people."""
         return len({job.identity for job in self.jobs})
 
     @property
     def infrared(self) -> int:
-        """How many of the images are infrared."""
+        """The number of infrared images."""
         return sum(job.camera in INFRARED_LOOKS for job in self.jobs)
 
 
 def size_of(sizes: Mapping[str, int], preset: Preset, layout: str) -> int:
-    """How many people a layout has in ``preset``.
+    """Look up the number of people of a preset.
+
+    Args:
+        sizes: number of people by the preset's name.
+        preset: the preset.
+        layout: the layout's name, for the message.
 
     Raises:
-        ConfigError: the layout doesn't come in that size.
+        ConfigError: the layout has no such preset.
     """
     if preset.name not in sizes:
-        raise ConfigError(f"the layout '{layout}' comes in the presets {' and '.join(sizes)}, not in '{preset.name}'")
+        raise ConfigError(f"the layout '{layout}' has the presets {' and '.join(sizes)}, not '{preset.name}'")
     return sizes[preset.name]

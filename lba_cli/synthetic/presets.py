@@ -1,4 +1,4 @@
-"""The sizes that synthetic data sets come in."""
+"""The sizes of synthetic data sets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from lba_cli.synthetic.rendering import Frame
 
 @dataclass(frozen=True)
 class Preset:
-    """A size: its name, and how large its images are. Each layout decides how many people and images it has."""
+    """The size of a synthetic data set. How many people and images it has is decided by each layout.
+
+    Attributes:
+        name: the preset's name.
+        frame: the size of its images.
+    """
 
     name: str
     frame: Frame

@@ -1,4 +1,4 @@
-"""How a camera sees a person: one image, in which all but the person is left to chance."""
+"""Render one image of a person under a camera. Everything but the person is random."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OBSTRUCTED, _STRANGER_BEHIND, _STRANGER_BEFORE = 0.14, 0.12, 0.06
 
 @dataclass(frozen=True)
 class Frame:
-    """The sizes of the images in pixels, (least, most), and how many times finer they are painted."""
+    """The size of images: ranges (least, most) in pixels, and the factor by which they are painted larger than saved."""
 
     width: tuple[int, int]
     height: tuple[int, int]
@@ -28,9 +28,14 @@ class Frame:
 
 
 def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.random.Generator) -> Image.Image:
-    """Draw ``person`` under camera 1…6 as an RGB image (three equal channels under the infrared cameras 3 and 6).
+    """Draw a person as an RGB image; the three channels are equal under the infrared cameras 3 and 6.
 
-    ``seed`` says which scenery and which passers-by there are; ``rng`` decides all that differs between two images.
+    Args:
+        person: the person.
+        camera_number: the camera, 1 to 6.
+        frame: the size of the image.
+        seed: the seed of the scenery and of passers-by.
+        rng: decides everything that differs between two images.
     """
     camera = CAMERAS[camera_number]
     outdoors = camera.place not in ("hall", "office")
@@ -51,12 +56,12 @@ def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.
 
 
 def jpeg_quality(camera_number: int, rng: np.random.Generator) -> int:
-    """A JPEG quality of the camera's range."""
+    """A random JPEG quality from the camera's range."""
     return int(rng.integers(*CAMERAS[camera_number].quality, endpoint=True))
 
 
 def _view(camera: Camera, size: tuple[int, int], person: Person, rng: np.random.Generator) -> View:
-    """Where the person stands in the picture: as a detector would cut it out, not quite right."""
+    """Place the person in the picture slightly off, as a detector's box would."""
     width, height = size
     fill = float(rng.uniform(0.80, 1.0)) if rng.random() < 0.85 else float(rng.uniform(1.0, 1.14))
     spare = 1.0 - fill
@@ -71,7 +76,7 @@ def _view(camera: Camera, size: tuple[int, int], person: Person, rng: np.random.
 
 
 def _light(camera: Camera, rng: np.random.Generator) -> Light:
-    """Infrared lamps sit at the camera; other light comes from anywhere in front."""
+    """Light a scene. Infrared lamps sit at the camera; other light comes from anywhere in front."""
     around = float(rng.normal(0.0, 0.12)) if camera.infrared else float(rng.uniform(-0.9, 0.9))
     return Light(float(rng.uniform(*camera.ambient)), np.sin(around), np.cos(around), float(rng.uniform(0, 6.28)))
 
@@ -85,7 +90,7 @@ def _paint_person(canvas: Canvas, person: Person, view: View, light: Light, rng:
 def _paint_stranger(
     canvas: Canvas, camera: Camera, light: Light, seed: int, rng: np.random.Generator, scale: float
 ) -> None:
-    """Someone else at the edge of the picture."""
+    """Paint a passer-by at the edge of the picture."""
     stranger = draw_person(seed, _STRANGERS + int(rng.integers(10_000)))
     height, width = canvas.shape[:2]
     view = _view(camera, (width, height), stranger, rng)
@@ -96,7 +101,7 @@ def _paint_stranger(
 
 
 def _shadow(canvas: Canvas, view: View) -> None:
-    """The dark patch under the feet."""
+    """Darken the ground under the feet."""
     height, width = canvas.shape[:2]
     mask = Image.new("L", (width, height))
     reach = 0.26 * view.scale

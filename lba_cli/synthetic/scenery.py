@@ -1,4 +1,4 @@
-"""Where people walk: one wide picture for each camera, of which every image shows another piece, and things in the way.
+"""The places where people walk: a wide picture for each camera, of which every image shows another piece; and obstacles.
 
 Every shape has a visible colour and a near-infrared grey level of its own; the office looks the same in both cameras
 that stand in it, but for the light.
@@ -28,7 +28,7 @@ class Paint(NamedTuple):
     grey: float
 
     def ink(self, mode: str, light: float = 1.0) -> tuple[int, int, int] | int:
-        """What Pillow fills a shape with in an image of ``mode`` RGB or L."""
+        """The fill colour for Pillow in an image of ``mode`` RGB or L."""
         levels = [int(255 * min(1.0, max(0.0, light * level))) for level in self]
         return levels[3] if mode == "L" else (levels[0], levels[1], levels[2])
 
@@ -44,7 +44,7 @@ def background(place: Place, mode: str, size: tuple[int, int], seed: int, rng: n
 
 
 def obstruct(picture: Image.Image, outdoors: bool, rng: np.random.Generator) -> None:
-    """Draw into ``picture`` (RGB or L) something that hides a part of the person."""
+    """Draw an obstacle into ``picture`` (RGB or L) that hides a part of the person."""
     kind = ("pole", "bush") if outdoors else ("pillar", "desk")
     (_pillar, _low_thing)[int(rng.integers(2))](picture, kind, rng)
 

@@ -1,4 +1,4 @@
-"""Patterns on clothes, as functions of where on the cloth a point lies.
+"""Patterns on clothes, as functions of the position on the cloth.
 
 Every pattern takes ``across`` and ``down`` (metres along the surface, from the middle of the front and from the
 top) and ``angle`` (radians around the body, 0 = front), float32 arrays that broadcast to H × W, and ``period``

@@ -1,4 +1,4 @@
-"""What clothes are made of: visible colours, and materials that alone decide how bright a thing is in near infrared."""
+"""The surfaces of people: colours for visible light, and materials, which alone decide the brightness in near infrared."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ Colour = tuple[float, float, float]
 
 _CONTRAST_NEEDED = 0.34
 _ACHROMATIC_SHARE = 0.42
-_POLARITY_KEPT = 0.8  # how often a pattern that is lighter than its ground in visible light is so in infrared
+_POLARITY_KEPT = (
+    0.8  # probability that a pattern that is lighter than its ground in visible light is also lighter in infrared
+)
 _DARKEST, _BRIGHTEST = 0.04, 0.97
 
 
 @dataclass(frozen=True)
 class Surface:
-    """How one thing looks: its ground and its pattern's second tone, in visible light and in near infrared.
+    """The look of a thing: its ground and its pattern's second tone, in visible light and in near infrared.
 
     ``colour`` and ``accent`` are sRGB in [0, 1] and are used for visible images only; ``reflectance`` and
     ``accent_reflectance`` are grey levels in [0, 1] and are used for infrared images only. ``period`` is the
@@ -67,13 +69,13 @@ _HAIR_TONES: tuple[Colour, ...] = (
 
 
 def skin(rng: np.random.Generator) -> Surface:
-    """A skin: of many tones in visible light, always bright in near infrared."""
+    """A random skin: one of several tones in visible light, always bright in near infrared."""
     tone = _SKIN_TONES[int(rng.integers(len(_SKIN_TONES)))]
     return _plain(tone, float(rng.uniform(0.66, 0.80)))
 
 
 def hair(rng: np.random.Generator) -> Surface:
-    """Hair: mostly dark in visible light, of middling brightness in near infrared whatever its tone."""
+    """Random hair: mostly dark in visible light, of medium brightness in near infrared whatever its tone."""
     tone = _HAIR_TONES[int(rng.integers(len(_HAIR_TONES)))]
     return _plain(tone, float(rng.uniform(0.24, 0.52)))
 
@@ -81,7 +83,7 @@ def hair(rng: np.random.Generator) -> Surface:
 def cloth(
     rng: np.random.Generator, materials: tuple[str, ...], pattern: Pattern = "plain", period: float = 0.14
 ) -> Surface:
-    """A cloth of one of ``materials`` with ``pattern``; the ground's colour and reflectance are independent."""
+    """A random cloth of one of ``materials``. Its colours and its infrared reflectances are independent."""
     colour, accent = _colour_pair(rng)
     material = MATERIALS[materials[int(rng.integers(len(materials)))]]
     lighter_accent = luminance(accent) > luminance(colour)
@@ -116,7 +118,7 @@ def _colour(rng: np.random.Generator) -> Colour:
 
 
 def _reflectance_pair(rng: np.random.Generator, material: Material, lighter_accent: bool) -> tuple[float, float]:
-    """Ground and accent. The accent is mostly on the same side of the ground as in visible light, at times not."""
+    """The infrared reflectances of ground and accent. Mostly, the lighter one in visible light is the brighter one here too."""
     ground = float(rng.uniform(*material.reflectance))
     contrast = float(rng.uniform(*material.contrast))
     brighter = lighter_accent if rng.random() < _POLARITY_KEPT else not lighter_accent

@@ -1,61 +1,72 @@
-"""Losses on their way from the device: read back rarely, summed exactly, and refused when they aren't numbers."""
+"""Losses on their way from the device: read back rarely, summed over an epoch, and refused if they aren't finite."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from lba_cli import processes
 from lba_cli.errors import TrainingError
+from lba_cli.methods import ObjectiveValues
 from lba_cli.training.state import Progress
 
-REMEDY = "start a new run with a lower train.learning_rate or train.precision=float32; the last checkpoint is as it was"
+REMEDY = (
+    "start a new run with a lower train.learning_rate, a train.clip_grad_norm or train.precision=float32; the last "
+    "checkpoint is as it was"
+)
 
 
-class PendingLosses:
-    """Losses of steps whose values are still on the device; reading them back is what waits for it."""
+class LossMeter:
+    """Collects the values of steps on the device, because reading them back waits for it.
+
+    Args:
+        progress: the position of the run, to whose sums the values are added.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._names: list[str] = []
+        self._names: list[tuple[str, str]] = []
         self._pending: list[Tensor] = []
 
-    def add(self, losses: dict[str, Tensor]) -> None:
-        """Take the scalar losses of the step just taken."""
-        self._names = list(losses)
-        self._pending.append(torch.stack([value.detach().float() for value in losses.values()]))
+    def add(self, values: ObjectiveValues) -> None:
+        """Take the values of one step."""
+        groups = values._asdict()
+        self._names = [(group, name) for group, scalars in groups.items() for name in scalars]
+        self._pending.append(torch.stack([groups[group][name].detach().float() for group, name in self._names]))
 
     def read_back(self) -> tuple[int, dict[str, float]]:
-        """Add the pending values, of several processes their means, to the progress's sums.
+        """Read the collected values back, and add their means over all processes to the progress's sums.
 
         Returns:
-            How many steps they are, and their means.
+            How many steps were collected, and the mean of each loss over these.
 
         Raises:
-            TrainingError: one of them isn't finite.
+            TrainingError: a value isn't finite.
         """
-        each = [rows.tolist() for rows in processes.all_gather(torch.stack(self._pending))]
-        self._pending = []
         progress = self._progress
-        rows = [[_mean(values) for values in zip(*step, strict=True)] for step in zip(*each, strict=True)]
-        for step, row in enumerate(rows, start=progress.step - len(rows)):
-            for name, value in zip(self._names, row, strict=True):
+        of_processes = [rows.tolist() for rows in processes.all_gather(torch.stack(self._pending))]
+        self._pending = []
+        steps = [_means(rows) for rows in zip(*of_processes, strict=True)]
+        for number, row in enumerate(steps, start=progress.step - len(steps)):
+            for (group, name), value in zip(self._names, row, strict=True):
                 if not math.isfinite(value):
-                    raise TrainingError(f"epoch {progress.epoch}, step {step}: the loss '{name}' is {value}; {REMEDY}")
-                progress.sums[name] = progress.sums.get(name, 0.0) + value
-        columns = zip(*rows, strict=True)
-        return len(rows), {name: sum(column) / len(rows) for name, column in zip(self._names, columns, strict=True)}
+                    what = f"the loss '{name}'" if group == "losses" else f"'{name}'"
+                    raise TrainingError(f"epoch {progress.epoch}, step {number}: {what} is {value}; {REMEDY}")
+                sums = progress.sums.setdefault(group, {})
+                sums[name] = sums.get(name, 0.0) + value
+        means = dict(zip(self._names, _means(steps), strict=True))
+        return len(steps), {name: mean for (group, name), mean in means.items() if group == "losses"}
 
 
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+def _means(rows: list[list[float]] | tuple[list[float], ...]) -> list[float]:
+    """Average rows of numbers, column by column."""
+    return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
 
 def require_finite(network: nn.Module, progress: Progress) -> None:
-    """Refuse to keep or evaluate a network whose last update broke it.
+    """Refuse to save or evaluate a network that its last update broke.
 
     Raises:
         TrainingError: a weight or a running statistic isn't finite.

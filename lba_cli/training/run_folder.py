@@ -13,101 +13,103 @@ from typing import Any
 from lba_cli.config import Config, write_config
 from lba_cli.errors import CheckpointError, LbaError, TrainingError
 from lba_cli.files import append_line, read_text, sweep, whole_file, write_text
-from lba_cli.locks import exclusive, is_lock_file
+from lba_cli.locks import exclusive
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from lba_cli.outputs import require_empty_folder
 from lba_cli.reporting import Listener
 
 RUNS = Path("runs")
 LOCK = ".lock"
-TRIAL = "trial-"  # before the split's number: a run in a folder of trials
-MOST_METRICS = 2**30
+TRIAL = "trial-"  # and the trial's number: the name of a run in a folder of trials
+MAX_METRICS_BYTES = 2**30
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The places of a run's files."""
+    """The folder of a run, and its files."""
 
     path: Path
 
     @property
     def is_trial(self) -> bool:
-        """Whether it is of one split, in a folder of several."""
+        """Whether it is the run of one trial, in a folder of trials."""
         return self.path.name.startswith(TRIAL)
 
     @property
     def config(self) -> Path:
-        """The resolved configuration, from which the run can be made again."""
+        """The resolved configuration, which reproduces the run."""
         return self.path / "config.yaml"
 
     @property
     def metrics(self) -> Path:
-        """A JSON object a line, one for every epoch."""
+        """One JSON object per line and epoch."""
         return self.path / "metrics.jsonl"
 
     @property
     def last(self) -> Path:
-        """The newest checkpoint, with what resuming needs."""
+        """The newest checkpoint, from which the run can be resumed."""
         return self.path / "checkpoints" / "last.pt"
 
     @property
     def previous(self) -> Path:
-        """The checkpoint before the newest one, in case that one is damaged."""
+        """The checkpoint before ``last.pt``, in case that one is damaged."""
         return self.path / "checkpoints" / "previous.pt"
 
     @property
     def best(self) -> Path:
-        """The network at its best mAP."""
+        """The network with the best mAP, without what resuming needs."""
         return self.path / "checkpoints" / "best.pt"
 
     @property
     def timings(self) -> Path:
-        """How long each epoch took: a JSON object a line, apart from the metrics because it differs from run to run."""
+        """How long each epoch took, one JSON object per line; apart from the metrics, which repeat exactly."""
         return self.path / "timings.jsonl"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let no other process train into the folder during the block; a folder made for it and still empty is removed.
+        """Let no other process train into the folder within the block.
+
+        If the folder is made for the lock and still empty at the end, it is removed.
 
         Raises:
             LbaError: another process trains into it.
         """
-        there = self.path.exists()
+        existed = self.path.exists()
         try:
             with exclusive(self.path / LOCK, f"training into {self.path}"):
                 yield
         finally:
-            if not there:
+            if not existed:
                 with suppress(OSError):
                     self.path.rmdir()
 
     @property
     def is_begun(self) -> bool:
-        """Whether it holds a run, be it one without a checkpoint so far."""
+        """Whether it holds a run, which may not have a checkpoint yet."""
         return self.config.exists() or self.last.exists()
 
     def require_new(self) -> None:
-        """Refuse a folder that holds something already; nothing is overwritten.
+        """Refuse a folder that holds something already, so that nothing is overwritten.
 
         Raises:
-            LbaError: it does.
+            TrainingError: it does.
         """
         sweep(self.config)
         if self.is_begun:
             raise TrainingError(
                 f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
             )
-        require_empty_folder(self.path, ignoring=lambda path: is_lock_file(path, self.path / LOCK))
+        if self.path.exists() and (not self.path.is_dir() or any(p.name != LOCK for p in self.path.iterdir())):
+            raise TrainingError(f"{self.path}: exists and isn't an empty folder; name another --output")
 
     @contextmanager
-    def claimed(self, run: Config) -> Iterator[None]:
-        """Make the folder this run's by its ``config.yaml``; if the run ends before it wrote anything, take it back.
+    def claimed(self, config: Config) -> Iterator[None]:
+        """Write ``config.yaml`` into the new folder; remove it again if the block ends before it has written anything else.
 
         Raises:
             TrainingError: the folder holds something.
         """
         self.require_new()
-        write_config(self.config, run)
+        write_config(self.config, config)
         try:
             yield
         finally:
@@ -117,13 +119,14 @@ class RunFolder:
                     with suppress(OSError):
                         folder.rmdir()
 
-    def newest_state(self, listener: Listener) -> Checkpoint | None:
-        """The newest whole checkpoint; None where the run was ended before its first.
+    def newest_checkpoint(self, listener: Listener) -> Checkpoint | None:
+        """Read the newest checkpoint that isn't damaged; None if the run ended before its first one.
 
-        A damaged ``last.pt`` is set aside as ``last-damaged.pt``, so that it can't take the place of the whole one before it.
+        If ``last.pt`` is damaged, it is renamed to ``last-damaged.pt``, so that it doesn't become ``previous.pt`` later.
 
         Raises:
-            TrainingError: the folder holds no run, or one whose checkpoints are gone. CheckpointError: none is whole.
+            TrainingError: the folder holds no run, or a run whose checkpoints are gone.
+            CheckpointError: all checkpoints are damaged.
         """
         problems: list[CheckpointError] = []
         for path in (self.last, self.previous):
@@ -144,15 +147,16 @@ class RunFolder:
             raise TrainingError(f"{self.path}: holds no run that could be resumed; start one with --output {self.path}")
         if self.metrics.exists() and len(self.records()) > 1:
             raise TrainingError(
-                f"{self.path}: its checkpoints are gone, of a run that has more than an epoch behind it; put {self.last.name} "
-                "or previous.pt back, or start a new run with another --output"
+                f"{self.path}: its checkpoints are gone, although more than one epoch is complete; put {self.last.name} or "
+                "previous.pt back, or start a new run with another --output"
             )
         return None
 
-    def keep(self, checkpoint: Checkpoint) -> None:
-        """Make ``checkpoint`` the newest one; the newest so far becomes ``previous.pt``. One of both is always whole."""
+    def write_last(self, checkpoint: Checkpoint) -> None:
+        """Write ``checkpoint`` as ``last.pt``; the present one becomes ``previous.pt``. One of the two is always whole."""
         if self.last.exists():
             with whole_file(self.previous) as partial:
+                partial.unlink()
                 try:
                     partial.hardlink_to(self.last)
                 except OSError:  # a file system without hard links
@@ -160,13 +164,13 @@ class RunFolder:
         write_checkpoint(self.last, checkpoint)
 
     def records(self) -> list[dict[str, Any]]:
-        """The lines of ``metrics.jsonl``; an unfinished last one, which a killed run left, isn't counted.
+        """Read ``metrics.jsonl``; an unfinished last line, which a killed run leaves, is left out.
 
         Raises:
             LbaError: the file is missing, or a line isn't JSON.
         """
         try:
-            text = read_text(self.metrics, MOST_METRICS)
+            text = read_text(self.metrics, MAX_METRICS_BYTES)
         except (OSError, UnicodeDecodeError) as problem:
             reason = getattr(problem, "strerror", None) or "not a text file"
             raise LbaError(f"{self.metrics}: {reason}; is {self.path} a run's folder?") from problem
@@ -190,24 +194,24 @@ class RunFolder:
         """Add a line to ``timings.jsonl``."""
         append_line(self.timings, json.dumps(timing))
 
-    def go_on(self, run: Config, epoch: int, best: float, listener: Listener) -> float:
-        """Make the folder ready for ``epoch`` and what comes after it.
+    def prepare_resume(self, config: Config, epoch: int, best: float, listener: Listener) -> float:
+        """Prepare the folder for a run that continues with ``epoch``.
 
         Returns:
-            ``best``, the highest mAP so far, or -1 where the network that had it is gone.
+            ``best``, the highest mAP so far, or -1 if the network that reached it is gone.
 
         Raises:
             LbaError: lines of earlier epochs are missing or damaged.
         """
         if best >= 0 and not self.best.is_file():
-            listener.warn(f"{self.best} is missing: the best of the epochs to come will be kept there")
+            listener.warn(f"{self.best} is missing: the best network of the remaining epochs will be saved there")
             best = -1.0
-        self.keep_records_before(epoch)
-        write_config(self.config, run)
+        self.drop_records_from(epoch)
+        write_config(self.config, config)
         return best
 
-    def keep_records_before(self, epoch: int) -> None:
-        """Drop the lines of ``epoch`` and later ones, which a resumed run writes again.
+    def drop_records_from(self, epoch: int) -> None:
+        """Remove the lines of ``epoch`` and later ones from ``metrics.jsonl``; a resumed run writes them again.
 
         Raises:
             LbaError: lines of earlier epochs are missing or damaged.
@@ -224,16 +228,16 @@ class RunFolder:
 
 
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
-    """The runs below ``folder`` that have a checkpoint, those in folders of trials too, the newest first."""
+    """Yield the runs below ``folder`` that have a checkpoint, also those in folders of trials, the newest first."""
     runs = [RunFolder(path) for pattern in ("*", f"*/{TRIAL}*") for path in folder.glob(pattern)]
     yield from sorted((r for r in runs if r.last.is_file()), key=lambda r: r.last.stat().st_mtime_ns, reverse=True)
 
 
 def newest_run(folder: Path = RUNS) -> RunFolder:
-    """The run with the newest checkpoint.
+    """Return the run with the newest checkpoint.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: there is no run.
     """
     for run in runs_by_age(folder):
         return run

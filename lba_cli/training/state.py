@@ -1,4 +1,4 @@
-"""What a run knows at a moment, as a checkpoint: enough to go on as if it had never stopped."""
+"""The state of a run as a checkpoint, from which it can be resumed as if it had never stopped."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from lba_cli.config import Config, DataSection, EvaluationSection, LossSection, 
 from lba_cli.data.samples import identity_classes
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import DATASETS, get_dataset
-from lba_cli.errors import TrainingError, short_repr
+from lba_cli.errors import TrainingError
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.methods import get_method
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
-from lba_cli.model.tensor_files import fits
+from lba_cli.model.tensor_files import is_whole_tensor
 
-# Settings that may change when a run is resumed: they say where and for how long, not what a step computes.
-HARMLESS = {
+# Keys that may change when a run is resumed: they say where and for how long it computes, not what.
+CHANGEABLE_KEYS = {
     "run.device",
     "data.dataset",
     "data.root",
@@ -39,32 +39,32 @@ HARMLESS = {
 
 @dataclass
 class Progress:
-    """Where a run is. Everything random is addressed by epoch and step, so no generator needs saving.
+    """The position of a run. Everything random is addressed by epoch and step, so that no generator needs saving.
 
     Attributes:
-        epoch: the one under way, or the next.
-        step: of it, the next one to take.
-        sums: of each loss over the steps taken in this epoch.
+        epoch: the present epoch, counted from 0.
+        step: the next step of the epoch, counted from 0.
+        sums: the sums over this epoch's steps, by group (``losses``, ``diagnostics``) and name.
         best: the highest mAP so far; -1 before the first evaluation.
-        figures: of the last evaluation.
+        figures: the figures of the last evaluation, as fractions.
     """
 
     epoch: int = 0
     step: int = 0
-    sums: dict[str, float] = field(default_factory=dict)
+    sums: dict[str, dict[str, float]] = field(default_factory=dict)
     best: float = -1.0
     figures: dict[str, float] = field(default_factory=dict)
 
     def begin_epoch(self, epoch: int) -> None:
-        """Start ``epoch`` at its first step."""
+        """Move to the first step of ``epoch``."""
         self.epoch, self.step, self.sums = epoch, 0, {}
 
 
-def settle(config: Config, dataset: str) -> Config:
-    """The configuration with what ``auto`` means for these data and on this machine, which is what a run keeps.
+def resolve_auto(config: Config, dataset: str) -> Config:
+    """Replace ``auto`` by what it means for this data set and machine, and name every default; a run saves the result.
 
     Raises:
-        ConfigError: the device isn't here.
+        ConfigError: the device doesn't exist here.
     """
     device = resolve_device(config.run.device)
     run = config.run.model_copy(update={"device": str(device)})
@@ -78,14 +78,14 @@ def settle(config: Config, dataset: str) -> Config:
     return config.model_copy(update={"run": run, "train": train, "data": data, "loss": loss})
 
 
-def snapshot(
+def make_checkpoint(
     config: Config,
     source: ImageSource,
     network: TwoStreamNetwork,
     progress: Progress,
     optimizer: torch.optim.Optimizer | None,
 ) -> Checkpoint:
-    """The present state as a checkpoint; without an optimizer it can be evaluated but not resumed."""
+    """Return the present state as a checkpoint; without an optimizer it can be evaluated but not resumed."""
     description = Description(
         backbone=network.backbone,
         num_classes=network.num_classes,
@@ -104,7 +104,7 @@ def snapshot(
         training = {
             "progress": vars(progress),
             "optimizer": optimizer.state_dict(),
-            "data": _data(source),
+            "data": _digests(source),
             "processes": processes.current().size,
         }
     return Checkpoint(description, network.state_dict(), training)
@@ -117,15 +117,15 @@ def restore(
     source: ImageSource,
     name: str,
 ) -> Progress:
-    """Put a checkpoint's state into ``network`` and ``optimizer``; return where the run was.
+    """Load a checkpoint's state into ``network`` and ``optimizer``, and return its position.
 
-    Everything is checked before anything is replaced.
+    The training state is checked before anything is replaced.
 
     Args:
-        checkpoint: what was saved.
-        network, optimizer: of the same settings, their values arbitrary.
-        source: the data that the run would go on with.
-        name: of the run, for messages.
+        checkpoint: the saved state.
+        network, optimizer: of the same configuration, with any values.
+        source: the data that the run would continue with.
+        name: the run's name for messages.
 
     Raises:
         TrainingError: the checkpoint has no training state, or that of another run or other data.
@@ -136,63 +136,76 @@ def restore(
     started = state.get("processes", 1)
     if started != processes.current().size:
         raise TrainingError(
-            f"{name}: is a run of {short_repr(started)} processes, which {processes.current().size} can't go on with: their batches differ. "
-            "Start it with as many (torchrun --nproc-per-node), or start a new run"
+            f"{name}: is a run of {short_repr(started)} processes, which {processes.current().size} can't continue, because their "
+            "batches differ: start as many (torchrun --nproc-per-node), or start a new run"
         )
     try:
         progress = _progress(state["progress"])
         moments = _moments(state["optimizer"], optimizer)
-        other_data = _is_other(state["data"], _data(source))
+        data_changed = _data_changed(state["data"], _digests(source))
         network.load_state_dict(checkpoint.weights)
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
         raise TrainingError(f"{name}: can't be resumed: its training state is damaged or of another run") from problem
-    if other_data:
-        raise TrainingError(f"{name}: the run was started on other data; a resumed run needs the same images")
+    if data_changed:
+        raise TrainingError(f"{name}: the run was started on other data; to be resumed it needs the same images")
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress
 
 
-def require_possible(progress: Progress, epochs: int, steps: int, name: str) -> None:
-    """Refuse a restored position that the settings don't have.
+def require_within(progress: Progress, epochs: int, steps: int, name: str) -> None:
+    """Refuse a restored position that lies beyond the configured end.
 
     Raises:
-        TrainingError: it is beyond ``epochs``, or beyond the ``steps`` of one.
+        TrainingError: it is beyond the last of ``epochs``, or beyond the ``steps`` of an epoch.
     """
     if progress.epoch > epochs or progress.step > steps:
         raise TrainingError(
-            f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already; the settings say "
-            f"train.epochs={epochs}, of {steps} steps"
+            f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already, beyond train.epochs={epochs} with "
+            f"{steps} steps each"
         )
 
 
-def _data(source: ImageSource) -> dict[str, str]:
-    """Which images a run sees: the data set's listing, the records in use, and the images where they have checksums."""
+def _digests(source: ImageSource) -> dict[str, str]:
+    """Return digests of the data: its listing, the samples in use, and the pixels (empty for a folder without a store)."""
     records = "\n".join(f"{s.path}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.split}" for s in source.samples)
     digest = hashlib.sha256(records.encode(errors="surrogateescape")).hexdigest()
     return {"listing": source.fingerprint, "records": digest, "content": source.content}
 
 
-def _is_other(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Whether a run's images aren't the ones it started with; a folder read image by image has no digest of them."""
+def _data_changed(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
+    """Whether the digests differ; pixels can only be compared where both have a digest."""
     contents = before["content"], now["content"]
     changed = all(contents) and contents[0] != contents[1]
     return changed or any(before[name] != now[name] for name in ("listing", "records"))
 
 
 def _progress(values: dict[str, Any]) -> Progress:
+    """Check a saved position.
+
+    Raises:
+        TypeError, ValueError, AttributeError: it isn't one.
+    """
     progress = Progress(**values)
-    numbers = [progress.best, *progress.sums.values(), *progress.figures.values()]
+    sums = [total for group in progress.sums.values() for total in group.values()]
+    numbers = [progress.best, *sums, *progress.figures.values()]
     if not all(type(count) is int and 0 <= count < 2**31 for count in (progress.epoch, progress.step)):
         raise ValueError("not an epoch or a step")
     if not all(type(number) is float and math.isfinite(number) for number in numbers):
         raise ValueError("not a figure")
-    if progress.step and "total" not in progress.sums:
+    if progress.step and "total" not in progress.sums.get("losses", {}):
         raise ValueError("steps without their losses")
     return progress
 
 
 def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
-    """The optimizer's state by the parameters' numbers, each tensor of its parameter's shape and type, and finite."""
+    """Check a saved optimizer state: every tensor has its parameter's shape and dtype, and is finite.
+
+    Returns:
+        The state by the parameters' numbers.
+
+    Raises:
+        LookupError, TypeError, ValueError, AttributeError: it isn't one of these parameters.
+    """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     numbers = [number for group in values["param_groups"] for number in group["params"]]
     if numbers != list(range(len(parameters))):
@@ -200,26 +213,30 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
     moments: dict[int, Any] = values["state"]
     if moments and moments.keys() != set(numbers):
         raise ValueError("momentum of other parameters")
-    for number, kept in moments.items():
-        for name, value in kept.items():
-            if name != "momentum_buffer" or not fits(value, parameters[number]) or not torch.isfinite(value).all():
+    for number, saved in moments.items():
+        for name, value in saved.items():
+            if (
+                name != "momentum_buffer"
+                or not is_whole_tensor(value, parameters[number])
+                or not torch.isfinite(value).all()
+            ):
                 raise ValueError(f"not the momentum of parameter {number}")
     return moments
 
 
 def require_same_run(before: Mapping[str, Any], now: Config, source: str) -> str:
-    """Refuse to go on with settings that would make it another run; return those that changed and don't, as a line.
+    """Refuse to resume a run with config keys that change its result; return the other changes as a line.
 
     Raises:
-        TrainingError: naming every setting that differs and matters.
+        TrainingError: names every key that changed and must not.
     """
     changed = differences(before, now.values())
-    if mattering := _told(d for d in changed if d[0] not in HARMLESS):
+    if refused := _as_line(change for change in changed if change[0] not in CHANGEABLE_KEYS):
         raise TrainingError(
-            f"{source}: the run was started with other settings ({mattering}); start a new run for these"
+            f"{source}: the run was started with another configuration ({refused}); start a new run for this one"
         )
-    return _told(changed)
+    return _as_line(changed)
 
 
-def _told(changed: Iterable[tuple[str, Any, Any]]) -> str:
+def _as_line(changed: Iterable[tuple[str, Any, Any]]) -> str:
     return "; ".join(f"{key}: {old} → {new}" for key, old, new in changed)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a run between two steps, so that its state can be saved."""
+"""Stopping a run between two steps at Ctrl-C, SIGTERM or SIGHUP, so that its state can be saved."""
 
 from __future__ import annotations
 
@@ -13,24 +13,28 @@ from lba_cli.signals import handled_signals, in_main_thread
 
 
 class StopRequest:
-    """Whether a signal has asked the run to stop; ``signal`` is its number, or 0."""
+    """Notes whether a signal has asked the run to stop.
+
+    Attributes:
+        signal: the signal's number; 0 if none has come.
+    """
 
     def __init__(self) -> None:
         self.signal = 0
         self._at_once = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Note the first signal; a second one interrupts at once."""
-        impatient = self._at_once or bool(self.signal)
+        """Handle a signal: note the first one; interrupt at the second one, or within :meth:`at_once`."""
+        interrupts = self._at_once or bool(self.signal)
         self.signal = self.signal or number
-        if impatient:
+        if interrupts:
             raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within the block, which must not change the run's state, the first signal ends the block.
+        """Let the first signal end the block, which must not change the run's state.
 
-        Where several processes do its work together, they end it: one that left would be waited for.
+        Several processes finish the block instead, because the others would wait for one that left it.
         """
         self._at_once = processes.current().size == 1
         try:
@@ -44,9 +48,9 @@ class StopRequest:
 
 @contextmanager
 def stop_between_steps() -> Iterator[StopRequest]:
-    """Within the block the signals are noted instead of raised (in the main thread; elsewhere nothing changes).
+    """Note signals within the block instead of raising them. In a thread other than the main one, nothing changes.
 
-    A signal that the process was started to ignore, as ``nohup`` does with SIGHUP, stays ignored.
+    A signal that the process was started to ignore stays ignored, as SIGHUP under ``nohup``.
     """
     request = StopRequest()
     if not in_main_thread():

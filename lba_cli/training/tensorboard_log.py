@@ -1,4 +1,4 @@
-"""TensorBoard's event files, when asked for."""
+"""A run's metrics as TensorBoard's event files, if the configuration asks for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lba_cli.errors import MissingExtra
 
 @contextmanager
 def event_writer(folder: Path, wanted: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yield a function that writes an epoch's record as TensorBoard scalars; it does nothing unless ``wanted``.
+    """Yield a function that writes an epoch's record as TensorBoard scalars, or does nothing unless ``wanted``.
 
     Raises:
         MissingExtra: TensorBoard isn't installed.
@@ -28,7 +28,7 @@ def event_writer(folder: Path, wanted: bool) -> Iterator[Callable[[Mapping[str, 
 
         def write(record: Mapping[str, Any]) -> None:
             figures = {k: v for k, v in record.get("evaluation", {}).items() if k != "cmc"}
-            groups = {"loss": record["losses"], "evaluation": figures}
+            groups = {"loss": record["losses"], "diagnostics": record["diagnostics"], "evaluation": figures}
             for group, values in groups.items():
                 for name, value in values.items():
                     writer.add_scalar(f"{group}/{name}", value, record["epoch"])

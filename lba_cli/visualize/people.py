@@ -1,86 +1,75 @@
-"""Which people a picture shows, and what the network makes of their images."""
+"""The choice of the people that a picture shows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor
 
-from lba_cli.data.loaders import to_images
 from lba_cli.data.samples import Sample
-from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
-from lba_cli.evaluation.embedding import exact
-from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.network import StageMaps
-from lba_cli.reporting import Silent
-from lba_cli.vocabulary import MODALITIES, Modality
+from lba_cli.vocabulary import MODALITIES, Modality, PaperWidth
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+MOST_LISTED = 20  # identities in an error message
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """What all pictures of a data set have in common.
+
+    Attributes:
+        people: how many test identities are shown, chosen at random.
+        identities: the identities to show instead.
+        seed: of the choice of people and of their images.
+        width: the printed width: one column or the full page of a two-column paper.
+    """
+
+    people: int = 4
+    identities: Sequence[int] | None = None
+    seed: int = 0
+    width: PaperWidth = "page"
 
 
 @dataclass(frozen=True)
 class Person:
-    """One test identity with a sample index of each modality."""
+    """A test identity with the sample index of one visible and one infrared image."""
 
     identity: int
     visible: int
     infrared: int
 
 
-def choose_people(
-    samples: Sequence[Sample], count: int, seed: int, identities: Sequence[int] | None = None
-) -> list[Person]:
-    """Choose test identities that have both modalities, and an image of each; the named ones, or ``count`` at random.
+def choose_people(samples: Sequence[Sample], options: PictureOptions) -> list[Person]:
+    """Choose test identities that have images of both modalities, and one image of each modality.
 
     Raises:
-        DataError: a named identity isn't among them, or there are fewer than two.
+        DataError: fewer than two identities have both modalities, or one of ``options.identities`` doesn't.
     """
     images = _test_images(samples)
-    random = np.random.default_rng(seed)
-    unknown = [identity for identity in identities or () if identity not in images]
+    random = np.random.default_rng(options.seed)
+    unknown = [identity for identity in options.identities or () if identity not in images]
     if unknown or len(images) < 2:
-        shown = ", ".join(str(identity) for identity in list(images)[:20])
+        available = ", ".join(str(identity) for identity in list(images)[:MOST_LISTED])
         wrong = f"identity {unknown[0]} is not" if unknown else "fewer than two identities are"
-        raise DataError(f"{wrong} in the test part with both modalities (there: {shown or 'none'})")
-    chosen = identities or sorted(random.permutation(list(images))[:count].tolist())
+        raise DataError(f"{wrong} in the test split with both modalities (available: {available or 'none'})")
+    chosen = options.identities or sorted(random.permutation(list(images))[: options.people].tolist())
     return [Person(i, *(int(random.choice(images[i][m])) for m in MODALITIES)) for i in chosen]
 
 
 def another_person(person: Person, people: Sequence[Person], samples: Sequence[Sample], seed: int) -> Person:
-    """Somebody else, for contrast: the next of ``people``, or another test identity where there is no other."""
+    """Choose a different person, for contrast: the next of ``people``, or any test identity if there is no other."""
     others = [other for other in people if other.identity > person.identity] or list(people)
     if others[0].identity != person.identity:
         return others[0]
-    everyone = choose_people(samples, len(samples), seed)
+    everyone = choose_people(samples, PictureOptions(people=len(samples), seed=seed))
     return next(other for other in everyone if other.identity != person.identity)
 
 
-def stage_maps(network: TwoStreamNetwork, source: ImageSource, index: int, modality: Modality) -> StageMaps:
-    """Feature maps of one sample, (1, C, H, W) each, in float32."""
-    source.check([index], Silent())
-    return maps_of(network, source.read([index])[0], modality)
-
-
-def maps_of(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Modality) -> StageMaps:
-    """Feature maps, (1, C, h, w) each, in float32, of an (H, W, 3) uint8 image."""
-    with exact(network) as device:
-        return network.maps(to_images(image[None]).to(device), modality)
-
-
-def heat(mask: Tensor) -> NDArray[np.float32]:
-    """(1, 1, H, W) mask → (H, W) array."""
-    array: NDArray[np.float32] = mask[0, 0].float().cpu().numpy()
-    return array
-
-
 def _test_images(samples: Sequence[Sample]) -> dict[int, dict[Modality, list[int]]]:
+    """The sample indices of each test identity that has images of both modalities."""
     images: dict[int, dict[Modality, list[int]]] = {}
     for index, sample in enumerate(samples):
         if sample.split == "test":
             images.setdefault(sample.identity, {modality: [] for modality in MODALITIES})[sample.modality].append(index)
-    return {identity: of for identity, of in sorted(images.items()) if all(of.values())}
+    return {identity: found for identity, found in sorted(images.items()) if all(found.values())}

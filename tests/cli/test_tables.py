@@ -1,15 +1,14 @@
-"""Tables on terminals of any width: figures stay whole, and words break where they may."""
+"""Tables of results fit terminals of any width: figures stay whole, and words break at hyphens."""
 
 import io
 import re
 
 import numpy as np
 import pytest
-from lba_cli.evaluation.published import published_for
 from rich.console import Console
 
-from lba_cli.cli.result_tables import broken, report_tables
-from lba_cli.datasets import Setting
+from lba_cli.cli.console_tables import broken, report_tables
+from lba_cli.datasets import DATASETS, Setting
 from lba_cli.evaluation.ranking import Metrics
 from lba_cli.evaluation.results import Origin, Report, Result
 
@@ -17,11 +16,11 @@ MODES = ("infrared-to-visible", "visible-to-infrared")
 
 
 def report(models=("runs/20261122-101010-baseline", "runs/full"), variants=("plain", "flip+neck+rerank(k1=5)")):
-    trials = tuple(Metrics(np.linspace(rate, 1, 20), rate, rate, 1234) for rate in (0.103, 0.6))
+    draws = tuple(Metrics(np.linspace(rate, 1, 20), rate, rate, 1234) for rate in (0.103, 0.6))
     results = [
         tuple(
             Result(
-                *("LLCM", Setting(mode, "single", "community"), trials, 7166, 351, "llcm", variant),
+                *("LLCM", Setting(mode, "single", "community"), draws, 7166, 351, "llcm", variant),
                 origin=Origin(model, "LLCM"),
             )
             for mode in MODES
@@ -29,12 +28,16 @@ def report(models=("runs/20261122-101010-baseline", "runs/full"), variants=("pla
         )
         for model in models
     ]
-    return Report(tuple(results), published_for("llcm", [Setting(MODES[0], "single", "community")]))
+    published = tuple(
+        row for row in DATASETS["llcm"].published if row.setting == Setting(MODES[0], "single", "community")
+    )
+    assert published
+    return Report(tuple(results), published)
 
 
-def shown(told, width):
+def shown(results, width):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    for table in report_tables(told, width):
+    for table in report_tables(results, width):
         console.print(table, markup=False)
     return console.file.getvalue()
 
@@ -61,7 +64,7 @@ def test_a_narrow_table_leaves_columns_out():
         assert name in narrow
 
 
-def test_where_names_break():
+def test_long_names_break_after_hyphens_signs_and_blanks():
     assert broken("infrared-to-visible", 13) == "infrared-to-\nvisible"
     assert broken("flip+neck+rerank(k1=5)", 13) == "flip+neck+\nrerank(k1=5)"
     assert broken("whole gallery", 13) == "whole gallery"

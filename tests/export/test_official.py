@@ -9,7 +9,7 @@ from torchvision.models import resnet
 
 from lba_cli.export import export
 from lba_cli.export.official import write_official
-from lba_cli.model.checkpoint import read_checkpoint, rebuild
+from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def released(official_file):
 @pytest.fixture(scope="module")
 def exported(released, tmp_path_factory):
     path = tmp_path_factory.mktemp("official") / "ours.t"
-    made = export(rebuild(released), released.description, "official", path)
+    made = export(rebuild_network(released), released.description, "official", path)
     assert made.deviation == 0
     return path
 
@@ -69,7 +69,7 @@ def test_other_peoples_modules_load_it_strictly(exported):
 def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, exported, tmp_path):
     figures = {"rank1": 0.5, "rank5": 0.7, "rank10": 0.8, "rank20": 0.9, "mAP": 0.4, "mINP": 0.3}
     told = replace(released.description, figures=figures, epoch=7)
-    write_official(rebuild(released), told, tmp_path / "a.t")
+    write_official(rebuild_network(released), told, tmp_path / "a.t")
     content = torch.load(tmp_path / "a.t", weights_only=True)
     assert (content["mAP"], content["mINP"], content["epoch"]) == (0.4, 0.3, 7)
     assert len(content["cmc"]) == 20

@@ -1,4 +1,4 @@
-"""From a network, a data set and a run to the plain data of a report."""
+"""Collects the data of a report from a network, a data set and a run."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
 from lba_cli.evaluation.embedding import PLAIN, Embeddings, embed_views
 from lba_cli.evaluation.leakage import inflation_note
+from lba_cli.evaluation.ranking import counts_identities
 from lba_cli.evaluation.results import FIGURES, Origin, Report, Result
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
@@ -18,8 +19,10 @@ from lba_cli.evaluation.variants import choose_variants
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Listener
-from lba_cli.visualize.people import choose_people
-from lba_cli.visualize.report.album import Album, Encoded
+from lba_cli.visualize.curves import label
+from lba_cli.visualize.people import PictureOptions, choose_people
+from lba_cli.visualize.report.album import Album, ImageEncoder
+from lba_cli.visualize.report.comparison import compare
 from lba_cli.visualize.report.confusions import Confusion, confusions, distances, worst_pairs
 from lba_cli.visualize.report.embedding_map import embedding_map
 from lba_cli.visualize.report.matching import in_album, matched_people
@@ -31,14 +34,14 @@ ONE_OF_TEN = "one of ten trials; papers report the mean over all of them (lba ev
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report is about.
+    """The model that a report is about.
 
     Attributes:
-        network: the trained one, on its device.
-        description: what its checkpoint says of it.
-        origin: the checkpoint's name, and that of the data set it was trained on.
+        network: on its device.
+        description: the checkpoint's description of itself.
+        origin: the name of the checkpoint, and of the data set that it was trained on.
         config: how it is evaluated.
-        records: the lines of its run's ``metrics.jsonl``; None where the checkpoint has no run's folder.
+        records: the lines of its run's ``metrics.jsonl``; None if the checkpoint isn't in a run folder.
     """
 
     network: TwoStreamNetwork
@@ -53,10 +56,10 @@ class Bounds:
     """How much a report shows.
 
     Attributes:
-        queries: ranked lists.
-        top: gallery images in each.
-        people: whose correspondences and masks.
-        points: images on the map.
+        queries: the number of ranked lists.
+        top: the number of gallery images in each list.
+        people: the number of people with correspondences and masks.
+        points: the number of images on the map of embeddings.
     """
 
     queries: int = 120
@@ -65,7 +68,7 @@ class Bounds:
     points: int = 1000
 
     def halved(self) -> Bounds | None:
-        """Half as much of everything but the lists' lengths; None where nothing is left to halve."""
+        """Half of everything except ``top``; None if nothing can be halved any more."""
         smaller = replace(
             self,
             queries=max(1, self.queries // 2),
@@ -77,7 +80,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Findings:
-    """What the network was asked for, once, whatever the report then shows of it."""
+    """Everything that is computed with the network. It is computed once, even if the report must be made smaller."""
 
     subject: Subject
     source: ImageSource
@@ -86,115 +89,123 @@ class Findings:
     embeddings: Embeddings
     people: tuple[dict[str, Any], ...]
     confused: Mapping[tuple[int, int], Confusion]
-    encoded: Encoded
+    encoder: ImageEncoder
     seed: int
 
 
-def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listener: Listener) -> Findings:
-    """Embed the test images, score every setting, and match the positions of some people.
+def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listener: Listener) -> Findings:
+    """Embed the test images, score every setting, and match the images of some people.
 
     Raises:
-        DataError: there is nothing to rank, or too few people to match. ConfigError: the data set lacks a setting.
+        DataError: there is nothing to rank, or there are too few people to match.
+        ConfigError: the data set lacks a setting that the config asks for.
     """
     section = subject.config.evaluation
     drawn = tuple(draw_setting(source, setting) for setting in choose_settings(section, source))
-    ways = choose_variants(section)
-    people = choose_people(source.samples, bounds.people, seed)
+    variants = choose_variants(section)
+    people = choose_people(source.samples, PictureOptions(people=bounds.people, seed=seed))
     embeddings = embed_views(
         subject.network,
         source,
-        set().union(*(trials.samples() for trials in drawn)),
-        list(dict.fromkeys([PLAIN, *(way.view for way in ways)])),
+        set().union(*(each.samples() for each in drawn)),
+        list(dict.fromkeys([PLAIN, *(variant.view for variant in variants)])),
         listener=listener,
         batch_size=section.batch_size,
         workers=subject.config.data.workers,
     )
-    results = score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
+    results = score(source, drawn, embeddings, variants, listener=listener, origin=subject.origin)
     root = subject.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     rooted = tuple(replace(result, root=root) for result in results)
     temperature = subject.config.alignment.temperature
     matched = matched_people(subject.network, source, people, temperature=temperature, seed=seed, listener=listener)
-    confused = confusions(source, drawn[0].draws, embeddings[PLAIN])
-    return Findings(subject, source, drawn, rooted, embeddings[PLAIN], tuple(matched), confused, Encoded(source), seed)
+    plain = embeddings[PLAIN]
+    confused = confusions(source, (compare(source, draw, plain) for draw in drawn[0].draws))
+    return Findings(subject, source, drawn, rooted, plain, tuple(matched), confused, ImageEncoder(source), seed)
 
 
-def assemble(findings: Findings, bounds: Bounds, asked: Bounds, listener: Listener) -> dict[str, Any]:
-    """The report as plain values that JSON can hold; ``asked`` is what ``bounds`` were before the file got too large."""
-    source, embeddings = findings.source, findings.embeddings
-    trials, album = findings.drawn[0], Album(findings.source)
-    first = trials.draws[0]
+def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Listener) -> dict[str, Any]:
+    """Assemble the report as plain values for JSON.
+
+    Args:
+        findings: everything that can be shown.
+        bounds: how much of it is shown.
+        requested: the bounds that the user asked for, before the file got too large.
+        listener: receives the progress.
+    """
+    source, embeddings, album = findings.source, findings.embeddings, Album(findings.source)
+    first = compare(source, findings.drawn[0].draws[0], embeddings)
+    samples = findings.drawn[0].samples()
     data = {
-        "summary": _summary(findings, bounds, asked),
+        "summary": _summary(findings, bounds, requested),
         "curves": curves(findings.subject.records),
         "cmc": cmc(findings.results),
-        "lists": ranked_lists(
-            source, first, embeddings, album, queries=bounds.queries, top=bounds.top, seed=findings.seed
-        ),
+        "lists": ranked_lists(source, first, album, queries=bounds.queries, top=bounds.top, seed=findings.seed),
         "people": [in_album(person, album) for person in findings.people[: bounds.people]],
-        "map": embedding_map(
-            embeddings, trials.samples(), album, points=bounds.points, seed=findings.seed, listener=listener
-        ),
-        "distances": distances(source, first, embeddings),
+        "map": embedding_map(embeddings, samples, album, points=bounds.points, seed=findings.seed, listener=listener),
+        "distances": distances(first),
         "confusions": worst_pairs(dict(findings.confused), album),
     }
-    data["images"] = album.as_json(findings.encoded, listener)
+    data["images"] = album.as_json(findings.encoder, listener)
     return data
 
 
-def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any]:
+def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str, Any]:
     subject, source = findings.subject, findings.source
     report = Report((findings.results,))
-    first = findings.drawn[0].setting
     return {
         "model": subject.origin.name,
         "dataset": source.name,
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
-        "inflated": inflation_note([(subject.description, source)]),
+        "inflation_note": inflation_note([(subject.description, source)]),
         "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
-        "cmc_counts": get_dataset(source.dataset).match_rules.cmc_counts,
-        "shown_setting": str(first),
-        "direction": findings.results[0].direction,
+        "cmc_counts": "identities" if counts_identities(get_dataset(source.dataset).match_rules) else "images",
+        "shown_setting": str(findings.drawn[0].setting),
         "facts": _facts(subject, source),
-        "figures": _table(findings.results),
-        "settings": _flat(subject.config.values()),
+        "columns": [label(name) for name in FIGURES],
+        "figures": _figures(findings.results),
+        "config": _dotted(subject.config.values()),
         "has_run": subject.records is not None,
-        "size": [source.height, source.width],
+        "image_size": [source.height, source.width],
         "bounds": vars(bounds),
-        "asked": vars(asked) if bounds != asked else None,
+        "requested": vars(requested) if bounds != requested else None,
     }
 
 
 def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
-    described = subject.description
-    method = described.config.get("train", {}).get("method", "")
+    """Names and values of facts about the model and the data; unknown facts are left out."""
+    description = subject.description
     facts = {
         "checkpoint": subject.origin.model,
         "trained on": subject.origin.trained_on,
-        "scored on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
-        "method": method,
-        "backbone": described.backbone,
+        "evaluated on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
+        "method": description.config.get("train", {}).get("method", ""),
+        "backbone": description.backbone,
         "image size": f"{source.height} × {source.width} pixels",
-        "identities trained on": str(described.num_classes),
-        "epoch, counted from 0": str(described.epoch) if described.epoch >= 0 else "",
+        "training identities": description.num_classes,
+        "epoch, counted from 0": description.epoch if description.epoch >= 0 else "",
     }
-    return [[name, str(value)] for name, value in facts.items() if value]
+    return [[name, str(value)] for name, value in facts.items() if value != ""]
 
 
-def _table(results: Sequence[Result]) -> list[dict[str, Any]]:
-    return [
-        {
-            "setting": str(result.setting),
-            "variant": result.variant,
-            "trials": len(result.trials),
-            "queries": result.query_words(),
-            "gallery": result.num_gallery,
-            "figures": [[name, result.mean()[name], result.spread()[name]] for name in FIGURES],
-        }
-        for result in results
-    ]
+def _figures(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The mean and the standard deviation of every figure, in a row for each result."""
+    rows = []
+    for result in results:
+        mean, spread = result.mean(), result.spread()
+        rows.append(
+            {
+                "setting": str(result.setting),
+                "variant": result.variant,
+                "draws": len(result.trials),
+                "queries": result.query_words(),
+                "gallery": result.num_gallery,
+                "figures": [[name, mean[name], spread[name]] for name in FIGURES],
+            }
+        )
+    return rows
 
 
-def _flat(values: Mapping[str, Any]) -> list[list[str]]:
-    """Settings as dotted keys and words."""
-    return [[f"{section}.{key}", str(value)] for section, keys in values.items() for key, value in keys.items()]
+def _dotted(sections: Mapping[str, Any]) -> list[list[str]]:
+    """Config keys with dots, and their values."""
+    return [[f"{section}.{key}", str(value)] for section, keys in sections.items() for key, value in keys.items()]

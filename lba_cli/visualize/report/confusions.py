@@ -1,21 +1,16 @@
-"""Distances of same- and of other-identity pairs, and whom the network takes for whom."""
+"""The distances within and between identities, and the people that a network confuses."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lba_cli.data.store import ImageSource
-from lba_cli.datasets import Draw
-from lba_cli.evaluation.embedding import Embeddings
-from lba_cli.evaluation.scoring import ignored_images
 from lba_cli.visualize.report.album import Album
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from lba_cli.visualize.report.comparison import Comparison
 
 BINS = 60
 MOST_PAIRS = 10
@@ -23,29 +18,32 @@ MOST_PAIRS = 10
 
 @dataclass
 class Confusion:
-    """Two identities of whom one was found first for queries of the other.
+    """How often two identities are confused: an image of one ranks first for a query of the other.
 
     Attributes:
-        times: in how many lists of all trials.
-        margin: the largest lead of the wrong image over the best right one, in cosine.
-        example: samples of the query, the wrong image and the best right one, and their two scores.
+        count: the number of such queries, over all draws.
+        margin: the largest lead of a wrong first image over the best right one, in cosine similarity.
+        images: the sample indices of the query, the wrong image and the best right one that have this margin.
+        scores: the similarities of the query to the wrong image and to the right one.
     """
 
-    times: int = 0
+    count: int = 0
     margin: float = -np.inf
-    example: tuple[int, int, int, float, float] = (0, 0, 0, 0.0, 0.0)
+    images: tuple[int, int, int] = (0, 0, 0)
+    scores: tuple[float, float] = (0.0, 0.0)
 
 
-def distances(source: ImageSource, draw: Draw, embeddings: Embeddings) -> dict[str, Any]:
-    """Histograms of the cosine distances between queries and gallery of one draw, ignored pairs left out.
+def distances(comparison: Comparison) -> dict[str, Any]:
+    """Histograms of the cosine distances between the queries and the gallery of a draw, without ignored pairs.
 
     Returns:
-        ``edges`` (61,), ``same`` and ``other`` (60,): shares of the same- and of the other-identity pairs; their ``means``
-        and ``counts``; ``closer``: the share of other-identity pairs closer than the median same-identity pair.
+        ``edges``: 61 edges of bins. ``same`` and ``other``: the shares of the pairs of the same identity and of different
+        identities in each of the 60 bins. ``means`` and ``counts``: of both kinds of pairs. ``closer``: the share of
+        the pairs of different identities that are closer than the median pair of the same identity.
     """
-    scores, identical, ignored = _compared(source, draw, embeddings)
-    distance = 1.0 - scores
-    same, other = distance[identical & ~ignored], distance[~identical & ~ignored]
+    distance = 1.0 - comparison.scores
+    same = distance[comparison.same & ~comparison.ignored]
+    other = distance[~comparison.same & ~comparison.ignored]
     both = [each for each in (same, other) if len(each)]
     low, high = min(float(each.min()) for each in both), max(float(each.max()) for each in both)
     edges = np.linspace(low, max(high, low + 1e-3), BINS + 1)
@@ -61,52 +59,39 @@ def distances(source: ImageSource, draw: Draw, embeddings: Embeddings) -> dict[s
     }
 
 
-def confusions(source: ImageSource, draws: Sequence[Draw], embeddings: Embeddings) -> dict[tuple[int, int], Confusion]:
-    """Over all trials: every pair of identities of whom one was found first for a query of the other.
+def confusions(source: ImageSource, comparisons: Iterable[Comparison]) -> dict[tuple[int, int], Confusion]:
+    """Find every pair of identities of which one ranks first for a query of the other.
 
-    A query counts if it has a true match; both directions count for the pair, whose smaller number stands first.
+    Queries without a true match don't count. Both directions count for the same pair, named by the smaller identity first.
     """
     found: dict[tuple[int, int], Confusion] = {}
-    for draw in draws:
-        scores, identical, ignored = _compared(source, draw, embeddings)
-        scores = np.where(ignored, -np.inf, scores)
-        best = scores.argmax(axis=1)
-        right = np.where(identical, scores, -np.inf)
-        best_right = right.argmax(axis=1)
+    for comparison in comparisons:
+        draw, scores = comparison.draw, comparison.allowed_scores()
+        right = np.where(comparison.same, scores, -np.inf)
+        first, best_right = scores.argmax(axis=1), right.argmax(axis=1)
         rows = np.arange(len(scores))
-        confused = np.isfinite(right[rows, best_right]) & ~identical[rows, best]
+        confused = np.isfinite(right[rows, best_right]) & ~comparison.same[rows, first]
         for row in np.flatnonzero(confused).tolist():
-            wrong, true = int(best[row]), int(best_right[row])
-            places = draw.queries[row], draw.gallery[wrong], draw.gallery[true]
-            values = float(scores[row, wrong]), float(scores[row, true])
-            first, second = sorted(source.samples[index].identity for index in places[:2])
-            pair = found.setdefault((first, second), Confusion())
-            pair.times += 1
-            if values[0] - values[1] > pair.margin:
-                pair.margin, pair.example = values[0] - values[1], (*places, *values)
+            wrong, true = int(first[row]), int(best_right[row])
+            images = draw.queries[row], draw.gallery[wrong], draw.gallery[true]
+            score, true_score = float(scores[row, wrong]), float(scores[row, true])
+            one, another = sorted(source.samples[index].identity for index in images[:2])
+            pair = found.setdefault((one, another), Confusion())
+            pair.count += 1
+            if score - true_score > pair.margin:
+                pair.margin, pair.images, pair.scores = score - true_score, images, (score, true_score)
     return found
 
 
 def worst_pairs(found: dict[tuple[int, int], Confusion], album: Album) -> list[dict[str, Any]]:
-    """The pairs confused most often, at most ten; among equals the one with the larger margin."""
-    worst = sorted(found.items(), key=lambda item: (-item[1].times, -item[1].margin, item[0]))[:MOST_PAIRS]
+    """The ten pairs that are confused most often; of pairs with equal counts, those with a larger margin come first."""
+    worst = sorted(found.items(), key=lambda item: (-item[1].count, -item[1].margin, item[0]))[:MOST_PAIRS]
     return [
         {
             "identities": list(identities),
-            "times": pair.times,
-            "images": [album.add(index) for index in pair.example[:3]],
-            "scores": [round(score, 3) for score in pair.example[3:]],
+            "count": pair.count,
+            "images": [album.add(index) for index in pair.images],
+            "scores": [round(score, 3) for score in pair.scores],
         }
         for identities, pair in worst
     ]
-
-
-def _compared(
-    source: ImageSource, draw: Draw, embeddings: Embeddings
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(queries, gallery) cosine, whether both are of one identity, and whether the protocol ignores the pair."""
-    scores: NDArray[np.float32] = embeddings.of(draw.queries) @ embeddings.of(draw.gallery).T
-    queries, gallery = (
-        np.asarray([source.samples[index].identity for index in side]) for side in (draw.queries, draw.gallery)
-    )
-    return scores, queries[:, None] == gallery[None, :], ignored_images(source, draw.queries, draw.gallery)

@@ -1,4 +1,4 @@
-"""From a report's data to its one HTML file: nothing is loaded, and nothing but the page's own script can run."""
+"""The HTML page of a report: one file that loads nothing and runs no script but its own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SCRIPTS = ("elements", "charts", "lists", "matching", "map", "main")
 
 
 def render(data: dict[str, Any]) -> str:
-    """The page of ``data`` (see :func:`~lba_cli.visualize.report.collect.assemble`).
+    """Render the page of ``data``, which :func:`~lba_cli.visualize.report.collect.assemble` returns.
 
-    The page's policy allows its own style and script by their digests, and images within it; everything else, a request
-    or a script in a stranger's file name, is refused by the browser.
+    The content security policy allows the page's own style and script, by their digests, and the images within the page.
+    The browser refuses everything else: requests, and scripts that hide in file names.
 
     Raises:
         ValueError: a number isn't finite.
@@ -36,13 +36,13 @@ def render(data: dict[str, Any]) -> str:
 
 
 def embedded(data: dict[str, Any]) -> str:
-    """JSON that can stand within a ``script`` element, whatever its strings hold."""
+    """Encode ``data`` as JSON that is safe within a ``script`` element, whatever its strings contain."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _encodable(text: str) -> str:
-    """``text`` with question marks for what UTF-8 hasn't: the bytes of file names that are in no known encoding."""
+    """Replace what UTF-8 can't encode by question marks: bytes of file names in an unknown encoding."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 

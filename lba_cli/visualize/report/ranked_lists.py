@@ -1,4 +1,4 @@
-"""Ranked lists of many queries of one draw, with what they can be filtered by."""
+"""The ranked galleries of many queries of one draw, and the facts by which the page filters and sorts them."""
 
 from __future__ import annotations
 
@@ -7,86 +7,89 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lba_cli.data.store import ImageSource
-from lba_cli.datasets import Draw
 from lba_cli.errors import DataError
-from lba_cli.evaluation.embedding import Embeddings
-from lba_cli.evaluation.scoring import ignored_images, query_precisions
+from lba_cli.evaluation.scoring import query_precisions
+from lba_cli.visualize.ranking import draw_name
 from lba_cli.visualize.report.album import Album
+from lba_cli.visualize.report.comparison import Comparison
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
 def ranked_lists(
-    source: ImageSource, draw: Draw, embeddings: Embeddings, album: Album, *, queries: int, top: int, seed: int
+    source: ImageSource, comparison: Comparison, album: Album, *, queries: int, top: int, seed: int
 ) -> dict[str, Any]:
-    """The ``top`` gallery images of ``queries`` queries, without those that the protocol ignores, best first.
+    """Rank the gallery for some queries, best first, without images that the match rules ignore.
+
+    Args:
+        source: the data set.
+        comparison: the scores of all queries of a draw.
+        album: takes the images that are shown.
+        queries: how many queries are shown, see :func:`choose_queries`.
+        top: how many gallery images each list has.
+        seed: of the choice of queries.
 
     Returns:
-        The lists, each with its average precision; how many are right that could be; and how the queries were chosen.
+        ``lists``: for each query its image, its average precision, the number of right images and of those possible, the
+        outcome, and the images found. ``num_query`` and ``num_query_counted``: all queries of the draw, and those with a
+        true match. ``draw`` is the draw's name.
 
     Raises:
         DataError: no query has a true match in the gallery.
     """
-    scores = embeddings.of(draw.queries) @ embeddings.of(draw.gallery).T
-    precision = query_precisions(source, draw, -scores)
+    draw = comparison.draw
+    precision = query_precisions(source, draw, -comparison.scores)
     counted = int(np.isfinite(precision).sum())
     if not counted:
         raise DataError(f"{source.name}: no query has a true match in the gallery")
     chosen = choose_queries(precision, queries, seed)
-    ignored = ignored_images(source, [draw.queries[row] for row in chosen], draw.gallery)
-    gallery = np.asarray([source.samples[index].identity for index in draw.gallery])
-    lists = [
-        _list(source, draw, album, row, scores[row], ignored[place], gallery, float(precision[row]), top)
-        for place, row in enumerate(chosen)
-    ]
-    return {"trial": draw.number, "top": top, "counted": counted, "all": len(draw.queries), "lists": lists}
+    return {
+        "draw": draw_name(source, draw),
+        "top": top,
+        "num_query": len(draw.queries),
+        "num_query_counted": counted,
+        "lists": [
+            {"precision": round(float(precision[row]), 4), **_ranked_list(comparison, row, top, album)}
+            for row in chosen
+        ],
+    }
 
 
 def choose_queries(precision: NDArray[np.float64], count: int, seed: int) -> list[int]:
-    """Rows of the counted queries: all, or half of ``count`` the hardest, and the rest drawn from the others."""
+    """Choose rows with a finite average precision: all of them, or half of ``count`` the hardest and half at random."""
     counted = np.flatnonzero(np.isfinite(precision))
-    hardest_first = counted[np.argsort(precision[counted], kind="stable")]
+    chosen = counted[np.argsort(precision[counted], kind="stable")]
     if len(counted) > count:
-        hardest, others = hardest_first[: (count + 1) // 2], hardest_first[(count + 1) // 2 :]
+        hardest, others = chosen[: (count + 1) // 2], chosen[(count + 1) // 2 :]
         drawn = np.random.default_rng(seed).choice(others, count - len(hardest), replace=False)
-        hardest_first = np.concatenate([hardest, drawn])
-    rows: list[int] = np.sort(hardest_first).tolist()
+        chosen = np.concatenate([hardest, drawn])
+    rows: list[int] = np.sort(chosen).tolist()
     return rows
 
 
-def _list(
-    source: ImageSource,
-    draw: Draw,
-    album: Album,
-    row: int,
-    scores: NDArray[np.float32],
-    ignored: NDArray[np.bool_],
-    gallery: NDArray[np.int64],
-    precision: float,
-    top: int,
-) -> dict[str, Any]:
-    query = source.samples[draw.queries[row]]
-    allowed = np.where(ignored, -np.inf, scores)
-    order = np.argsort(-allowed, kind="stable")[:top]
-    order = order[np.isfinite(allowed[order])]
-    right = gallery[order] == query.identity
-    could_be = min(len(order), int(((gallery == query.identity) & ~ignored).sum()))
+def _ranked_list(comparison: Comparison, row: int, top: int, album: Album) -> dict[str, Any]:
+    """The query in ``row`` and the gallery images that rank first for it: image, score, and whether it is right."""
+    draw, scores = comparison.draw, comparison.allowed_scores(row)
+    matches = comparison.same[row] & ~comparison.ignored[row]
+    order = np.argsort(-scores, kind="stable")[:top]
+    order = order[np.isfinite(scores[order])]
+    right = matches[order]
+    possible = min(len(order), int(matches.sum()))
     return {
         "image": album.add(draw.queries[row]),
-        "precision": round(precision, 4),
         "right": int(right.sum()),
-        "possible": could_be,
-        "outcome": _outcome(right, could_be),
+        "possible": possible,
+        "outcome": _outcome(right, possible),
         "found": [
-            [album.add(draw.gallery[place]), round(float(scores[place]), 3), bool(match)]
-            for place, match in zip(order.tolist(), right.tolist(), strict=True)
+            [album.add(draw.gallery[column]), round(float(scores[column]), 3), bool(matches[column])]
+            for column in order.tolist()
         ],
     }
 
 
 def _outcome(right: NDArray[np.bool_], possible: int) -> str:
-    """``right``: the list begins with as many true matches as it can have; ``wrong``: it has none; else ``mixed``."""
+    """``right``: as many true matches as possible come first; ``wrong``: no image is right; otherwise ``mixed``."""
     if not right.any():
         return "wrong"
     return "right" if right[:possible].all() else "mixed"

@@ -1,4 +1,4 @@
-"""Write a report, small enough to be sent by mail, whole or not at all."""
+"""Writes a report that is small enough to be sent by mail."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from pathlib import Path
 
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LbaError
-from lba_cli.files import write_text
-from lba_cli.outputs import require_new_file
+from lba_cli.files import require_place, write_text
 from lba_cli.reporting import Listener
-from lba_cli.visualize.report.collect import Bounds, Subject, ask, assemble
+from lba_cli.visualize.report.collect import Bounds, Subject, analyse, assemble
 from lba_cli.visualize.report.page import render
 
 MOST_BYTES = 20_000_000
-SUFFIXES = (".html", ".htm")
 
 
 def write_report(
@@ -27,16 +25,27 @@ def write_report(
     force: bool = False,
     most_bytes: int = MOST_BYTES,
 ) -> int:
-    """Write the report of ``subject`` on ``source`` to ``path`` and return its bytes.
+    """Write a report of a model, completely or not at all.
 
-    Where it would be larger than ``most_bytes`` it shows less, and says so.
+    Args:
+        path: the HTML file.
+        subject: the model.
+        source: the data set that it is evaluated on.
+        listener: receives the progress.
+        bounds: how much the report shows. It shows less, and says so, if it would be larger than ``most_bytes``.
+        seed: of all random choices of queries, people and images.
+        force: replace an existing file.
+        most_bytes: the largest size of the file.
+
+    Returns:
+        The size of the file in bytes.
 
     Raises:
-        LbaError: the path can't be written (see :func:`lba_cli.outputs.require_new_file`), there is nothing to report on, or the smallest
-            report is too large.
+        LbaError: the path can't be written (see :func:`require_free`), there is nothing to report on, or even the
+            smallest report is too large.
     """
-    require_new_file(path, force=force, suffixes=SUFFIXES)
-    findings = ask(subject, source, bounds, seed, listener)
+    require_free(path, force)
+    findings = analyse(subject, source, bounds, seed, listener)
     smaller: Bounds | None = bounds
     while smaller:
         text = render(assemble(findings, smaller, bounds, listener))
@@ -44,8 +53,21 @@ def write_report(
         if size <= most_bytes:
             write_text(path, text, replace=force)
             return size
-        listener.warn(f"the report would be of {size / 1e6:.1f} MB, more than {most_bytes / 1e6:.1f}: it shows less")
+        listener.warn(
+            f"the report would take {size / 1e6:.1f} MB, more than {most_bytes / 1e6:.1f} MB, so it shows less"
+        )
         smaller = smaller.halved()
     raise LbaError(
-        f"{path}: even the smallest report would be larger than {most_bytes:,} bytes: its images are too large"
+        f"{path}: even the smallest report would be larger than {most_bytes:,} bytes, because its images are too large"
     )
+
+
+def require_free(path: Path, force: bool) -> None:
+    """Check a report's path before any work is done.
+
+    Raises:
+        LbaError: the path doesn't end in .html, or can't be written, see :func:`lba_cli.files.require_place`.
+    """
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise LbaError(f"{path}: reports end in .html")
+    require_place(path, force)

@@ -1,0 +1,51 @@
+"""The feature maps of single images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from torch import Tensor
+
+from lba_cli.alignment import person_mask
+from lba_cli.data.loaders import to_images
+from lba_cli.data.store import ImageSource
+from lba_cli.evaluation.embedding import exact
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.network import StageMaps
+from lba_cli.reporting import Silent
+from lba_cli.vocabulary import Modality
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Stage = Literal["layer3", "layer4"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+def image_maps(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Modality) -> StageMaps:
+    """Compute the feature maps of an (H, W, 3) uint8 image: (1, C, h, w) float32 of each stage."""
+    with exact(network) as device:
+        return network.maps(to_images(image[None]).to(device), modality)
+
+
+def sample_maps(network: TwoStreamNetwork, source: ImageSource, index: int) -> tuple[NDArray[np.uint8], StageMaps]:
+    """Read the image of a sample, and compute its feature maps as :func:`image_maps` does.
+
+    Raises:
+        DataError: the stored image has changed since it was prepared.
+    """
+    source.check([index], Silent())
+    image = source.read([index])[0]
+    return image, image_maps(network, image, source.samples[index].modality)
+
+
+def mask_array(features: Tensor) -> NDArray[np.float32]:
+    """The person mask of (1, C, H, W) features as an (H, W) array."""
+    return as_array(person_mask(features))
+
+
+def as_array(mask: Tensor) -> NDArray[np.float32]:
+    """Convert a (1, 1, H, W) mask to an (H, W) array."""
+    array: NDArray[np.float32] = mask[0, 0].float().cpu().numpy()
+    return array

@@ -1,0 +1,50 @@
+"""Progress in lines and bars, and result lines: whatever a run reports is shown, and nothing is wrapped or interpreted."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from lba_cli.cli import console
+from lba_cli.methods.table import term_names
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("identity", "identity"),
+        ("hard_triplet", "ht"),
+        ("identity_consistency_stage3", "ics3"),
+        ("identity_consistency_stage4", "ics4"),
+        ("learning_rate", "lr"),
+    ],
+)
+def test_names_of_several_words_are_abbreviated(name, label):
+    assert console.abbreviation(name) == label
+
+
+def test_every_loss_term_has_a_label_of_its_own():
+    labels = [console.abbreviation(name) for name in term_names()]
+    assert len(set(labels)) == len(labels)
+
+
+def test_losses_and_images_per_second_are_one_line():
+    facts = {"identity": 5.984, "dense_triplet": 0.25, "total": 6.234, "images_a_step": 64}
+    assert console.describe(facts, rate=2.0) == "identity 5.98  dt 0.25  total 6.23  128 images/s"
+
+
+def test_a_result_line_is_neither_wrapped_nor_interpreted(monkeypatch):
+    output = io.StringIO()
+    monkeypatch.setattr(console, "get_console", lambda: Console(file=output, width=20))
+    console.print_line("[bold]a path of many words/that is longer than\x1b the terminal")
+    assert output.getvalue() == "[bold]a path of many words/that is longer than� the terminal\n"
+
+
+def test_lines_of_a_task_have_the_share_done_and_the_time_left(monkeypatch):
+    output, times = io.StringIO(), iter([0.0, 5.0, 20.0])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(times))
+    listener = console.Lines(Console(file=output, width=200))
+    with listener.task("epoch 3", total=100, unit="steps") as progress:
+        progress.advance(5)
+        progress.advance(5, total=1.5)
+    assert output.getvalue() == "epoch 3: 10/100 steps, 3:00 left total 1.5\n"
