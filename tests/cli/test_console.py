@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from lba_cli.cli import console
-from lba_cli.methods.table import term_names
+from lba_cli.methods import METHODS
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_names_of_several_words_are_abbreviated(name, label):
 
 
 def test_every_loss_term_has_a_label_of_its_own():
-    labels = [console.abbreviation(name) for name in term_names()]
+    labels = [console.abbreviation(name) for name in {term.name for method in METHODS.values() for term in method.terms}]
     assert len(set(labels)) == len(labels)
 
 

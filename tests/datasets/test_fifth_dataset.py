@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import fifth_dataset
 import pytest
-from fifth_dataset import HARBOUR
+from datasets import fifth_dataset
+from datasets.fifth_dataset import HARBOUR
 
 from lba_cli.datasets import DATASETS, register
 

@@ -8,7 +8,7 @@ import torch
 import yaml
 from methods import own_method
 
-from lba_cli.cli.console import describe, short_labels
+from lba_cli.cli.console import describe
 from lba_cli.methods import METHODS, Objective
 from lba_cli.model import TwoStreamNetwork
 
@@ -109,9 +109,3 @@ def test_mistakes_in_methods_and_weights_are_refused_in_one_line(train, words, m
 def test_progress_shows_every_term_by_a_short_label():
     facts = {"identity": 5.0, "modality_gap": 0.25, "total": 6.0, "learning_rate": 0.1, "images_a_step": 10}
     assert describe(facts, rate=2.0) == "identity 5  mg 0.25  total 6  lr 0.1  20 images/s"
-    assert short_labels(["hard_triplet", "house_tax", "ics3", "identity_consistency_stage3"]) == {
-        "hard_triplet": "hard_triplet",
-        "house_tax": "house_tax",
-        "ics3": "ics3",
-        "identity_consistency_stage3": "identity_consistency_stage3",
-    }

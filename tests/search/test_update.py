@@ -8,7 +8,7 @@ import pytest
 from fake_gallery import DIMENSION, QUERIES, add, build, content, require_equal, write_image
 
 from lba_cli.errors import DataError, SearchError
-from lba_cli.locks import hold
+from lba_cli.locks import exclusive
 from lba_cli.search import index_manifest, update
 from lba_cli.search.index import IndexDescription, open_index
 from lba_cli.search.query import search
@@ -99,13 +99,8 @@ def test_the_next_update_deletes_what_a_killed_one_left(index, embedder, images)
 
 def test_two_updates_at_once_are_refused(index, embedder, images, tmp_path):
     lock = update.lock_beside(index)
-    lock.touch()
-    held = hold(lock)
-    try:
-        with pytest.raises(Exception, match="does that already"):
-            add(index, embedder, images[:1])
-    finally:
-        held.release()
+    with exclusive(lock, "testing"), pytest.raises(LbaError, match="process"):
+        add(index, embedder, images[:1])
 
 
 def test_a_reader_whose_files_are_replaced_meanwhile_has_the_new_ones(index, embedder, images, monkeypatch):

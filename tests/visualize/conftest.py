@@ -10,7 +10,7 @@ from browser import Page, browser_program
 from report_pages import FEW, data_of
 
 from lba_cli.config import ConfigLayer, resolve_config
-from lba_cli.evaluation.results import Origin
+from lba_cli.evaluation.results import ScoredModel
 from lba_cli.model.checkpoint import read_checkpoint, rebuild
 from lba_cli.reporting import Silent
 from lba_cli.visualize.report import Bounds, Subject, embedding_map, write_report
@@ -23,7 +23,7 @@ from lba_cli.visualize.report.page import render
 def subject(network_file, source):
     checkpoint = read_checkpoint(network_file)
     config = resolve_config([ConfigLayer(checkpoint.description.config, "the test")])
-    return Subject(rebuild(checkpoint), checkpoint.description, Origin(str(network_file), source.name), config)
+    return Subject(rebuild_network(checkpoint), checkpoint.description, ScoredModel(str(network_file), source.name), config)
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +68,8 @@ def report(tmp_path_factory, network_file, source):
     losses = {"identity": 2.0, "hard_triplet": 1.0, "dense_triplet": 0.5}
     figures = {"rank1": 0.2, "mAP": 0.1, "mINP": 0.05}
     records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": figures} for n in range(3)]
-    origin = Origin("<b>run</b>/checkpoints/best.pt", source.name)
-    subject = Subject(rebuild(checkpoint), checkpoint.description, origin, config, records)
+    model = ScoredModel("<b>run</b>/checkpoints/best.pt", source.name)
+    subject = Subject(rebuild_network(checkpoint), checkpoint.description, model, config, records)
     path = tmp_path_factory.mktemp("report") / "report of <b>&amp;.html"
     bounds = Bounds(queries=30, top=5, people=3, points=60)
     with pytest.MonkeyPatch.context() as patch:
