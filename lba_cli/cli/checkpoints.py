@@ -16,7 +16,7 @@ from lba_cli.datasets.open import dataset_at, open_data
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.evaluation.leakage import require_own_trial
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild
+from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild_network
 from lba_cli.processes import run_on_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder, newest_run
@@ -85,7 +85,7 @@ def open_checkpoint(
         fixed={"data.height": description.height, "data.width": description.width},
     )
     _require_size(path, (description.height, description.width), config)
-    network = rebuild(checkpoint).to(own_device(config.run.device))
+    network = rebuild_network(checkpoint).to(own_device(config.run.device))
     return OpenedCheckpoint(path, description, network, config, common.listener)
 
 
@@ -128,14 +128,13 @@ def open_embedder(
     Raises:
         LbaError: Both models are named, or the model can't be used, or not for this modality.
     """
-    from lba_cli.search.embedder import network_embedder, onnx_embedder
+    from lba_cli.search import network_embedder, onnx_embedder
 
     if checkpoint and checkpoint.suffix.lower() == ".onnx":
         raise ConfigError(f"{checkpoint}: name an exported ONNX file with --model, not with --checkpoint")
     if model is None:
         opened = open_checkpoint(checkpoint, None, common)
-        size = opened.description.height, opened.description.width
-        return network_embedder(opened.network, str(opened.path), *size), opened.config
+        return network_embedder(opened.network, str(opened.path)), opened.config
     if checkpoint:
         raise ConfigError("--checkpoint and --model both name a model: leave one out")
     embedder = onnx_embedder(model)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lba_cli.datasets import Setting
 from lba_cli.evaluation.result_tables import difference_cells, difference_rule
-from lba_cli.evaluation.results import FIGURES, Report, Result
+from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,7 +25,7 @@ LEFT_OUT = ((), ("rank20",), ("rank20", "rank5"), ("rank20", "rank5", *COUNTS))
 NARROW, UNBROKEN = 13, 1000
 
 
-def report_tables(report: Report, width: int) -> Iterator[RenderableType]:
+def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableType]:
     """Yield the table of results, the table of differences if there are several models, and the notes.
 
     Args:
@@ -38,7 +38,7 @@ def report_tables(report: Report, width: int) -> Iterator[RenderableType]:
     yield from report.notes()
 
 
-def figures_table(report: Report, width: int) -> Table:
+def figures_table(report: EvaluationResults, width: int) -> Table:
     """Make the table of results: means ± standard deviations in percent, one row per setting, variant and model."""
     return _fitting(lambda left_out, limit: _figures_table(report, left_out, limit), width)
 
@@ -52,7 +52,7 @@ def _fitting(make: Callable[[Sequence[str], int], Table], width: int) -> Table:
     return table
 
 
-def _figures_table(report: Report, left_out: Sequence[str], limit: int) -> Table:
+def _figures_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
     extras = _Columns(report, limit)
     counts, names = ([name for name in group if name not in left_out] for group in (COUNTS, FIGURES))
     table = _table(report.title(), extras.names, *counts, *names)
@@ -68,7 +68,7 @@ def _figures_table(report: Report, left_out: Sequence[str], limit: int) -> Table
     return table
 
 
-def _differences_table(report: Report, left_out: Sequence[str], limit: int) -> Table:
+def _differences_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
     extras = _Columns(report, limit)
     names = [name for name in FIGURES if name not in left_out]
     table = _table(difference_rule(report), extras.names, *names)
@@ -80,7 +80,7 @@ def _differences_table(report: Report, left_out: Sequence[str], limit: int) -> T
 class _Columns:
     """The columns before the figures: the setting, and the model and the variant if the rows differ in them."""
 
-    def __init__(self, report: Report, limit: int) -> None:
+    def __init__(self, report: EvaluationResults, limit: int) -> None:
         self.report, self.limit = report, limit
         self.model = len(report.models) > 1 or bool(report.published)
         self.variant = any(result.variant != "plain" for result in report.results)

@@ -34,20 +34,21 @@ def demo(
     """
     from lba_cli.cli.console import get_console, print_line
     from lba_cli.cli.console_tables import figures_table
-    from lba_cli.evaluation.results import Report
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.files import write_text
     from lba_cli.model import load_network
+    from lba_cli.outputs import require_new_folder
     from lba_cli.training.loop import train
     from lba_cli.training.run_folder import RunFolder
 
     started, listener = time.monotonic(), common.listener
-    _require_new(output)
+    require_new_folder(output)
     warm_up, folder = RunFolder(output / "warm-up"), RunFolder(output / "run")
     people = {"data.root": str(output / "people")}
     warm_up_config = _demo_config("demo-warmup.yaml", common, people)
     config = _demo_config("demo.yaml", common, {**people, "model.pretrained": str(warm_up.last)})
     source = _generate_and_prepare(output, config, listener)
-    untrained = Report((_evaluate(_untrained(warm_up_config, source), source, config, listener),))
+    untrained = EvaluationResults((_evaluate(_untrained(warm_up_config, source), source, config, listener),))
     get_console().print(figures_table(untrained, get_console().width))
     listener.say(
         f"these are the results of an untrained network; now a {config.model.backbone} is warmed up with the identity loss"
@@ -58,20 +59,13 @@ def demo(
     with folder.locked():
         train(config, source, folder, listener)
     network = load_network(folder.best)
-    trained = Report((_evaluate(network, source, config, listener),))
+    trained = EvaluationResults((_evaluate(network, source, config, listener),))
     get_console().print(figures_table(trained, get_console().width))
     write_text(output / "untrained.json", untrained.as_json())
     write_text(output / "trained.json", trained.as_json())
     _draw_pictures(output, network, source, folder, config, listener)
     before, after = (report.results[0].mean()["rank1"] for report in (untrained, trained))
     print_line(_summary(output, before, after, time.monotonic() - started))
-
-
-def _require_new(output: Path) -> None:
-    from lba_cli.errors import LbaError
-
-    if output.exists():
-        raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
 
 
 def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> Config:

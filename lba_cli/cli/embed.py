@@ -46,22 +46,14 @@ def embed(
     """
     from lba_cli.cli.checkpoints import image_paths, open_embedder
     from lba_cli.cli.console import print_line
-    from lba_cli.search.embed_file import embed_to_file, require_writable
+    from lba_cli.outputs import require_new_file
+    from lba_cli.search.embed_file import embed_to_file
+    from lba_cli.search.embed_paths import EmbeddingRequest
+    from lba_cli.search.vector_files import FORMATS
 
-    require_writable(output, force)
-    require_free([output], force)
+    require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths = image_paths(images, common.listener)
     embedder, config = open_embedder(modality, checkpoint, model, common)
-    made = embed_to_file(
-        embedder,
-        modality,
-        paths,
-        output,
-        batch_size=config.evaluation.batch_size,
-        listener=common.listener,
-        skip_broken=skip_broken,
-        force=force,
-    )
-    for line in made.left_out:
-        common.listener.warn(f"left out {line}")
+    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    made = embed_to_file(request, output, listener=common.listener, force=force)
     print_line(f"{output}: {made.images:,} {modality} images, embeddings of {made.dimension} numbers")

@@ -19,11 +19,12 @@ from lba_cli.cli.options import (
     command,
 )
 from lba_cli.errors import LbaError
+from lba_cli.outputs import require_new_files
 from lba_cli.processes import torchrun_world
 from lba_cli.vocabulary import FeaturePlace, ShotsChoice
 
 if TYPE_CHECKING:
-    from lba_cli.evaluation.results import Report
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.reporting import Listener
 
 app = command_group()
@@ -165,8 +166,8 @@ def evaluate(
         _refuse_with_features(without_effect)
     elif protocol_of:
         raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
-    outputs = [path for path in (json, csv, markdown, save_features) if path]
-    require_free(outputs, force)
+    outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
+    require_new_files(outputs, force=force)
     from lba_cli.cli.console import get_console
     from lba_cli.cli.console_tables import report_tables
     from lba_cli.cli.evaluate_models import EvaluateRequest, score_features, score_models
@@ -198,7 +199,7 @@ def _refuse_with_features(options: Mapping[str, object]) -> None:
             raise LbaError(f"--features scores a feature file: leave out {name}")
 
 
-def _with_published(report: Report, listener: Listener) -> Report:
+def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:
     from lba_cli.datasets import get_dataset
 
     settings = {result.setting for result in report.results}
@@ -208,13 +209,13 @@ def _with_published(report: Report, listener: Listener) -> Report:
     return replace(report, published=rows)
 
 
-def _write_files(report: Report, paths: Mapping[str, Path | None], force: bool, listener: Listener) -> None:
+def _write_files(report: EvaluationResults, paths: Mapping[str, Path | None], force: bool, listener: Listener) -> None:
     from lba_cli.evaluation.result_tables import csv_text, markdown_text
     from lba_cli.files import write_text
 
-    origin = report.models[0][0].origin
+    model = report.models[0][0].model
     writers: dict[str, tuple[str, Callable[[], str]]] = {
-        "json": ("results of every draw", lambda: report.as_json(checkpoint=origin.model, epoch=origin.epoch)),
+        "json": ("results of every draw", lambda: report.as_json(checkpoint=model.path, epoch=model.epoch)),
         "csv": ("means and standard deviations", lambda: csv_text(report)),
         "markdown": ("table", lambda: markdown_text(report)),
     }

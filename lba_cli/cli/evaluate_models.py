@@ -14,11 +14,11 @@ from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
 from lba_cli.errors import ConfigError, LbaError
-from lba_cli.evaluation.embedding import PLAIN
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.leakage import inflation_note, require_own_trial
-from lba_cli.evaluation.results import Origin, Report, Result, over_trials
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
@@ -76,7 +76,7 @@ class _Sources:
         return self.opened[key]
 
 
-def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> Report:
+def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> EvaluationResults:
     """Score several models in the same settings. All are opened before the first one is scored.
 
     Args:
@@ -94,10 +94,10 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     if request.save_features and (len(candidates) > 1 or all_trials):
         raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
     _require_same_settings(candidates)
-    return Report(tuple(_score(candidate, request) for candidate in candidates))
+    return EvaluationResults(tuple(_score(candidate, request) for candidate in candidates))
 
 
-def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> Report:
+def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> EvaluationResults:
     """Score a feature file.
 
     Args:
@@ -114,9 +114,9 @@ def score_features(path: Path, dataset: str | None, request: EvaluateRequest) ->
     if any(variant.view != PLAIN for variant in variants):
         raise ConfigError("--flip and --features-from neck need a network, but --features has only features")
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
-    origin = Origin(str(path), source.trained_on)
-    results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.listener, origin=origin)
-    return Report((tuple(results),))
+    model = ScoredModel(str(path), source.trained_on)
+    results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.listener, model=model)
+    return EvaluationResults((tuple(results),))
 
 
 def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
@@ -197,7 +197,7 @@ def _score_checkpoint(
     section = opened.config.evaluation
     options = EvaluationOptions(
         variants=choose_variants(section),
-        origin=Origin(name, trained_on(opened, source), opened.description.epoch),
+        model=ScoredModel(name, trained_on(opened, source), opened.description.epoch),
         batch_size=section.batch_size,
         workers=opened.config.data.workers,
         save_features=request.save_features,

@@ -13,7 +13,7 @@ from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
     from lba_cli.cli.checkpoints import OpenedCheckpoint
-    from lba_cli.export import Export, Measuring
+    from lba_cli.export import ExportResult, ExportScorer
     from lba_cli.export.embedding_model import EmbedOne
 
 app = command_group()
@@ -65,29 +65,22 @@ def export(
     embeddings are float32 at every precision; the image size and the normalisation are in the file's metadata.
     """
     from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.export import ExportOptions
     from lba_cli.export import export as run_export
 
     opened = open_checkpoint(checkpoint, data, common)
-    result = run_export(
-        opened.network.cpu(),
-        opened.description,
-        format,
-        output,
-        precision=precision,
-        stems=stems,
-        card=not no_card,
-        measuring=_measuring(opened) if data else None,
-        force=force,
-    )
+    options = ExportOptions(precision, stems, not no_card, _scorer(opened) if data else None, force)
+    result = run_export(opened.network.cpu(), opened.description, format, output, options)
     _print_result(result, opened)
 
 
-def _measuring(opened: OpenedCheckpoint) -> Measuring:
+def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
     """Prepare to score embedding functions on the data set's usual setting."""
-    from lba_cli.evaluation.embedding import PLAIN, embed_through
+    from lba_cli.evaluation.embedding import embed_through
+    from lba_cli.evaluation.network_embedder import PLAIN
     from lba_cli.evaluation.scoring import draw_setting, score
     from lba_cli.evaluation.setting_choice import selection_setting
-    from lba_cli.export import Measuring
+    from lba_cli.export import ExportScorer
 
     source = opened.images(refuse_training_people=True)
     drawn = draw_setting(source, selection_setting(source))
@@ -109,10 +102,10 @@ def _measuring(opened: OpenedCheckpoint) -> Measuring:
     setting, count = drawn.setting, len(drawn.draws)
     split = f", trial {source.trial}" if source.trial else ""
     where = f"{source.name}{split}, {setting.mode}, {setting.gallery_words}, {setting.protocol} protocol"
-    return Measuring(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures)
+    return ExportScorer(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures)
 
 
-def _print_result(result: Export, opened: OpenedCheckpoint) -> None:
+def _print_result(result: ExportResult, opened: OpenedCheckpoint) -> None:
     from lba_cli.cli.console import print_line
 
     names = " and ".join(str(file.path) for file in result.files)
@@ -121,12 +114,12 @@ def _print_result(result: Export, opened: OpenedCheckpoint) -> None:
     if result.precision != "float32":
         same = f"deviate{s} from the trained network by at most"
     print_line(f"{names}: {same} {result.deviation:.1e} (batches of 1 and 7, both modalities)")
-    if measured := result.measured:
-        pairs = ((name, measured.trained[name], measured.exported[name]) for name in ("rank1", "mAP"))
+    if scores := result.scores:
+        pairs = ((name, scores.trained[name], scores.exported[name]) for name in ("rank1", "mAP"))
         figures = "; ".join(
             f"{name} {trained:.2%} trained, {exported:.2%} exported" for name, trained, exported in pairs
         )
-        print_line(f"{measured.where}: {figures}")
+        print_line(f"{scores.setting}: {figures}")
     if result.format == "official":
         _warn_of_lost_facts(opened)
 

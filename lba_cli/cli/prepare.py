@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import CommonOptions, command
 from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
-from lba_cli.datasets import DATASETS, DatasetSpec, get_dataset
-
-app = command_group()
+from lba_cli.datasets import DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
 
 Root = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)
@@ -37,10 +36,26 @@ Workers = Annotated[
 ]
 
 
-def _offer(spec: DatasetSpec) -> None:
-    """Make ``lba prepare NAME`` a command."""
+class _DatasetCommands(TyperGroup):
+    """The commands of ``lba prepare``: one for every data set that is known when the group is built, and ``synthetic``."""
 
-    @command(app, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {spec.name: _prepare_command(spec) for spec in DATASETS.values()} | self.commands
+
+
+app = command_group()
+
+
+@app.callback(cls=_DatasetCommands)
+def _group() -> None: ...  # without a callback, Typer would make a group of one command that command
+
+
+def _prepare_command(spec: DatasetSpec) -> Any:
+    """Make the command ``lba prepare NAME`` of a data set."""
+    group = command_group()
+
+    @command(group, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
     def prepare(
         common: CommonOptions,
         root: Root = None,
@@ -52,9 +67,7 @@ def _offer(spec: DatasetSpec) -> None:
     ) -> None:
         prepare_store(spec, PrepareRequest(root, output, npy, skip_broken, verify, workers), common)
 
-
-for _spec in DATASETS.values():
-    _offer(_spec)
+    return typer.main.get_command(group)
 
 
 @command(
@@ -73,7 +86,7 @@ def synthetic(
     ] = "small",
     layout: Annotated[
         str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folder layout is written.")
-    ] = "sysu",
+    ] = DEFAULT_DATASET,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -88,7 +101,7 @@ def synthetic(
     from lba_cli.datasets.synthesize import write_synthetic
 
     common.load()
-    usual = f"synthetic-{preset}" if layout == "sysu" else f"synthetic-{preset}-{layout}"
+    usual = f"synthetic-{preset}" if layout == DEFAULT_DATASET else f"synthetic-{preset}-{layout}"
     place = output or Path("datasets") / usual
     written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=common.listener)
     print_line(

@@ -68,23 +68,19 @@ def build(
 ) -> None:
     """Embed gallery images into an index: a folder that appears complete or not at all. It names images by absolute paths."""
     from lba_cli.cli.checkpoints import open_embedder
-    from lba_cli.search.embed_paths import embedded_rows
+    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
     from lba_cli.search.faiss_index import require_faiss
-    from lba_cli.search.index import About
+    from lba_cli.search.index import IndexDescription
     from lba_cli.search.update import build_index, require_new_index
 
-    left_out = list[str]()
     require_new_index(index, replace=force)
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, common.listener)
     embedder, config = open_embedder(modality, checkpoint, model, common)
-    size = config.evaluation.batch_size
-    rows = embedded_rows(
-        embedder, modality, paths, left_out, batch_size=size, listener=common.listener, skip_broken=skip_broken
-    )
-    made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
-    _print_contents(index, made, left_out, common.listener)
+    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    description = IndexDescription.from_embedder(embedder, modality, faiss=engine == "faiss")
+    _print_contents(index, build_index(index, description, embedded_rows(request, common.listener), replace=force))
 
 
 @command(
@@ -118,10 +114,12 @@ def query(
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
+    from lba_cli.outputs import require_new_files
+    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
-    require_free([path for path in (json, picture) if path], force)
+    require_new_files({"--json": json, "--picture": picture}, force=force)
     if picture:
         from lba_cli.visualize.canvas import require_new_picture
 
@@ -130,20 +128,8 @@ def query(
     _require_other_modality(opened, modality, same_modality)
     paths = image_paths(images, common.listener)
     embedder, config = _model_of(opened, modality, checkpoint, model, common)
-    size = config.evaluation.batch_size
-    lists, broken = rank_images(
-        opened,
-        embedder,
-        modality,
-        paths,
-        top,
-        engine,
-        batch_size=size,
-        listener=common.listener,
-        skip_broken=skip_broken,
-    )
-    for line in broken:
-        common.listener.warn(f"left out {line}")
+    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    lists = rank_images(opened, request, top, engine, common.listener)
     for each in lists:
         get_console().print(ranking_table(each))
     if json:
@@ -166,24 +152,21 @@ def add(
     skip_broken: SkipBroken = False,
 ) -> None:
     """Add images to an index. Images that it already has are embedded again."""
-    from lba_cli.search.embed_paths import embedded_rows
-    from lba_cli.search.index import About, open_index
+    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+    from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
 
-    left_out = list[str]()
     opened = open_index(index)
     opened.require_modality(modality or opened.manifest.modality)
     paths = _gallery_paths(images, common.listener)
     kind = opened.manifest.modality
     embedder, config = _model_of(opened, kind, checkpoint, model, common)
-    size = config.evaluation.batch_size
-    rows = embedded_rows(
-        embedder, kind, paths, left_out, batch_size=size, listener=common.listener, skip_broken=skip_broken
-    )
-    made, replaced = add_rows(index, About.of(embedder, kind), rows)
+    request = EmbeddingRequest(embedder, kind, paths, config.evaluation.batch_size, skip_broken)
+    description = IndexDescription.from_embedder(embedder, kind)
+    made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
         common.listener.say(f"{replaced} images were in the index already and are embedded again")
-    _print_contents(index, made, left_out, common.listener)
+    _print_contents(index, made)
 
 
 @command(app, "lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos")
@@ -205,7 +188,7 @@ def remove(
     common.load()
     made, count = remove_rows(index, paths)
     common.listener.say(f"{count} images were removed")
-    _print_contents(index, made, [], common.listener)
+    _print_contents(index, made)
 
 
 @command(app, "lba search info gallery")
@@ -258,9 +241,7 @@ def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> 
         )
 
 
-def _print_contents(index: Path, made: Manifest, left_out: list[str], listener: Listener) -> None:
+def _print_contents(index: Path, made: Manifest) -> None:
     from lba_cli.cli.console import print_line
 
-    for line in left_out:
-        listener.warn(f"left out {line}")
     print_line(f"{index}: {made.images:,} {made.modality} images, embeddings of {made.dimension} numbers")

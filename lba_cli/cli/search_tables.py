@@ -17,12 +17,12 @@ from lba_cli.files import write_text
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.search.index import Index
-    from lba_cli.search.query import Ranked
+    from lba_cli.search.query import RankedList
 
 MOST_DRAWN, MOST_COLUMNS = 20, 20
 
 
-def ranking_table(ranked: Ranked) -> Table:
+def ranking_table(ranked: RankedList) -> Table:
     """Make the table of one query. Gallery images below the current folder have relative paths."""
     table = Table(title=_shown(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
@@ -33,7 +33,7 @@ def ranking_table(ranked: Ranked) -> Table:
     return table
 
 
-def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Sequence[Ranked], force: bool) -> None:
+def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Sequence[RankedList], force: bool) -> None:
     """Write the lists as JSON. The file appears complete or not at all."""
     content = {
         "index": str(index.folder),
@@ -55,7 +55,7 @@ def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Seq
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", replace=force)
 
 
-def draw_lists(path: Path, index: Index, lists: Sequence[Ranked], force: bool, listener: Listener) -> None:
+def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: bool, listener: Listener) -> None:
     """Draw the lists of the first queries, and report how many there are if not all are drawn."""
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.search_results import ranked_lists

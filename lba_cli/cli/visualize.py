@@ -65,22 +65,14 @@ def correspondences(
     force: Force = False,
 ) -> None:
     """Match places of an infrared image with visible images of the same person and of another one."""
+    from lba_cli.visualize.correspondences import Matching
     from lba_cli.visualize.correspondences import correspondences as draw
+    from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "correspondences.png"
     opened = _open(path, force, checkpoint, data, common)
-    temperature = opened.config.alignment.temperature
-    figure = draw(
-        opened.network,
-        opened.images(),
-        people=people,
-        identities=identity,
-        stage=stage,
-        matches=matches,
-        temperature=temperature,
-        seed=seed,
-        width=width,
-    )
+    matching = Matching(stage, matches, opened.config.alignment.temperature)
+    figure = draw(opened.network, opened.images(), PictureOptions(people, identity, seed, width), matching)
     _save(figure, path, force)
 
 
@@ -121,6 +113,7 @@ def ranking(
 ) -> None:
     """Show queries and their first gallery images: correct ones framed in solid green (✓), wrong ones in dashed orange (✗)."""
     from lba_cli.evaluation.setting_choice import choose_settings
+    from lba_cli.visualize.people import PictureOptions
     from lba_cli.visualize.ranking import ranking as draw_ranking
 
     path = output or FIGURES / "ranking.png"
@@ -131,13 +124,10 @@ def ranking(
         opened.network,
         source,
         choose_settings(opened.config.evaluation, source)[0],
+        PictureOptions(queries, identity, seed, width),
         listener=opened.listener,
-        queries=queries,
         top=top or (10 if width == "page" else 5),
-        trial=draw,
-        seed=seed,
-        width=width,
-        identities=identity,
+        draw=draw,
         workers=opened.config.data.workers,
     )
     _save(figure, path, force)
@@ -158,20 +148,13 @@ def masks(
 ) -> None:
     """Show where the network sees a person, and which parts of it two images have in common."""
     from lba_cli.visualize.masks import masks as draw
+    from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "masks.png"
     opened = _open(path, force, checkpoint, data, common)
+    options = PictureOptions(people, identity, seed, width)
     temperature = opened.config.alignment.temperature
-    figure = draw(
-        opened.network,
-        opened.images(),
-        people=people,
-        identities=identity,
-        stage=stage,
-        temperature=temperature,
-        seed=seed,
-        width=width,
-    )
+    figure = draw(opened.network, opened.images(), options, stage=stage, temperature=temperature)
     _save(figure, path, force)
 
 
@@ -190,10 +173,11 @@ def curves(
 ) -> None:
     """Plot a run's losses, learning rate, retrieval results and CMC."""
     from lba_cli.training.run_folder import RunFolder, newest_run
+    from lba_cli.visualize.canvas import require_new_picture
     from lba_cli.visualize.curves import curves as draw
 
     path = output or FIGURES / "curves.png"
-    require_free(path, force)
+    require_new_picture(path, force=force)
     common.load()
     folder = RunFolder(run) if run else newest_run()
     if not run:
@@ -214,8 +198,9 @@ def _open(
 ) -> OpenedCheckpoint:
     """Open a checkpoint for a picture, after checking that the picture can be written to ``path``."""
     from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.visualize.canvas import require_new_picture
 
-    require_free(path, force)
+    require_new_picture(path, force=force)
     return open_checkpoint(checkpoint, data, common, options)
 
 

@@ -53,9 +53,10 @@ def report(
     """
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.console import print_line
-    from lba_cli.visualize.report import Bounds, require_free, write_report
+    from lba_cli.outputs import require_new_file
+    from lba_cli.visualize.report import SUFFIXES, Bounds, write_report
 
-    require_free(output, force)
+    require_new_file(output, force=force, suffixes=SUFFIXES)
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
     opened = open_checkpoint(checkpoint, data, common, options)
     source = opened.images(refuse_training_people=not allow_other_trial)
@@ -67,10 +68,10 @@ def report(
 
 def _subject(opened: OpenedCheckpoint, source: ImageSource) -> Subject:
     from lba_cli.cli.evaluate_models import trained_on
-    from lba_cli.evaluation.results import Origin
+    from lba_cli.evaluation.results import ScoredModel
     from lba_cli.visualize.report import Subject
 
-    origin = Origin(str(opened.path), trained_on(opened, source))
+    origin = ScoredModel(str(opened.path), trained_on(opened, source))
     return Subject(opened.network, opened.description, origin, opened.config, _records(opened.path))
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from lba_cli.errors import Interrupted, LbaError, Terminated
 from lba_cli.files import whole_file
 from lba_cli.locks import exclusive, lock_beside
+from lba_cli.outputs import require_new_file
 from lba_cli.reporting import Listener
 from lba_cli.search.embed_paths import EmbeddingRequest, embed_paths, report_unreadable
 from lba_cli.search.partial_embedding import PartialEmbedding, fingerprint_of
@@ -25,18 +26,6 @@ class EmbeddedFile:
     dimension: int
 
 
-def require_writable(output: Path, force: bool) -> None:
-    """Refuse an output before the work begins.
-
-    Raises:
-        LbaError: there is no format of its ending, or it exists and ``force`` isn't given.
-    """
-    if output.suffix.lower() not in FORMATS:
-        raise LbaError(f"{output}: files of embeddings end in {' or '.join(FORMATS)}")
-    if output.exists() and not (force and output.is_file()):
-        raise LbaError(f"{output}: exists already; name another --output, or replace it with --force")
-
-
 def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener, force: bool = False) -> EmbeddedFile:
     """Embed the images of ``request``, in order, into ``output``, which appears whole or not at all.
 
@@ -49,7 +38,7 @@ def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener
         DataError: images can't be decoded and the request doesn't skip them.
         Interrupted: a signal stopped the work; the message says how many images are done.
     """
-    require_writable(output, force)
+    require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths, embedder = request.paths, request.embedder
     partial = PartialEmbedding(output, embedder.dimension, len(paths))
     with exclusive(lock_beside(output), f"embedding into {output}"), _interrupts_say_how_many(partial, len(paths)):

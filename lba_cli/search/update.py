@@ -19,6 +19,7 @@ from lba_cli.errors import SearchError, quoted
 from lba_cli.files import is_free, whole_folder
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.manifest import MANIFEST
+from lba_cli.outputs import require_new_folder
 from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import write_faiss
 from lba_cli.search.image_paths import is_below, is_meant_by, require_name
@@ -33,27 +34,32 @@ if TYPE_CHECKING:
     Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 
 
-def require_place(folder: Path, *, replace: bool) -> None:
-    """Refuse a place for a new index, before the work begins.
+def require_new_index(folder: Path, *, replace: bool) -> None:
+    """Refuse a folder for a new index before the work begins.
+
+    Args:
+        folder: the index to make.
+        replace: whether an existing index may be replaced; anything else never is.
 
     Raises:
-        SearchError: an index is there and ``replace`` isn't given, or something else is there.
+        LbaError: something is there already.
     """
-    if is_free(folder) or (replace and (folder / MANIFEST).is_file()):
-        return
-    if (folder / MANIFEST).is_file():
-        raise SearchError(f"{folder}: exists already; add to it, name another --index, or replace it with --force")
-    raise SearchError(f"{folder}: holds something that is no index; name another --index")
+    is_index = (folder / MANIFEST).is_file()
+    if not (replace and is_index):
+        remedy = "remove it first: it is no index"
+        if is_index:
+            remedy = "add to it with lba search add, or replace it with --force"
+        require_new_folder(folder, option="--index", remedy=remedy)
 
 
 def build_index(folder: Path, description: IndexDescription, rows: Rows, *, replace: bool = False) -> Manifest:
     """Make an index at ``folder`` of ``rows``, which must be in the order of their absolute paths.
 
     Raises:
-        SearchError: the place isn't free (see :func:`require_place`), or there are no rows.
+        LbaError: the folder isn't free (see :func:`require_new_index`), or there are no rows.
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
-        require_place(folder, replace=replace)
+        require_new_index(folder, replace=replace)
         if is_free(folder):
             with whole_folder(folder) as partial:
                 manifest = _write_generation(partial, 1, description, rows, folder)

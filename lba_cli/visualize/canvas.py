@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from lba_cli.errors import LbaError
-from lba_cli.files import require_place, whole_file
+from lba_cli.files import whole_file
+from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ HEADLINE, TEXT, SMALL = 8.0, 7.0, 6.0  # font sizes in points
 # of one line of a legend.
 HEADROOM, LEFT_SPACE, RIGHT_SPACE, SPACE_BELOW, LEGEND_LINE = 0.3, 0.5, 0.1, 0.4, 0.125
 DOTS_PER_INCH = 300
+SUFFIXES = (".png", ".svg", ".pdf")
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": TEXT,
@@ -139,7 +140,7 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
     Raises:
         LbaError: the file exists and ``force`` is false, or its ending is another one.
     """
-    require_free(path, force)
+    require_new_picture(path, force=force)
     content = _encode(figure, path.suffix[1:].lower())
     with whole_file(path, replace=force) as partial:
         partial.write_bytes(content)
@@ -154,11 +155,9 @@ def _encode(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def require_free(path: Path, force: bool) -> None:
+def require_new_picture(path: Path, *, force: bool, option: str = "--output") -> None:
     """Check a picture's path before any work is done; raises what :func:`save` raises."""
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise LbaError(f"{path}: pictures end in .png, .svg or .pdf")
-    require_place(path, force)
+    require_new_file(path, force=force, suffixes=SUFFIXES, option=option)
 
 
 def verdict(right: bool) -> tuple[str, str]:

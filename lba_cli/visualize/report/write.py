@@ -6,12 +6,14 @@ from pathlib import Path
 
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LbaError
-from lba_cli.files import require_place, write_text
+from lba_cli.files import write_text
+from lba_cli.outputs import require_new_file
 from lba_cli.reporting import Listener
 from lba_cli.visualize.report.collect import Bounds, Subject, analyse, assemble
 from lba_cli.visualize.report.page import render
 
 MOST_BYTES = 20_000_000
+SUFFIXES = (".html", ".htm")
 
 
 def write_report(
@@ -41,10 +43,10 @@ def write_report(
         The size of the file in bytes.
 
     Raises:
-        LbaError: the path can't be written (see :func:`require_free`), there is nothing to report on, or even the
+        LbaError: the path can't be written (see :func:`lba_cli.outputs.require_new_file`), there is nothing to report on, or even the
             smallest report is too large.
     """
-    require_free(path, force)
+    require_new_file(path, force=force, suffixes=SUFFIXES)
     findings = analyse(subject, source, bounds, seed, listener)
     smaller: Bounds | None = bounds
     while smaller:
@@ -60,14 +62,3 @@ def write_report(
     raise LbaError(
         f"{path}: even the smallest report would be larger than {most_bytes:,} bytes, because its images are too large"
     )
-
-
-def require_free(path: Path, force: bool) -> None:
-    """Check a report's path before any work is done.
-
-    Raises:
-        LbaError: the path doesn't end in .html, or can't be written, see :func:`lba_cli.files.require_place`.
-    """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise LbaError(f"{path}: reports end in .html")
-    require_place(path, force)
