@@ -1,7 +1,7 @@
-"""Processes in the environment that torchrun would give them, forked from one that has the libraries loaded: they start fast.
+"""Jobs of several processes as torchrun starts them, forked from a process that has loaded the libraries, which is quick.
 
-Run as a program, this file is the process that forks the others. It reads orders, one JSON value per line: a dictionary starts
-processes and is answered with their numbers; a list of numbers waits for those processes and is answered with exit statuses.
+Run as a program, this file is that process. It reads orders, one JSON value per line, and answers each: an order to start
+processes with their ids, and an order to wait for them with their exit statuses.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PATIENCE = 60.0
 HERE = Path(__file__).parent
 
 
-class SimulatedTorchrun:
-    """Runs ``size`` processes, each with a log, and keeps the store that torchrun's agent would keep for them."""
+class SimulatedJob:
+    """A job of ``size`` processes with a log each, and the store that torchrun's agent would keep for them."""
 
     def __init__(self, folder, size, attempt=0, store=None):
         from torch.distributed import TCPStore
@@ -32,18 +32,18 @@ class SimulatedTorchrun:
         self.processes = []
 
     def begin(self, *words, work=None):
-        """Start ``lba words…``, or ``work(*words)`` ("module:function"), in every process."""
+        """Start ``lba words…`` in every process, or ``work(*words)`` for a ``work`` such as "module:function"."""
         order = {"folder": str(self.folder), "logs": [str(self._log(rank)) for rank in range(self.size)], "work": work}
         order |= {"port": self.store.port, "attempt": self.attempt, "words": [str(word) for word in words]}
         self.processes = ask(order)
         return self
 
     def statuses(self):
-        """Wait for all processes; return the exit status of each, negative for a signal."""
+        """Wait for all processes; return their exit statuses, which are negative for signals."""
         return ask(self.processes)
 
     def finish(self, *words, work=None):
-        """Run to the end and require success; return each process's output."""
+        """Run all processes to the end, which must be a success; return their logs."""
         statuses = self.begin(*words, work=work).statuses()
         assert statuses == [0] * self.size, "".join(self.logs())
         return self.logs()
@@ -52,13 +52,13 @@ class SimulatedTorchrun:
         return self.folder / f"log-{self.attempt}-{rank}.txt"
 
     def logs(self):
-        """Return the output of each process."""
+        """Return the processes' logs."""
         return [self._log(rank).read_text() for rank in range(self.size)]
 
 
 @functools.cache
 def parent():
-    """Start the process that forks the others; it ends when its input is closed."""
+    """Start the process that forks the others; it ends when its input does."""
     environment = {**os.environ, "TORCH_CPP_LOG_LEVEL": "ERROR", "OMP_NUM_THREADS": "1", "COLUMNS": "160"}
     environment["PYTHONPATH"] = os.pathsep.join([str(HERE.parent), str(HERE)])
     return subprocess.Popen(
@@ -73,7 +73,7 @@ def ask(order):
 
 
 def environment_of(rank, order):
-    """Return the environment that torchrun would set for a process."""
+    """Return the environment that torchrun sets."""
     size = str(len(order["logs"]))
     return {
         "RANK": str(rank),
@@ -89,18 +89,18 @@ def environment_of(rank, order):
 
 
 def serve():
-    """Carry out orders until the input ends."""
+    """Carry out orders: a dictionary says what to start, a list which processes to wait for."""
     importlib.import_module("simulated_torchrun_work")
     for line in sys.stdin:
         order = json.loads(line)
-        print(json.dumps(begin(order) if isinstance(order, dict) else wait_for(order)), flush=True)
+        print(json.dumps(begin(order) if isinstance(order, dict) else ended(order)), flush=True)
 
 
 def begin(order):
-    """Start the processes of an order; return their numbers."""
+    """Start the processes of an order; return their ids."""
     from reliability.processes import start
 
-    started = []
+    begun = []
     for rank, log in enumerate(order["logs"]):
         Path(log).unlink(missing_ok=True)
 
@@ -115,22 +115,22 @@ def begin(order):
                     raise SystemExit(1) from None
                 raise SystemExit(0)
 
-        started.append(start(Path(order["folder"]), *order["words"], log=Path(log), before=before))
-    return started
+        begun.append(start(Path(order["folder"]), *order["words"], log=Path(log), before=before))
+    return begun
 
 
-def wait_for(numbers):
-    """Wait for processes; return their exit statuses. A process that takes too long is killed."""
+def ended(begun):
+    """Wait for processes, and kill those that take too long; return the exit statuses."""
     until, statuses = time.monotonic() + PATIENCE, {}
-    while len(statuses) < len(numbers):
-        for process in set(numbers) - set(statuses):
+    while len(statuses) < len(begun):
+        for process in set(begun) - set(statuses):
             if time.monotonic() > until:
                 os.kill(process, signal.SIGKILL)
             number, status = os.waitpid(process, os.WNOHANG)
             if number:
                 statuses[process] = os.waitstatus_to_exitcode(status)
         time.sleep(0.02)
-    return [statuses[process] for process in numbers]
+    return [statuses[process] for process in begun]
 
 
 if __name__ == "__main__":

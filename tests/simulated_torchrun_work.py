@@ -1,4 +1,4 @@
-"""Work for simulated processes beside commands; each function receives words, as a command does."""
+"""Functions that simulated processes run instead of a command; like a command, each takes words."""
 
 from pathlib import Path
 
@@ -16,24 +16,24 @@ from lba_cli.training.stop_request import StopRequest
 
 
 def config_of(assignments):
-    """Resolve a config from ``section.key=value`` words."""
+    """Resolve ``section.key=value`` words to a config."""
     return resolve_config([ConfigLayer.from_assignments(list(assignments))])
 
 
-def train_and_keep(folder, *assignments):
+def train_and_save(folder, *assignments):
     """Train, and save this process's network as RANK.pt beside the run."""
     config = config_of(assignments)
     with processes.process_group():
         source, rank = StoredImages(Path(config.data.root)), processes.current().rank
-        run = RunFolder(Path(folder) / "run")
-        run.last.parent.mkdir(parents=True, exist_ok=True)
-        trainer = Trainer(config, source, run, Silent(), pretrained="none")
+        folder_of_run = RunFolder(Path(folder) / "run")
+        folder_of_run.last.parent.mkdir(parents=True, exist_ok=True)
+        trainer = Trainer(config, source, folder_of_run, Silent(), pretrained="none")
         trainer.run(StopRequest())
         torch.save(trainer.network.state_dict(), Path(folder) / f"{rank}.pt")
 
 
 def freeze_statistics():
-    """Make batch normalisation use its running statistics during training and leave them unchanged."""
+    """Let batch normalisation use its running statistics in training too, so that they don't change."""
     train_mode = TwoStreamNetwork.train
 
     def frozen(self, mode=True):
@@ -47,13 +47,13 @@ def freeze_statistics():
 
 
 def train_frozen(folder, *assignments):
-    """Do as :func:`train_and_keep`, with frozen statistics."""
+    """Do the same as :func:`train_and_save`, with frozen statistics."""
     freeze_statistics()
-    train_and_keep(folder, *assignments)
+    train_and_save(folder, *assignments)
 
 
 def fail_in_one(how, *words):
-    """Run ``lba words…``. In its second step the second process's loss is NaN, or its images are unreadable."""
+    """Run ``lba words…``; in the second step of the second process the loss is NaN, or the images can't be read."""
     from lba_cli.cli.app import app
 
     step = Trainer._step
@@ -62,8 +62,9 @@ def fail_in_one(how, *words):
         if processes.current().rank == 1 and self.progress.step == 1:
             if how == "unreadable":
                 raise DataError("no such image")
-            losses = step(self, batch)
-            return {**losses, "total": losses["total"] * float("nan")}
+            values = step(self, batch)
+            values.losses["total"] = values.losses["total"] * float("nan")
+            return values
         return step(self, batch)
 
     Trainer._step = failing

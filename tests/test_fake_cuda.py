@@ -99,5 +99,5 @@ def test_cached_images_are_augmented_on_the_gpu(fake_cuda):
     cache._pixels = torch.empty(40, HEIGHT, WIDTH, 3, dtype=torch.uint8, device=GPU)
     cache._colour, cache._pad = torch.empty(3, dtype=torch.uint8, device=GPU), 5
     rows, changes = torch.empty(IMAGES, dtype=torch.int64), torch.empty(IMAGES, 7, dtype=torch.int64)
-    changed = cache.changed(rows.to(GPU), changes.to(GPU))
+    changed = cache.augmented(rows.to(GPU), changes.to(GPU))
     assert (changed.device.type, changed.dtype, changed.shape) == ("cuda", torch.uint8, (IMAGES, HEIGHT, WIDTH, 3))

@@ -129,7 +129,7 @@ def test_no_step_waits_for_the_gpu(source, device, precision):
     try:
         with arithmetic(precision, device):
             for number, batch in enumerate(batches):
-                step(batch, tuple(sample_pairs(3, 2) for _ in range(2)))
+                step(batch, lambda: tuple(sample_pairs(3, 2) for _ in range(2)))
                 if number == 2:  # one-time work is over by then
                     torch.cuda.set_sync_debug_mode("error")
     finally:

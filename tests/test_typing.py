@@ -1,4 +1,4 @@
-"""The types that a user's type checker sees: the wheel has the marker, and every public name is typed."""
+"""The installed package is typed: the wheel has the marker, and strict checks of users' scripts pass."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ SCRIPT = """
 import torch
 from matplotlib.figure import Figure
 
-import lba_cli.alignment, lba_cli.evaluation, lba_cli.export, lba_cli.model, lba_cli.training, lba_cli.visualize
+import lba_cli.alignment, lba_cli.evaluation, lba_cli.export, lba_cli.methods, lba_cli.model, lba_cli.training, lba_cli.visualize
 from lba_cli.alignment import align, sample_pairs
 from lba_cli.evaluation import embed_images, rank_metrics
 from lba_cli.export import export
@@ -30,7 +30,7 @@ metrics = rank_metrics(-(vectors @ vectors.T), vectors.argmax(1), vectors.argmax
 first: float = metrics.mAP
 figure: Figure = draw_correspondences(network, "a.jpg", "b.jpg")
 save(figure, Path("c.png"))
-loss, right = hard_triplet(torch.rand(4, 8), torch.tensor([0, 0, 1, 1]))
+loss, correct = hard_triplet(torch.rand(4, 8), torch.tensor([0, 0, 1, 1]))
 done = export(network, read_checkpoint(Path("net.pt")).description, "onnx", Path("x.onnx"), precision="float16")
 deviation: float = done.deviation
 terms: dict[str, torch.Tensor] = Objective(method="full")(network, loss, loss, loss)
@@ -43,7 +43,7 @@ export(network, read_checkpoint(Path("net.pt")).description, "onnxx", Path("x.on
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """Build the wheel without a network."""
+    """The package as it is installed, built without a network."""
     pytest.importorskip("setuptools", minversion="77")
     source = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "README.md", "LICENSE"):

@@ -10,6 +10,7 @@ import typer
 
 from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import CommonOptions, command
+from lba_cli.outputs import require_new_folder
 
 if TYPE_CHECKING:
     from lba_cli.config import Config
@@ -37,7 +38,6 @@ def demo(
     from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.files import write_text
     from lba_cli.model import load_network
-    from lba_cli.outputs import require_new_folder
     from lba_cli.training.loop import train
     from lba_cli.training.run_folder import RunFolder
 

@@ -37,11 +37,11 @@ Workers = Annotated[
 
 
 class _DatasetCommands(TyperGroup):
-    """The commands of ``lba prepare``: one for every data set that is known when the group is built, and ``synthetic``."""
+    """The commands of ``lba prepare``: one for each data set that is known when the group is built, and ``synthetic``."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = {spec.name: _prepare_command(spec) for spec in DATASETS.values()} | self.commands
+        self.commands = {**{spec.name: _prepare_command(spec) for spec in DATASETS.values()}, **self.commands}
 
 
 app = command_group()
@@ -53,9 +53,9 @@ def _group() -> None: ...  # without a callback, Typer would make a group of one
 
 def _prepare_command(spec: DatasetSpec) -> Any:
     """Make the command ``lba prepare NAME`` of a data set."""
-    group = command_group()
+    single = command_group()
 
-    @command(group, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
+    @command(single, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
     def prepare(
         common: CommonOptions,
         root: Root = None,
@@ -67,7 +67,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
     ) -> None:
         prepare_store(spec, PrepareRequest(root, output, npy, skip_broken, verify, workers), common)
 
-    return typer.main.get_command(group)
+    return typer.main.get_command(single)
 
 
 @command(

@@ -18,6 +18,7 @@ from lba_cli.cli.options import (
     command,
 )
 from lba_cli.errors import LbaError
+from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
@@ -114,7 +115,6 @@ def query(
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
-    from lba_cli.outputs import require_new_files
     from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images

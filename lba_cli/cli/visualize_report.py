@@ -71,8 +71,8 @@ def _subject(opened: OpenedCheckpoint, source: ImageSource) -> Subject:
     from lba_cli.evaluation.results import ScoredModel
     from lba_cli.visualize.report import Subject
 
-    origin = ScoredModel(str(opened.path), trained_on(opened, source))
-    return Subject(opened.network, opened.description, origin, opened.config, _records(opened.path))
+    model = ScoredModel(str(opened.path), trained_on(opened, source))
+    return Subject(opened.network, opened.description, model, opened.config, _records(opened.path))
 
 
 def _records(checkpoint: Path) -> list[dict[str, Any]] | None:

@@ -68,7 +68,8 @@ def prepare(
             arrays that other code bases of the field read.
 
     Raises:
-        DataError: there is something at ``output`` already, or some images can't be decoded (the message lists them all).
+        LbaError: there is something at ``output`` already.
+        DataError: some images can't be decoded; the message lists them all.
     """
     require_new_folder(output)
     with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
@@ -91,8 +92,8 @@ def prepare(
 
 def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Sequence[tuple[str, str]]) -> Manifest:
     return Manifest(
-        dataset=listing.name,
-        reader=listing.dataset,
+        name=listing.name,
+        dataset=listing.dataset,
         height=height,
         width=width,
         images=images,

@@ -89,7 +89,7 @@ class StoredImages:
         self._folder = folder
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
-        self.name, self.dataset, self.trial = manifest.dataset, manifest.reader, 0
+        self.name, self.dataset, self.trial = manifest.name, manifest.dataset, 0
         self.height, self.width = manifest.height, manifest.width
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)

@@ -41,8 +41,8 @@ class Manifest(StrictModel):
     """What a store holds.
 
     Attributes:
-        dataset: the data set's name.
-        reader: the data set's reader, which determines the protocols by which it is evaluated.
+        name: the data set's name in reports.
+        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
         height, width: the images' size in pixels.
         images: the number of images.
         source: the folder that it was prepared from.
@@ -52,8 +52,8 @@ class Manifest(StrictModel):
         checksum: the checksum of all this, see :meth:`digest`.
     """
 
-    dataset: str = Field(max_length=200)
-    reader: str
+    name: str = Field(max_length=200)
+    dataset: str
     height: int
     width: int
     images: int
@@ -65,7 +65,7 @@ class Manifest(StrictModel):
     version: Literal[4] = 4
     checksum: str = ""
 
-    @field_validator("dataset")
+    @field_validator("name")
     @classmethod
     def _on_one_line(cls, name: str) -> str:
         if not name.isprintable():

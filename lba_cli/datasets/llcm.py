@@ -27,7 +27,7 @@ from lba_cli.datasets.spec import (
     Setting,
 )
 from lba_cli.errors import DataError
-from lba_cli.match_rules import MatchRules
+from lba_cli.match_rules import match_rules
 from lba_cli.synthetic.jobs import Job
 from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, Plan, size_of
 from lba_cli.synthetic.presets import Preset
@@ -244,7 +244,7 @@ LLCM = DatasetSpec(
         "released": "LLCM's release transposes its matrix of scores for visible-to-infrared, so that the sampled infrared "
         "images query the whole visible set. The proper direction is --protocol community"
     },
-    match_rules=MatchRules(ignore_same_identity_and_camera=True, cmc_counts="identities"),
+    match_rules=match_rules("llcm"),
     draw=_draw,
     needs_cameras=True,
     published=(

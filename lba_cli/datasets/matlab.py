@@ -24,6 +24,7 @@ MOST_FILE, MOST_UNPACKED, MOST_ELEMENTS = 32 * 2**20, 64 * 2**20, 100_000
 HEADER = 128
 MATRIX, COMPRESSED, SIZES = 14, 15, 5  # kinds of elements
 CELL, NUMBERS, COMPLEX = 1, range(6, 16), 0x800  # classes of arrays, and a flag
+# NumPy types of the kinds of elements that hold numbers.
 STORED = {
     1: "i1",
     2: "u1",
@@ -35,7 +36,7 @@ STORED = {
     9: "f8",
     12: "i8",
     13: "u8",
-}  # kinds of elements
+}
 DEEPEST = 4
 
 

@@ -90,7 +90,7 @@ def dataset_at(root: Path, height: int, width: int) -> DatasetSpec:
         DataError: there is none, or it can't be recognised.
     """
     folder = root if is_store(root) or root.exists() else default_store(root, height, width)
-    return get_dataset(read_manifest(folder).reader) if is_store(folder) else detect(root)
+    return get_dataset(read_manifest(folder).dataset) if is_store(folder) else detect(root)
 
 
 def verify_store(folder: Path, listing: Listing | None, listener: Listener) -> StoredImages:

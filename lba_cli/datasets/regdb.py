@@ -28,7 +28,7 @@ from lba_cli.datasets.spec import (
     Setting,
 )
 from lba_cli.errors import DataError
-from lba_cli.match_rules import MatchRules
+from lba_cli.match_rules import match_rules
 from lba_cli.synthetic.jobs import Job
 from lba_cli.synthetic.plan import Plan, size_of
 from lba_cli.synthetic.presets import Preset
@@ -210,7 +210,7 @@ REGDB = DatasetSpec(
     shots=("whole",),
     usual_shots=lambda _: "whole",
     protocols={"community": ("visible-to-infrared", "infrared-to-visible")},
-    match_rules=MatchRules(cmc_counts="images"),
+    match_rules=match_rules("regdb"),
     draw=_draw,
     synthetic=_plan,
     prepare_help="Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten trials.\n\n"

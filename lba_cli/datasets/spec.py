@@ -116,7 +116,7 @@ def _any_sample(sample: Sample) -> str:
     return ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)  # one object per data set, compared by identity
 class DatasetSpec:
     """Everything that is true of one data set. Nothing outside its file compares its name.
 

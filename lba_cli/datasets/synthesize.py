@@ -86,7 +86,8 @@ def write_synthetic(
         listener: receives the progress.
 
     Raises:
-        DataError: there is no such preset, or ``output`` exists and isn't an empty folder.
+        LbaError: ``output`` exists and isn't an empty folder.
+        DataError: there is no such preset.
         ConfigError: ``seed`` is negative, ``workers`` is less than 1, or there are no synthetic people in this layout or of this
             size.
     """

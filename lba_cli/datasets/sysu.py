@@ -33,7 +33,7 @@ from lba_cli.datasets.spec import (
 )
 from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, entries_of_preset
 from lba_cli.errors import DataError
-from lba_cli.match_rules import MatchRules
+from lba_cli.match_rules import match_rules
 from lba_cli.synthetic.jobs import Job
 from lba_cli.synthetic.plan import Plan
 from lba_cli.synthetic.presets import Preset
@@ -142,7 +142,7 @@ SYSU = DatasetSpec(
     shots=("single", "multi"),
     usual_shots=lambda _: "single",
     protocols=dict.fromkeys(("community", "official"), tuple(GALLERY_CAMERAS)),
-    match_rules=MatchRules(ignore_camera_pairs=((3, 2),), cmc_counts="identities"),
+    match_rules=match_rules("sysu"),
     draw=_draw,
     needs_cameras=True,
     check_sample=_check_sample,

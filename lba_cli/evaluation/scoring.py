@@ -15,7 +15,7 @@ from lba_cli.errors import DataError
 from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
 from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.evaluation.network_embedder import View
-from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_blocks
+from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_metrics_blockwise
 from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
 from lba_cli.evaluation.setting_choice import selection_setting
@@ -160,7 +160,7 @@ def ignored_images(source: EvaluationSet, queries: Sequence[int], gallery: Seque
 def _rank_draw(source: EvaluationSet, labels: Labels, draw: Draw, blocks: Iterable[Block]) -> Metrics:
     columns = _columns(labels, draw.queries, draw.gallery)
     try:
-        return rank_blocks(blocks, *columns, protocol=get_dataset(source.dataset).match_rules)
+        return rank_metrics_blockwise(blocks, *columns, protocol=get_dataset(source.dataset).match_rules)
     except ValueError as problem:
         raise _unscorable(source, problem) from problem
 

@@ -40,7 +40,7 @@ class Variant:
 
 def parameters_of(reranking: Reranking) -> dict[str, int | float]:
     """Return the parameters of re-ranking by the paper's names."""
-    return {"k1": reranking.k1, "k2": reranking.k2, "lambda": reranking.share}
+    return {"k1": reranking.k1, "k2": reranking.k2, "lambda": reranking.original_weight}
 
 
 def choose_variants(section: EvaluationSection) -> list[Variant]:

@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from lba_cli.errors import CheckpointError, quoted
+from lba_cli.errors import CheckpointError, quoted, short_repr
 from lba_cli.files import whole_file
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.official_layout import BACKBONE, from_released

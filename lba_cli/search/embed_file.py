@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lba_cli.errors import Interrupted, LbaError, Terminated
+from lba_cli.errors import Interrupted, Terminated
 from lba_cli.files import whole_file
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.outputs import require_new_file

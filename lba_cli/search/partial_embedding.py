@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
 
-from lba_cli.files import append_line, read_text, write_text
+from lba_cli.files import append_line, read_text, sweep, write_text
 from lba_cli.search.embed_paths import EmbeddedBatch, EmbeddingRequest, UnreadableImage
 
 FORMAT, VERSION = "lba-unfinished-embedding", 2
@@ -101,8 +101,7 @@ class PartialEmbedding:
         """Remove the folder; only files of this class are deleted."""
         for name in (PLAN, VECTORS, DONE):
             (self.path / name).unlink(missing_ok=True)
-        for left in self.path.glob(f".{PLAN}.*.partial*"):
-            left.unlink(missing_ok=True)
+        sweep(self.path / PLAN)
         self.path.rmdir()
 
     def _has(self, plan: dict[str, Any]) -> bool:

@@ -35,20 +35,22 @@ if TYPE_CHECKING:
 
 
 def require_new_index(folder: Path, *, replace: bool) -> None:
-    """Refuse a folder for a new index before the work begins.
+    """Check the folder of a new index before any work is done.
 
     Args:
         folder: the index to make.
-        replace: whether an existing index may be replaced; anything else never is.
+        replace: whether an existing index may be replaced. Anything else never is.
 
     Raises:
         LbaError: something is there already.
     """
     is_index = (folder / MANIFEST).is_file()
     if not (replace and is_index):
-        remedy = "remove it first: it is no index"
-        if is_index:
-            remedy = "add to it with lba search add, or replace it with --force"
+        remedy = (
+            "add to it with lba search add, or replace it with --force"
+            if is_index
+            else "remove it first: it is not an index"
+        )
         require_new_folder(folder, option="--index", remedy=remedy)
 
 
@@ -56,7 +58,7 @@ def build_index(folder: Path, description: IndexDescription, rows: Rows, *, repl
     """Make an index at ``folder`` of ``rows``, which must be in the order of their absolute paths.
 
     Raises:
-        LbaError: the folder isn't free (see :func:`require_new_index`), or there are no rows.
+        SearchError: the folder exists (see :func:`require_new_index`), or there are no rows.
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
         require_new_index(folder, replace=replace)

@@ -13,9 +13,8 @@ Colour = tuple[float, float, float]
 
 _CONTRAST_NEEDED = 0.34
 _ACHROMATIC_SHARE = 0.42
-_POLARITY_KEPT = (
-    0.8  # probability that a pattern that is lighter than its ground in visible light is also lighter in infrared
-)
+# Probability that a pattern that is lighter than its ground in visible light is also lighter in infrared.
+_POLARITY_KEPT = 0.8
 _DARKEST, _BRIGHTEST = 0.04, 0.97
 
 

@@ -33,8 +33,8 @@ def build_sampler(config: Config, source: ImageSource, listener: Listener) -> Id
         rank=world.rank,
         size=world.size,
     )
-    if sampler.left_out:
-        listener.warn(f"{len(sampler.left_out)} training identities lack a modality and are left out")
+    if sampler.incomplete:
+        listener.warn(f"{len(sampler.incomplete)} training identities lack a modality and are left out")
     return sampler
 
 

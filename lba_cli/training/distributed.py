@@ -88,7 +88,7 @@ def report_processes(sampler: IdentitySampler, recipe: TrainSection, images_per_
         f"{size} processes: {images_per_step} images a step ({size} × {images_per_step // size}), {sampler.steps} steps an "
         f"epoch; the learning rate isn't scaled, train.learning_rate={recipe.learning_rate:g}"
     )
-    if not sampler.apart:
+    if not sampler.disjoint:
         listener.warn(
             f"there are fewer than {size} × {recipe.identities} identities, so that several processes may draw the same one"
         )

@@ -13,8 +13,9 @@ from typing import Any
 from lba_cli.config import Config, write_config
 from lba_cli.errors import CheckpointError, LbaError, TrainingError
 from lba_cli.files import append_line, read_text, sweep, whole_file, write_text
-from lba_cli.locks import exclusive
+from lba_cli.locks import exclusive, is_lock_file
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lba_cli.outputs import require_empty_folder
 from lba_cli.reporting import Listener
 
 RUNS = Path("runs")
@@ -91,15 +92,14 @@ class RunFolder:
         """Refuse a folder that holds something already, so that nothing is overwritten.
 
         Raises:
-            TrainingError: it does.
+            LbaError: it does.
         """
         sweep(self.config)
         if self.is_begun:
             raise TrainingError(
                 f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
             )
-        if self.path.exists() and (not self.path.is_dir() or any(p.name != LOCK for p in self.path.iterdir())):
-            raise TrainingError(f"{self.path}: exists and isn't an empty folder; name another --output")
+        require_empty_folder(self.path, ignoring=lambda path: is_lock_file(path, self.path / LOCK))
 
     @contextmanager
     def claimed(self, config: Config) -> Iterator[None]:
@@ -156,7 +156,6 @@ class RunFolder:
         """Write ``checkpoint`` as ``last.pt``; the present one becomes ``previous.pt``. One of the two is always whole."""
         if self.last.exists():
             with whole_file(self.previous) as partial:
-                partial.unlink()
                 try:
                     partial.hardlink_to(self.last)
                 except OSError:  # a file system without hard links

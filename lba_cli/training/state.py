@@ -16,7 +16,7 @@ from lba_cli.config import Config, DataSection, EvaluationSection, LossSection, 
 from lba_cli.data.samples import identity_classes
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import DATASETS, get_dataset
-from lba_cli.errors import TrainingError
+from lba_cli.errors import TrainingError, short_repr
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.methods import get_method
 from lba_cli.model import TwoStreamNetwork

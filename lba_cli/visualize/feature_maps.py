@@ -10,7 +10,7 @@ from torch import Tensor
 from lba_cli.alignment import person_mask
 from lba_cli.data.loaders import to_images
 from lba_cli.data.store import ImageSource
-from lba_cli.evaluation.embedding import exact
+from lba_cli.evaluation.network_embedder import exact_inference
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Silent
@@ -25,7 +25,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 def image_maps(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Modality) -> StageMaps:
     """Compute the feature maps of an (H, W, 3) uint8 image: (1, C, h, w) float32 of each stage."""
-    with exact(network) as device:
+    with exact_inference(network) as device:
         return network.maps(to_images(image[None]).to(device), modality)
 
 

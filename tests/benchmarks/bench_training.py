@@ -17,7 +17,7 @@ from plain.network import PlainNetwork
 from timing import TABLE, OwnProcess, side_by_side
 
 from lba_cli.alignment import sample_pairs
-from lba_cli.compute import arithmetic, memory_kept, resolve_precision
+from lba_cli.compute import arithmetic, keep_memory, resolve_precision
 from lba_cli.config import TrainSection
 from lba_cli.data.augmentation import Augmentation
 from lba_cli.data.device_cache import DeviceCache
@@ -52,7 +52,7 @@ def our_step(network, device, precision="auto"):
 
     def take(batch):
         with arithmetic(precision, device):
-            return step(batch, pairs())
+            return step(batch, pairs).losses
 
     return take
 
@@ -84,7 +84,7 @@ def cpu_images():
 def ours_on_the_cpu():
     ours, _ = networks(CPU)
     take, batch = our_step(ours, CPU), TrainingBatch(*cpu_images())
-    KEPT.enter_context(memory_kept(CPU))  # as `lba train` does for the steps of an epoch
+    KEPT.enter_context(keep_memory(CPU))  # as `lba train` does for the steps of an epoch
     return lambda: take(batch)
 
 
@@ -98,7 +98,7 @@ def plain_on_the_cpu():
 
 def plain_with_kept_memory():
     take = plain_on_the_cpu()
-    KEPT.enter_context(memory_kept(CPU))
+    KEPT.enter_context(keep_memory(CPU))
     return take
 
 

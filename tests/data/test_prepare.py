@@ -15,7 +15,7 @@ from lba_cli.data.prepare import prepare
 from lba_cli.data.samples import NO_CAMERA, Listing, Sample, identity_classes, select
 from lba_cli.data.store import FolderImages, StoredImages
 from lba_cli.datasets.sysu import read_sysu
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, LbaError
 from lba_cli.reporting import Silent
 
 
@@ -74,7 +74,7 @@ def test_the_arrays_that_other_code_bases_read(tiny, tmp_path):
 
 def test_an_existing_output_is_not_replaced(tiny, store):
     before = (store / "manifest.json").read_bytes()
-    with pytest.raises(DataError, match="exists already and is not replaced"):
+    with pytest.raises(LbaError, match="exists already; name another folder with --output, or remove it first"):
         prepare(read_sysu(tiny), store, HEIGHT, WIDTH, listener=Silent())
     assert (store / "manifest.json").read_bytes() == before
 
@@ -144,7 +144,7 @@ def test_a_full_disk_is_noticed_before_images_are_decoded(tiny, tmp_path, monkey
 def test_an_output_that_exists_is_refused(tiny, tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DataError, match="exists already and is not replaced"):
+    with pytest.raises(LbaError, match="exists already; name another folder with --output, or remove it first"):
         prepare(read_sysu(tiny), Path(output), 32, 16, listener=Silent(), workers=1)
 
 

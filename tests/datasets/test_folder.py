@@ -5,9 +5,11 @@ import unicodedata
 import pytest
 import small_setup
 
+from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.data.image_files import image_suffixes
 from lba_cli.data.samples import NO_CAMERA, fingerprint
 from lba_cli.datasets.folder import FolderOptions, read_folder
+from lba_cli.errors import ConfigError
 
 
 @pytest.fixture
@@ -193,6 +195,13 @@ def test_one_list_of_identities_needs_the_other():
         FolderOptions(train_ids="a.txt")
     with pytest.raises(ValueError, match=r"data\.test_ids is given without data\.train_ids"):
         FolderOptions(test_ids="a.txt")
+
+
+def test_one_list_of_identities_in_a_configuration_is_refused_with_its_place():
+    with pytest.raises(
+        ConfigError, match=r"^--set data.train_ids=a.txt: data.train_ids is given without data.test_ids"
+    ):
+        resolve_config([ConfigLayer.from_assignments(["data.train_ids=a.txt"])])
 
 
 def test_the_name_of_a_relative_root_is_that_of_its_folder(copy, monkeypatch):

@@ -45,7 +45,7 @@ def test_a_store_has_the_samples_of_its_source(trees, stores, layout):
     assert np.load(stores[layout] / "images.npy", mmap_mode="r").shape == (store.images, HEIGHT, WIDTH, 3)
     header = (stores[layout] / "samples.csv").read_text().splitlines()[0]
     assert header == "row,crc32,path,identity,camera,modality,split,trial"
-    assert json.loads((stores[layout] / "manifest.json").read_text())["reader"] == layout
+    assert json.loads((stores[layout] / "manifest.json").read_text())["dataset"] == layout
 
 
 def test_store_and_folder_have_the_same_trials(trees, stores):

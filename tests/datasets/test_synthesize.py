@@ -23,7 +23,7 @@ from lba_cli.datasets import sysu
 from lba_cli.datasets.synthesize import plan_synthetic, write_synthetic
 from lba_cli.datasets.sysu import SYSU
 from lba_cli.datasets.sysu_inventory import entries_of_preset, sysu_inventory
-from lba_cli.errors import ConfigError, DataError
+from lba_cli.errors import ConfigError, DataError, LbaError
 from lba_cli.reporting import Silent
 from lba_cli.synthetic import PRESETS, Job
 
@@ -210,7 +210,7 @@ def test_existing_output_is_refused_and_untouched(tmp_path: Path, content: str) 
         output.mkdir()
         kept = output / "thesis.txt"
     kept.write_text("years of work")
-    with pytest.raises(DataError, match="exists already") as caught:
+    with pytest.raises(LbaError, match="exists already; name another folder with --output") as caught:
         write_synthetic(SYSU, "tiny", output, workers=1, listener=Silent())
     assert "\n" not in str(caught.value)
     assert kept.read_text() == "years of work"

@@ -61,6 +61,14 @@ def test_match_rules_rank_as_their_name(name):
     assert by_name[1:] == by_rules[1:]
 
 
+@pytest.mark.parametrize("columns", [1, 2, 3, 7, 8, 9, 100])
+def test_places_are_those_of_a_binary_search(columns):
+    ascending = np.sort(np.random.default_rng(columns).integers(30, size=(6, columns)).astype(float), axis=1)
+    row, column = np.divmod(np.arange(ascending.size), columns)
+    wanted = [np.searchsorted(each, value) for each in ascending for value in each]
+    np.testing.assert_array_equal(ranking._places(ascending, row, ascending[row, column]), wanted)
+
+
 def test_match_rules_of_ones_own():
     rules = MatchRules(ignore_camera_pairs=((1, 4), (2, 5)), ignore_same_identity_and_camera=True)
     columns = [7, 7], [7, 7, 8, 8], [1, 2], [4, 2, 5, 1]

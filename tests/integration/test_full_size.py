@@ -45,7 +45,7 @@ def check_counts(store):
             if mode == "indoor-search":
                 assert len({store.samples[i].identity for i in gallery}) == 56
                 assert len(queries) - len(matched) == 1595
-    assert json.loads((store._folder / "manifest.json").read_text())["dataset"] == "synthetic-sysu"
+    assert json.loads((store._folder / "manifest.json").read_text())["name"] == "synthetic-sysu"
 
 
 def has_match(samples, query, gallery):

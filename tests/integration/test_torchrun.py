@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 from reliability.processes import children_of
-from simulated_torchrun import SimulatedTorchrun
+from simulated_torchrun import SimulatedJob
 from small_setup import SMALL
 
 from lba_cli.model.checkpoint import read_checkpoint
@@ -69,7 +69,7 @@ def reference(tmp_path_factory, store):
     values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}, "train": train}
     config = folder / "run.yaml"
     config.write_text(yaml.safe_dump(values))
-    SimulatedTorchrun(folder, 2).finish("train", "--config", config, "--output", "run")
+    SimulatedJob(folder, 2).finish("train", "--config", config, "--output", "run")
     return RunFolder(folder / "run"), config
 
 

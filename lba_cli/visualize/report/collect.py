@@ -9,10 +9,10 @@ from typing import Any
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
-from lba_cli.evaluation.embedding import PLAIN, Embeddings, embed_views
+from lba_cli.evaluation.embedding import Embeddings, embed_views
 from lba_cli.evaluation.leakage import inflation_note
-from lba_cli.evaluation.ranking import counts_identities
-from lba_cli.evaluation.results import FIGURES, Origin, Report, Result
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
@@ -39,14 +39,14 @@ class Subject:
     Attributes:
         network: on its device.
         description: the checkpoint's description of itself.
-        origin: the name of the checkpoint, and of the data set that it was trained on.
+        model: the name of the checkpoint, and of the data set that it was trained on.
         config: how it is evaluated.
         records: the lines of its run's ``metrics.jsonl``; None if the checkpoint isn't in a run folder.
     """
 
     network: TwoStreamNetwork
     description: Description
-    origin: Origin
+    model: ScoredModel
     config: Config
     records: list[dict[str, Any]] | None = None
 
@@ -113,7 +113,7 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
         batch_size=section.batch_size,
         workers=subject.config.data.workers,
     )
-    results = score(source, drawn, embeddings, variants, listener=listener, origin=subject.origin)
+    results = score(source, drawn, embeddings, variants, listener=listener, model=subject.model)
     root = subject.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     rooted = tuple(replace(result, root=root) for result in results)
     temperature = subject.config.alignment.temperature
@@ -151,15 +151,15 @@ def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Li
 
 def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str, Any]:
     subject, source = findings.subject, findings.source
-    report = Report((findings.results,))
+    report = EvaluationResults((findings.results,))
     return {
-        "model": subject.origin.name,
+        "model": subject.model.name,
         "dataset": source.name,
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
         "inflation_note": inflation_note([(subject.description, source)]),
         "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
-        "cmc_counts": "identities" if counts_identities(get_dataset(source.dataset).match_rules) else "images",
+        "cmc_counts": get_dataset(source.dataset).match_rules.cmc_counts,
         "shown_setting": str(findings.drawn[0].setting),
         "facts": _facts(subject, source),
         "columns": [label(name) for name in FIGURES],
@@ -176,8 +176,8 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
     """Names and values of facts about the model and the data; unknown facts are left out."""
     description = subject.description
     facts = {
-        "checkpoint": subject.origin.model,
-        "trained on": subject.origin.trained_on,
+        "checkpoint": subject.model.path,
+        "trained on": subject.model.trained_on,
         "evaluated on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
         "method": description.config.get("train", {}).get("method", ""),
         "backbone": description.backbone,
