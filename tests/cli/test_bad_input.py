@@ -31,7 +31,11 @@ def train(lba, small_yaml, data, *words, status=2):
 
 def test_a_missing_data_set_says_what_was_looked_for(lba):
     message = refused(lba("prepare", "sysu", status=2))
-    for words in ("datasets/SYSU-MM01: no such folder", "cam1…cam6 and exp", "lba prepare synthetic --layout sysu --output"):
+    for words in (
+        "datasets/SYSU-MM01: no such folder",
+        "cam1…cam6 and exp",
+        "lba prepare synthetic --layout sysu --output",
+    ):
         assert words in message
 
 

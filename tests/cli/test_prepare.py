@@ -27,7 +27,10 @@ def test_prepare_and_verify(lba, trees, tmp_path, dataset):
     assert store.dataset == dataset
     assert f"{store.images} images of 32×16 are ready in " in result.output.replace("\n", "")
     assert "is intact" in lba("prepare", dataset, "--root", root, *SIZE, "--verify").output
-    assert "exists already; name another folder with --output" in lba("prepare", dataset, "--root", root, *SIZE, status=2).output
+    assert (
+        "exists already; name another folder with --output"
+        in lba("prepare", dataset, "--root", root, *SIZE, status=2).output
+    )
 
 
 def test_the_images_of_every_trial_are_counted(lba, trees, tmp_path):
