@@ -5,7 +5,7 @@ import io
 from rich.console import Console
 
 from lba_cli.cli import console
-from lba_cli.methods.table import term_names
+from lba_cli.methods.table import METHODS
 
 
 def test_names_of_several_words_are_abbreviated():
@@ -14,7 +14,8 @@ def test_names_of_several_words_are_abbreviated():
 
 
 def test_every_loss_term_has_a_label_of_its_own():
-    names = [*term_names(), "heavy_triplet"]
+    terms = dict.fromkeys(term.name for method in METHODS.values() for term in method.terms)
+    names = [*terms, "heavy_triplet"]
     labels = console.short_labels(names)
     assert list(labels) == names
     assert len(set(labels.values())) == len(names)

@@ -10,7 +10,7 @@ from rich.console import Console
 from lba_cli.cli.console_tables import broken, report_tables
 from lba_cli.datasets import DATASETS, Setting
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.results import Origin, Report, Result
+from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel
 
 MODES = ("infrared-to-visible", "visible-to-infrared")
 
@@ -21,7 +21,7 @@ def report(models=("runs/20261122-101010-baseline", "runs/full"), variants=("pla
         tuple(
             Result(
                 *("LLCM", Setting(mode, "single", "community"), draws, 7166, 351, "llcm", variant),
-                origin=Origin(model, "LLCM"),
+                model=ScoredModel(model, "LLCM"),
             )
             for mode in MODES
             for variant in variants
@@ -32,7 +32,7 @@ def report(models=("runs/20261122-101010-baseline", "runs/full"), variants=("pla
         row for row in DATASETS["llcm"].published if row.setting == Setting(MODES[0], "single", "community")
     )
     assert published
-    return Report(tuple(results), published)
+    return EvaluationResults(tuple(results), published)
 
 
 def shown(results, width):
@@ -45,7 +45,7 @@ def shown(results, width):
 @pytest.mark.parametrize("width", [78, 80, 100, 120, 200])
 @pytest.mark.parametrize("several", [False, True])
 def test_figures_stay_whole_and_words_break_at_hyphens(several, width):
-    text = shown(report() if several else Report((report().models[0][:1],)), width)
+    text = shown(report() if several else EvaluationResults((report().models[0][:1],)), width)
     assert max(map(len, text.splitlines())) <= width
     assert "35.15" in text
     assert "±24.85" in text
