@@ -104,6 +104,6 @@ def test_synthetic_data_are_written_in_any_layout(lba, tmp_path, layout, monkeyp
 
 def test_a_layout_that_the_preset_does_not_have_is_refused(lba, tmp_path):
     message = lba("prepare", "synthetic", "--preset", "sysu", "--layout", "llcm", status=2).output
-    assert "the layout 'llcm' comes in the presets tiny and small" in message
+    assert "the layout 'llcm' has the presets tiny and small" in message
     lba("prepare", "synthetic", "--layout", "market", status=2)
     assert not list(tmp_path.iterdir())
