@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -153,15 +154,23 @@ def describe(facts: dict[str, Any], rate: float) -> str:
         facts: values by name. ``images_a_step`` is shown as images per second.
         rate: steps per second.
     """
-    words = [f"{abbreviation(name)} {value:.3g}" for name, value in facts.items() if name != "images_a_step"]
+    shown = {name: value for name, value in facts.items() if name != "images_a_step"}
+    words = [f"{label} {shown[name]:.3g}" for name, label in short_labels(shown).items()]
     if "images_a_step" in facts:
         words.append(f"{facts['images_a_step'] * rate:.0f} images/s")
     return "  ".join(words)
 
 
-def abbreviation(name: str) -> str:
-    """Abbreviate a name of several words: ``hard_triplet`` to ``ht``, ``identity_consistency_stage3`` to ``ics3``."""
-    return re.sub(r"([a-z])[a-z]*_?", r"\1", name) if "_" in name else name
+def short_labels(names: Iterable[str]) -> dict[str, str]:
+    """Abbreviate names of several words by their initials, unless two would get the same label.
+
+    Example:
+        >>> short_labels(["identity", "identity_consistency_stage3", "learning_rate"])
+        {'identity': 'identity', 'identity_consistency_stage3': 'ics3', 'learning_rate': 'lr'}
+    """
+    labels = {name: re.sub(r"([a-z])[a-z]*_?", r"\1", name) if "_" in name else name for name in names}
+    counts = Counter(labels.values())
+    return {name: label if counts[label] == 1 else name for name, label in labels.items()}
 
 
 def _time_left(done: int, total: int | None, rate: float) -> str:

@@ -31,13 +31,17 @@ def train(lba, small_yaml, data, *words, status=2):
 
 def test_a_missing_data_set_says_what_was_looked_for(lba):
     message = refused(lba("prepare", "sysu", status=2))
-    for words in ("datasets/SYSU-MM01: no such folder", "cam1…cam6 and exp", "lba prepare synthetic --output"):
+    for words in (
+        "datasets/SYSU-MM01: no such folder",
+        "cam1…cam6 and exp",
+        "lba prepare synthetic --layout sysu --output",
+    ):
         assert words in message
 
 
 def test_a_missing_camera_folder_is_named(lba, copy):
     shutil.rmtree(copy / "cam4")
-    assert "it has no cam4" in refused(lba("prepare", "sysu", "--root", copy, status=2))
+    assert "not all of it: cam4 missing" in refused(lba("prepare", "sysu", "--root", copy, status=2))
 
 
 def test_a_malformed_id_list_is_refused_with_its_line(lba, copy):
@@ -49,7 +53,7 @@ def test_identities_without_images_and_stray_files_are_reported(lba, copy, tmp_p
     (copy / "exp" / "val_id.txt").write_text("6,17,24,300")
     (copy / "cam1" / "Thumbs.db").write_bytes(b"x")
     result = lba("prepare", "sysu", "--root", copy, "--set", "data.height=32", "--set", "data.width=16")
-    assert "1 identities of the id lists have no images: 300" in result.output
+    assert "1 identities of the lists have no images: 300" in result.output
     assert "1 files that are not images of an identity were ignored" in result.output
 
 

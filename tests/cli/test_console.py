@@ -2,30 +2,25 @@
 
 import io
 
-import pytest
 from rich.console import Console
 
 from lba_cli.cli import console
-from lba_cli.methods import METHODS
+from lba_cli.methods.table import METHODS
 
 
-@pytest.mark.parametrize(
-    ("name", "label"),
-    [
-        ("identity", "identity"),
-        ("hard_triplet", "ht"),
-        ("identity_consistency_stage3", "ics3"),
-        ("identity_consistency_stage4", "ics4"),
-        ("learning_rate", "lr"),
-    ],
-)
-def test_names_of_several_words_are_abbreviated(name, label):
-    assert console.abbreviation(name) == label
+def test_names_of_several_words_are_abbreviated():
+    names = ["identity", "hard_triplet", "identity_consistency_stage3", "identity_consistency_stage4", "learning_rate"]
+    assert list(console.short_labels(names).values()) == ["identity", "ht", "ics3", "ics4", "lr"]
 
 
 def test_every_loss_term_has_a_label_of_its_own():
-    labels = [console.abbreviation(name) for name in {term.name for method in METHODS.values() for term in method.terms}]
-    assert len(set(labels)) == len(labels)
+    terms = dict.fromkeys(term.name for method in METHODS.values() for term in method.terms)
+    names = [*terms, "heavy_triplet"]
+    labels = console.short_labels(names)
+    assert list(labels) == names
+    assert len(set(labels.values())) == len(names)
+    assert labels["hard_triplet"] == "hard_triplet"
+    assert labels["heavy_triplet"] == "heavy_triplet"
 
 
 def test_losses_and_images_per_second_are_one_line():

@@ -27,7 +27,10 @@ def test_prepare_and_verify(lba, trees, tmp_path, dataset):
     assert store.dataset == dataset
     assert f"{store.images} images of 32×16 are ready in " in result.output.replace("\n", "")
     assert "is intact" in lba("prepare", dataset, "--root", root, *SIZE, "--verify").output
-    assert "exists already and is not replaced" in lba("prepare", dataset, "--root", root, *SIZE, status=2).output
+    assert (
+        "exists already; name another folder with --output"
+        in lba("prepare", dataset, "--root", root, *SIZE, status=2).output
+    )
 
 
 def test_the_images_of_every_trial_are_counted(lba, trees, tmp_path):
@@ -77,7 +80,7 @@ def test_the_folder_of_another_data_set_is_refused(lba, trees, tmp_path, dataset
     other = NAMES[NAMES.index(dataset) - 1]
     message = lba("prepare", dataset, "--root", trees[other], "--output", "s", status=2).output
     assert "error: " in message
-    assert "it has no " in message
+    assert "or not all of it: " in message
     assert not (tmp_path / "s").exists()
 
 
@@ -101,6 +104,6 @@ def test_synthetic_data_are_written_in_any_layout(lba, tmp_path, layout, monkeyp
 
 def test_a_layout_that_the_preset_does_not_have_is_refused(lba, tmp_path):
     message = lba("prepare", "synthetic", "--preset", "sysu", "--layout", "llcm", status=2).output
-    assert "the layout 'llcm' comes in the presets tiny and small" in message
+    assert "the layout 'llcm' has the presets tiny and small" in message
     lba("prepare", "synthetic", "--layout", "market", status=2)
     assert not list(tmp_path.iterdir())
