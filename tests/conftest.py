@@ -136,7 +136,7 @@ def network_file(tmp_path_factory, store):
     path = tmp_path_factory.mktemp("checkpoints") / "net.pt"
     network = build_network("resnet18", 12, "none", seed=3)
     values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}}
-    description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, {}, values)
+    description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, config=values)
     write_checkpoint(path, Checkpoint(description, network.state_dict()))
     return path
 
