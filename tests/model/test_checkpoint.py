@@ -24,7 +24,7 @@ def saved(tmp_path, content, name="file.pt"):
 
 def test_a_checkpoint_is_read_back_as_it_was_written(tmp_path):
     network = TwoStreamNetwork("resnet18", 5)
-    description = Description("resnet18", 5, 96, 48, "synthetic", 7, {"mAP": 0.5}, {"train": {"seed": 1}})
+    description = Description("resnet18", 5, 96, 48, "synthetic", 7, {"mAP": 0.5}, config={"train": {"seed": 1}})
     write_checkpoint(tmp_path / "a.pt", Checkpoint(description, network.state_dict(), {"step": 3}))
     found = read_checkpoint(tmp_path / "a.pt")
     assert found.description == description
