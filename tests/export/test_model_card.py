@@ -107,7 +107,7 @@ def test_an_existing_card_is_kept_and_nothing_is_written(trained, tmp_path):
 def test_the_command_scores_on_a_data_set_and_can_leave_the_card_out(lba, network_file, store, tmp_path):
     words = ("export", "--checkpoint", network_file, "--format", "safetensors", "--precision", "bfloat16")
     result = lba(*words, "--data", store, "--output", "a.safetensors")
-    assert "all-search, single-shot, community protocol, mean of 10 trials: rank1" in " ".join(result.output.split())
+    assert "all-search, single-shot, community protocol, mean of 10 draws: rank1" in " ".join(result.output.split())
     card = (tmp_path / "a.safetensors.md").read_text()
     assert "| exported, bfloat16 |" in card
     evaluated = lba("evaluate", "--checkpoint", "a.safetensors", "--data", store, "--json", "f.json")
