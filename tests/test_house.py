@@ -42,7 +42,6 @@ SHARED_NAMES = {
     "prepare": "the command of cli/, and the work it starts in data/",
     "evaluate": "the command of cli/, and the work it starts in evaluation/",
     "export": "the command of cli/, and the work it starts in export/",
-    "result_tables": "figures as text in evaluation/, and as tables of the terminal in cli/",
     "ranking": "the figures in evaluation/, and their picture in visualize/",
     "masks": "the formula in alignment/, and its picture in visualize/",
     "matching": "the formula in alignment/, and its part of the report",
