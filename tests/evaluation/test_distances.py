@@ -7,10 +7,10 @@ from fake_dataset import MadeImages, tree
 
 from lba_cli.datasets import Draw
 from lba_cli.errors import DataError
-from lba_cli.evaluation import distances, run
+from lba_cli.evaluation import distances, scoring
 from lba_cli.evaluation.distances import Distances
 from lba_cli.evaluation.embedding import Embeddings
-from lba_cli.evaluation.evaluate import require_scorable
+from lba_cli.evaluation.scoring import require_scorable
 
 DRAWS = [([4, 0, 2, 9, 5], [1, 3, 7]), ([0, 2, 5], [7, 8]), ([9, 4], [8, 3, 1, 7])]
 TRIALS = [Draw(number, *sides) for number, sides in enumerate(DRAWS)]
@@ -64,9 +64,9 @@ def test_require_scorable_looks_at_bounded_blocks(monkeypatch):
         sizes.append(ignored.size)
         return ignored
 
-    ignored_pairs = run.ignored_pairs
-    monkeypatch.setattr(run, "ignored_pairs", counting)
-    monkeypatch.setattr(run, "BLOCK_ELEMENTS", 40)
+    ignored_pairs = scoring.ignored_pairs
+    monkeypatch.setattr(scoring, "ignored_pairs", counting)
+    monkeypatch.setattr(scoring, "BLOCK_ELEMENTS", 40)
     require_scorable(MadeImages(tree("regdb"), "regdb"))
     assert len(sizes) == 1
     strangers = [sample for sample in tree("regdb") if (sample.modality == "visible") == (sample.identity < 4)]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fake_gallery import DIMENSION, QUERIES, add, build, content, require_equal, write_image
 
-from lba_cli.errors import DataError, SearchError
+from lba_cli.errors import DataError, LbaError, SearchError
 from lba_cli.locks import exclusive
 from lba_cli.search import index_manifest, update
 from lba_cli.search.index import IndexDescription, open_index

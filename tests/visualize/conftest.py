@@ -11,7 +11,7 @@ from report_pages import FEW, data_of
 
 from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.evaluation.results import ScoredModel
-from lba_cli.model.checkpoint import read_checkpoint, rebuild
+from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.report import Bounds, Subject, embedding_map, write_report
 from lba_cli.visualize.report.collect import analyse, assemble
@@ -23,7 +23,9 @@ from lba_cli.visualize.report.page import render
 def subject(network_file, source):
     checkpoint = read_checkpoint(network_file)
     config = resolve_config([ConfigLayer(checkpoint.description.config, "the test")])
-    return Subject(rebuild_network(checkpoint), checkpoint.description, ScoredModel(str(network_file), source.name), config)
+    return Subject(
+        rebuild_network(checkpoint), checkpoint.description, ScoredModel(str(network_file), source.name), config
+    )
 
 
 @pytest.fixture(scope="module")
