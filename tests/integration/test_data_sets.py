@@ -89,11 +89,11 @@ def test_another_trial_than_the_models_is_refused(lba, trained):
 def test_the_protocol_of_llcms_release_is_explained(lba, trained):
     output = lba("evaluate", trained("llcm"), "--protocol", "released").output
     assert "released protocol" in output
-    assert "transposing its matrix of scores" in output
+    assert "transposes its matrix of scores" in " ".join(output.split())
 
 
 def test_distractors_of_a_folder_are_counted(lba, trained):
-    assert "gallery identities are of no query (distractors)" in lba("evaluate", trained("folder")).output
+    assert "gallery identities have no query (distractors)" in lba("evaluate", trained("folder")).output
 
 
 @pytest.mark.slow
