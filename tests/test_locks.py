@@ -281,6 +281,7 @@ def test_a_file_that_appeared_meanwhile_is_not_replaced(tmp_path):
     assert path.read_text() == "ours"
 
 
+@pytest.mark.slow
 def test_two_trainings_and_two_preparations(small_yaml, store, tiny, tmp_path):
     """Through the commands, as real processes."""
     base = [sys.executable, "-m", "lba_cli"]

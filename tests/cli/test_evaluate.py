@@ -165,6 +165,7 @@ def use_trials(monkeypatch, numbers):
 ONE_STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--set", "train.evaluate_every=0")
 
 
+@pytest.mark.slow
 def test_a_model_is_trained_and_scored_for_each_trial(lba, opened_trials, small_yaml, tmp_path, monkeypatch):
     assert list(trials.TRIALS) == [*range(1, 11)]
     use_trials(monkeypatch, range(1, 5))

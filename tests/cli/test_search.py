@@ -118,6 +118,7 @@ def test_a_checkpoint_and_its_export_give_the_same_embeddings(lba, network_file,
     assert ranked[0] == ranked[1]
 
 
+@pytest.mark.slow
 def test_exports_with_two_stems_build_an_index_and_search_it(lba, network_file, photos):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
@@ -215,7 +216,7 @@ def test_faiss_finds_the_same_images(lba, network_file, photos):
     assert exact == near
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_an_interrupted_embedding_continues(lba, network_file, photos, tmp_path, number):
     words = ["embed", "cam1", "--modality", "visible", "--checkpoint", str(network_file)]
     words += ["--set", "evaluation.batch_size=1"]

@@ -78,6 +78,7 @@ def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, exported, 
     assert math.isnan(torch.load(exported, weights_only=True)["mAP"])
 
 
+@pytest.mark.slow
 def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
     from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
     from lba_cli.model.initial_weights import build_network

@@ -33,6 +33,7 @@ def onnx_session(path):
     return onnxruntime.InferenceSession(str(path))
 
 
+@pytest.mark.slow
 def test_a_file_for_each_modality_has_no_second_input(trained, images, tmp_path):
     pytest.importorskip("onnxscript")
     made = export(*trained, "onnx", tmp_path / "person.onnx", ExportOptions(stems="two", card=True))
@@ -52,6 +53,7 @@ def test_a_file_for_each_modality_has_no_second_input(trained, images, tmp_path)
         assert list(content["preprocessing"]["inputs"]) == ["images"]
 
 
+@pytest.mark.slow
 def test_torch_export_writes_a_program_for_each_modality(trained, images, tmp_path):
     export(*trained, "pt2", tmp_path / "person.pt2", ExportOptions(stems="two"))
     for modality in ("visible", "infrared"):
@@ -67,6 +69,7 @@ def test_neither_file_is_written_if_one_of_them_exists(trained, tmp_path):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
 
 
+@pytest.mark.slow
 def test_onnx_in_float16_takes_and_gives_float32(trained, images, tmp_path):
     pytest.importorskip("onnxscript")
     onnx = pytest.importorskip("onnx")
@@ -86,7 +89,7 @@ def test_onnx_in_float16_takes_and_gives_float32(trained, images, tmp_path):
     np.testing.assert_allclose(found, embedded(trained[0], images, "infrared"), atol=1e-2)
 
 
-@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)])
 def test_a_program_in_half_precision_takes_and_gives_float32(trained, images, tmp_path, precision):
     made = export(*trained, "pt2", tmp_path / "half.pt2", ExportOptions(precision=precision))
     assert 0 < made.deviation < 2e-2

@@ -8,7 +8,7 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.batchnorm_fusion import folded
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+@pytest.mark.parametrize("backbone", ["resnet18", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_fused_network_gives_the_same_embeddings(backbone):
     torch.manual_seed(0)
     network = TwoStreamNetwork(backbone, 5, (64, 32))

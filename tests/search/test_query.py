@@ -116,7 +116,7 @@ def test_a_missing_or_damaged_faiss_part_is_reported(tmp_path):
     index = index_of(tmp_path / "index", unit(500, 16, 0), faiss=True)
     part = tmp_path / "index" / index.manifest.faiss.name
     content = bytearray(part.read_bytes())
-    content[40] = 0xFF  # in the number of vectors' bytes
+    content[42] = 0xFF  # a number of vectors beyond faiss's own limit; a smaller one would allocate gigabytes first
     part.write_bytes(content)
     with pytest.raises(SearchError, match="damaged"):
         search(index, unit(1, 16, 1), 5, "faiss")

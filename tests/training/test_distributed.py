@@ -122,7 +122,9 @@ def take_joined_steps(alone, config, source):
     return totals
 
 
-@pytest.mark.parametrize(("number", "stopped"), [(signal.SIGINT, 2), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize(
+    ("number", "stopped"), [(signal.SIGINT, 2), pytest.param(signal.SIGTERM, 0, marks=pytest.mark.slow)]
+)
 def test_a_signal_to_one_process_stops_all_and_the_run_resumes_exactly(reference, store, tmp_path, number, stopped):
     folder = RunFolder(tmp_path / "run")
     job = SimulatedJob(tmp_path, 3).begin("train", "--output", "run", *as_options(config_values(store)))
@@ -169,6 +171,7 @@ def test_an_error_in_one_process_ends_all_with_one_line(store, tmp_path, how, wo
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_restarted_job_continues_its_run(reference, store, tmp_path):
     """torchrun runs the same command again after it has lost a process; the job may use the folder that it has begun."""
     words = ("train", *as_options(config_values(store)))
@@ -216,6 +219,7 @@ def test_synchronized_statistics_need_several_processes_on_gpus(small_run, sourc
         synchronize_statistics(TwoStreamNetwork("resnet18", 3), torch.device("cpu"), Silent())
 
 
+@pytest.mark.slow
 def test_one_process_under_torchrun_gives_the_same_bits(store, tmp_path, lba):
     """The process computes its gradients by DDP."""
     words = ["train", "--output", tmp_path / "run", *as_options(config_values(store, epochs=2))]

@@ -90,6 +90,7 @@ def test_images_cached_on_the_device_give_the_same_run(reference, source, tmp_pa
     assert same_weights(read_checkpoint(other.last), read_checkpoint(folder.last))
 
 
+@pytest.mark.slow
 def test_the_saved_config_alone_reproduces_the_run(reference, source, tmp_path):
     from lba_cli.config import ConfigLayer, resolve_config
 
@@ -164,7 +165,12 @@ class StopAt(Silent):
 
 
 @pytest.mark.parametrize(
-    ("title", "number"), [("epoch 2", signal.SIGINT), ("epoch 2", signal.SIGTERM), ("ranking", signal.SIGINT)]
+    ("title", "number"),
+    [
+        ("epoch 2", signal.SIGINT),
+        pytest.param("epoch 2", signal.SIGTERM, marks=pytest.mark.slow),
+        ("ranking", signal.SIGINT),
+    ],
 )
 def test_a_stopped_run_resumes_exactly(reference, source, tmp_path, title, number):
     run, folder = reference
@@ -274,7 +280,9 @@ def test_a_run_without_test_images_is_not_evaluated(source, tmp_path, small_run)
     assert folder.best.is_file()
 
 
-@pytest.mark.parametrize("changes", [{"train__method": "baseline"}, {"train__precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "changes", [{"train__method": "baseline"}, pytest.param({"train__precision": "bfloat16"}, marks=pytest.mark.slow)]
+)
 def test_training_lowers_the_identity_loss(source, tmp_path, small_run, changes):
     folder = RunFolder(tmp_path / "run")
     recipe = {"train__epochs": 6, "train__steps_per_epoch": 4, "train__evaluate_every": 0, "train__warmup_epochs": 0}
@@ -311,6 +319,7 @@ def test_damaged_metrics_are_reported_with_their_line(tmp_path):
         folder.records()
 
 
+@pytest.mark.slow
 def test_mixed_precision_sees_the_weights_of_every_step(source, tmp_path, small_run, monkeypatch):
     """Autocast caches rounded weights within its block, so a block longer than a step would train on stale ones."""
     step, compared = Trainer._step, []

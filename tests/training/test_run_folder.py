@@ -50,7 +50,16 @@ def same(first, second):
     )
 
 
-@pytest.mark.parametrize("damage", ["cut", "gone", "empty", "text", "bit"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "cut",
+        "gone",
+        pytest.param("empty", marks=pytest.mark.slow),
+        pytest.param("text", marks=pytest.mark.slow),
+        pytest.param("bit", marks=pytest.mark.slow),
+    ],
+)
 def test_a_run_with_a_damaged_checkpoint_resumes_from_the_previous_one(finished, source, tmp_path, damage):
     run, folder, copy = finished
     damaged, listener = copy(tmp_path / "run"), Recorder()

@@ -46,7 +46,7 @@ def make_batch():
     return TrainingBatch(*images, torch.arange(3).repeat_interleave(2))
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("method", "clip_grad_norm"), [("baseline", None), ("full", None), ("full", 1.0)])
 def test_a_step_never_waits_for_the_device(method, precision, clip_grad_norm):
     _, step = make_step(method, precision=precision, clip_grad_norm=clip_grad_norm)

@@ -16,7 +16,15 @@ def test_a_bad_path_is_refused_before_any_work(lba, tmp_path):
     assert "not a folder" in lba("visualize", "report", "--output", "file/x.html", status=2).output
 
 
-@pytest.mark.parametrize("dataset", ["sysu", "regdb", "llcm", "folder"])
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        "regdb",
+        pytest.param("sysu", marks=pytest.mark.slow),
+        pytest.param("llcm", marks=pytest.mark.slow),
+        pytest.param("folder", marks=pytest.mark.slow),
+    ],
+)
 def test_every_data_set_has_reports(lba, network_file, trees, dataset, tmp_path):
     trial = ("--set", "data.trial=2") if dataset == "regdb" else ()
     words = ("--checkpoint", network_file, "--data", trees[dataset], "--mode", "all", *trial, *FEWER)
@@ -39,6 +47,7 @@ def test_the_report_of_a_run_has_its_curves(lba, store, small_yaml, tmp_path):
     assert {line["name"] for line in found["curves"]["figures"]} == {"rank-1", "mAP", "mINP"}
 
 
+@pytest.mark.slow
 def test_the_report_says_that_the_model_was_trained_on_the_test_people(lba, trees, small_yaml, tmp_path):
     step = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--set", "train.evaluate_every=0")
     lba(

@@ -19,6 +19,7 @@ from lba_cli.visualize.report import write_report
 from lba_cli.visualize.report.album import data_uri
 
 
+@pytest.mark.slow
 def test_a_report_that_is_too_large_shows_less_and_says_so(subject, source, tmp_path):
     whole = write_report(tmp_path / "a.html", subject, source, listener=Silent(), bounds=FEW)
     assert whole == (tmp_path / "a.html").stat().st_size
