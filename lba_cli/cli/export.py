@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
@@ -34,9 +34,10 @@ DATA_HELP = (
 def export(
     common: CommonOptions,
     format: Annotated[
-        ExportFormat,
+        str,
         typer.Option(
             "--format",
+            metavar="|".join(get_args(ExportFormat)),
             help=f"onnx (for ONNX Runtime, opset {ONNX_OPSET}), pt2 (torch.export), safetensors (weights and metadata), or "
             "official (the layout of the authors' code; ResNet-50 only).",
         ),

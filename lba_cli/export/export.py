@@ -22,7 +22,7 @@ from lba_cli.files import whole_file
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import BACKBONE
-from lba_cli.vocabulary import MODALITIES, ExportFormat, ExportPrecision, Modality, Stems
+from lba_cli.vocabulary import MODALITIES, ExportPrecision, Modality, Stems
 
 # The largest deviation of an embedding's values (embeddings have unit length) that is accepted. In float32 it allows for
 # rounding; in half precision, whose deviation the user is shown, a file beyond it is not the same network any more.
@@ -49,7 +49,7 @@ class Format:
     stems: tuple[Stems, ...] = ("one", "two")
 
 
-FORMATS: dict[ExportFormat, Format] = {
+FORMATS: dict[str, Format] = {
     "onnx": Format(write_onnx, load_onnx, ".onnx", precisions=("float32", "float16")),
     "pt2": Format(write_torch_export, load_torch_export, ".pt2"),
     "safetensors": Format(write_safetensors, load_safetensors_model, ".safetensors", stems=("one",)),
@@ -79,7 +79,7 @@ class ExportOptions:
 def export(
     network: TwoStreamNetwork,
     description: Description,
-    format_name: ExportFormat,
+    format_name: str,
     path: Path,
     options: ExportOptions = ExportOptions(),
 ) -> ExportResult:
@@ -115,7 +115,7 @@ def export(
 def _write(
     network: TwoStreamNetwork,
     description: Description,
-    format_name: ExportFormat,
+    format_name: str,
     files: Sequence[tuple[Path, FileContents, Path]],
     scorer: ExportScorer | None,
 ) -> ExportResult:
@@ -161,10 +161,12 @@ def _as_one_function(loaded: list[tuple[FileContents, Embed]]) -> EmbedOne:
     return embed
 
 
-def _require_possible(network: TwoStreamNetwork, name: ExportFormat, path: Path, options: ExportOptions) -> None:
+def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options: ExportOptions) -> None:
     """Refuse what a format can't hold."""
     precision, stems = options.precision, options.stems
-    form = FORMATS[name]
+    form = FORMATS.get(name)
+    if form is None:
+        raise ExportError(f"there is no export format '{name}'; valid: {', '.join(FORMATS)}")
     if path.suffix != form.suffix:
         raise ExportError(f"{path}: a file of the format {name} ends in {form.suffix}")
     if precision not in form.precisions:

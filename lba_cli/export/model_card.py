@@ -9,7 +9,7 @@ from pathlib import Path
 from lba_cli.data.image_files import MEAN, STANDARD_DEVIATION
 from lba_cli.export.embedding_model import INPUTS, OUTPUT, EmbedOne, FileContents
 from lba_cli.model.checkpoint import Description
-from lba_cli.vocabulary import ONNX_OPSET, ExportFormat
+from lba_cli.vocabulary import ONNX_OPSET
 
 FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 # The config keys that a card shows, and their names on it.
@@ -73,7 +73,7 @@ class ExportResult:
 
     description: Description
     embedding_size: int
-    format: ExportFormat
+    format: str
     files: tuple[ExportedFile, ...]
     deviation: float
     scores: ExportScores | None = None

@@ -87,6 +87,7 @@ ELSEWHERE = {
         "integration/test_torchrun.py",
         '"evaluate"',
     ),
+    "python own_method.py train --method centred": ("methods/test_own_method.py", "own_method.__file__"),
     "python tests/reliability/killed.py": ("reliability/test_killed.py", 'run("killed.py"'),
     "python tests/reliability/stopped.py": ("reliability/test_stopped.py", 'run("stopped.py"'),
     "python tests/reliability/full_disk.py": ("reliability/test_full_disk.py", 'run("full_disk.py"'),
@@ -107,7 +108,7 @@ NOT_RUN = {
         "needs a Docker daemon and a GPU"
     ),
 }
-# The commands of CONTRIBUTING.md and extending.md are for developers.
+# The commands of CONTRIBUTING.md are for developers.
 DOCUMENTED = {c: page.name for page in PAGES if page.name != "CONTRIBUTING.md" for c in commands(page.read_text())}
 
 
@@ -124,12 +125,10 @@ def test_commands_are_found_in_blocks_and_in_lines():
     ]
 
 
-def sessions():
-    for name in SESSIONS:
-        yield pytest.param(name, marks=[pytest.mark.slow, pytest.mark.timeout(1200)] if name in SLOW else [])
-
-
-@pytest.mark.parametrize("session", sessions())
+@pytest.mark.parametrize(
+    "session",
+    [pytest.param(s, marks=[pytest.mark.slow, pytest.mark.timeout(1200)] if s in SLOW else []) for s in SESSIONS],
+)
 def test_the_commands_run(lba, readers_folder, session):
     for command in (*BEFORE.get(session, ()), *SESSIONS[session]):
         program, *words = shlex.split(command)

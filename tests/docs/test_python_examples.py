@@ -6,9 +6,11 @@ import sys
 
 import numpy as np
 import pytest
-from docs.pages import python_block
+from docs.pages import ROOT, blocks, python_block
 from PIL import Image
 
+# The examples of docs/extending.md, whose own tests are beside them.
+EXAMPLES = ("datasets/fifth_dataset.py", "methods/own_method.py", "export/own_format.py", "visualize/own_picture.py")
 EXPORT = "lba export --checkpoint lba-demo/run/checkpoints/best.pt --format onnx --output person.onnx"
 
 
@@ -21,6 +23,12 @@ def test_the_example_in_the_readme_runs_and_has_at_most_ten_lines(readers_folder
     assert -1 <= similarity <= 1
     assert capsys.readouterr().out == f"similarity {similarity:.3f}\n"
     assert (readers_folder / "correspondences.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_examples_of_extensions_are_files_that_tests_run():
+    code = [block for language, block in blocks((ROOT / "docs" / "extending.md").read_text()) if language == "python"]
+    for name in EXAMPLES:
+        assert (ROOT / "tests" / name).read_text() in code, name
 
 
 def write_kinds(folder):

@@ -1,6 +1,8 @@
 """A method is open to others: one outside of the package trains, is configured and is recorded like those inside."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,11 @@ def test_mistakes_in_methods_and_weights_are_refused_in_one_line(train, words, m
 def test_progress_shows_every_term_by_a_short_label():
     facts = {"identity": 5.0, "modality_gap": 0.25, "total": 6.0, "learning_rate": 0.1, "images_a_step": 10}
     assert describe(facts, rate=2.0) == "identity 5  mg 0.25  total 6  lr 0.1  20 images/s"
+
+
+def test_the_file_runs_as_a_program(small_yaml, store, tmp_path):
+    words = ("train", "--method", "centred", "--config", small_yaml, "--data", store, "--output", RUN)
+    once = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
+    program = [sys.executable, own_method.__file__, *map(str, words), *once]
+    subprocess.run(program, cwd=tmp_path, check=True)
+    assert "modality_gap" in json.loads((tmp_path / RUN / "metrics.jsonl").read_text())["losses"]
