@@ -80,7 +80,7 @@ def test_an_existing_run_is_not_overwritten(lba, small_yaml, store, tmp_path):
 def test_a_batch_of_too_many_identities_is_refused(lba, small_yaml, store, tmp_path):
     message = refused(train(lba, small_yaml, store, "--set", "train.identities=99"))
     assert "12 identities" in message
-    assert "asks for 99" in message
+    assert "a batch needs 99" in message
     assert "train.identities=12" in message
     assert not (tmp_path / "run").exists()
 
@@ -190,7 +190,7 @@ def test_a_bug_exits_1(lba, network_file, monkeypatch):
     def bug(*_, **__):
         raise RuntimeError("surprise")
 
-    monkeypatch.setattr("lba_cli.evaluation.evaluate.evaluate", bug)
+    monkeypatch.setattr("lba_cli.cli.evaluate_models.evaluate", bug)
     result = lba("evaluate", "--checkpoint", network_file, status=1)
     assert "internal error: RuntimeError: surprise (--debug shows the traceback; please report it)" in result.output
 

@@ -49,7 +49,7 @@ def test_the_images_of_own_folders_are_counted_with_notes(lba, trees, tmp_path):
         (tmp_path / f"{split}.txt").write_text(text)
     words = [word for split in lists for word in ("--set", f"data.{split}_ids={tmp_path / f'{split}.txt'}")]
     output = lba("prepare", "folder", "--root", trees["folder"], "--output", "t", *SIZE, *words).output
-    assert "24 identities are in neither id list and are left out" in output
+    assert "24 identities are in neither list and are left out" in output
     assert [cells(output, split)[1] for split in ("train", "test")] == ["2", "1"]
 
 
@@ -91,7 +91,7 @@ def test_a_trial_out_of_range_is_refused(lba, value):
 
 @pytest.mark.parametrize("layout", ["regdb", "llcm", "folder"])
 def test_synthetic_data_are_written_in_any_layout(lba, tmp_path, layout, monkeypatch):
-    monkeypatch.setattr("lba_cli.synthetic.generate.draw", lambda *_: None)  # the images are drawn elsewhere
+    monkeypatch.setattr("lba_cli.datasets.synthesize.draw", lambda *_: None)  # the images are drawn elsewhere
     result = lba("prepare", "synthetic", "--preset", "tiny", "--layout", layout, "--workers", "1", "--seed", "5")
     place = f"datasets/synthetic-tiny-{layout}"
     assert f"Next: lba prepare {layout} --root {place}" in result.output
