@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CommonOptions, command
+from lba_cli.cli.options import CommonOptions, command, new_app
 from lba_cli.outputs import require_new_folder
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = command_group()
+app = new_app()
 EXAMPLES = ("lba demo", "lba demo --output elsewhere --set train.seed=1")
 
 
@@ -119,12 +118,7 @@ def _evaluate(network: TwoStreamNetwork, source: ImageSource, config: Config, li
 
 
 def _draw_pictures(
-    output: Path,
-    network: TwoStreamNetwork,
-    source: ImageSource,
-    folder: RunFolder,
-    config: Config,
-    listener: Listener,
+    output: Path, network: TwoStreamNetwork, source: ImageSource, folder: RunFolder, config: Config, listener: Listener
 ) -> None:
     from lba_cli.evaluation.setting_choice import choose_settings
     from lba_cli.visualize.canvas import save

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import (
     CheckpointFile,
     CommonOptions,
@@ -16,10 +15,11 @@ from lba_cli.cli.options import (
     ModelFile,
     SkipBroken,
     command,
+    new_app,
 )
 from lba_cli.vocabulary import Modality
 
-app = command_group()
+app = new_app()
 EXAMPLES = (
     "lba embed photos --modality visible --output photos.npz",
     "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",

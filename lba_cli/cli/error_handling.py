@@ -89,10 +89,7 @@ def _explain(problem: Exception) -> tuple[int, str]:
             f"error: {EXHAUSTED[problem.errno]} ({problem.filename or 'while writing'}); no incomplete file is left",
         )
     if isinstance(problem, FileExistsError):
-        return (
-            MISTAKE,
-            f"error: {problem.filename}: exists already: it appeared during the work and was not replaced",
-        )
+        return MISTAKE, f"error: {problem.filename}: exists already: it appeared during the work and was not replaced"
     if isinstance(problem, OSError) and problem.filename:
         return MISTAKE, f"error: {problem.filename}: {problem.strerror}"
     return BUG, f"internal error: {type(problem).__name__}: {problem} (--debug shows the traceback; please report it)"

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command, new_app
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from lba_cli.export import ExportResult, ExportScorer
     from lba_cli.export.embedding_model import EmbedOne
 
-app = command_group()
+app = new_app()
 EXAMPLES = (
     "lba export --format onnx --output person.onnx",
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
@@ -55,7 +54,7 @@ def export(
             help="Precision of the weights. 16 bits halve the file; onnx has no bfloat16, official only float32."
         ),
     ] = "float32",
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP, show_default=False)] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP)] = None,
     no_card: Annotated[bool, typer.Option("--no-card", help="Don't write the model card, PATH.md.")] = False,
     force: Force = False,
 ) -> None:

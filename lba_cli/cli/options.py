@@ -27,12 +27,10 @@ ConfigFile = Annotated[
         "--config",
         metavar="FILE",
         help=f"A YAML configuration file. Without it, the file named by ${CONFIG_VARIABLE} is read, or ./{LOCAL_CONFIG} if it exists.",
-        show_default=False,
     ),
 ]
 Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one config key; can be repeated.", show_default=False),
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one config key; can be repeated.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output files.")]
@@ -42,16 +40,12 @@ CheckpointFile = Annotated[
         "--checkpoint",
         metavar="FILE",
         help="A checkpoint or a run's folder; also the authors' released file. Default: best.pt of the newest run.",
-        show_default=False,
     ),
 ]
 ModelFile = Annotated[
     Path | None,
     typer.Option(
-        "--model",
-        metavar="FILE.onnx",
-        help="Use an exported ONNX file instead of a checkpoint (needs the extra onnx).",
-        show_default=False,
+        "--model", metavar="FILE.onnx", help="Use an exported ONNX file instead of a checkpoint (needs the extra onnx)."
     ),
 ]
 ImageNames = Annotated[
@@ -59,23 +53,15 @@ ImageNames = Annotated[
     typer.Argument(
         metavar="IMAGES",
         help="Images, folders (searched recursively), or quoted glob patterns. Images are sorted by path.",
-        show_default=False,
     ),
 ]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded.")]
 DataFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", metavar="DIR", help="The data set's folder, or a prepared store [data.root].", show_default=False
-    ),
+    Path | None, typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store [data.root].")
 ]
 AllTrials = Annotated[
     Literal["all"] | None,
-    typer.Option(
-        "--trials",
-        help="Use one model per trial of RegDB: RUN/trial-1 … RUN/trial-10.",
-        show_default=False,
-    ),
+    typer.Option("--trials", help="Use one model per trial of RegDB: RUN/trial-1 … RUN/trial-10."),
 ]
 
 
@@ -132,12 +118,13 @@ def find_config() -> Path | None:
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
 
 
+def new_app() -> typer.Typer:
+    """Create the group that a command's module adds its command, or its subcommands, to."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)
+
+
 def command(
-    app: typer.Typer,
-    *examples: str,
-    name: str | None = None,
-    help: str | None = None,
-    distributed: bool = False,
+    app: typer.Typer, *examples: str, name: str | None = None, help: str | None = None, distributed: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command of ``app``.
 

@@ -9,17 +9,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CommonOptions, command
+from lba_cli.cli.options import CommonOptions, command, new_app
 from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
 from lba_cli.datasets import DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
 
-Root = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)
-]
+Root = Annotated[Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].")]
 Output = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.", show_default=False),
+    Path | None, typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.")
 ]
 Npy = Annotated[
     bool,
@@ -31,9 +27,7 @@ SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them in the store.")
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Make nothing; check every byte of the existing store.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Number of processes. Default: one per core.", show_default=False)
-]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")]
 
 
 class _DatasetCommands(TyperGroup):
@@ -44,7 +38,7 @@ class _DatasetCommands(TyperGroup):
         self.commands = {**{spec.name: _prepare_command(spec) for spec in DATASETS.values()}, **self.commands}
 
 
-app = command_group()
+app = new_app()
 
 
 @app.callback(cls=_DatasetCommands)
@@ -53,7 +47,7 @@ def _group() -> None: ...  # without a callback, Typer would make a group of one
 
 def _prepare_command(spec: DatasetSpec) -> Any:
     """Make the command ``lba prepare NAME`` of a data set."""
-    single = command_group()
+    single = new_app()
 
     @command(single, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
     def prepare(
@@ -89,9 +83,7 @@ def synthetic(
     ] = DEFAULT_DATASET,
     output: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT].", show_default=False
-        ),
+        typer.Option(metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT]."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     workers: Workers = None,

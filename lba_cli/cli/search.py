@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
 from lba_cli.cli.options import (
     CheckpointFile,
     CommonOptions,
@@ -16,6 +15,7 @@ from lba_cli.cli.options import (
     ModelFile,
     SkipBroken,
     command,
+    new_app,
 )
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from lba_cli.search.index import Index
     from lba_cli.search.index_manifest import Manifest
 
-app = command_group()
+app = new_app()
 
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.", show_default=False)]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
 SearchEngine = Annotated[
     Engine,
     typer.Option(
@@ -43,7 +43,6 @@ IndexCheckpoint = Annotated[
         "--checkpoint",
         metavar="FILE",
         help="The checkpoint that built the index. Default: the file recorded in the index.",
-        show_default=False,
     ),
 ]
 
@@ -61,8 +60,7 @@ def build(
     checkpoint: CheckpointFile = None,
     model: ModelFile = None,
     engine: Annotated[
-        Engine,
-        typer.Option(help="faiss: also build what queries with --engine faiss need (needs the extra faiss)."),
+        Engine, typer.Option(help="faiss: also build what queries with --engine faiss need (needs the extra faiss).")
     ] = "exact",
     skip_broken: SkipBroken = False,
     force: Force = False,
@@ -95,12 +93,9 @@ def query(
     images: ImageNames,
     modality: Annotated[Modality, typer.Option(help="The modality of the query images.")],
     top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images to list per query.")] = 10,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the ranked lists as JSON.", show_default=False)
-    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the ranked lists as JSON.")] = None,
     picture: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Also draw the first ranked lists: .png, .svg or .pdf.", show_default=False),
+        Path | None, typer.Option(metavar="FILE", help="Also draw the first ranked lists: .png, .svg or .pdf.")
     ] = None,
     engine: SearchEngine = "exact",
     same_modality: Annotated[
@@ -144,8 +139,7 @@ def add(
     index: IndexFolder,
     images: ImageNames,
     modality: Annotated[
-        Modality | None,
-        typer.Option(help="The modality of the images, which must be the gallery's.", show_default=False),
+        Modality | None, typer.Option(help="The modality of the images, which must be the gallery's.")
     ] = None,
     checkpoint: IndexCheckpoint = None,
     model: ModelFile = None,
@@ -176,9 +170,7 @@ def remove(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS",
-            help="Images, folders or quoted glob patterns. The files need not exist any more.",
-            show_default=False,
+            metavar="PATHS", help="Images, folders or quoted glob patterns. The files need not exist any more."
         ),
     ],
 ) -> None:
@@ -211,11 +203,7 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
 
 
 def _model_of(
-    index: Index,
-    modality: Modality,
-    checkpoint: Path | None,
-    model: Path | None,
-    common: CommonOptions,
+    index: Index, modality: Modality, checkpoint: Path | None, model: Path | None, common: CommonOptions
 ) -> tuple[Embedder, Config]:
     """Open the model that built the index: the named one, or the file recorded in the index.
 

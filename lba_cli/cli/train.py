@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import AllTrials, CommonOptions, DataFolder, command
+from lba_cli.cli.options import AllTrials, CommonOptions, DataFolder, command, new_app
 
 if TYPE_CHECKING:
     from lba_cli.config import Config
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = command_group()
+app = new_app()
 EXAMPLES = (
     "lba train --method full",
     "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",
@@ -40,19 +39,14 @@ def train(
         typer.Option(
             metavar="baseline|full|…",
             help="baseline: identity and hard triplet losses; full: the paper's method [train.method].",
-            show_default=False,
         ),
     ] = None,
     data: DataFolder = None,
     output: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="The folder of the new run. Default: runs/DATE-METHOD.", show_default=False),
+        Path | None, typer.Option(metavar="RUN", help="The folder of the new run. Default: runs/DATE-METHOD.")
     ] = None,
     resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN|latest", help="Continue this run, or the latest one, where it stopped.", show_default=False
-        ),
+        str | None, typer.Option(metavar="RUN|latest", help="Continue this run, or the latest one, where it stopped.")
     ] = None,
     trials: AllTrials = None,
 ) -> None:

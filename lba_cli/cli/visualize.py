@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command
+from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command, new_app
 from lba_cli.cli.visualize_report import EXAMPLES as REPORT_EXAMPLES
 from lba_cli.cli.visualize_report import report
 from lba_cli.vocabulary import PaperWidth, Shots
@@ -19,24 +18,17 @@ if TYPE_CHECKING:
 
     from lba_cli.cli.checkpoints import OpenedCheckpoint
 
-app = command_group()
+app = new_app()
 
 FIGURES = Path("figures")
 Picture = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        metavar="FILE",
-        help="The picture: .png, .svg or .pdf. Default: figures/NAME.png.",
-        show_default=False,
-    ),
+    typer.Option("--output", metavar="FILE", help="The picture: .png, .svg or .pdf. Default: figures/NAME.png."),
 ]
 People = Annotated[int, typer.Option(min=1, max=100, help="How many people to show, chosen at random by --seed.")]
 Identities = Annotated[
     list[int] | None,
-    typer.Option(
-        "--identity", help="A test identity to show instead of random ones; can be repeated.", show_default=False
-    ),
+    typer.Option("--identity", help="A test identity to show instead of random ones; can be repeated."),
 ]
 Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="The stage of the network whose features are used.")]
 Width = Annotated[
@@ -86,25 +78,16 @@ def ranking(
     identity: Identities = None,
     top: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            max=50,
-            help="How many gallery images per query. Default: 10; 5 with --width column.",
-            show_default=False,
-        ),
+        typer.Option(min=1, max=50, help="How many gallery images per query. Default: 10; 5 with --width column."),
     ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
-            help="SYSU-MM01: all-search or indoor-search; other data sets: query to gallery [evaluation.mode].",
-            show_default=False,
+            help="SYSU-MM01: all-search or indoor-search; other data sets: query to gallery [evaluation.mode]."
         ),
     ] = None,
     shots: Annotated[
-        Shots | None,
-        typer.Option(
-            help="Gallery images per identity and camera: 1, 10 or all [evaluation.shots].", show_default=False
-        ),
+        Shots | None, typer.Option(help="Gallery images per identity and camera: 1, 10 or all [evaluation.shots].")
     ] = None,
     draw: Annotated[int, typer.Option(min=0, max=9, help="Which of the ten random galleries.")] = 0,
     seed: Seed = 0,
@@ -162,10 +145,7 @@ def masks(
 def curves(
     common: CommonOptions,
     run: Annotated[
-        Path | None,
-        typer.Option(
-            "--run", metavar="RUN", help="The folder of the run. Default: the newest run.", show_default=False
-        ),
+        Path | None, typer.Option("--run", metavar="RUN", help="The folder of the run. Default: the newest run.")
     ] = None,
     output: Picture = None,
     width: Width = "page",
