@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import CommonOptions, command, new_app
+from lba_cli.cli.options import CommonOptions, command, group
 from lba_cli.outputs import require_new_folder
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = new_app()
+app = group()
 EXAMPLES = ("lba demo", "lba demo --output elsewhere --set train.seed=1")
 
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import CommonOptions, command, new_app
+from lba_cli.cli.options import CommonOptions, command, group
 
 if TYPE_CHECKING:
     from lba_cli.cli.diagnosis import Facts, Value
 
-app = new_app()
+app = group()
 
 
 @command(app, "lba doctor", "lba doctor --json")

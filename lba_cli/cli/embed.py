@@ -7,19 +7,10 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.options import (
-    CheckpointFile,
-    CommonOptions,
-    Force,
-    ImageNames,
-    ModelFile,
-    SkipBroken,
-    command,
-    new_app,
-)
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
 from lba_cli.vocabulary import Modality
 
-app = new_app()
+app = group()
 EXAMPLES = (
     "lba embed photos --modality visible --output photos.npz",
     "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import AllTrials, CheckpointFile, CommonOptions, DataFolder, Force, command, new_app
+from lba_cli.cli.options import AllTrials, CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.processes import torchrun_world
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.reporting import Listener
 
-app = new_app()
+app = group()
 EXAMPLES = (
     "lba evaluate --mode all-search",
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",

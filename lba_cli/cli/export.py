@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command, new_app
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command, group
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lba_cli.export import ExportResult, ExportScorer
     from lba_cli.export.embedding_model import EmbedOne
 
-app = new_app()
+app = group()
 EXAMPLES = (
     "lba export --format onnx --output person.onnx",
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",

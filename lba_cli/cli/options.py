@@ -118,7 +118,7 @@ def find_config() -> Path | None:
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
 
 
-def new_app() -> typer.Typer:
+def group() -> typer.Typer:
     """Create the group that a command's module adds its command, or its subcommands, to."""
     return typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)
 

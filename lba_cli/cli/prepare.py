@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from lba_cli.cli.options import CommonOptions, command, new_app
-from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
-from lba_cli.datasets import DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
+from lba_cli.cli.options import CommonOptions, command, group
+from lba_cli.datasets import AUTO, DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
+from lba_cli.errors import ConfigError
+from lba_cli.vocabulary import MODALITIES, SPLITS
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lba_cli.config import DataSection
+    from lba_cli.data.samples import Listing
+    from lba_cli.data.store import StoredImages
+    from lba_cli.datasets.spec import Shortfall
+    from lba_cli.reporting import Listener
+
+MOST_IDENTITIES = 8  # listed in a row of the table of missing images
 
 Root = Annotated[Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].")]
 Output = Annotated[
@@ -38,7 +50,7 @@ class _DatasetCommands(TyperGroup):
         self.commands = {**{spec.name: _prepare_command(spec) for spec in DATASETS.values()}, **self.commands}
 
 
-app = new_app()
+app = group()
 
 
 @app.callback(cls=_DatasetCommands)
@@ -47,7 +59,7 @@ def _group() -> None: ...  # without a callback, Typer would make a group of one
 
 def _prepare_command(spec: DatasetSpec) -> Any:
     """Make the command ``lba prepare NAME`` of a data set."""
-    single = new_app()
+    single = group()
 
     @command(single, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
     def prepare(
@@ -59,7 +71,37 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         verify: Verify = False,
         workers: Workers = None,
     ) -> None:
-        prepare_store(spec, PrepareRequest(root, output, npy, skip_broken, verify, workers), common)
+        from lba_cli.cli.console import get_console, print_line
+        from lba_cli.data.prepare import prepare
+        from lba_cli.data.store import StoredImages, default_store
+
+        listener = common.listener
+        data = _data_config(spec, root, common)
+        folder = Path(data.root)
+        store = output or default_store(folder, data.height, data.width)
+        if verify:
+            _verify(store, spec.read(folder, data.options_for(spec)) if folder.exists() else None, listener)
+            return
+        listing = spec.read(folder, data.options_for(spec))
+        for note in listing.notes:
+            listener.warn(note)
+        if shortfalls := spec.shortfalls(listing):
+            listener.warn(f"{folder} differs from the complete {spec.title}:")
+            get_console().print(_shortfall_table(shortfalls))
+        made = prepare(
+            listing,
+            store,
+            data.height,
+            data.width,
+            listener=listener,
+            workers=workers,
+            skip_broken=skip_broken,
+            shared_arrays=npy,
+        )
+        for path, reason in made.skipped:
+            listener.warn(f"left out {path}: {reason}")
+        get_console().print(_counts_table(StoredImages(made.store)))
+        print_line(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}")
 
     return typer.main.get_command(single)
 
@@ -100,3 +142,64 @@ def synthetic(
         f"{written.images:,} images of {written.identities} people are in {place}. "
         f"Next: lba prepare {layout} --root {shlex.quote(str(place))}"
     )
+
+
+def _data_config(spec: DatasetSpec, root: Path | None, common: CommonOptions) -> DataSection:
+    """Return the section ``data``; the root is the data set's usual folder unless another one is named."""
+    from lba_cli.config import DataSection
+
+    usual = {"dataset": spec.name, **({"root": spec.default_root} if spec.default_root else {})}
+    options = {"data.root": root and str(root), "data.dataset": spec.name if root else None}
+    data = common.load(options, base={"data": usual}).data
+    if data.dataset not in (spec.name, AUTO):
+        raise ConfigError(
+            f"the configuration is for the data set '{data.dataset}' (data.dataset): use lba prepare {data.dataset}, or name "
+            f"the folder of '{spec.name}' with --root"
+        )
+    if not spec.default_root and root is None and data.root == DataSection().root:
+        raise ConfigError("data.root is needed: name the folder with --root DIR, or in a config file")
+    return data
+
+
+def _verify(store: Path, listing: Listing | None, listener: Listener) -> None:
+    from lba_cli.cli.console import print_line
+    from lba_cli.datasets.open import verify_store
+
+    checked = verify_store(store, listing, listener)
+    source = "its source isn't here, so it wasn't compared with it"
+    if listing:
+        source = f"{listing.root} still has the same files, by name and size"
+    print_line(f"{store} is intact: {checked.images:,} images; {source}")
+
+
+def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
+    """List how many images a copy lacks, by camera."""
+    from rich.table import Table
+
+    table = Table("camera", "images", "complete", "difference", "identities")
+    for each in shortfalls:
+        names = ", ".join(f"{identity:04d}" for identity in each.identities[:MOST_IDENTITIES])
+        rest = len(each.identities) - MOST_IDENTITIES
+        more = f" and {rest} more" if rest > 0 else ""
+        row = (each.camera, f"{each.found:,}", f"{each.expected:,}", f"{each.found - each.expected:+,}", names + more)
+        table.add_row(*map(str, row))
+    return table
+
+
+def _counts_table(store: StoredImages) -> Table:
+    """Count identities and images by split and modality, in every trial."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lba_cli.data.samples import select
+
+    trials = sorted({sample.trial for sample in store.samples})
+    several = trials != [0]
+    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
+    for trial in trials:
+        samples = store.of_trial(trial or None).samples
+        for split in SPLITS:
+            identities = {sample.identity for sample in samples if sample.split == split}
+            counts = [f"{len(select(samples, split, modality)):,}" for modality in MODALITIES]
+            table.add_row(*([str(trial)] if several else []), split, str(len(identities)), *counts)
+    return table

@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import (
-    CheckpointFile,
-    CommonOptions,
-    Force,
-    ImageNames,
-    ModelFile,
-    SkipBroken,
-    command,
-    new_app,
-)
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Engine, Modality
@@ -28,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.search.index import Index
     from lba_cli.search.index_manifest import Manifest
 
-app = new_app()
+app = group()
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
 SearchEngine = Annotated[

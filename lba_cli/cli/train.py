@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lba_cli.cli.options import AllTrials, CommonOptions, DataFolder, command, new_app
+from lba_cli.cli.options import AllTrials, CommonOptions, DataFolder, command, group
 
 if TYPE_CHECKING:
     from lba_cli.config import Config
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = new_app()
+app = group()
 EXAMPLES = (
     "lba train --method full",
     "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command, new_app
+from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.cli.visualize_report import EXAMPLES as REPORT_EXAMPLES
 from lba_cli.cli.visualize_report import report
 from lba_cli.vocabulary import PaperWidth, Shots
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lba_cli.cli.checkpoints import OpenedCheckpoint
 
-app = new_app()
+app = group()
 
 FIGURES = Path("figures")
 Picture = Annotated[
