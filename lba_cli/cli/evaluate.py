@@ -130,10 +130,11 @@ def evaluate(
     with --trials all.
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    without_effect = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
-    if features:
-        _refuse_with_features(without_effect)
-    elif protocol_of:
+    needs_network = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
+    if features and any(needs_network.values()):
+        given = next(name for name, value in needs_network.items() if value)
+        raise LbaError(f"--features scores a feature file: leave out {given}")
+    if protocol_of and not features:
         raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
     outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
     require_new_files(outputs, force=force)
@@ -160,12 +161,6 @@ def evaluate(
     _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
     for table in report_tables(report, get_console().width):
         get_console().print(table, markup=False)
-
-
-def _refuse_with_features(options: Mapping[str, object]) -> None:
-    for name, given in options.items():
-        if given:
-            raise LbaError(f"--features scores a feature file: leave out {name}")
 
 
 def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:

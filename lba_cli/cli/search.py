@@ -13,9 +13,8 @@ from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
-    from lba_cli.config import Config
     from lba_cli.reporting import Listener
-    from lba_cli.search.embedder import Embedder
+    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import Index
     from lba_cli.search.index_manifest import Manifest
 
@@ -57,8 +56,8 @@ def build(
     force: Force = False,
 ) -> None:
     """Embed gallery images into an index: a folder that appears complete or not at all. It names images by absolute paths."""
-    from lba_cli.cli.checkpoints import open_embedder
-    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+    from lba_cli.cli.checkpoints import embedding_request
+    from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.faiss_index import require_faiss
     from lba_cli.search.index import IndexDescription
     from lba_cli.search.update import build_index, require_new_index
@@ -67,9 +66,8 @@ def build(
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, common.listener)
-    embedder, config = open_embedder(modality, checkpoint, model, common)
-    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
-    description = IndexDescription.from_embedder(embedder, modality, faiss=engine == "faiss")
+    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    description = IndexDescription.from_embedder(request.embedder, modality, faiss=engine == "faiss")
     _print_contents(index, build_index(index, description, embedded_rows(request, common.listener), replace=force))
 
 
@@ -101,7 +99,6 @@ def query(
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
-    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
@@ -113,8 +110,7 @@ def query(
     opened = open_index(index)
     _require_other_modality(opened, modality, same_modality)
     paths = image_paths(images, common.listener)
-    embedder, config = _model_of(opened, modality, checkpoint, model, common)
-    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    request = _request_for(opened, paths, modality, checkpoint, model, common, skip_broken=skip_broken)
     lists = rank_images(opened, request, top, engine, common.listener)
     for each in lists:
         get_console().print(ranking_table(each))
@@ -137,7 +133,7 @@ def add(
     skip_broken: SkipBroken = False,
 ) -> None:
     """Add images to an index. Images that it already has are embedded again."""
-    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+    from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
 
@@ -145,9 +141,8 @@ def add(
     opened.require_modality(modality or opened.manifest.modality)
     paths = _gallery_paths(images, common.listener)
     kind = opened.manifest.modality
-    embedder, config = _model_of(opened, kind, checkpoint, model, common)
-    request = EmbeddingRequest(embedder, kind, paths, config.evaluation.batch_size, skip_broken)
-    description = IndexDescription.from_embedder(embedder, kind)
+    request = _request_for(opened, paths, kind, checkpoint, model, common, skip_broken=skip_broken)
+    description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
         common.listener.say(f"{replaced} images were in the index already and are embedded again")
@@ -193,23 +188,30 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
     return sorted({absolute_path(path) for path in image_paths(names, listener)})
 
 
-def _model_of(
-    index: Index, modality: Modality, checkpoint: Path | None, model: Path | None, common: CommonOptions
-) -> tuple[Embedder, Config]:
-    """Open the model that built the index: the named one, or the file recorded in the index.
+def _request_for(
+    index: Index,
+    paths: list[str],
+    modality: Modality,
+    checkpoint: Path | None,
+    model: Path | None,
+    common: CommonOptions,
+    *,
+    skip_broken: bool,
+) -> EmbeddingRequest:
+    """Open the model that built the index, to embed images with: the named one, or the file recorded in the index.
 
     Raises:
         LbaError: The model can't be opened, or is not the one that built the index.
     """
-    from lba_cli.cli.checkpoints import open_embedder
+    from lba_cli.cli.checkpoints import embedding_request
 
     origin = Path(index.manifest.origin)
     if checkpoint is None and model is None and origin.is_file():
         common.listener.say(f"model: {origin}, which built the index")
         checkpoint, model = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    embedder, config = open_embedder(modality, checkpoint, model, common)
-    index.require_model(embedder)
-    return embedder, config
+    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    index.require_model(request.embedder)
+    return request
 
 
 def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> None:
