@@ -30,9 +30,7 @@ NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new
 def guarded(command: Command, *, distributed: bool = False) -> Command:
     """Wrap a command so that every error becomes one line and an exit status. ``--debug`` shows the traceback.
 
-    Args:
-        command: the command's function.
-        distributed: whether it may run in several processes under ``torchrun``.
+    ``distributed`` commands may run in several processes under ``torchrun``.
     """
 
     @functools.wraps(command)

@@ -49,11 +49,10 @@ _Sources = dict[tuple[object, ...], ImageSource]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to score: one checkpoint, or one for each trial, and the images that each is scored on."""
+    """A model to score: one checkpoint, or one for each trial, with the images that it is scored on."""
 
     name: str
-    checkpoints: list[OpenedCheckpoint]
-    sources: list[ImageSource]
+    parts: list[tuple[OpenedCheckpoint, ImageSource]]
 
 
 def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> EvaluationResults:
@@ -62,7 +61,7 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     Args:
         names: checkpoints or run folders; None stands for the newest run.
         request: the command's options.
-        all_trials: whether each name stands for one model per trial.
+        all_trials: each name stands for one model per trial.
 
     Raises:
         LbaError: A model can't be opened, or the models would be scored on different images or in different settings.
@@ -78,12 +77,7 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
 
 
 def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> EvaluationResults:
-    """Score a feature file.
-
-    Args:
-        path: the file.
-        dataset: the data set whose protocol is used. Default: the one named in the file.
-        request: the command's options.
+    """Score a feature file by the protocol of ``dataset``, by default the one named in the file.
 
     Raises:
         LbaError: The file is malformed, or the configuration asks for something that needs images.
@@ -130,7 +124,7 @@ def same_place(root: str, config: Config) -> bool:
 
 def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
     opened = open_checkpoint(name, request.data, request.common, request.options)
-    return Candidate(str(opened.path), [opened], [_source(opened, request, sources)])
+    return Candidate(str(opened.path), [(opened, _source(opened, request, sources))])
 
 
 def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
@@ -143,14 +137,14 @@ def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources)
         checkpoints = [replace(one, config=_with_trial(one.config, trial)) for trial in TRIALS]
     else:
         checkpoints = [_open_trial(run.path, trial, request) for trial, run in complete_trial_runs(path).items()]
-    images = [_source(opened, request, sources) for opened in checkpoints]
-    for opened, source, trial in zip(checkpoints, images, TRIALS, strict=True):
+    parts = [(opened, _source(opened, request, sources)) for opened in checkpoints]
+    for (opened, source), trial in zip(parts, TRIALS, strict=True):
         if source.trial != trial:
             raise ConfigError(
                 f"{opened.path}: would be scored on trial {source.trial}: --trials all sets data.trial for each model, so leave "
                 "out --set data.trial"
             )
-    return Candidate(str(path), checkpoints, images)
+    return Candidate(str(path), parts)
 
 
 def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Sources) -> ImageSource:
@@ -173,11 +167,10 @@ def _with_trial(config: Config, trial: int) -> Config:
 
 
 def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
-    pairs = list(zip(candidate.checkpoints, candidate.sources, strict=True))
-    results = over_trials([_score_checkpoint(candidate.name, *pair, request) for pair in pairs])
-    note = inflation_note((opened.description, source) for opened, source in pairs)
-    drawn = get_dataset(candidate.sources[0].dataset).split_is_drawn
-    root = candidate.checkpoints[0].config.data.root if drawn else ""
+    results = over_trials([_score_checkpoint(candidate.name, *part, request) for part in candidate.parts])
+    note = inflation_note((opened.description, source) for opened, source in candidate.parts)
+    opened, source = candidate.parts[0]
+    root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in results)
 
 
@@ -199,7 +192,7 @@ def _score_checkpoint(
 def _require_same_images(candidates: Sequence[Candidate]) -> None:
     first = candidates[0]
     for other in candidates[1:]:
-        for reference, source in zip(first.sources, other.sources, strict=True):
+        for (_, reference), (_, source) in zip(first.parts, other.parts, strict=True):
             if (reference.fingerprint, reference.trial) != (source.fingerprint, source.trial):
                 raise LbaError(
                     f"{other.name} would be scored on other images than {first.name}: {_difference(reference, source)}. "
@@ -238,5 +231,5 @@ def _require_same_settings(candidates: Sequence[Candidate]) -> None:
 
 
 def _settings(candidate: Candidate) -> object:
-    section, source = candidate.checkpoints[0].config.evaluation, candidate.sources[0]
-    return choose_settings(section, source), choose_variants(section)
+    opened, source = candidate.parts[0]
+    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation)

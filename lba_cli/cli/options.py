@@ -67,13 +67,7 @@ AllTrials = Annotated[
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """The options ``--config`` and ``--set``, and the listener, which every command has.
-
-    Attributes:
-        config_file: the file named with ``--config``.
-        assignments: the ``--set`` options, as ``section.key=value``.
-        listener: receives the command's messages and progress.
-    """
+    """What every command has: ``--config FILE``, ``--set section.key=value``, and a listener for messages and progress."""
 
     config_file: Path | None = None
     assignments: Sequence[str] = ()
@@ -134,8 +128,7 @@ def command(
     Args:
         app: the group that the command belongs to.
         examples: command lines shown in the help.
-        name: the command's name. Default: the function's name.
-        help: the help text. Default: the function's docstring.
+        name, help: the command's name and help text. Default: the function's name and docstring.
         distributed: whether the command runs in several processes under ``torchrun``.
     """
 

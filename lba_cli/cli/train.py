@@ -69,14 +69,7 @@ def train(
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The options of ``lba train``.
-
-    Attributes:
-        output: the folder of a new run.
-        resume: the folder of the run to continue, or ``latest``.
-        common: the options and the listener that every command has.
-        options: other options by their config keys.
-    """
+    """The options of ``lba train``; those that are config keys are in ``options``."""
 
     output: Path | None
     resume: str | None
