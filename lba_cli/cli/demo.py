@@ -67,9 +67,8 @@ def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> C
     """Resolve the configuration of one of the demo's runs: a shipped file, then ``--config`` and ``--set``."""
     from lba_cli.config import ConfigLayer, resolve_config
 
-    files = [Path(__file__).parents[1] / "configs" / name, *([common.config_file] if common.config_file else [])]
-    asked = [ConfigLayer.from_options(options), ConfigLayer.from_assignments(common.assignments)]
-    return resolve_config([*map(ConfigLayer.from_file, files), *asked])
+    shipped = ConfigLayer.from_file(Path(__file__).parents[1] / "configs" / name)
+    return resolve_config([shipped, *common.layers(options)])
 
 
 def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> ImageSource:

@@ -114,9 +114,9 @@ def _print_result(result: ExportResult, opened: OpenedCheckpoint) -> None:
         same = f"deviate{s} from the trained network by at most"
     print_line(f"{names}: {same} {result.deviation:.1e} (batches of 1 and 7, both modalities)")
     if scores := result.scores:
-        pairs = ((name, scores.trained[name], scores.exported[name]) for name in ("rank1", "mAP"))
         figures = "; ".join(
-            f"{name} {trained:.2%} trained, {exported:.2%} exported" for name, trained, exported in pairs
+            f"{name} {scores.trained[name]:.2%} trained, {scores.exported[name]:.2%} exported"
+            for name in ("rank1", "mAP")
         )
         print_line(f"{scores.setting}: {figures}")
     if result.format == "official":

@@ -16,7 +16,7 @@ from lba_cli.cli.error_handling import guarded
 from lba_cli.reporting import Listener, Silent
 
 if TYPE_CHECKING:
-    from lba_cli.config import Config
+    from lba_cli.config import Config, ConfigLayer
 
 LOCAL_CONFIG = Path("lba.yaml")
 CONFIG_VARIABLE = "LBA_CONFIG"
@@ -97,17 +97,19 @@ class CommonOptions:
         if default_file:
             self.listener.say(f"config: {default_file}")
             layers.append(ConfigLayer.from_file(default_file))
-        layers.append(ConfigLayer.from_options(fixed or {}))
-        if self.config_file:
-            layers.append(ConfigLayer.from_file(self.config_file))
-        layers += [ConfigLayer.from_options(options or {}), ConfigLayer.from_assignments(self.assignments)]
-        return resolve_config(layers)
+        return resolve_config([*layers, ConfigLayer.from_options(fixed or {}), *self.layers(options or {})])
+
+    def layers(self, options: Mapping[str, Any]) -> list[ConfigLayer]:
+        """Return the layers that the command line asks for: the file of ``--config``, ``options``, and ``--set``."""
+        from lba_cli.config import ConfigLayer
+
+        named = [ConfigLayer.from_file(self.config_file)] if self.config_file else []
+        return [*named, ConfigLayer.from_options(options), ConfigLayer.from_assignments(self.assignments)]
 
 
 def find_config() -> Path | None:
     """The config file that is read when the command line names none; None if there is none."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named:
+    if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
 

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from lba_cli.config import DataSection
-    from lba_cli.data.samples import Listing
     from lba_cli.data.store import StoredImages
     from lba_cli.datasets.spec import Shortfall
-    from lba_cli.reporting import Listener
 
 MOST_IDENTITIES = 8  # listed in a row of the table of missing images
 
@@ -74,13 +72,19 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         from lba_cli.cli.console import get_console, print_line
         from lba_cli.data.prepare import prepare
         from lba_cli.data.store import StoredImages, default_store
+        from lba_cli.datasets.open import verify_store
 
         listener = common.listener
         data = _data_config(spec, root, common)
         folder = Path(data.root)
         store = output or default_store(folder, data.height, data.width)
         if verify:
-            _verify(store, spec.read(folder, data.options_for(spec)) if folder.exists() else None, listener)
+            known = spec.read(folder, data.options_for(spec)) if folder.exists() else None
+            checked = verify_store(store, known, listener)
+            source = "its source isn't here, so it wasn't compared with it"
+            if known:
+                source = f"{known.root} still has the same files, by name and size"
+            print_line(f"{store} is intact: {checked.images:,} images; {source}")
             return
         listing = spec.read(folder, data.options_for(spec))
         for note in listing.notes:
@@ -159,17 +163,6 @@ def _data_config(spec: DatasetSpec, root: Path | None, common: CommonOptions) ->
     if not spec.default_root and root is None and data.root == DataSection().root:
         raise ConfigError("data.root is needed: name the folder with --root DIR, or in a config file")
     return data
-
-
-def _verify(store: Path, listing: Listing | None, listener: Listener) -> None:
-    from lba_cli.cli.console import print_line
-    from lba_cli.datasets.open import verify_store
-
-    checked = verify_store(store, listing, listener)
-    source = "its source isn't here, so it wasn't compared with it"
-    if listing:
-        source = f"{listing.root} still has the same files, by name and size"
-    print_line(f"{store} is intact: {checked.images:,} images; {source}")
 
 
 def _shortfall_table(shortfalls: list[Shortfall]) -> Table:

@@ -108,7 +108,11 @@ def query(
 
         require_new_picture(picture, force=force, option="--picture")
     opened = open_index(index)
-    _require_other_modality(opened, modality, same_modality)
+    if opened.manifest.modality == modality and not same_modality:
+        raise LbaError(
+            f"{index}: holds {modality} images, the same modality as the queries: correct --modality, or allow this with "
+            "--same-modality"
+        )
     paths = image_paths(images, common.listener)
     request = _request_for(opened, paths, modality, checkpoint, model, common, skip_broken=skip_broken)
     lists = rank_images(opened, request, top, engine, common.listener)
@@ -138,9 +142,9 @@ def add(
     from lba_cli.search.update import add_rows
 
     opened = open_index(index)
-    opened.require_modality(modality or opened.manifest.modality)
-    paths = _gallery_paths(images, common.listener)
     kind = opened.manifest.modality
+    opened.require_modality(modality or kind)
+    paths = _gallery_paths(images, common.listener)
     request = _request_for(opened, paths, kind, checkpoint, model, common, skip_broken=skip_broken)
     description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
@@ -212,14 +216,6 @@ def _request_for(
     request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
     index.require_model(request.embedder)
     return request
-
-
-def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> None:
-    if index.manifest.modality == modality and not allowed:
-        raise LbaError(
-            f"{index.folder}: holds {modality} images, the same modality as the queries: correct --modality, or allow "
-            "this with --same-modality"
-        )
 
 
 def _print_contents(index: Path, made: Manifest) -> None:

@@ -94,10 +94,8 @@ class TrainRequest:
         saved = ConfigLayer(state.description.config, str(folder.last)) if state else None
         # The file is newer than the checkpoint if a resumed run was stopped before its first checkpoint.
         base = ConfigLayer.from_file(folder.config) if folder.config.is_file() or not saved else saved
-        named = [ConfigLayer.from_file(self.common.config_file)] if self.common.config_file else []
-        options = ConfigLayer.from_options({**self.options, **(own or {})})
         started = resolve_config([saved or base])
-        asked = resolve_config([base, *named, options, ConfigLayer.from_assignments(self.common.assignments)])
+        asked = resolve_config([base, *self.common.layers({**self.options, **(own or {})})])
         config, before = resolve_auto(asked, asked.data.dataset), resolve_auto(started, started.data.dataset)
         changed = require_same_run(before.values(), config, str(folder.path))
         if changed:
