@@ -43,8 +43,8 @@ class OpenedCheckpoint:
         """Open the data set at the network's image size.
 
         Raises:
-            DataError: The data set doesn't exist or is malformed, or test identities on which the network was trained are
-                refused and there are some.
+            DataError: The data set doesn't exist or is malformed, or ``refuse_training_people`` is true and the network was
+                trained on some of its test identities.
         """
         source = open_data(self.config.data, self.listener)
         if refuse_training_people:

@@ -14,7 +14,6 @@ from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
-    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import Index
     from lba_cli.search.index_manifest import Manifest
 
@@ -96,7 +95,7 @@ def query(
     force: Force = False,
 ) -> None:
     """Rank the gallery images by their similarity to each query. Scores are dot products, at most 1."""
-    from lba_cli.cli.checkpoints import image_paths
+    from lba_cli.cli.checkpoints import embedding_request, image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
     from lba_cli.search.index import open_index
@@ -114,7 +113,9 @@ def query(
             "--same-modality"
         )
     paths = image_paths(images, common.listener)
-    request = _request_for(opened, paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    files = _model_of(opened, checkpoint, model, common.listener)
+    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken)
+    opened.require_model(request.embedder)
     lists = rank_images(opened, request, top, engine, common.listener)
     for each in lists:
         get_console().print(ranking_table(each))
@@ -137,6 +138,7 @@ def add(
     skip_broken: SkipBroken = False,
 ) -> None:
     """Add images to an index. Images that it already has are embedded again."""
+    from lba_cli.cli.checkpoints import embedding_request
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
@@ -145,7 +147,9 @@ def add(
     kind = opened.manifest.modality
     opened.require_modality(modality or kind)
     paths = _gallery_paths(images, common.listener)
-    request = _request_for(opened, paths, kind, checkpoint, model, common, skip_broken=skip_broken)
+    files = _model_of(opened, checkpoint, model, common.listener)
+    request = embedding_request(paths, kind, *files, common, skip_broken=skip_broken)
+    opened.require_model(request.embedder)
     description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
@@ -192,30 +196,15 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
     return sorted({absolute_path(path) for path in image_paths(names, listener)})
 
 
-def _request_for(
-    index: Index,
-    paths: list[str],
-    modality: Modality,
-    checkpoint: Path | None,
-    model: Path | None,
-    common: CommonOptions,
-    *,
-    skip_broken: bool,
-) -> EmbeddingRequest:
-    """Open the model that built the index, to embed images with: the named one, or the file recorded in the index.
-
-    Raises:
-        LbaError: The model can't be opened, or is not the one that built the index.
-    """
-    from lba_cli.cli.checkpoints import embedding_request
-
+def _model_of(
+    index: Index, checkpoint: Path | None, model: Path | None, listener: Listener
+) -> tuple[Path | None, Path | None]:
+    """Return the checkpoint and the ONNX file that are named. If neither is, one of them is the file recorded in the index."""
     origin = Path(index.manifest.origin)
-    if checkpoint is None and model is None and origin.is_file():
-        common.listener.say(f"model: {origin}, which built the index")
-        checkpoint, model = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
-    index.require_model(request.embedder)
-    return request
+    if checkpoint or model or not origin.is_file():
+        return checkpoint, model
+    listener.say(f"model: {origin}, which built the index")
+    return (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
 
 
 def _print_contents(index: Path, made: Manifest) -> None:
