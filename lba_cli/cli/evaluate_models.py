@@ -9,7 +9,7 @@ from typing import Any
 
 from lba_cli.cli.checkpoints import OpenedCheckpoint, open_checkpoint
 from lba_cli.cli.options import CommonOptions
-from lba_cli.cli.trials import complete_trial_runs, newest_trials
+from lba_cli.cli.trials import complete_trial_runs, newest_trials, with_trial
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
@@ -134,7 +134,7 @@ def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources)
         request.common.listener.say(f"trials: {path}, the newest")
     if path.is_file() or RunFolder(path).last.is_file():
         one = _open_trial(path, TRIALS[0], request)
-        checkpoints = [replace(one, config=_with_trial(one.config, trial)) for trial in TRIALS]
+        checkpoints = [replace(one, config=with_trial(one.config, trial)) for trial in TRIALS]
     else:
         checkpoints = [_open_trial(run.path, trial, request) for trial, run in complete_trial_runs(path).items()]
     parts = [(opened, _source(opened, request, sources)) for opened in checkpoints]
@@ -160,10 +160,6 @@ def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Source
 def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheckpoint:
     options = {**request.options, "data.trial": trial}
     return open_checkpoint(path, request.data, request.common, options)
-
-
-def _with_trial(config: Config, trial: int) -> Config:
-    return config.model_copy(update={"data": config.data.model_copy(update={"trial": trial})})
 
 
 def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:

@@ -36,6 +36,11 @@ def complete_trial_runs(folder: Path) -> dict[int, RunFolder]:
     return runs
 
 
+def with_trial(config: Config, trial: int | None) -> Config:
+    """Return the configuration with another ``data.trial``."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"trial": trial})})
+
+
 def newest_trials() -> Path:
     """Find the folder of trials with the newest checkpoint.
 
@@ -90,9 +95,7 @@ def train_trials(
     with shared.locked():
         if not resuming:
             _require_new(folder)
-            write_config(
-                shared.config, first.model_copy(update={"data": first.data.model_copy(update={"trial": None})})
-            )
+            write_config(shared.config, with_trial(first, None))
         try:
             for trial, run in trial_runs(folder).items():
                 own = {"data.trial": trial}
