@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+from functools import cached_property
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from lba_cli import __version__
-from lba_cli.cli.lazy_commands import LazyCommand
 
 COMMANDS = {
     "prepare": "Prepare a data set for training, or generate a synthetic one.",
@@ -21,6 +22,29 @@ COMMANDS = {
     "demo": "Try everything on synthetic people: generate, train, evaluate and draw, within minutes.",
     "doctor": "Show versions, hardware, data sets and extras, for bug reports.",
 }
+
+
+class LazyCommand(TyperCommand):
+    """Stands for the command, or group of commands, in ``lba_cli.cli.NAME`` until it is called.
+
+    Args:
+        name: the name of the command and of its module, which defines it as ``app``.
+        summary: the command's line in ``lba --help``. A group without a help text of its own shows it too.
+    """
+
+    def __init__(self, name: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+
+    @cached_property
+    def command(self) -> Any:
+        """The real command, imported on first use, so that ``lba --help`` starts quickly."""
+        command = typer.main.get_command(importlib.import_module(f"lba_cli.cli.{self.name}").app)
+        command.help = command.help or self.help
+        return command
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        """Let the real command parse its arguments."""
+        return self.command.make_context(*arguments, **options)
 
 
 class CommandList(TyperGroup):

@@ -23,7 +23,7 @@ from lba_cli.training.run_folder import TRIAL, RunFolder, newest_run
 from lba_cli.vocabulary import Modality
 
 if TYPE_CHECKING:
-    from lba_cli.search.embedder import Embedder
+    from lba_cli.search.embed_paths import EmbeddingRequest
 
 # Keys of the section evaluation whose valid values differ between data sets.
 PROTOCOL_KEYS = ("mode", "shots", "protocol")
@@ -31,15 +31,7 @@ PROTOCOL_KEYS = ("mode", "shots", "protocol")
 
 @dataclass(frozen=True)
 class OpenedCheckpoint:
-    """A checkpoint that is ready to use.
-
-    Attributes:
-        path: its file.
-        description: what it says about its network and its training.
-        network: the network in eval mode, on its device.
-        config: the configuration of the command.
-        listener: receives messages and progress.
-    """
+    """A checkpoint that is ready to use: its network is in eval mode, on its device."""
 
     path: Path
     description: Description
@@ -50,11 +42,9 @@ class OpenedCheckpoint:
     def images(self, *, refuse_training_people: bool = False) -> ImageSource:
         """Open the data set at the network's image size.
 
-        Args:
-            refuse_training_people: whether to refuse test identities that the network was trained on.
-
         Raises:
-            DataError: The data set doesn't exist or is malformed, or the network was trained on its test identities.
+            DataError: The data set doesn't exist or is malformed, or ``refuse_training_people`` is true and the network was
+                trained on some of its test identities.
         """
         source = open_data(self.config.data, self.listener)
         if refuse_training_people:
@@ -70,14 +60,13 @@ def open_checkpoint(
     Args:
         path: a file or a run's folder. Default: the newest run.
         data: the folder or store of the data set, if not the one that the network was trained on.
-        common: the options and the listener that every command has.
-        options: the command's other options by their config keys.
+        common, options: the options that every command has, and the command's other options by their config keys.
 
     Raises:
         CheckpointError: There is no checkpoint, or it is damaged.
         ConfigError: The configuration asks for an image size other than the network's.
     """
-    path, checkpoint = run_on_writer(lambda: _read(path, common.listener))
+    path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener))
     description = checkpoint.description
     config = common.load(
         {"data.root": data and str(data), **(options or {})},
@@ -95,15 +84,12 @@ def find_checkpoint(path: Path | None, listener: Listener) -> Path:
     Raises:
         CheckpointError: There is no run, or ``path`` is a folder of several.
     """
-    if path is None:
-        run = newest_run()
-        path = run.best if run.best.is_file() else run.last
-        listener.say(f"checkpoint: {path}, of the newest run{_other_trials(run)}")
-    elif path.is_dir() and RunFolder(path).last.is_file():
-        run = RunFolder(path)
-        path = run.best if run.best.is_file() else run.last
-        listener.say(f"checkpoint: {path}")
-    elif path.is_dir() and (trials := list(path.glob(f"{TRIAL}*"))):
+    run = RunFolder(path) if path else newest_run()
+    if path is None or run.last.is_file():
+        found = run.best if run.best.is_file() else run.last
+        listener.say(f"checkpoint: {found}{'' if path else _newest_words(run)}")
+        return found
+    if path.is_dir() and (trials := list(path.glob(f"{TRIAL}*"))):
         raise CheckpointError(
             f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
             f"all of them together with lba evaluate --trials all --checkpoint {path}"
@@ -111,37 +97,36 @@ def find_checkpoint(path: Path | None, listener: Listener) -> Path:
     return path
 
 
-def open_embedder(
-    modality: Modality, checkpoint: Path | None, model: Path | None, common: CommonOptions
-) -> tuple[Embedder, Config]:
-    """Open the model that embeds images: a checkpoint, or an exported ONNX file.
-
-    Args:
-        modality: the modality of the images.
-        checkpoint: a file or a run's folder. Default: the newest run.
-        model: an ONNX file, to be used instead of a checkpoint.
-        common: the options and the listener that every command has.
-
-    Returns:
-        The embedder and the configuration.
+def embedding_request(
+    paths: Sequence[str],
+    modality: Modality,
+    checkpoint: Path | None,
+    model: Path | None,
+    common: CommonOptions,
+    *,
+    skip_broken: bool,
+) -> EmbeddingRequest:
+    """Open a checkpoint, by default that of the newest run, or an exported ONNX file, to embed images with.
 
     Raises:
         LbaError: Both models are named, or the model can't be used, or not for this modality.
     """
     from lba_cli.search import network_embedder, onnx_embedder
+    from lba_cli.search.embed_paths import EmbeddingRequest
 
     if checkpoint and checkpoint.suffix.lower() == ".onnx":
         raise ConfigError(f"{checkpoint}: name an exported ONNX file with --model, not with --checkpoint")
-    if model is None:
-        opened = open_checkpoint(checkpoint, None, common)
-        return network_embedder(opened.network, str(opened.path)), opened.config
-    if checkpoint:
+    if checkpoint and model:
         raise ConfigError("--checkpoint and --model both name a model: leave one out")
-    embedder = onnx_embedder(model)
-    embedder.require(modality)
-    config = common.load(fixed={"data.height": embedder.height, "data.width": embedder.width})
-    _require_size(model, (embedder.height, embedder.width), config)
-    return embedder, config
+    if model:
+        embedder = onnx_embedder(model)
+        embedder.require(modality)
+        config = common.load(fixed={"data.height": embedder.height, "data.width": embedder.width})
+        _require_size(model, (embedder.height, embedder.width), config)
+    else:
+        opened = open_checkpoint(checkpoint, None, common)
+        embedder, config = network_embedder(opened.network, str(opened.path)), opened.config
+    return EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
 
 
 def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
@@ -158,7 +143,7 @@ def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
     return found.paths
 
 
-def _read(path: Path | None, listener: Listener) -> tuple[Path, Checkpoint]:
+def _find_and_read(path: Path | None, listener: Listener) -> tuple[Path, Checkpoint]:
     found = find_checkpoint(path, listener)
     return found, read_checkpoint(found)
 
@@ -185,9 +170,7 @@ def _require_size(path: Path, size: tuple[int, int], config: Config) -> None:
         )
 
 
-def _other_trials(run: RunFolder) -> str:
-    """Mention the other trials if the run belongs to one of several."""
+def _newest_words(run: RunFolder) -> str:
     runs = run.path.parent
-    return (
-        f", one of the trials in {runs} (lba evaluate --trials all {runs} scores all of them)" if run.is_trial else ""
-    )
+    trials = f", one of the trials in {runs} (lba evaluate --trials all {runs} scores all of them)"
+    return f", of the newest run{trials if run.is_trial else ''}"

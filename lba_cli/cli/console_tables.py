@@ -28,9 +28,7 @@ NARROW, UNBROKEN = 13, 1000
 def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableType]:
     """Yield the table of results, the table of differences if there are several models, and the notes.
 
-    Args:
-        report: the results.
-        width: the terminal's width in characters.
+    ``width`` is the terminal's, in characters.
     """
     yield figures_table(report, width)
     if len(report.models) > 1:

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CommonOptions, command
+from lba_cli.cli.options import CommonOptions, command, group
 from lba_cli.outputs import require_new_folder
 
 if TYPE_CHECKING:
     from lba_cli.config import Config
     from lba_cli.data.store import ImageSource
-    from lba_cli.evaluation.results import Result
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.model import TwoStreamNetwork
     from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = command_group()
+app = group()
 EXAMPLES = ("lba demo", "lba demo --output elsewhere --set train.seed=1")
 
 
@@ -33,9 +32,7 @@ def demo(
 
     The full method is trained after a short warm-up with the identity loss. The network is evaluated before and after.
     """
-    from lba_cli.cli.console import get_console, print_line
-    from lba_cli.cli.console_tables import figures_table
-    from lba_cli.evaluation.results import EvaluationResults
+    from lba_cli.cli.console import print_line
     from lba_cli.files import write_text
     from lba_cli.model import load_network
     from lba_cli.training.loop import train
@@ -48,8 +45,7 @@ def demo(
     warm_up_config = _demo_config("demo-warmup.yaml", common, people)
     config = _demo_config("demo.yaml", common, {**people, "model.pretrained": str(warm_up.last)})
     source = _generate_and_prepare(output, config, listener)
-    untrained = EvaluationResults((_evaluate(_untrained(warm_up_config, source), source, config, listener),))
-    get_console().print(figures_table(untrained, get_console().width))
+    untrained = _evaluate(_untrained(warm_up_config, source), source, config, listener)
     listener.say(
         f"these are the results of an untrained network; now a {config.model.backbone} is warmed up with the identity loss"
     )
@@ -59,8 +55,7 @@ def demo(
     with folder.locked():
         train(config, source, folder, listener)
     network = load_network(folder.best)
-    trained = EvaluationResults((_evaluate(network, source, config, listener),))
-    get_console().print(figures_table(trained, get_console().width))
+    trained = _evaluate(network, source, config, listener)
     write_text(output / "untrained.json", untrained.as_json())
     write_text(output / "trained.json", trained.as_json())
     _draw_pictures(output, network, source, folder, config, listener)
@@ -70,16 +65,10 @@ def demo(
 
 def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> Config:
     """Resolve the configuration of one of the demo's runs: a shipped file, then ``--config`` and ``--set``."""
-    from importlib.resources import as_file, files
-
     from lba_cli.config import ConfigLayer, resolve_config
 
-    with as_file(files("lba_cli") / "configs" / name) as path:
-        layers = [ConfigLayer.from_file(path)]
-    if common.config_file:
-        layers.append(ConfigLayer.from_file(common.config_file))
-    layers += [ConfigLayer.from_options(options), ConfigLayer.from_assignments(common.assignments)]
-    return resolve_config(layers)
+    shipped = ConfigLayer.from_file(Path(__file__).parents[1] / "configs" / name)
+    return resolve_config([shipped, *common.layers(options)])
 
 
 def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> ImageSource:
@@ -109,22 +98,23 @@ def _untrained(config: Config, source: ImageSource) -> TwoStreamNetwork:
     return network.to(resolve_device(config.run.device))
 
 
-def _evaluate(network: TwoStreamNetwork, source: ImageSource, config: Config, listener: Listener) -> tuple[Result, ...]:
+def _evaluate(network: TwoStreamNetwork, source: ImageSource, config: Config, listener: Listener) -> EvaluationResults:
+    """Score the network, and print the table of results."""
+    from lba_cli.cli.console import get_console
+    from lba_cli.cli.console_tables import figures_table
     from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.evaluation.setting_choice import choose_settings
 
     settings = choose_settings(config.evaluation, source)
     options = EvaluationOptions(batch_size=config.evaluation.batch_size, workers=config.data.workers)
-    return tuple(evaluate(network, source, settings, listener=listener, options=options))
+    results = EvaluationResults((tuple(evaluate(network, source, settings, listener=listener, options=options)),))
+    get_console().print(figures_table(results, get_console().width))
+    return results
 
 
 def _draw_pictures(
-    output: Path,
-    network: TwoStreamNetwork,
-    source: ImageSource,
-    folder: RunFolder,
-    config: Config,
-    listener: Listener,
+    output: Path, network: TwoStreamNetwork, source: ImageSource, folder: RunFolder, config: Config, listener: Listener
 ) -> None:
     from lba_cli.evaluation.setting_choice import choose_settings
     from lba_cli.visualize.canvas import save

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -13,19 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lba_cli import __version__
-from lba_cli.cli import machine
-from lba_cli.cli.machine import Section, Value
 from lba_cli.cli.options import CONFIG_VARIABLE, CommonOptions, find_config
 
 if TYPE_CHECKING:
     from lba_cli.datasets import DatasetSpec
 
+Value = str | int | float | bool | list[str] | None
+Section = dict[str, Value]
 Facts = dict[str, Section]
 
 PACKAGE = "lba-cli"
 NOT_AN_EXTRA_FOR_USERS = "dev"
 # Packages whose binaries may not fit together or the machine: only an import shows whether they work.
 IMPORTED = ("torch", "torchvision")
+REQUIREMENT = re.compile(r"([\w.-]+)(?:.*extra\s*==\s*[\"']([\w.-]+))?")
+CPU_FEATURES = {"AVX2": "avx2", "AVX512": "avx512f", "AVX512_BF16": "avx512_bf16", "AMX_BF16": "amx_bf16"}
+SHARED_MEMORY = Path("/dev/shm")
+GIB = 2**30
 
 
 def diagnose(common: CommonOptions) -> Facts:
@@ -40,45 +45,41 @@ def diagnose(common: CommonOptions) -> Facts:
     sections: dict[str, Callable[[], Section]] = {
         "versions": versions,
         "platform": operating_system,
-        "cpu": machine.cpu,
-        "gpus": machine.gpus,
-        "memory": machine.memory,
+        "cpu": cpu,
+        "gpus": gpus,
+        "memory": memory,
         "extras": extras,
         "imagenet_weights": imagenet_weights,
         "data_sets": data_sets,
         "config": lambda: config(common),
         "newest_run": newest_run,
     }
-    return {name: attempt(section) for name, section in sections.items()}
+    return {name: _attempt(section) for name, section in sections.items()}
 
 
-def attempt(section: Callable[[], Section]) -> Section:
-    """Collect a section, or describe the error that prevented it."""
+def _attempt(section: Callable[[], Section]) -> Section:
     try:
         return section()
     except Exception as problem:  # a broken library can raise anything
-        return {"problem": describe(problem)}
+        return {"problem": _describe(problem)}
 
 
-def attempt_fact(fact: Callable[[], Value]) -> Value:
-    """Find out one fact, or describe the error that prevented it."""
+def _attempt_fact(fact: Callable[[], Value]) -> Value:
     try:
         return fact()
     except Exception as problem:
-        return describe(problem)
+        return _describe(problem)
 
 
-def describe(problem: Exception) -> str:
-    """Name an error in one line."""
+def _describe(problem: Exception) -> str:
     return " ".join(f"{type(problem).__name__}: {problem}".split())
 
 
 def versions() -> Section:
     """Return the versions of ``lba``, Python and the packages it needs, and of PyTorch's CUDA and cuDNN."""
+    needed = dict.fromkeys((*IMPORTED, *(name for name, extra in _requirements() if not extra)))
     found: Section = {"lba": __version__, "Python": platform.python_version()}
-    names = dict.fromkeys((*IMPORTED, *(name for name, extra in _requirements() if not extra)))
-    found |= {name: _version(name) for name in names}
-    return found | attempt(_cuda_versions)
+    return found | {name: _version(name) for name in needed} | _attempt(_cuda_versions)
 
 
 def _version(name: str) -> str:
@@ -91,7 +92,7 @@ def _version(name: str) -> str:
         try:
             import_module(name)
         except Exception as problem:
-            return f"{version}, but its import fails: {describe(problem)}"
+            return f"{version}, but its import fails: {_describe(problem)}"
     return version
 
 
@@ -111,6 +112,76 @@ def operating_system() -> Section:
         "package": str(Path(__file__).parents[1]),
         "folder": str(Path.cwd()),
     }
+
+
+def cpu() -> Section:
+    """Return the CPU's model, its cores, the instruction sets that matter for speed, and how PyTorch uses it."""
+    from lba_cli.data.parallel import cores
+
+    facts = _entries(Path("/proc/cpuinfo"))
+    known = facts.get("flags", facts.get("Features", "")).split()
+    found: Section = {
+        "model": facts.get("model name") or platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "usable_cores": cores(),
+    }
+    if known:
+        found |= {name: flag in known for name, flag in CPU_FEATURES.items()}
+    return found | _attempt(_arithmetic)
+
+
+def _arithmetic() -> Section:
+    import torch
+
+    from lba_cli.compute import resolve_precision
+
+    fastest = resolve_precision("auto", torch.device("cpu"))
+    return {"torch_threads": torch.get_num_threads(), "fastest_precision": fastest}
+
+
+def gpus() -> Section:
+    """Return for each CUDA device its name, memory and arithmetic."""
+    import torch
+
+    from lba_cli.compute import resolve_precision
+
+    found: Section = {}
+    for number in range(torch.cuda.device_count()):
+        gpu = torch.cuda.get_device_properties(number)
+        with torch.cuda.device(number):
+            bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+            fastest = resolve_precision("auto", torch.device("cuda", number))
+        found[f"cuda:{number}"] = (
+            f"{gpu.name}, {gpu.total_memory / GIB:.1f} GiB, compute capability {gpu.major}.{gpu.minor}, "
+            f"bfloat16: {'yes' if bfloat16 else 'no'}, fastest precision: {fastest}"
+        )
+    return found
+
+
+def memory() -> Section:
+    """Return the sizes of the main memory, the shared memory, and the free disk of the current folder, in GiB."""
+    sizes: dict[str, int] = {}
+    lines = _entries(Path("/proc/meminfo"))
+    for name, line in (("total_gib", "MemTotal"), ("available_gib", "MemAvailable")):
+        if line in lines:
+            sizes[name] = int(lines[line].removesuffix(" kB")) * 1024
+    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
+    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        sizes["container_limit_gib"] = int(text)
+    if SHARED_MEMORY.is_dir():
+        shared = shutil.disk_usage(SHARED_MEMORY)
+        sizes |= {"shared_gib": shared.total, "shared_free_gib": shared.free}
+    sizes["disk_free_gib"] = shutil.disk_usage(Path.cwd()).free
+    return {name: round(size / GIB, 1) for name, size in sizes.items()}
+
+
+def _entries(path: Path) -> dict[str, str]:
+    """Read the ``name: value`` lines above the first empty one; empty if there is no such file."""
+    if not path.is_file():
+        return {}
+    lines = path.read_text(errors="replace").split("\n\n")[0].splitlines()
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
+    return {name.strip(): value.strip() for name, value in pairs}
 
 
 def extras() -> Section:
@@ -137,13 +208,7 @@ def _requirements() -> list[tuple[str, str]]:
         declared = metadata.requires(PACKAGE) or []
     except metadata.PackageNotFoundError:
         return []
-    found = []
-    for line in declared:
-        name = re.match(r"[\w.-]+", line)
-        extra = re.search(r"extra\s*==\s*[\"']([\w.-]+)", line)
-        if name:
-            found.append((name.group(), extra.group(1) if extra else ""))
-    return found
+    return [(found[1], found[2] or "") for found in map(REQUIREMENT.match, declared) if found]
 
 
 def imagenet_weights() -> Section:
@@ -163,7 +228,7 @@ def data_sets() -> Section:
     from lba_cli.datasets import DATASETS
 
     specs = [spec for spec in DATASETS.values() if spec.default_root]
-    return {spec.name: attempt_fact(partial(_places, spec)) for spec in specs}
+    return {spec.name: _attempt_fact(partial(_places, spec)) for spec in specs}
 
 
 def _places(spec: DatasetSpec) -> str:
@@ -173,8 +238,8 @@ def _places(spec: DatasetSpec) -> str:
     state = "no such folder"
     if root.is_dir():
         state = "found" if spec.layout.looks_like(root) else "a folder of another layout"
-    stores = [str(path) for path in sorted(root.parent.glob(f"{root.name}-*x*")) if is_store(path)]
-    return "; ".join([f"{root}: {state}", *(f"store {store}" for store in stores)])
+    stores = [f"store {path}" for path in sorted(root.parent.glob(f"{root.name}-*x*")) if is_store(path)]
+    return "; ".join([f"{root}: {state}", *stores])
 
 
 def config(common: CommonOptions) -> Section:
@@ -183,12 +248,12 @@ def config(common: CommonOptions) -> Section:
     if file := common.config_file or find_config():
         default = f"${CONFIG_VARIABLE}" if os.environ.get(CONFIG_VARIABLE) else "the current folder"
         found = {"file": str(file), "named_by": "--config" if common.config_file else default}
-    try:
-        resolved = common.load()
-    except Exception as problem:
-        return {**found, "problem": describe(problem)}
+    return found | _attempt(lambda: _main_keys(common))
+
+
+def _main_keys(common: CommonOptions) -> Section:
+    resolved = common.load()
     return {
-        **found,
         "data.root": resolved.data.root,
         "train.method": resolved.train.method,
         "train.precision": resolved.train.precision,
@@ -210,5 +275,5 @@ def newest_run() -> Section:
         "folder": str(run.path),
         "last_checkpoint": f"{written:%Y-%m-%d %H:%M}",
         "best_checkpoint": run.best.is_file(),
-        "epochs": attempt_fact(lambda: len(run.records())),
+        "epochs": _attempt_fact(lambda: len(run.records())),
     }

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CommonOptions, command
+from lba_cli.cli.options import CommonOptions, command, group
 
 if TYPE_CHECKING:
-    from lba_cli.cli.diagnosis import Facts
-    from lba_cli.cli.machine import Value
+    from lba_cli.cli.diagnosis import Facts, Value
 
-app = command_group()
+app = group()
 
 
 @command(app, "lba doctor", "lba doctor --json")

@@ -7,19 +7,10 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import (
-    CheckpointFile,
-    CommonOptions,
-    Force,
-    ImageNames,
-    ModelFile,
-    SkipBroken,
-    command,
-)
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
 from lba_cli.vocabulary import Modality
 
-app = command_group()
+app = group()
 EXAMPLES = (
     "lba embed photos --modality visible --output photos.npz",
     "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",
@@ -44,16 +35,14 @@ def embed(
     (n × D, float32), `modality`, `model`, `height` and `width`; a .csv file has one row per image: path, modality, D numbers.
     The same command continues after an interruption.
     """
-    from lba_cli.cli.checkpoints import image_paths, open_embedder
+    from lba_cli.cli.checkpoints import embedding_request, image_paths
     from lba_cli.cli.console import print_line
     from lba_cli.outputs import require_new_file
     from lba_cli.search.embed_file import embed_to_file
-    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.vector_files import FORMATS
 
     require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths = image_paths(images, common.listener)
-    embedder, config = open_embedder(modality, checkpoint, model, common)
-    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
     made = embed_to_file(request, output, listener=common.listener, force=force)
     print_line(f"{output}: {made.images:,} {modality} images, embeddings of {made.dimension} numbers")

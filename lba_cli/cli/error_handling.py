@@ -6,8 +6,8 @@ import errno
 import functools
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, NoReturn, TypeVar
 
 import typer
@@ -27,30 +27,22 @@ EXHAUSTED = {
 NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new thread", "failed to map segment")
 
 
-@contextmanager
-def _single_process() -> Iterator[None]:
-    """Refuse to run in several processes."""
-    if processes.torchrun_world().size > 1:
-        raise LbaError("only lba train and lba evaluate run in several processes: start this command without torchrun")
-    yield
-
-
 def guarded(command: Command, *, distributed: bool = False) -> Command:
     """Wrap a command so that every error becomes one line and an exit status. ``--debug`` shows the traceback.
 
-    Args:
-        command: the command's function.
-        distributed: whether it may run in several processes under ``torchrun``.
+    ``distributed`` commands may run in several processes under ``torchrun``.
     """
-    process_group: Callable[[], AbstractContextManager[None]] = (
-        processes.process_group if distributed else _single_process
-    )
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         signals = StopSignalHandlers()
         try:
-            with process_group() if processes.torchrun_world().by_torchrun else nullcontext():
+            world = processes.torchrun_world()
+            if world.by_torchrun and world.size > 1 and not distributed:
+                raise LbaError(
+                    "only lba train and lba evaluate run in several processes: start this command without torchrun"
+                )
+            with processes.process_group() if world.by_torchrun and distributed else nullcontext():
                 command(*args, **kwargs)
         except (KeyboardInterrupt, Terminated):
             _end(128 + (signals.received or signal.SIGINT), "interrupted")
@@ -89,10 +81,7 @@ def _explain(problem: Exception) -> tuple[int, str]:
             f"error: {EXHAUSTED[problem.errno]} ({problem.filename or 'while writing'}); no incomplete file is left",
         )
     if isinstance(problem, FileExistsError):
-        return (
-            MISTAKE,
-            f"error: {problem.filename}: exists already: it appeared during the work and was not replaced",
-        )
+        return MISTAKE, f"error: {problem.filename}: exists already: it appeared during the work and was not replaced"
     if isinstance(problem, OSError) and problem.filename:
         return MISTAKE, f"error: {problem.filename}: {problem.strerror}"
     return BUG, f"internal error: {type(problem).__name__}: {problem} (--debug shows the traceback; please report it)"

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import (
-    AllTrials,
-    CheckpointFile,
-    CommonOptions,
-    DataFolder,
-    Force,
-    command,
-)
+from lba_cli.cli.options import AllTrials, CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.processes import torchrun_world
@@ -27,7 +19,7 @@ if TYPE_CHECKING:
     from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.reporting import Listener
 
-app = command_group()
+app = group()
 EXAMPLES = (
     "lba evaluate --mode all-search",
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",
@@ -40,9 +32,7 @@ EXAMPLES = (
 Models = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="CHECKPOINT",
-        help="Checkpoints or run folders to score. Several are compared with the first one.",
-        show_default=False,
+        metavar="CHECKPOINT", help="Checkpoints or run folders to score. Several are compared with the first one."
     ),
 ]
 ModeOption = Annotated[
@@ -51,14 +41,12 @@ ModeOption = Annotated[
         metavar="MODE",
         help="SYSU-MM01: all-search or indoor-search. Other data sets: infrared-to-visible or visible-to-infrared (query to "
         "gallery). all: every mode; auto: the usual ones [evaluation.mode].",
-        show_default=False,
     ),
 ]
 ShotsOption = Annotated[
     ShotsChoice | None,
     typer.Option(
-        help="Gallery images per identity and camera: single (1), multi (10) or whole (all); both: single and multi [evaluation.shots].",
-        show_default=False,
+        help="Gallery images per identity and camera: single (1), multi (10) or whole (all); both: single and multi [evaluation.shots]."
     ),
 ]
 ProtocolOption = Annotated[
@@ -67,7 +55,6 @@ ProtocolOption = Annotated[
         metavar="PROTOCOL",
         help="How galleries are drawn. community: as in most papers; official: SYSU-MM01's own permutations; released: as LLCM's "
         "script does it, with the matrix transposed [evaluation.protocol].",
-        show_default=False,
     ),
 ]
 Rerank = Annotated[
@@ -75,22 +62,15 @@ Rerank = Annotated[
     typer.Option(
         "--rerank",
         help="Also score with k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
-        show_default=False,
     ),
 ]
 Flip = Annotated[
     bool | None,
-    typer.Option(
-        "--flip",
-        help="Also score the mean embedding of each image and its mirror image [evaluation.flip].",
-        show_default=False,
-    ),
+    typer.Option("--flip", help="Also score the mean embedding of each image and its mirror image [evaluation.flip]."),
 ]
 FeaturesFrom = Annotated[
     FeaturePlace | None,
-    typer.Option(
-        help="neck: also score the features after the neck (batch norm) [evaluation.features_from].", show_default=False
-    ),
+    typer.Option(help="neck: also score the features after the neck (batch norm) [evaluation.features_from]."),
 ]
 Features = Annotated[
     Path | None,
@@ -98,7 +78,6 @@ Features = Annotated[
         metavar="FILE.npz",
         help="Score the features in this file instead of a checkpoint. Its arrays: features (n, D), identities (n,), modalities "
         "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on.",
-        show_default=False,
     ),
 ]
 ProtocolOf = Annotated[
@@ -106,25 +85,15 @@ ProtocolOf = Annotated[
     typer.Option(
         metavar="DATASET",
         help="The data set whose protocol is used for --features. Default: the one named in the file.",
-        show_default=False,
     ),
 ]
 SaveFeatures = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE.npz",
-        help="Also save the features of the test images, in the format of --features.",
-        show_default=False,
-    ),
+    typer.Option(metavar="FILE.npz", help="Also save the features of the test images, in the format of --features."),
 ]
-Json = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write the results of every draw as JSON.", show_default=False)
-]
-Csv = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="Also write means and standard deviations as CSV.", show_default=False),
-]
-Markdown = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a Markdown table.", show_default=False)]
+Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results of every draw as JSON.")]
+Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write means and standard deviations as CSV.")]
+Markdown = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a Markdown table.")]
 WithPublished = Annotated[bool, typer.Option("--published", help="Also show the published results.")]
 OtherTrial = Annotated[
     bool,
@@ -161,10 +130,11 @@ def evaluate(
     with --trials all.
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    without_effect = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
-    if features:
-        _refuse_with_features(without_effect)
-    elif protocol_of:
+    needs_network = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
+    if features and any(needs_network.values()):
+        given = next(name for name, value in needs_network.items() if value)
+        raise LbaError(f"--features scores a feature file: leave out {given}")
+    if protocol_of and not features:
         raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
     outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
     require_new_files(outputs, force=force)
@@ -191,12 +161,6 @@ def evaluate(
     _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
     for table in report_tables(report, get_console().width):
         get_console().print(table, markup=False)
-
-
-def _refuse_with_features(options: Mapping[str, object]) -> None:
-    for name, given in options.items():
-        if given:
-            raise LbaError(f"--features scores a feature file: leave out {name}")
 
 
 def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:

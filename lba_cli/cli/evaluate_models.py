@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lba_cli.cli.checkpoints import OpenedCheckpoint, open_checkpoint
 from lba_cli.cli.options import CommonOptions
-from lba_cli.cli.trials import TRIALS, TrialRuns, newest_trials
+from lba_cli.cli.trials import complete_trial_runs, newest_trials, with_trial
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
+from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
@@ -22,7 +23,6 @@ from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, o
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
-from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import RunFolder
 
 
@@ -32,10 +32,8 @@ class EvaluateRequest:
 
     Attributes:
         data: the folder or store of the data set, if not the one that the models were trained on.
-        common: the options and the listener that every command has.
         options: options by their config keys.
         allow_other_trial: whether models may be scored on identities that they were trained on.
-        save_features: a file to save the features to.
     """
 
     data: Path | None
@@ -44,36 +42,17 @@ class EvaluateRequest:
     allow_other_trial: bool = False
     save_features: Path | None = None
 
-    @property
-    def listener(self) -> Listener:
-        """Receives messages and progress."""
-        return self.common.listener
+
+# The models' data sets by what names them, so that each is opened only once.
+_Sources = dict[tuple[object, ...], ImageSource]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to score: one checkpoint, or one for each trial, and the images that each is scored on."""
+    """A model to score: one checkpoint, or one for each trial, with the images that it is scored on."""
 
     name: str
-    checkpoints: list[OpenedCheckpoint]
-    sources: list[ImageSource]
-
-
-@dataclass
-class _Sources:
-    """Opens the models' data sets, each only once."""
-
-    request: EvaluateRequest
-    opened: dict[tuple[object, ...], ImageSource] = field(default_factory=dict)
-
-    def of(self, checkpoint: OpenedCheckpoint) -> ImageSource:
-        data = checkpoint.config.data
-        key = (data.root, data.dataset, data.height, data.width, data.trial)
-        if key not in self.opened:
-            self.opened[key] = checkpoint.images()
-        if not self.request.allow_other_trial:
-            require_own_trial(checkpoint.description, self.opened[key])
-        return self.opened[key]
+    parts: list[tuple[OpenedCheckpoint, ImageSource]]
 
 
 def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> EvaluationResults:
@@ -82,12 +61,12 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     Args:
         names: checkpoints or run folders; None stands for the newest run.
         request: the command's options.
-        all_trials: whether each name stands for one model per trial.
+        all_trials: each name stands for one model per trial.
 
     Raises:
         LbaError: A model can't be opened, or the models would be scored on different images or in different settings.
     """
-    sources = _Sources(request)
+    sources: _Sources = {}
     open_candidate = _open_trials if all_trials else _open_single
     candidates = [open_candidate(name, request, sources) for name in names]
     _require_same_images(candidates)
@@ -98,12 +77,7 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
 
 
 def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> EvaluationResults:
-    """Score a feature file.
-
-    Args:
-        path: the file.
-        dataset: the data set whose protocol is used. Default: the one named in the file.
-        request: the command's options.
+    """Score a feature file by the protocol of ``dataset``, by default the one named in the file.
 
     Raises:
         LbaError: The file is malformed, or the configuration asks for something that needs images.
@@ -115,7 +89,7 @@ def score_features(path: Path, dataset: str | None, request: EvaluateRequest) ->
         raise ConfigError("--flip and --features-from neck need a network, but --features has only features")
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
     model = ScoredModel(str(path), source.trained_on)
-    results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.listener, model=model)
+    results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.common.listener, model=model)
     return EvaluationResults((tuple(results),))
 
 
@@ -150,27 +124,37 @@ def same_place(root: str, config: Config) -> bool:
 
 def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
     opened = open_checkpoint(name, request.data, request.common, request.options)
-    return Candidate(str(opened.path), [opened], [sources.of(opened)])
+    return Candidate(str(opened.path), [(opened, _source(opened, request, sources))])
 
 
 def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
     """Open one model per trial, or a single model to be scored on all trials, with the images of each trial."""
-    runs = TrialRuns(name) if name else newest_trials()
+    path = name or newest_trials()
     if name is None:
-        request.listener.say(f"trials: {runs.path}, the newest")
-    if runs.path.is_file() or RunFolder(runs.path).last.is_file():
-        one = _open_trial(runs.path, TRIALS[0], request)
-        checkpoints = [replace(one, config=_with_trial(one.config, trial)) for trial in TRIALS]
+        request.common.listener.say(f"trials: {path}, the newest")
+    if path.is_file() or RunFolder(path).last.is_file():
+        one = _open_trial(path, TRIALS[0], request)
+        checkpoints = [replace(one, config=with_trial(one.config, trial)) for trial in TRIALS]
     else:
-        checkpoints = [_open_trial(run.path, trial, request) for trial, run in runs.require_all().items()]
-    images = [sources.of(opened) for opened in checkpoints]
-    for opened, source, trial in zip(checkpoints, images, TRIALS, strict=True):
+        checkpoints = [_open_trial(run.path, trial, request) for trial, run in complete_trial_runs(path).items()]
+    parts = [(opened, _source(opened, request, sources)) for opened in checkpoints]
+    for (opened, source), trial in zip(parts, TRIALS, strict=True):
         if source.trial != trial:
             raise ConfigError(
                 f"{opened.path}: would be scored on trial {source.trial}: --trials all sets data.trial for each model, so leave "
                 "out --set data.trial"
             )
-    return Candidate(str(runs.path), checkpoints, images)
+    return Candidate(str(path), parts)
+
+
+def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Sources) -> ImageSource:
+    data = opened.config.data
+    key = (data.root, data.dataset, data.height, data.width, data.trial)
+    if key not in sources:
+        sources[key] = opened.images()
+    if not request.allow_other_trial:
+        require_own_trial(opened.description, sources[key])
+    return sources[key]
 
 
 def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheckpoint:
@@ -178,16 +162,11 @@ def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheck
     return open_checkpoint(path, request.data, request.common, options)
 
 
-def _with_trial(config: Config, trial: int) -> Config:
-    return config.model_copy(update={"data": config.data.model_copy(update={"trial": trial})})
-
-
 def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
-    pairs = list(zip(candidate.checkpoints, candidate.sources, strict=True))
-    results = over_trials([_score_checkpoint(candidate.name, *pair, request) for pair in pairs])
-    note = inflation_note((opened.description, source) for opened, source in pairs)
-    drawn = get_dataset(candidate.sources[0].dataset).split_is_drawn
-    root = candidate.checkpoints[0].config.data.root if drawn else ""
+    results = over_trials([_score_checkpoint(candidate.name, *part, request) for part in candidate.parts])
+    note = inflation_note((opened.description, source) for opened, source in candidate.parts)
+    opened, source = candidate.parts[0]
+    root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in results)
 
 
@@ -203,13 +182,13 @@ def _score_checkpoint(
         save_features=request.save_features,
     )
     settings = choose_settings(section, source)
-    return evaluate(opened.network, source, settings, listener=request.listener, options=options)
+    return evaluate(opened.network, source, settings, listener=request.common.listener, options=options)
 
 
 def _require_same_images(candidates: Sequence[Candidate]) -> None:
     first = candidates[0]
     for other in candidates[1:]:
-        for reference, source in zip(first.sources, other.sources, strict=True):
+        for (_, reference), (_, source) in zip(first.parts, other.parts, strict=True):
             if (reference.fingerprint, reference.trial) != (source.fingerprint, source.trial):
                 raise LbaError(
                     f"{other.name} would be scored on other images than {first.name}: {_difference(reference, source)}. "
@@ -248,5 +227,5 @@ def _require_same_settings(candidates: Sequence[Candidate]) -> None:
 
 
 def _settings(candidate: Candidate) -> object:
-    section, source = candidate.checkpoints[0].config.evaluation, candidate.sources[0]
-    return choose_settings(section, source), choose_variants(section)
+    opened, source = candidate.parts[0]
+    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command, group
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from lba_cli.export import ExportResult, ExportScorer
     from lba_cli.export.embedding_model import EmbedOne
 
-app = command_group()
+app = group()
 EXAMPLES = (
     "lba export --format onnx --output person.onnx",
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
@@ -56,7 +55,7 @@ def export(
             help="Precision of the weights. 16 bits halve the file; onnx has no bfloat16, official only float32."
         ),
     ] = "float32",
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP, show_default=False)] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP)] = None,
     no_card: Annotated[bool, typer.Option("--no-card", help="Don't write the model card, PATH.md.")] = False,
     force: Force = False,
 ) -> None:
@@ -116,9 +115,9 @@ def _print_result(result: ExportResult, opened: OpenedCheckpoint) -> None:
         same = f"deviate{s} from the trained network by at most"
     print_line(f"{names}: {same} {result.deviation:.1e} (batches of 1 and 7, both modalities)")
     if scores := result.scores:
-        pairs = ((name, scores.trained[name], scores.exported[name]) for name in ("rank1", "mAP"))
         figures = "; ".join(
-            f"{name} {trained:.2%} trained, {exported:.2%} exported" for name, trained, exported in pairs
+            f"{name} {scores.trained[name]:.2%} trained, {scores.exported[name]:.2%} exported"
+            for name in ("rank1", "mAP")
         )
         print_line(f"{scores.setting}: {figures}")
     if result.format == "official":

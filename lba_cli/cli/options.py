@@ -16,7 +16,7 @@ from lba_cli.cli.error_handling import guarded
 from lba_cli.reporting import Listener, Silent
 
 if TYPE_CHECKING:
-    from lba_cli.config import Config
+    from lba_cli.config import Config, ConfigLayer
 
 LOCAL_CONFIG = Path("lba.yaml")
 CONFIG_VARIABLE = "LBA_CONFIG"
@@ -27,12 +27,10 @@ ConfigFile = Annotated[
         "--config",
         metavar="FILE",
         help=f"A YAML configuration file. Without it, the file named by ${CONFIG_VARIABLE} is read, or ./{LOCAL_CONFIG} if it exists.",
-        show_default=False,
     ),
 ]
 Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one config key; can be repeated.", show_default=False),
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one config key; can be repeated.")
 ]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace existing output files.")]
@@ -42,16 +40,12 @@ CheckpointFile = Annotated[
         "--checkpoint",
         metavar="FILE",
         help="A checkpoint or a run's folder; also the authors' released file. Default: best.pt of the newest run.",
-        show_default=False,
     ),
 ]
 ModelFile = Annotated[
     Path | None,
     typer.Option(
-        "--model",
-        metavar="FILE.onnx",
-        help="Use an exported ONNX file instead of a checkpoint (needs the extra onnx).",
-        show_default=False,
+        "--model", metavar="FILE.onnx", help="Use an exported ONNX file instead of a checkpoint (needs the extra onnx)."
     ),
 ]
 ImageNames = Annotated[
@@ -59,35 +53,21 @@ ImageNames = Annotated[
     typer.Argument(
         metavar="IMAGES",
         help="Images, folders (searched recursively), or quoted glob patterns. Images are sorted by path.",
-        show_default=False,
     ),
 ]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded.")]
 DataFolder = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", metavar="DIR", help="The data set's folder, or a prepared store [data.root].", show_default=False
-    ),
+    Path | None, typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store [data.root].")
 ]
 AllTrials = Annotated[
     Literal["all"] | None,
-    typer.Option(
-        "--trials",
-        help="Use one model per trial of RegDB: RUN/trial-1 … RUN/trial-10.",
-        show_default=False,
-    ),
+    typer.Option("--trials", help="Use one model per trial of RegDB: RUN/trial-1 … RUN/trial-10."),
 ]
 
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """The options ``--config`` and ``--set``, and the listener, which every command has.
-
-    Attributes:
-        config_file: the file named with ``--config``.
-        assignments: the ``--set`` options, as ``section.key=value``.
-        listener: receives the command's messages and progress.
-    """
+    """What every command has: ``--config FILE``, ``--set section.key=value``, and a listener for messages and progress."""
 
     config_file: Path | None = None
     assignments: Sequence[str] = ()
@@ -117,27 +97,30 @@ class CommonOptions:
         if default_file:
             self.listener.say(f"config: {default_file}")
             layers.append(ConfigLayer.from_file(default_file))
-        layers.append(ConfigLayer.from_options(fixed or {}))
-        if self.config_file:
-            layers.append(ConfigLayer.from_file(self.config_file))
-        layers += [ConfigLayer.from_options(options or {}), ConfigLayer.from_assignments(self.assignments)]
-        return resolve_config(layers)
+        return resolve_config([*layers, ConfigLayer.from_options(fixed or {}), *self.layers(options or {})])
+
+    def layers(self, options: Mapping[str, Any]) -> list[ConfigLayer]:
+        """Return the layers that the command line asks for: the file of ``--config``, ``options``, and ``--set``."""
+        from lba_cli.config import ConfigLayer
+
+        named = [ConfigLayer.from_file(self.config_file)] if self.config_file else []
+        return [*named, ConfigLayer.from_options(options), ConfigLayer.from_assignments(self.assignments)]
 
 
 def find_config() -> Path | None:
     """The config file that is read when the command line names none; None if there is none."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named:
+    if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
 
 
+def group() -> typer.Typer:
+    """Create the group that a command's module adds its command, or its subcommands, to."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)
+
+
 def command(
-    app: typer.Typer,
-    *examples: str,
-    name: str | None = None,
-    help: str | None = None,
-    distributed: bool = False,
+    app: typer.Typer, *examples: str, name: str | None = None, help: str | None = None, distributed: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Make a function a command of ``app``.
 
@@ -147,8 +130,7 @@ def command(
     Args:
         app: the group that the command belongs to.
         examples: command lines shown in the help.
-        name: the command's name. Default: the function's name.
-        help: the help text. Default: the function's docstring.
+        name, help: the command's name and help text. Default: the function's name and docstring.
         distributed: whether the command runs in several processes under ``torchrun``.
     """
 

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CommonOptions, command
-from lba_cli.cli.prepare_store import PrepareRequest, prepare_store
-from lba_cli.datasets import DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
+from lba_cli.cli.options import CommonOptions, command, group
+from lba_cli.datasets import AUTO, DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
+from lba_cli.errors import ConfigError
+from lba_cli.vocabulary import MODALITIES, SPLITS
 
-Root = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)
-]
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from lba_cli.config import DataSection
+    from lba_cli.data.store import StoredImages
+    from lba_cli.datasets.spec import Shortfall
+
+MOST_IDENTITIES = 8  # listed in a row of the table of missing images
+
+Root = Annotated[Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].")]
 Output = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.", show_default=False),
+    Path | None, typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.")
 ]
 Npy = Annotated[
     bool,
@@ -31,9 +37,7 @@ SkipBroken = Annotated[
     bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them in the store.")
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Make nothing; check every byte of the existing store.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Number of processes. Default: one per core.", show_default=False)
-]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")]
 
 
 class _DatasetCommands(TyperGroup):
@@ -44,7 +48,7 @@ class _DatasetCommands(TyperGroup):
         self.commands = {**{spec.name: _prepare_command(spec) for spec in DATASETS.values()}, **self.commands}
 
 
-app = command_group()
+app = group()
 
 
 @app.callback(cls=_DatasetCommands)
@@ -53,7 +57,7 @@ def _group() -> None: ...  # without a callback, Typer would make a group of one
 
 def _prepare_command(spec: DatasetSpec) -> Any:
     """Make the command ``lba prepare NAME`` of a data set."""
-    single = command_group()
+    single = group()
 
     @command(single, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
     def prepare(
@@ -65,7 +69,43 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         verify: Verify = False,
         workers: Workers = None,
     ) -> None:
-        prepare_store(spec, PrepareRequest(root, output, npy, skip_broken, verify, workers), common)
+        from lba_cli.cli.console import get_console, print_line
+        from lba_cli.data.prepare import prepare
+        from lba_cli.data.store import StoredImages, default_store
+        from lba_cli.datasets.open import verify_store
+
+        listener = common.listener
+        data = _data_config(spec, root, common)
+        folder = Path(data.root)
+        store = output or default_store(folder, data.height, data.width)
+        if verify:
+            known = spec.read(folder, data.options_for(spec)) if folder.exists() else None
+            checked = verify_store(store, known, listener)
+            source = "its source isn't here, so it wasn't compared with it"
+            if known:
+                source = f"{known.root} still has the same files, by name and size"
+            print_line(f"{store} is intact: {checked.images:,} images; {source}")
+            return
+        listing = spec.read(folder, data.options_for(spec))
+        for note in listing.notes:
+            listener.warn(note)
+        if shortfalls := spec.shortfalls(listing):
+            listener.warn(f"{folder} differs from the complete {spec.title}:")
+            get_console().print(_shortfall_table(shortfalls))
+        made = prepare(
+            listing,
+            store,
+            data.height,
+            data.width,
+            listener=listener,
+            workers=workers,
+            skip_broken=skip_broken,
+            shared_arrays=npy,
+        )
+        for path, reason in made.skipped:
+            listener.warn(f"left out {path}: {reason}")
+        get_console().print(_counts_table(StoredImages(made.store)))
+        print_line(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}")
 
     return typer.main.get_command(single)
 
@@ -89,9 +129,7 @@ def synthetic(
     ] = DEFAULT_DATASET,
     output: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT].", show_default=False
-        ),
+        typer.Option(metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT]."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     workers: Workers = None,
@@ -108,3 +146,53 @@ def synthetic(
         f"{written.images:,} images of {written.identities} people are in {place}. "
         f"Next: lba prepare {layout} --root {shlex.quote(str(place))}"
     )
+
+
+def _data_config(spec: DatasetSpec, root: Path | None, common: CommonOptions) -> DataSection:
+    """Return the section ``data``; the root is the data set's usual folder unless another one is named."""
+    from lba_cli.config import DataSection
+
+    usual = {"dataset": spec.name, **({"root": spec.default_root} if spec.default_root else {})}
+    options = {"data.root": root and str(root), "data.dataset": spec.name if root else None}
+    data = common.load(options, base={"data": usual}).data
+    if data.dataset not in (spec.name, AUTO):
+        raise ConfigError(
+            f"the configuration is for the data set '{data.dataset}' (data.dataset): use lba prepare {data.dataset}, or name "
+            f"the folder of '{spec.name}' with --root"
+        )
+    if not spec.default_root and root is None and data.root == DataSection().root:
+        raise ConfigError("data.root is needed: name the folder with --root DIR, or in a config file")
+    return data
+
+
+def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
+    """List how many images a copy lacks, by camera."""
+    from rich.table import Table
+
+    table = Table("camera", "images", "complete", "difference", "identities")
+    for each in shortfalls:
+        names = ", ".join(f"{identity:04d}" for identity in each.identities[:MOST_IDENTITIES])
+        rest = len(each.identities) - MOST_IDENTITIES
+        more = f" and {rest} more" if rest > 0 else ""
+        row = (each.camera, f"{each.found:,}", f"{each.expected:,}", f"{each.found - each.expected:+,}", names + more)
+        table.add_row(*map(str, row))
+    return table
+
+
+def _counts_table(store: StoredImages) -> Table:
+    """Count identities and images by split and modality, in every trial."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lba_cli.data.samples import select
+
+    trials = sorted({sample.trial for sample in store.samples})
+    several = trials != [0]
+    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
+    for trial in trials:
+        samples = store.of_trial(trial or None).samples
+        for split in SPLITS:
+            identities = {sample.identity for sample in samples if sample.split == split}
+            counts = [f"{len(select(samples, split, modality)):,}" for modality in MODALITIES]
+            table.add_row(*([str(trial)] if several else []), split, str(len(identities)), *counts)
+    return table

@@ -7,30 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import (
-    CheckpointFile,
-    CommonOptions,
-    Force,
-    ImageNames,
-    ModelFile,
-    SkipBroken,
-    command,
-)
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
-    from lba_cli.config import Config
     from lba_cli.reporting import Listener
-    from lba_cli.search.embedder import Embedder
     from lba_cli.search.index import Index
     from lba_cli.search.index_manifest import Manifest
 
-app = command_group()
+app = group()
 
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.", show_default=False)]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
 SearchEngine = Annotated[
     Engine,
     typer.Option(
@@ -43,7 +32,6 @@ IndexCheckpoint = Annotated[
         "--checkpoint",
         metavar="FILE",
         help="The checkpoint that built the index. Default: the file recorded in the index.",
-        show_default=False,
     ),
 ]
 
@@ -61,15 +49,14 @@ def build(
     checkpoint: CheckpointFile = None,
     model: ModelFile = None,
     engine: Annotated[
-        Engine,
-        typer.Option(help="faiss: also build what queries with --engine faiss need (needs the extra faiss)."),
+        Engine, typer.Option(help="faiss: also build what queries with --engine faiss need (needs the extra faiss).")
     ] = "exact",
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
     """Embed gallery images into an index: a folder that appears complete or not at all. It names images by absolute paths."""
-    from lba_cli.cli.checkpoints import open_embedder
-    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+    from lba_cli.cli.checkpoints import embedding_request
+    from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.faiss_index import require_faiss
     from lba_cli.search.index import IndexDescription
     from lba_cli.search.update import build_index, require_new_index
@@ -78,9 +65,8 @@ def build(
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, common.listener)
-    embedder, config = open_embedder(modality, checkpoint, model, common)
-    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
-    description = IndexDescription.from_embedder(embedder, modality, faiss=engine == "faiss")
+    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    description = IndexDescription.from_embedder(request.embedder, modality, faiss=engine == "faiss")
     _print_contents(index, build_index(index, description, embedded_rows(request, common.listener), replace=force))
 
 
@@ -95,12 +81,9 @@ def query(
     images: ImageNames,
     modality: Annotated[Modality, typer.Option(help="The modality of the query images.")],
     top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images to list per query.")] = 10,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the ranked lists as JSON.", show_default=False)
-    ] = None,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the ranked lists as JSON.")] = None,
     picture: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Also draw the first ranked lists: .png, .svg or .pdf.", show_default=False),
+        Path | None, typer.Option(metavar="FILE", help="Also draw the first ranked lists: .png, .svg or .pdf.")
     ] = None,
     engine: SearchEngine = "exact",
     same_modality: Annotated[
@@ -112,10 +95,9 @@ def query(
     force: Force = False,
 ) -> None:
     """Rank the gallery images by their similarity to each query. Scores are dot products, at most 1."""
-    from lba_cli.cli.checkpoints import image_paths
+    from lba_cli.cli.checkpoints import embedding_request, image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
-    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
@@ -125,10 +107,15 @@ def query(
 
         require_new_picture(picture, force=force, option="--picture")
     opened = open_index(index)
-    _require_other_modality(opened, modality, same_modality)
+    if opened.manifest.modality == modality and not same_modality:
+        raise LbaError(
+            f"{index}: holds {modality} images, the same modality as the queries: correct --modality, or allow this with "
+            "--same-modality"
+        )
     paths = image_paths(images, common.listener)
-    embedder, config = _model_of(opened, modality, checkpoint, model, common)
-    request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+    files = _model_of(opened, checkpoint, model, common.listener)
+    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken)
+    opened.require_model(request.embedder)
     lists = rank_images(opened, request, top, engine, common.listener)
     for each in lists:
         get_console().print(ranking_table(each))
@@ -144,25 +131,26 @@ def add(
     index: IndexFolder,
     images: ImageNames,
     modality: Annotated[
-        Modality | None,
-        typer.Option(help="The modality of the images, which must be the gallery's.", show_default=False),
+        Modality | None, typer.Option(help="The modality of the images, which must be the gallery's.")
     ] = None,
     checkpoint: IndexCheckpoint = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
 ) -> None:
     """Add images to an index. Images that it already has are embedded again."""
-    from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+    from lba_cli.cli.checkpoints import embedding_request
+    from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
 
     opened = open_index(index)
-    opened.require_modality(modality or opened.manifest.modality)
-    paths = _gallery_paths(images, common.listener)
     kind = opened.manifest.modality
-    embedder, config = _model_of(opened, kind, checkpoint, model, common)
-    request = EmbeddingRequest(embedder, kind, paths, config.evaluation.batch_size, skip_broken)
-    description = IndexDescription.from_embedder(embedder, kind)
+    opened.require_modality(modality or kind)
+    paths = _gallery_paths(images, common.listener)
+    files = _model_of(opened, checkpoint, model, common.listener)
+    request = embedding_request(paths, kind, *files, common, skip_broken=skip_broken)
+    opened.require_model(request.embedder)
+    description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
         common.listener.say(f"{replaced} images were in the index already and are embedded again")
@@ -176,9 +164,7 @@ def remove(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS",
-            help="Images, folders or quoted glob patterns. The files need not exist any more.",
-            show_default=False,
+            metavar="PATHS", help="Images, folders or quoted glob patterns. The files need not exist any more."
         ),
     ],
 ) -> None:
@@ -211,34 +197,14 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
 
 
 def _model_of(
-    index: Index,
-    modality: Modality,
-    checkpoint: Path | None,
-    model: Path | None,
-    common: CommonOptions,
-) -> tuple[Embedder, Config]:
-    """Open the model that built the index: the named one, or the file recorded in the index.
-
-    Raises:
-        LbaError: The model can't be opened, or is not the one that built the index.
-    """
-    from lba_cli.cli.checkpoints import open_embedder
-
+    index: Index, checkpoint: Path | None, model: Path | None, listener: Listener
+) -> tuple[Path | None, Path | None]:
+    """Return the checkpoint and the ONNX file that are named. If neither is, one of them is the file recorded in the index."""
     origin = Path(index.manifest.origin)
-    if checkpoint is None and model is None and origin.is_file():
-        common.listener.say(f"model: {origin}, which built the index")
-        checkpoint, model = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    embedder, config = open_embedder(modality, checkpoint, model, common)
-    index.require_model(embedder)
-    return embedder, config
-
-
-def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> None:
-    if index.manifest.modality == modality and not allowed:
-        raise LbaError(
-            f"{index.folder}: holds {modality} images, the same modality as the queries: correct --modality, or allow "
-            "this with --same-modality"
-        )
+    if checkpoint or model or not origin.is_file():
+        return checkpoint, model
+    listener.say(f"model: {origin}, which built the index")
+    return (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
 
 
 def _print_contents(index: Path, made: Manifest) -> None:

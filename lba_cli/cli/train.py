@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import AllTrials, CommonOptions, DataFolder, command
+from lba_cli.cli.options import AllTrials, CommonOptions, DataFolder, command, group
 
 if TYPE_CHECKING:
     from lba_cli.config import Config
     from lba_cli.model.checkpoint import Checkpoint
-    from lba_cli.reporting import Listener
     from lba_cli.training.run_folder import RunFolder
 
-app = command_group()
+app = group()
 EXAMPLES = (
     "lba train --method full",
     "lba train --config configs/sysu.yaml --data /fast/sysu --output runs/paper",
@@ -40,19 +38,14 @@ def train(
         typer.Option(
             metavar="baseline|full|…",
             help="baseline: identity and hard triplet losses; full: the paper's method [train.method].",
-            show_default=False,
         ),
     ] = None,
     data: DataFolder = None,
     output: Annotated[
-        Path | None,
-        typer.Option(metavar="RUN", help="The folder of the new run. Default: runs/DATE-METHOD.", show_default=False),
+        Path | None, typer.Option(metavar="RUN", help="The folder of the new run. Default: runs/DATE-METHOD.")
     ] = None,
     resume: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RUN|latest", help="Continue this run, or the latest one, where it stopped.", show_default=False
-        ),
+        str | None, typer.Option(metavar="RUN|latest", help="Continue this run, or the latest one, where it stopped.")
     ] = None,
     trials: AllTrials = None,
 ) -> None:
@@ -76,24 +69,12 @@ def train(
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The options of ``lba train``.
-
-    Attributes:
-        output: the folder of a new run.
-        resume: the folder of the run to continue, or ``latest``.
-        common: the options and the listener that every command has.
-        options: other options by their config keys.
-    """
+    """The options of ``lba train``; those that are config keys are in ``options``."""
 
     output: Path | None
     resume: str | None
     common: CommonOptions
     options: Mapping[str, Any]
-
-    @property
-    def listener(self) -> Listener:
-        """Receives messages and progress."""
-        return self.common.listener
 
     def new_config(self, own: Mapping[str, Any] | None = None, base: Mapping[str, Any] | None = None) -> Config:
         """Resolve the configuration of a new run; ``own`` holds the options of one trial."""
@@ -108,22 +89,21 @@ class TrainRequest:
         from lba_cli.config import ConfigLayer, resolve_config
         from lba_cli.training.state import require_same_run, resolve_auto
 
-        state = folder.newest_checkpoint(self.listener)
+        listener = self.common.listener
+        state = folder.newest_checkpoint(listener)
         saved = ConfigLayer(state.description.config, str(folder.last)) if state else None
         # The file is newer than the checkpoint if a resumed run was stopped before its first checkpoint.
         base = ConfigLayer.from_file(folder.config) if folder.config.is_file() or not saved else saved
-        named = [ConfigLayer.from_file(self.common.config_file)] if self.common.config_file else []
-        options = ConfigLayer.from_options({**self.options, **(own or {})})
         started = resolve_config([saved or base])
-        asked = resolve_config([base, *named, options, ConfigLayer.from_assignments(self.common.assignments)])
+        asked = resolve_config([base, *self.common.layers({**self.options, **(own or {})})])
         config, before = resolve_auto(asked, asked.data.dataset), resolve_auto(started, started.data.dataset)
         changed = require_same_run(before.values(), config, str(folder.path))
         if changed:
-            self.listener.say(f"changed config keys: {changed}")
+            listener.say(f"changed config keys: {changed}")
         if state:
-            self.listener.say(f"resuming {folder.path} after epoch {state.description.epoch + 1}")
+            listener.say(f"resuming {folder.path} after epoch {state.description.epoch + 1}")
         else:
-            self.listener.say(f"{folder.path} was stopped before its first checkpoint and starts again")
+            listener.say(f"{folder.path} was stopped before its first checkpoint and starts again")
         return config, state
 
 
@@ -143,10 +123,10 @@ def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
 
     with ExitStack() as locks:
         folder, config, state, again = run_on_writer(begin)
-        source = open_data(config.data, request.listener)
+        source = open_data(config.data, request.common.listener)
         summary = f"{config.train.method}, {config.model.backbone}, {config.train.epochs} epochs"
-        request.listener.say(f"run: {folder.path} ({summary})")
-        progress = run_training(config, source, folder, request.listener, state, again=again)
+        request.common.listener.say(f"run: {folder.path} ({summary})")
+        progress = run_training(config, source, folder, request.common.listener, state, again=again)
     return folder, progress.best
 
 
@@ -188,7 +168,7 @@ def _dated_path(name: str) -> Path:
 
 def _train_trials(request: TrainRequest) -> Path:
     """Train one model per trial, or continue with the trials of a folder. Return the folder."""
-    from lba_cli.cli.trials import TrialRuns, TrialTraining, newest_trials
+    from lba_cli.cli.trials import newest_trials, shared_config, train_trials
     from lba_cli.errors import ConfigError
     from lba_cli.processes import torchrun_world
 
@@ -197,10 +177,12 @@ def _train_trials(request: TrainRequest) -> Path:
             "--trials all runs in a single process: under torchrun, train the trials one by one with --set data.trial=1 to 10"
         )
     if request.resume:
-        runs = newest_trials() if request.resume == "latest" else TrialRuns(Path(request.resume))
-        base = runs.shared_config().values
+        folder = newest_trials() if request.resume == "latest" else Path(request.resume)
+        base = shared_config(folder)
     else:
-        runs, base = TrialRuns(request.output or _dated_path("trials")), {}
-    training = TrialTraining(runs, lambda own: request.new_config(own, base), request.resumed, request.listener)
-    training.train(resuming=bool(request.resume))
-    return runs.path
+        folder, base = request.output or _dated_path("trials"), {}
+    resuming = bool(request.resume)
+    train_trials(
+        folder, lambda own: request.new_config(own, base), request.resumed, request.common.listener, resuming=resuming
+    )
+    return folder

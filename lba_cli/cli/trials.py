@@ -1,147 +1,131 @@
-"""``--trials all``: one run per trial of RegDB, in the subfolders ``trial-1`` … ``trial-10``."""
+"""``--trials all``: one run per trial of RegDB, in the subfolders ``trial-1`` … ``trial-10`` of one folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lba_cli.config import Config, ConfigLayer, write_config
 from lba_cli.datasets.open import open_data
+from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import CheckpointError, ConfigError, Interrupted, TrainingError
 from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.reporting import Listener
 from lba_cli.training.loop import train
 from lba_cli.training.run_folder import RUNS, TRIAL, RunFolder
 
-TRIALS = range(1, 11)
+
+def trial_runs(folder: Path) -> dict[int, RunFolder]:
+    """Return the runs of all trials, which may not have begun."""
+    return {trial: RunFolder(folder / f"{TRIAL}{trial}") for trial in TRIALS}
 
 
-@dataclass(frozen=True)
-class TrialRuns:
-    """A folder that holds one run per trial."""
+def complete_trial_runs(folder: Path) -> dict[int, RunFolder]:
+    """Return the runs of all trials.
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The file with the configuration that all trials share."""
-        return self.path / "config.yaml"
-
-    def run(self, trial: int) -> RunFolder:
-        """Return the run of one trial."""
-        return RunFolder(self.path / f"{TRIAL}{trial}")
-
-    def require_new(self) -> None:
-        """Refuse a folder that isn't empty.
-
-        Raises:
-            TrainingError: The folder holds trials or other files.
-        """
-        if any(self.run(trial).path.exists() for trial in TRIALS):
-            raise TrainingError(
-                f"{self.path}: holds trials already: continue them with --trials all --resume {self.path}, or name another "
-                "--output"
-            )
-        RunFolder(self.path).require_new()
-
-    def require_all(self) -> dict[int, RunFolder]:
-        """Return the runs of all trials.
-
-        Raises:
-            CheckpointError: Some trials have no checkpoint; the message names them.
-        """
-        runs = {trial: self.run(trial) for trial in TRIALS}
-        missing = [run.path.name for run in runs.values() if not run.last.is_file()]
-        if missing:
-            raise CheckpointError(
-                f"{self.path}: no checkpoint of {', '.join(missing)}: train the missing trials with lba train --trials all "
-                f"--resume {self.path}"
-            )
-        return runs
-
-    def shared_config(self) -> ConfigLayer:
-        """Read the configuration that the trials were started with.
-
-        Raises:
-            CheckpointError: The folder holds no trials.
-        """
-        if not self.config.is_file():
-            raise CheckpointError(f"{self.path}: not a folder of trials: it has no {self.config.name}")
-        return ConfigLayer.from_file(self.config)
+    Raises:
+        CheckpointError: Some trials have no checkpoint; the message names them.
+    """
+    runs = trial_runs(folder)
+    if missing := [run.path.name for run in runs.values() if not run.last.is_file()]:
+        raise CheckpointError(
+            f"{folder}: no checkpoint of {', '.join(missing)}: train the missing trials with lba train --trials all "
+            f"--resume {folder}"
+        )
+    return runs
 
 
-def newest_trials(folder: Path = RUNS) -> TrialRuns:
+def with_trial(config: Config, trial: int | None) -> Config:
+    """Return the configuration with another ``data.trial``."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"trial": trial})})
+
+
+def newest_trials() -> Path:
     """Find the folder of trials with the newest checkpoint.
 
     Raises:
-        CheckpointError: There is none below ``folder``.
+        CheckpointError: There is none.
     """
-    found = sorted(folder.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
+    found = sorted(RUNS.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
-            f"no folder of trials under {folder}/: train them with lba train --trials all, or name the folder"
+            f"no folder of trials under {RUNS}/: train them with lba train --trials all, or name the folder"
         )
-    return TrialRuns(found[-1].parents[2])
+    return found[-1].parents[2]
 
 
-@dataclass(frozen=True)
-class TrialTraining:
-    """Trains one model per trial.
+def shared_config(folder: Path) -> dict[str, Any]:
+    """Read the configuration that the trials were started with.
 
-    Attributes:
-        runs: the folder of the trials.
+    Raises:
+        CheckpointError: The folder holds no trials.
+    """
+    path = RunFolder(folder).config
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: not a folder of trials: it has no {path.name}")
+    return ConfigLayer.from_file(path).values
+
+
+def train_trials(
+    folder: Path,
+    new_config: Callable[[dict[str, Any]], Config],
+    resumed: Callable[[RunFolder, dict[str, Any]], tuple[Config, Checkpoint | None]],
+    listener: Listener,
+    *,
+    resuming: bool,
+) -> None:
+    """Train one model per trial, one after another. Complete ones are skipped, and incomplete ones continue.
+
+    Args:
+        folder: the folder of the trials.
         new_config: makes the configuration of a new trial from the config keys that differ between trials.
         resumed: reads the configuration and the state of a trial that has begun; takes its run and the same keys.
         listener: receives messages and progress.
+        resuming: whether the folder may hold trials already.
+
+    Raises:
+        DataError: The data set has no trials.
+        TrainingError: The folder holds something and ``resuming`` is false.
+        Interrupted: A signal arrived; the message says how to continue.
     """
+    first = new_config({"data.trial": TRIALS[0]})
+    open_data(first.data, listener)  # refuses a data set without trials before anything is written
+    shared = RunFolder(folder)
+    with shared.locked():
+        if not resuming:
+            _require_new(folder)
+            write_config(shared.config, with_trial(first, None))
+        try:
+            for trial, run in trial_runs(folder).items():
+                own = {"data.trial": trial}
+                with run.locked():
+                    again = run.is_begun
+                    config, state = resumed(run, own) if again else (new_config(own), None)
+                    _train_trial(trial, run, config, state, listener, again)
+        except Interrupted as stop:
+            message = f"stopped in {run.path}; continue with: lba train --trials all --resume {folder}"
+            raise Interrupted(stop.signal, message) from stop
+        finally:
+            if not any(folder.glob(f"{TRIAL}*")):
+                shared.config.unlink(missing_ok=True)
 
-    runs: TrialRuns
-    new_config: Callable[[dict[str, Any]], Config]
-    resumed: Callable[[RunFolder, dict[str, Any]], tuple[Config, Checkpoint | None]]
-    listener: Listener
 
-    def train(self, *, resuming: bool) -> None:
-        """Train the trials one after another. Complete ones are skipped, and incomplete ones continue.
+def _train_trial(
+    trial: int, run: RunFolder, config: Config, state: Checkpoint | None, listener: Listener, again: bool
+) -> None:
+    if config.data.trial != trial:
+        raise ConfigError("--trials all sets data.trial for each model, so leave out --set data.trial")
+    if state and state.training.get("progress", {}).get("epoch", 0) >= config.train.epochs:
+        listener.say(f"{run.path} is complete already")
+        return
+    listener.say(f"trial {trial} of {TRIALS[-1]}: {run.path}")
+    train(config, open_data(config.data, listener), run, listener, state, again=again)
 
-        Args:
-            resuming: whether the folder may hold trials already.
 
-        Raises:
-            DataError: The data set has no trials.
-            Interrupted: A signal arrived; the message says how to continue.
-        """
-        first = self.new_config({"data.trial": TRIALS[0]})
-        open_data(first.data, self.listener)  # refuses a data set without trials before anything is written
-        with RunFolder(self.runs.path).locked():
-            if not resuming:
-                self.runs.require_new()
-                data = first.data.model_copy(update={"trial": None})
-                write_config(self.runs.config, first.model_copy(update={"data": data}))
-            try:
-                for trial in TRIALS:
-                    self._train_trial(trial, self.runs.run(trial))
-            except Interrupted as stop:
-                runs = self.runs
-                message = (
-                    f"stopped in {runs.run(trial).path}; continue with: lba train --trials all --resume {runs.path}"
-                )
-                raise Interrupted(stop.signal, message) from stop
-            finally:
-                if not any(self.runs.path.glob(f"{TRIAL}*")):
-                    self.runs.config.unlink(missing_ok=True)
-
-    def _train_trial(self, trial: int, folder: RunFolder) -> None:
-        own = {"data.trial": trial}
-        with folder.locked():
-            started = folder.is_begun
-            config, state = self.resumed(folder, own) if started else (self.new_config(own), None)
-            if config.data.trial != trial:
-                raise ConfigError("--trials all sets data.trial for each model, so leave out --set data.trial")
-            if state and state.training.get("progress", {}).get("epoch", 0) >= config.train.epochs:
-                self.listener.say(f"{folder.path} is complete already")
-                return
-            self.listener.say(f"trial {trial} of {TRIALS[-1]}: {folder.path}")
-            source = open_data(config.data, self.listener)
-            train(config, source, folder, self.listener, state, again=started)
+def _require_new(folder: Path) -> None:
+    if any(run.path.exists() for run in trial_runs(folder).values()):
+        raise TrainingError(
+            f"{folder}: holds trials already: continue them with --trials all --resume {folder}, or name another --output"
+        )
+    RunFolder(folder).require_new()

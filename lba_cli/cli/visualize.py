@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lba_cli.cli.lazy_commands import command_group
-from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command
-from lba_cli.cli.visualize_report import EXAMPLES as REPORT_EXAMPLES
-from lba_cli.cli.visualize_report import report
+from lba_cli.cli.evaluate import ModeOption, OtherTrial, ProtocolOption, ShotsOption
+from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.vocabulary import PaperWidth, Shots
 
 if TYPE_CHECKING:
@@ -19,24 +17,17 @@ if TYPE_CHECKING:
 
     from lba_cli.cli.checkpoints import OpenedCheckpoint
 
-app = command_group()
+app = group()
 
 FIGURES = Path("figures")
 Picture = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        metavar="FILE",
-        help="The picture: .png, .svg or .pdf. Default: figures/NAME.png.",
-        show_default=False,
-    ),
+    typer.Option("--output", metavar="FILE", help="The picture: .png, .svg or .pdf. Default: figures/NAME.png."),
 ]
 People = Annotated[int, typer.Option(min=1, max=100, help="How many people to show, chosen at random by --seed.")]
 Identities = Annotated[
     list[int] | None,
-    typer.Option(
-        "--identity", help="A test identity to show instead of random ones; can be repeated.", show_default=False
-    ),
+    typer.Option("--identity", help="A test identity to show instead of random ones; can be repeated."),
 ]
 Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="The stage of the network whose features are used.")]
 Width = Annotated[
@@ -86,25 +77,16 @@ def ranking(
     identity: Identities = None,
     top: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            max=50,
-            help="How many gallery images per query. Default: 10; 5 with --width column.",
-            show_default=False,
-        ),
+        typer.Option(min=1, max=50, help="How many gallery images per query. Default: 10; 5 with --width column."),
     ] = None,
     mode: Annotated[
         str | None,
         typer.Option(
-            help="SYSU-MM01: all-search or indoor-search; other data sets: query to gallery [evaluation.mode].",
-            show_default=False,
+            help="SYSU-MM01: all-search or indoor-search; other data sets: query to gallery [evaluation.mode]."
         ),
     ] = None,
     shots: Annotated[
-        Shots | None,
-        typer.Option(
-            help="Gallery images per identity and camera: 1, 10 or all [evaluation.shots].", show_default=False
-        ),
+        Shots | None, typer.Option(help="Gallery images per identity and camera: 1, 10 or all [evaluation.shots].")
     ] = None,
     draw: Annotated[int, typer.Option(min=0, max=9, help="Which of the ten random galleries.")] = 0,
     seed: Seed = 0,
@@ -162,10 +144,7 @@ def masks(
 def curves(
     common: CommonOptions,
     run: Annotated[
-        Path | None,
-        typer.Option(
-            "--run", metavar="RUN", help="The folder of the run. Default: the newest run.", show_default=False
-        ),
+        Path | None, typer.Option("--run", metavar="RUN", help="The folder of the run. Default: the newest run.")
     ] = None,
     output: Picture = None,
     width: Width = "page",
@@ -185,7 +164,57 @@ def curves(
     _save(draw(folder.records(), str(folder.path), width=width), path, force)
 
 
-command(app, *REPORT_EXAMPLES)(report)
+@command(
+    app,
+    "lba visualize report",
+    "lba visualize report --checkpoint runs/full --mode all --shots both --output full.html",
+    "lba visualize report --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --queries 400",
+)
+def report(
+    common: CommonOptions,
+    checkpoint: CheckpointFile = None,
+    data: DataFolder = None,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file to write.")] = Path(
+        "figures/report.html"
+    ),
+    mode: ModeOption = None,
+    shots: ShotsOption = None,
+    protocol: ProtocolOption = None,
+    queries: Annotated[
+        int,
+        typer.Option(min=1, max=5000, help="How many ranked lists: half of the hardest queries, half of random ones."),
+    ] = 120,
+    top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images per query.")] = 10,
+    people: Annotated[int, typer.Option(min=1, max=50, help="How many people to show correspondences of.")] = 8,
+    points: Annotated[
+        int, typer.Option(min=2, max=5000, help="How many images to show on the map of embeddings.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    allow_other_trial: OtherTrial = False,
+    force: Force = False,
+) -> None:
+    """Write an HTML page about a model: results, curves, ranked lists, correspondences, masks and embeddings.
+
+    The page works offline. It stays below 20 MB by showing fewer images of a large data set, and says so. Correspondences
+    react to the pointer and the keyboard, and ranked lists can be filtered. The map of embeddings uses t-SNE if
+    scikit-learn is installed (the extra report).
+    """
+    from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.cli.console import print_line
+    from lba_cli.cli.evaluate_models import trained_on
+    from lba_cli.evaluation.results import ScoredModel
+    from lba_cli.outputs import require_new_file
+    from lba_cli.visualize.report import SUFFIXES, Bounds, Subject, write_report
+
+    require_new_file(output, force=force, suffixes=SUFFIXES)
+    options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
+    opened = open_checkpoint(checkpoint, data, common, options)
+    source = opened.images(refuse_training_people=not allow_other_trial)
+    bounds = Bounds(queries, top, people, points)
+    model = ScoredModel(str(opened.path), trained_on(opened, source))
+    subject = Subject(opened.network, opened.description, model, opened.config, _records(opened.path))
+    size = write_report(output, subject, source, listener=common.listener, bounds=bounds, seed=seed, force=force)
+    print_line(f"{output} is written, {size / 1e6:.1f} MB")
 
 
 def _open(
@@ -210,3 +239,12 @@ def _save(figure: Figure, path: Path, force: bool) -> None:
 
     save(figure, path, force=force)
     print_line(f"{path} is drawn")
+
+
+def _records(checkpoint: Path) -> list[dict[str, Any]] | None:
+    """Read the metrics of the run that the checkpoint belongs to; None if it belongs to none."""
+    from lba_cli.training.run_folder import RunFolder
+
+    folder = checkpoint.absolute().parent
+    run = RunFolder(folder.parent)
+    return run.records() if folder.name == "checkpoints" and run.metrics.is_file() else None

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from lba_cli import __version__
-from lba_cli.cli import diagnosis, machine
+from lba_cli.cli import diagnosis
 from lba_cli.cli.doctor import as_text
 
 SECTIONS = (
@@ -113,7 +113,7 @@ def test_a_section_that_fails_does_not_stop_the_others(lba, monkeypatch):
     def fail():
         raise RuntimeError("the driver\nis too old")
 
-    monkeypatch.setattr(machine, "gpus", fail)
+    monkeypatch.setattr(diagnosis, "gpus", fail)
     found = facts(lba)
     assert found["gpus"] == {"problem": "RuntimeError: the driver is too old"}
     assert tuple(found) == SECTIONS
@@ -127,7 +127,7 @@ def test_gpus_with_their_memory_and_what_they_compute(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda number: Properties)
     monkeypatch.setattr(torch.cuda, "device", nullcontext)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
-    assert machine.gpus() == {
+    assert diagnosis.gpus() == {
         "cuda:0": "Some GPU, 80.0 GiB, compute capability 9.0, bfloat16: yes, fastest precision: bfloat16"
     }
 

@@ -272,7 +272,7 @@ def test_models_scored_on_different_images_are_not_compared(lba, network_file, o
         return source
 
     replace_open_data(monkeypatch, open_data)
-    monkeypatch.setattr("lba_cli.cli.evaluate_models._Sources.of", lambda self, opened: opened.images())
+    monkeypatch.setattr("lba_cli.cli.evaluate_models._source", lambda opened, *_: opened.images())
     message = refused(lba("evaluate", network_file, other_file, status=2))
     assert "would be scored on other images than" in message
     assert "the same test identities in other files" in message
