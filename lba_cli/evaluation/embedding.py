@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli import processes
@@ -17,9 +17,6 @@ from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder, View, re
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES, Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Embeddings:

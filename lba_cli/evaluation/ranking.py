@@ -23,19 +23,17 @@ Shapes: Q queries, G gallery images, P pairs of a query and one of its true matc
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lba_cli.evaluation.labels import Labels, as_array, encode_labels, ignored_by
 from lba_cli.match_rules import MatchRules, MatchRulesName, match_rules
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.floating[Any]]  # float32 or float64
-    Integers = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]  # float32 or float64
+Integers = NDArray[np.int64]
 
 CHUNK_ELEMENTS = 2**18  # distances that are ranked at a time; they fit in a core's cache
 EXACT_IN_FLOAT64 = 2**53  # integers up to it

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lba_cli.datasets import Draw, EvaluationSet, Setting, get_dataset
 from lba_cli.datasets.galleries import cameras_known
@@ -22,9 +23,6 @@ from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.evaluation.variants import Variant
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CPU = torch.device("cpu")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
@@ -15,9 +16,6 @@ from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

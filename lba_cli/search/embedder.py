@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lba_cli.errors import CheckpointError, LbaError
 from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder
@@ -15,11 +15,8 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import fingerprint
 from lba_cli.vocabulary import Modality
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    # (n, H, W, 3) uint8 images of one modality → (n, D) float32
-    Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
+# (n, H, W, 3) uint8 images of one modality → (n, D) float32
+Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
 
 UNIT_TOLERANCE = 1e-3  # by which a vector's length may differ from 1
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.errors import MissingExtra, SearchError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEAST_FOR_CELLS = 10_000  # fewer vectors are all compared with the query
 TRAINING_ROWS_A_CELL = 40

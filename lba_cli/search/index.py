@@ -5,18 +5,15 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError
 from lba_cli.search.embedder import Embedder
 from lba_cli.search.image_paths import absolute_path
 from lba_cli.search.index_manifest import AGAIN, Manifest, read_manifest, require_whole
 from lba_cli.vocabulary import Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ATTEMPTS = 3  # at reading an index that another process is replacing
 

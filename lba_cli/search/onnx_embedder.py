@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lba_cli.errors import CheckpointError, MissingExtra
@@ -17,9 +18,6 @@ from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT, exported_finger
 from lba_cli.model.tensor_files import require_file
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import LARGEST_SIDE, ExportPrecision, Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 IMAGES, INFRARED = INPUTS
 

@@ -7,9 +7,10 @@ estimated times see docs/deployment.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError
 from lba_cli.reporting import Listener
@@ -19,9 +20,6 @@ from lba_cli.search.faiss_index import faiss_candidates
 from lba_cli.search.index import Index
 from lba_cli.search.index_manifest import AGAIN
 from lba_cli.vocabulary import Engine
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 256

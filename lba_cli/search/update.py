@@ -11,9 +11,9 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError, quoted
 from lba_cli.files import is_free, whole_folder
@@ -27,11 +27,8 @@ from lba_cli.search.index import Index, IndexDescription, open_index
 from lba_cli.search.index_manifest import AGAIN, OURS, Manifest, record, write_manifest
 from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    # Blocks of an index: n paths, and their (n, D) float32 vectors.
-    Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
+# Blocks of an index: n paths, and their (n, D) float32 vectors.
+Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 
 
 def require_new_index(folder: Path, *, replace: bool) -> None:
