@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from lba_cli.config import Config
     from lba_cli.reporting import Listener
     from lba_cli.search.embedder import Embedder
-    from lba_cli.search.index import Index
-    from lba_cli.search.index_manifest import Manifest
+    from lba_cli.search.index import Index, Manifest
 
 app = command_group()
 
@@ -80,8 +79,8 @@ def build(
     paths = _gallery_paths(gallery, common.listener)
     embedder, config = open_embedder(modality, checkpoint, model, common)
     request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
-    description = IndexDescription.from_embedder(embedder, modality, faiss=engine == "faiss")
-    _print_contents(index, build_index(index, description, embedded_rows(request, common.listener), replace=force))
+    description, rows = IndexDescription.from_embedder(embedder, modality), embedded_rows(request, common.listener)
+    _print_contents(index, build_index(index, description, rows, faiss=engine == "faiss", replace=force))
 
 
 @command(

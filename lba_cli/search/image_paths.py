@@ -72,7 +72,7 @@ def is_meant_by(name: str) -> Callable[[str], bool]:
         return is_below(name)
     # Only the name itself is a pattern; the path of the current folder in front of it is not.
     pattern = Path(absolute_path(str(Path(glob.escape(str(Path.cwd()))) / name))).parts
-    below = int(name.endswith(os.sep))  # such a pattern matches only folders
+    below = int(name.endswith(os.sep) or pattern[-1] == "**")  # such a pattern stands for what is below folders
 
     def is_meant(path: str) -> bool:
         parts = Path(path).parts

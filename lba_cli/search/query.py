@@ -17,8 +17,7 @@ from lba_cli.reporting import Listener
 from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
 from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import faiss_candidates
-from lba_cli.search.index import Index
-from lba_cli.search.index_manifest import AGAIN
+from lba_cli.search.index import AGAIN, Index
 from lba_cli.vocabulary import Engine
 
 ROWS_AT_ONCE = 4096

@@ -100,7 +100,7 @@ def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match="extra 'faiss'"):
         build_index(
-            tmp_path / "index", IndexDescription.from_embedder(embedder, "visible", faiss=True), rows(embedder, images)
+            tmp_path / "index", IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images), faiss=True
         )
     assert not (tmp_path / "index").exists()
 
@@ -108,7 +108,7 @@ def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
 def test_faiss_is_kept_with_the_index(embedder, images, tmp_path):
     pytest.importorskip("faiss")
     folder = tmp_path / "index"
-    build_index(folder, IndexDescription.from_embedder(embedder, "visible", faiss=True), rows(embedder, images[:12]))
+    build_index(folder, IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images[:12]), faiss=True)
     add(folder, embedder, images[12:])
     remove_rows(folder, images[3:5])
     opened = open_index(folder, fully=True)
