@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -46,14 +46,11 @@ class Result:
     """The figures of one model in one setting and variant.
 
     Attributes:
-        dataset: the name of the data set.
-        setting: the evaluation setting.
+        dataset, benchmark: the name of the data set, and the data set whose protocol was used.
         trials: the figures of every trial.
-        num_query: the number of queries in the first trial, including those without a match in the gallery.
-        num_gallery: the number of gallery images in the first trial. All draws of a gallery have the same number.
-        benchmark: the data set whose protocol was used.
+        num_query, num_gallery: the numbers of queries, including those without a match, and of gallery images in the first
+            trial. All draws of a gallery have the same number.
         variant: ``plain``, or the names of the extras that were used, joined by plus signs.
-        model: the model that was scored.
         direction: the modalities of queries and gallery, such as ``infrared-to-visible``.
         num_distractors: the number of identities in the first gallery that no query has.
         trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
@@ -107,9 +104,7 @@ class Result:
             "dataset": self.dataset,
             "root": self.root or None,
             "benchmark": self.benchmark,
-            "mode": self.setting.mode,
-            "shots": self.setting.shots,
-            "protocol": self.setting.protocol,
+            **asdict(self.setting),
             "variant": self.variant,
             "reranking": dict(self.reranking) or None,
             "direction": self.direction,
@@ -137,13 +132,12 @@ class Difference:
 
     def mean(self) -> dict[str, float]:
         """Return the mean over the trials of each figure's differences."""
-        return {name: statistics.fmean(values) for name, values in self._each().items()}
+        return {name: statistics.fmean(values) for name, values in self._columns().items()}
 
     def spread(self) -> dict[str, float] | None:
         """Return the population standard deviation of each figure's differences; None if there is only one trial."""
-        if len(self.first.trials) < 2:
-            return None
-        return {name: statistics.pstdev(values) for name, values in self._each().items()}
+        several = len(self.first.trials) > 1
+        return {name: statistics.pstdev(values) for name, values in self._columns().items()} if several else None
 
     def beyond_spread(self) -> dict[str, bool] | None:
         """Return for each figure whether the mean difference is larger than its standard deviation; None for one trial."""
@@ -152,11 +146,8 @@ class Difference:
 
     def as_json(self) -> dict[str, Any]:
         """Return the difference as values that JSON can hold."""
-        setting = self.other.setting
         return {
-            "mode": setting.mode,
-            "shots": setting.shots,
-            "protocol": setting.protocol,
+            **asdict(self.other.setting),
             "variant": self.other.variant,
             "checkpoint": self.other.model.path,
             "compared_with": self.first.model.path,
@@ -165,7 +156,7 @@ class Difference:
             "beyond_spread": self.beyond_spread(),
         }
 
-    def _each(self) -> dict[str, list[float]]:
+    def _columns(self) -> dict[str, list[float]]:
         pairs = list(zip(self.other.figures(), self.first.figures(), strict=True))
         return {name: [other[name] - first[name] for other, first in pairs] for name in FIGURES}
 
@@ -208,10 +199,8 @@ class EvaluationResults:
 
     def model_name(self, result: Result) -> str:
         """Return the name of a result's model in tables, with its training data if the models differ in that."""
-        model = result.model
-        return (
-            model.name if self._trained_alike() else f"{model.name} (trained on {model.trained_on or 'unknown data'})"
-        )
+        trained = "" if self._trained_alike() else f" (trained on {result.model.trained_on or 'unknown data'})"
+        return f"{result.model.name}{trained}"
 
     def published_name(self, row: PublishedResult) -> str:
         """Return the name of a published row in tables."""
@@ -236,28 +225,19 @@ class EvaluationResults:
         if len(self.models) > 1:
             content["comparison"] = [difference.as_json() for difference in self.differences()]
         if self.published:
-            content["published"] = [self._published_as_json(each) for each in self.published]
+            title = get_dataset(self.results[0].benchmark).title
+            content["published"] = [
+                {"published": row.label, "dataset": title, **asdict(row.setting), "figures": dict(row.figures)}
+                for row in self.published
+            ]
         return json.dumps(content, indent=2) + "\n"
-
-    def _published_as_json(self, row: PublishedResult) -> dict[str, Any]:
-        return {
-            "published": row.label,
-            "dataset": get_dataset(self.results[0].benchmark).title,
-            "mode": row.setting.mode,
-            "shots": row.setting.shots,
-            "protocol": row.setting.protocol,
-            "figures": dict(row.figures),
-        }
 
 
 def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
-    """Join the results of the models of several trials.
+    """Join the results of the models of several trials: a result for each setting and variant has all their figures.
 
     Args:
         results: for each trial the results of its model, all with the same settings and variants in the same order.
-
-    Returns:
-        A result for each setting and variant, with the figures of all trials.
     """
     return tuple(
         replace(

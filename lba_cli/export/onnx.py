@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,7 @@ def load_onnx(path: Path) -> Embed:
 
 
 def _require(package: str) -> Any:
-    import importlib
-
     try:
-        return importlib.import_module(package)
+        return import_module(package)
     except ImportError as problem:
         raise MissingExtra(package, "onnx") from problem
