@@ -55,5 +55,5 @@ def embed(
     paths = image_paths(images, common.listener)
     embedder, config = open_embedder(modality, checkpoint, model, common)
     request = EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
-    made = embed_to_file(request, output, listener=common.listener, force=force)
-    print_line(f"{output}: {made.images:,} {modality} images, embeddings of {made.dimension} numbers")
+    written = embed_to_file(request, output, listener=common.listener, force=force)
+    print_line(f"{output}: {written:,} {modality} images, embeddings of {embedder.dimension} numbers")

@@ -72,8 +72,7 @@ def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
     if not isinstance(values, Tensor):
         return np.asarray(values)
     known = values.float() if values.dtype == torch.bfloat16 else values  # NumPy has no bfloat16
-    array: NDArray[Any] = known.numpy(force=True)
-    return array
+    return np.asarray(known.numpy(force=True))
 
 
 def _cameras(side: str, cameras: ArrayLike | Tensor | None, number: int) -> NDArray[Any] | None:

@@ -55,8 +55,7 @@ class NetworkEmbedder:
             convolutions, so it does not follow later changes of the weights, and leaves the network's mode as it is.
 
     Attributes:
-        device: where images are embedded.
-        dimension: D.
+        device, dimension: where images are embedded, and D.
         chunk: the number of images that are embedded at a time.
 
     Example:

@@ -42,7 +42,7 @@ def rerank(
 
     Args:
         queries, gallery: (Q, D) and (G, D) float32 features of unit length.
-        parameters: k1, k2 and the weight of the original distance.
+        parameters: see :class:`Reranking`.
 
     Returns:
         (Q, G) float32: (1 − λ) · Jaccard distance + λ · original distance, where λ is the original distance's weight and

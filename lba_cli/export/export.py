@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from torch import Tensor
 from lba_cli.errors import ExportError
 from lba_cli.export.embedding_model import Embed, EmbedOne, FileContents, example
 from lba_cli.export.model_card import ExportedFile, ExportResult, ExportScorer, ExportScores, card_text
-from lba_cli.export.onnx import load_onnx, write_onnx
-from lba_cli.export.torch_export import load_torch_export, write_torch_export
+from lba_cli.export.programs import load_onnx, load_torch_export, write_onnx, write_torch_export
 from lba_cli.export.weights import load_weights, write_official, write_safetensors
 from lba_cli.files import whole_file
+from lba_cli.manifest import sha256_of
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import BACKBONE
@@ -115,10 +114,14 @@ def _write(
         form.write(network, description, partial, contents)
     embed = _as_one_function([(contents, form.load(partial)) for _, contents, partial in files])
     deviation = largest_deviation(network, description, embed)
-    name, contents, _ = files[0]
-    _require_equal(name, deviation, contents.precision)
+    tolerance = TOLERANCES[files[0][1].precision]
+    if not deviation <= tolerance:
+        raise ExportError(
+            f"{files[0][0]}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's, more "
+            f"than {tolerance:g}; no file was written"
+        )
     scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed)) if scorer else None
-    described = tuple(_describe(*each) for each in files)
+    described = tuple(ExportedFile(name, held, sha256_of(path), path.stat().st_size) for name, held, path in files)
     return ExportResult(description, network.embedding_size, format_name, described, deviation, scores)
 
 
@@ -170,16 +173,3 @@ def _require_possible(network: TwoStreamNetwork, name: ExportFormat, path: Path,
         if value.is_floating_point() and not value.abs().max() <= largest:
             fitting = "use bfloat16 or float32" if precision == "float16" else "the checkpoint is damaged"
             raise ExportError(f"the tensor '{tensor}' has values beyond the range of {precision}: {fitting}")
-
-
-def _require_equal(path: Path, deviation: float, precision: ExportPrecision) -> None:
-    if not deviation <= TOLERANCES[precision]:
-        raise ExportError(
-            f"{path}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's, more "
-            f"than {TOLERANCES[precision]:g}; no file was written"
-        )
-
-
-def _describe(path: Path, contents: FileContents, written: Path) -> ExportedFile:
-    with written.open("rb") as file:
-        return ExportedFile(path, contents, hashlib.file_digest(file, "sha256").hexdigest(), written.stat().st_size)

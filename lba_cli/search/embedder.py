@@ -28,9 +28,7 @@ class Embedder:
     Attributes:
         origin: the file that it comes from.
         fingerprint: the identity of the model. Vectors of embedders with the same fingerprint can be compared.
-        height, width: the size of its images, in pixels.
-        dimension: D, the length of its vectors.
-        function: (n, H, W, 3) uint8 images of one modality → (n, D) float32.
+        height, width, dimension: the size of its images, in pixels, and D, the length of its vectors.
         stem: the only modality that it can embed; None if it can embed both.
     """
 
@@ -43,11 +41,7 @@ class Embedder:
     stem: Modality | None = None
 
     def require(self, modality: Modality) -> None:
-        """Refuse a modality that the model can't embed.
-
-        Raises:
-            CheckpointError: the file holds only the other modality's stem.
-        """
+        """Raise a CheckpointError if the file holds only the other modality's stem."""
         if self.stem not in (None, modality):
             raise CheckpointError(
                 f"{self.origin}: embeds only {self.stem} images; name the file of the {modality} stem with --model"

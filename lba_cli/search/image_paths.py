@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -39,7 +39,7 @@ def find_images(names: Sequence[str]) -> FoundImages:
     for name in names:
         require_name(name)
         if Path(name).is_dir():
-            _walk(Path(name), found)
+            _sort(_files(Path(name)), found)
         elif Path(name).is_file():
             found.paths.append(str(Path(name)))
         elif glob.has_magic(name):
@@ -54,11 +54,7 @@ def find_images(names: Sequence[str]) -> FoundImages:
 
 
 def require_name(name: str) -> None:
-    """Refuse an empty name, as an unset variable of a shell gives it; it would stand for everything in the current folder.
-
-    Raises:
-        DataError: the name is empty.
-    """
+    """Refuse an empty name (a shell's unset variable), which would stand for everything in the current folder."""
     if not name:
         raise DataError("an empty name of an image; give the folder . if you mean everything here")
 
@@ -102,8 +98,7 @@ def _match(pattern: str, found: FoundImages) -> None:
     files = {path for path in matches if not path.is_dir()}
     for folder in matches - files:
         files.update(_files(folder))
-    for path in files:
-        _add_or_count(path, found)
+    _sort(files, found)
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -116,11 +111,6 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return not hidden and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def _walk(root: Path, found: FoundImages) -> None:
-    for path in _files(root):
-        _add_or_count(path, found)
-
-
 def _files(root: Path) -> Iterator[Path]:
     def fail(problem: OSError) -> NoReturn:
         raise problem
@@ -130,11 +120,12 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(place) / file for file in files)
 
 
-def _add_or_count(path: Path, found: FoundImages) -> None:
-    if path.suffix.lower() in image_suffixes() and not path.name.startswith(".") and path.is_file():
-        found.paths.append(str(path))
-    else:
-        found.other_files += 1
+def _sort(paths: Iterable[Path], found: FoundImages) -> None:
+    for path in paths:
+        if path.suffix.lower() in image_suffixes() and not path.name.startswith(".") and path.is_file():
+            found.paths.append(str(path))
+        else:
+            found.other_files += 1
 
 
 def _encodable(path: str) -> str:

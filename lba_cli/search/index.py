@@ -104,11 +104,7 @@ class Index:
     vectors: NDArray[np.float32]
 
     def require_model(self, embedder: Embedder) -> None:
-        """Refuse a model whose vectors can't be compared with the gallery's.
-
-        Raises:
-            SearchError: another model made the index; the message names it.
-        """
+        """Raise a SearchError if another model made the index; the message names it."""
         made = self.manifest
         if made.model != embedder.fingerprint:
             raise SearchError(
@@ -122,11 +118,7 @@ class Index:
             )
 
     def require_modality(self, modality: Modality) -> None:
-        """Refuse to add images of ``modality`` to a gallery of the other one.
-
-        Raises:
-            SearchError: the gallery holds images of the other modality.
-        """
+        """Raise a SearchError if the gallery holds images of the other modality."""
         if self.manifest.modality != modality:
             raise SearchError(
                 f"{self.folder}: holds {self.manifest.modality} images; {modality} ones need an index of their own"
@@ -134,11 +126,7 @@ class Index:
 
 
 def open_index(folder: Path, *, fully: bool = False) -> Index:
-    """Open an index.
-
-    Args:
-        folder: where it lies.
-        fully: compare every file with its checksum, not only sizes and paths.
+    """Open an index; with ``fully`` every file is compared with its checksum, not only sizes and paths.
 
     Raises:
         SearchError: there is no index, or it is damaged or of another format version.

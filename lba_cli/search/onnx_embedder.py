@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lba_cli.errors import CheckpointError, MissingExtra
 from lba_cli.evaluation.network_embedder import CPU_CHUNK, fixed_chunks
 from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT, exported_fingerprint
+from lba_cli.manifest import sha256_of
 from lba_cli.model.tensor_files import require_file
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import LARGEST_SIDE, ExportPrecision, Modality
@@ -29,8 +29,6 @@ class _MetadataPart(BaseModel):
 
 
 class _Preprocessing(_MetadataPart):
-    """How an image becomes the model's input."""
-
     height: int = Field(ge=1, le=LARGEST_SIDE)
     width: int = Field(ge=1, le=LARGEST_SIDE)
     scale: float
@@ -45,16 +43,9 @@ class _Preprocessing(_MetadataPart):
 
 
 class _Contents(_MetadataPart):
-    """What the file holds, and the fingerprint of the network that it was made from."""
-
     precision: ExportPrecision
     modalities: Modality | Literal["visible and infrared"]
     network: str = Field("", pattern="^([0-9a-f]{64})?$")
-
-    @property
-    def stem(self) -> Modality | None:
-        """The only modality that the file embeds; None if it embeds both."""
-        return None if self.modalities == BOTH else self.modalities
 
 
 class _Metadata(_MetadataPart):
@@ -77,7 +68,7 @@ def onnx_embedder(path: Path) -> Embedder:
     require_file(path)
     session = _open_session(path)
     metadata = _read_metadata(path, session)
-    stem = metadata.export.stem
+    stem = None if metadata.export.modalities == BOTH else metadata.export.modalities
     _require_inputs(path, session, INPUTS[:1] if stem else INPUTS)
 
     def run(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
@@ -99,10 +90,7 @@ def onnx_embedder(path: Path) -> Embedder:
 
 
 def _fingerprint(path: Path, contents: _Contents) -> str:
-    if contents.network:
-        return exported_fingerprint(contents.network, contents.precision)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return exported_fingerprint(contents.network, contents.precision) if contents.network else sha256_of(path)
 
 
 def _require_inputs(path: Path, session: Any, wanted: tuple[str, ...]) -> None:

@@ -64,7 +64,7 @@ def build_index(
 
 
 def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[Manifest, int]:
-    """Add ``rows``, which must be in the order of their absolute paths, and replace the vectors of paths that are there already.
+    """Add ``rows``, which must be in the order of their absolute paths; those of paths that are there already are replaced.
 
     Returns:
         The new manifest, and the number of vectors that were replaced.
@@ -184,17 +184,11 @@ def _vectors_of(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArra
 
 
 def _gather(entries: Sequence[tuple[str, int, int]], sources: Sequence[NDArray[np.float32]]) -> Rows:
-    """Yield rows of several arrays in a new order.
-
-    Args:
-        entries: for each row its path, the number of its array, and its row in that array.
-        sources: the arrays, (n, D) float32 each.
-    """
+    """Yield rows of several (n, D) arrays in a new order: each entry has a path, the number of an array, and a row in it."""
     for start in range(0, len(entries), ROWS_AT_ONCE):
         piece = entries[start : start + ROWS_AT_ONCE]
         block = np.empty((len(piece), sources[0].shape[1]), np.float32)
-        chosen = np.asarray([source for _, source, _ in piece])
-        rows = np.asarray([row for _, _, row in piece])
+        chosen, rows = (np.asarray(column) for column in list(zip(*piece, strict=True))[1:])
         for number, source in enumerate(sources):
             block[chosen == number] = source[rows[chosen == number]]
         yield [path for path, _, _ in piece], block

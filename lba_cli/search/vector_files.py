@@ -29,9 +29,7 @@ class VectorTable:
 
     Attributes:
         paths: n paths.
-        raw: a file of (n, D) little-endian float32 in the same order, without a header.
-        dimension: D.
-        modality: the modality of the images.
+        raw, dimension: a file of (n, D) little-endian float32 in the same order, without a header, and D.
         model: the fingerprint of the model.
         height, width: the size of the images as the model saw them, in pixels.
     """

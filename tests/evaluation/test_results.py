@@ -56,9 +56,9 @@ def test_titles_name_training_data_test_data_and_trials():
         EvaluationResults(((own,),)).title().startswith("trained on SYSU-MM01, scored on my people (folder), community")
     )
     split = result(0.5, dataset="RegDB", benchmark="regdb", model=ScoredModel("a", "RegDB"), trial_numbers=(3,))
-    assert EvaluationResults(((split,),)).title() == "RegDB, trial 3, community protocol, 1 trial, in percent"
+    assert EvaluationResults(((split,),)).title() == "RegDB, trial 3, community protocol, in percent"
     ten = over_trials([[replace(split, trial_numbers=(number,))] for number in range(1, 11)])
-    assert EvaluationResults((ten,)).title() == "RegDB, trials 1–10, community protocol, 10 trials, in percent"
+    assert EvaluationResults((ten,)).title() == "RegDB, trials 1–10, community protocol, in percent"
     assert "trained on" not in EvaluationResults(((result(0.5, model=ScoredModel("x.npz")),),)).title()
 
 
