@@ -144,9 +144,7 @@ def _read_arrays(path: Path) -> Arrays:
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
     """Return an array's shape, read from its header, which has to fit the array's rule and the size of the archive's entry."""
     rule = ARRAYS[name]
-    if entry.file_size > MOST_BYTES or (
-        entry.file_size > SMALL_BYTES and entry.file_size > MOST_COMPRESSION * entry.compress_size
-    ):
+    if entry.file_size > min(MOST_BYTES, max(SMALL_BYTES, MOST_COMPRESSION * entry.compress_size)):
         raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes, which is too much for features")
     with archive.open(entry) as file:
         version = np.lib.format.read_magic(file)

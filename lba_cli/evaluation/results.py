@@ -25,7 +25,7 @@ class ScoredModel:
     Attributes:
         path: its checkpoint, or a file of features.
         trained_on: the name of the data set that it was trained on; empty if unknown.
-        epoch: the last epoch that it was trained for, counted from 0; None if unknown, or if it differs between trials.
+        epoch: the last one of its training, counted from 0; None if unknown, or if it differs between trials.
     """
 
     path: str = ""
@@ -163,12 +163,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class EvaluationResults:
-    """The results of one or several models.
-
-    Attributes:
-        models: the results of each model. All have the same settings and variants in the same order.
-        published: published figures for these settings.
-    """
+    """The results of one or several models, all with the same settings and variants in the same order."""
 
     models: tuple[tuple[Result, ...], ...]
     published: tuple[PublishedResult, ...] = ()
@@ -187,11 +182,11 @@ class EvaluationResults:
         """Return the title of tables: training data, test data, protocol and number of trials."""
         result = self.results[0]
         root = f" at {result.root}" if result.root else ""
-        names, trained = f"{result.dataset}{root}", result.model.trained_on
-        if trained not in ("", result.dataset) or not self._trained_alike():
+        names, trained, alike = f"{result.dataset}{root}", result.model.trained_on, self._trained_alike()
+        if trained not in ("", result.dataset) or not alike:
             protocol = "" if result.dataset == get_dataset(result.benchmark).title else f" ({result.benchmark})"
-            names = f"scored on {result.dataset}{protocol}{root}"
-            names = f"trained on {trained}, {names}" if self._trained_alike() else names
+            known = f"trained on {trained}, " if alike else ""
+            names = f"{known}scored on {result.dataset}{protocol}{root}"
         numbers = f", {trial_words(result.trial_numbers)}" if result.trial_numbers else ""
         count = len(result.trials)
         draws = "" if len(result.trial_numbers) == count else f", {count} draw{'s' if count > 1 else ''}"
@@ -239,25 +234,24 @@ def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
     Args:
         results: for each trial the results of its model, all with the same settings and variants in the same order.
     """
-    return tuple(
-        replace(
-            of_trials[0],
-            trials=tuple(trial for result in of_trials for trial in result.trials),
-            trial_numbers=tuple(number for result in of_trials for number in result.trial_numbers),
-            model=_joined([result.model for result in of_trials], of_trials[0].dataset),
-        )
-        for of_trials in zip(*results, strict=True)
+    return tuple(map(_joined, zip(*results, strict=True)))
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    """Join the results of several trials in one setting; training data other than the data set itself are all named."""
+    first, models = results[0], [result.model for result in results]
+    trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
+    epochs = {model.epoch for model in models}
+    model = replace(
+        first.model,
+        epoch=first.model.epoch if len(epochs) == 1 else None,
+        trained_on=" and ".join(trained) or first.model.trained_on,
     )
-
-
-def _joined(models: Sequence[ScoredModel], dataset: str) -> ScoredModel:
-    """Describe the models of several trials as one; training data other than ``dataset`` itself are all named."""
-    same_epoch = len({model.epoch for model in models}) == 1
-    trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != dataset))
     return replace(
-        models[0],
-        epoch=models[0].epoch if same_epoch else None,
-        trained_on=" and ".join(trained) or models[0].trained_on,
+        first,
+        trials=tuple(trial for result in results for trial in result.trials),
+        trial_numbers=tuple(number for result in results for number in result.trial_numbers),
+        model=model,
     )
 
 

@@ -58,17 +58,13 @@ them under the European Union's GDPR and AI Act), and is forbidden or needs a le
 - to track people in secret, in public or at work, or to single out groups of them
 - as the ground for any decision about a person: a high score is a resemblance, not an identity
 """
+EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
 LONGEST = 200  # characters of text from a checkpoint, which a stranger may have written
 
 
 @dataclass(frozen=True)
 class ExportScorer:
-    """Scores networks on a data set.
-
-    Attributes:
-        setting: the data set and the evaluation setting, in words.
-        score: returns the figures, as fractions, of a function that embeds images.
-    """
+    """Scores a function that embeds images, as fractions, on a data set in a setting, which ``setting`` has in words."""
 
     setting: str
     score: Callable[[EmbedOne], Mapping[str, float]]
@@ -158,11 +154,8 @@ def _figures(export: ExportResult) -> Iterator[str]:
     if own:
         trial = f", trial {description.trial}" if description.trial else ""
         setting = _plain(description.figures_setting) or "the usual setting of the data set"
-        yield (
-            f"The trained network at its last evaluation during training, on the test identities of "
-            f"{_plain(description.dataset)}{trial}, {setting}, community protocol, mean over all draws. The epoch may have been "
-            "chosen by these figures, as is usual in the field."
-        )
+        data = f"the test identities of {_plain(description.dataset)}{trial}, {setting}, community protocol"
+        yield f"The trained network at its last evaluation during training, on {data}, mean over all draws. {EPOCH_NOTE}"
         yield from _table({"trained": own})
     else:
         yield "The network was not evaluated during training."
@@ -192,10 +185,8 @@ def _files(export: ExportResult) -> Iterator[str]:
     for file in export.files:
         holds = f"{file.contents.stem} images" if file.contents.stem else "both modalities"
         yield f"- `{file.path.name}`: {holds}, {file.size:,} bytes, SHA-256 `{file.sha256}`"
-    yield (
-        f"- largest deviation from the trained network's embeddings, which have unit length: {export.deviation:.1e} (measured "
-        "when it was exported, on the CPU, with batches of 1 and 7 images of either modality)"
-    )
+    how = "measured when it was exported, on the CPU, with batches of 1 and 7 images of either modality"
+    yield f"- largest deviation from the trained network's embeddings, which have unit length: {export.deviation:.1e} ({how})"
 
 
 def _usage(export: ExportResult) -> Iterator[str]:

@@ -21,10 +21,6 @@ class FoundImages:
     paths: list[str] = field(default_factory=list)
     other_files: int = 0
 
-    def notes(self) -> list[str]:
-        """Return what a user should know about the other files; empty if there are none."""
-        return [f"{self.other_files} files that are not images were ignored"] if self.other_files else []
-
 
 def find_images(names: Sequence[str]) -> FoundImages:
     """Find the images that ``names`` stand for, sorted by path.
