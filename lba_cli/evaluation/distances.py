@@ -1,7 +1,5 @@
 """Distances between queries and gallery images, computed on the device of the network, a bounded block at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 

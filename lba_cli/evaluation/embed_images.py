@@ -1,7 +1,5 @@
 """From pictures that belong to no data set to embeddings, in one call."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Embed the samples of a data set once; every setting, variant and draw is scored from these embeddings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np

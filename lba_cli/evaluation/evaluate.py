@@ -1,7 +1,5 @@
 """Evaluate a network: every image that takes part is embedded once, for all settings, draws and variants."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

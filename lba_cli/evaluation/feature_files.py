@@ -11,8 +11,6 @@ Single values, all optional: ``dataset`` (whose protocol: sysu, regdb, llcm or f
 ``trial`` (of RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before any array is read.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

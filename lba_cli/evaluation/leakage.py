@@ -1,7 +1,5 @@
 """Refuse to score a model on people that it has seen in training, or say that it was."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from lba_cli.datasets import EvaluationSet

@@ -3,8 +3,6 @@
 Shapes: N images of H × W pixels, embeddings of D numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple

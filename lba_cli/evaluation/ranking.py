@@ -19,8 +19,6 @@ as distant. The few queries where that happens are ranked again, by a stable sor
 Shapes: Q queries, G gallery images, P pairs of a query and one of its true matches.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 

@@ -7,8 +7,6 @@ This follows the paper in two points where implementations often differ: a neigh
 thirds of it lie in the other, and encodings are not normalised.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Evaluation results as text for other programs and for papers: CSV and Markdown."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence

@@ -3,8 +3,6 @@
 A result has the figures of several *trials*: the draws of a protocol, or the trials of RegDB, each of which has a model of its own.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Mapping, Sequence

@@ -1,7 +1,5 @@
 """Draw queries and galleries, and score embeddings by a data set's protocol and match rules."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 

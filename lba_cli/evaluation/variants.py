@@ -1,7 +1,5 @@
 """Variants of an evaluation: other embeddings of the images, and re-ranked distances, beside the plain figures."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 

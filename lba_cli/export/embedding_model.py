@@ -1,7 +1,5 @@
 """The network as it is exported, and the metadata that say how to feed it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

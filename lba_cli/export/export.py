@@ -1,7 +1,5 @@
 """Export a network: write the files, compare what was written with the trained network, and only then let the files appear."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass

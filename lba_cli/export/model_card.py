@@ -1,7 +1,5 @@
 """The model card: a page of Markdown that says what an exported file is, and what it must not be used for."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

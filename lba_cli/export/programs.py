@@ -1,7 +1,5 @@
 """Programs with a dynamic batch size, which run without this package: ONNX files, and PyTorch's ``.pt2``."""
 
-from __future__ import annotations
-
 import io
 import warnings
 from importlib import import_module

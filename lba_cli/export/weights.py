@@ -1,7 +1,5 @@
 """Files of weights: safetensors, and the layout of the released checkpoint, for other code of the method."""
 
-from __future__ import annotations
-
 import io
 import math
 from collections import OrderedDict

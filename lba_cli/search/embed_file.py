@@ -1,7 +1,5 @@
 """Embed images into a file, and go on where an earlier attempt was stopped."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """Embed image files a batch at a time: threads decode images while the model computes, in constant memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass

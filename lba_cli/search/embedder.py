@@ -1,7 +1,5 @@
 """A model that turns images into vectors: a network of ours, or an exported ONNX file (:mod:`lba_cli.search.onnx_embedder`)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

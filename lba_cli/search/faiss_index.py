@@ -1,7 +1,5 @@
 """Approximate search by FAISS, for galleries of millions: vectors are sorted into cells, and a query looks through a few cells."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
 from typing import Any

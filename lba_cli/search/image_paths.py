@@ -1,7 +1,5 @@
 """Find the images that a command line names: files, folders with everything below them, and globs."""
 
-from __future__ import annotations
-
 import fnmatch
 import glob
 import os

@@ -1,7 +1,5 @@
 """An exported ONNX file as an embedder. The file's metadata say how images are fed to it."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, Literal

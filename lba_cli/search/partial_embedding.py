@@ -6,8 +6,6 @@
   process wrote after the last whole line is cut off.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os

@@ -4,8 +4,6 @@ The vectors of a gallery may be larger than memory: their file is mapped and rea
 estimated times see docs/deployment.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ reads meanwhile has the old index or the new one, and so has everybody after a k
 index as building it anew from the same images, to the bit.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence

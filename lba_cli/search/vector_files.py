@@ -5,8 +5,6 @@
 - A ``.csv`` has a row for each image: path, modality, and D numbers with enough digits to give the same float32 back.
 """
 
-from __future__ import annotations
-
 import csv
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
