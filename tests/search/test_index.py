@@ -67,7 +67,7 @@ def test_an_index_is_replaced_only_on_request(index, images, tmp_path):
     assert len(list(index.iterdir())) == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(LbaError, match="exists already.*it is no index"):
+    with pytest.raises(LbaError, match="exists already.*it is not an index"):
         build(tmp_path / "mine", other, images, replace=True)
 
 
