@@ -68,10 +68,11 @@ def require_equal(one, other):
 
 def index_of(folder, vectors, faiss=False):
     """Make an index of ``vectors`` under invented paths."""
-    description = IndexDescription("0" * 64, "made", 64, 32, "visible", vectors.shape[1], faiss)
+    embedder = Embedder("made", "0" * 64, 64, 32, vectors.shape[1], lambda *_: None)
+    description = IndexDescription.from_embedder(embedder, "visible")
     rows = (
         ([f"/{row:09d}.png" for row in range(start, min(start + ROWS, len(vectors)))], vectors[start : start + ROWS])
         for start in range(0, len(vectors), ROWS)
     )
-    build_index(folder, description, rows)
+    build_index(folder, description, rows, faiss=faiss)
     return open_index(folder)

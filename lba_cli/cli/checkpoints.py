@@ -138,8 +138,8 @@ def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
     from lba_cli.search.image_paths import find_images
 
     found = find_images(names)
-    for note in found.notes():
-        listener.warn(note)
+    if found.other_files:
+        listener.warn(f"{found.other_files} files that are not images were ignored")
     return found.paths
 
 

@@ -44,5 +44,5 @@ def embed(
     require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths = image_paths(images, common.listener)
     request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
-    made = embed_to_file(request, output, listener=common.listener, force=force)
-    print_line(f"{output}: {made.images:,} {modality} images, embeddings of {made.dimension} numbers")
+    written = embed_to_file(request, output, listener=common.listener, force=force)
+    print_line(f"{output}: {written:,} {modality} images, embeddings of {request.embedder.dimension} numbers")

@@ -14,8 +14,7 @@ from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
-    from lba_cli.search.index import Index
-    from lba_cli.search.index_manifest import Manifest
+    from lba_cli.search.index import Index, Manifest
 
 app = group()
 
@@ -66,8 +65,9 @@ def build(
         require_faiss()
     paths = _gallery_paths(gallery, common.listener)
     request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
-    description = IndexDescription.from_embedder(request.embedder, modality, faiss=engine == "faiss")
-    _print_contents(index, build_index(index, description, embedded_rows(request, common.listener), replace=force))
+    description = IndexDescription.from_embedder(request.embedder, modality)
+    rows = embedded_rows(request, common.listener)
+    _print_contents(index, build_index(index, description, rows, faiss=engine == "faiss", replace=force))
 
 
 @command(

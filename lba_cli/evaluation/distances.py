@@ -1,7 +1,5 @@
 """Distances between queries and gallery images, computed on the device of the network, a bounded block at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -24,11 +22,6 @@ class Distances:
     The draws of a protocol choose from the same images again and again. The distances between all their queries and all their
     gallery images are therefore computed once, if they fit in ``MAX_SHARED_ELEMENTS``; otherwise each draw's are computed
     when they are asked for.
-
-    Args:
-        embeddings: of all images of the draws.
-        draws: all draws that will be asked for.
-        device: where distances are computed.
     """
 
     def __init__(self, embeddings: Embeddings, draws: Sequence[Draw], device: torch.device) -> None:

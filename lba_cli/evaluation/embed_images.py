@@ -1,21 +1,16 @@
 """From pictures that belong to no data set to embeddings, in one call."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lba_cli.data.image_files import any_image
 from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder, require_finite
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.vocabulary import MODALITIES, Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 IMAGES_AT_ONCE = 64  # that are decoded before they are embedded
 

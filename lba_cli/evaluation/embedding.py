@@ -1,13 +1,10 @@
 """Embed the samples of a data set once; every setting, variant and draw is scored from these embeddings."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli import processes
@@ -17,9 +14,6 @@ from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder, View, re
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES, Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 class Embeddings:
@@ -39,25 +33,11 @@ class Embeddings:
         return self._vectors[[self._row[index] for index in indices]]
 
 
-def embed_samples(
-    network: TwoStreamNetwork,
-    source: ImageSource,
-    indices: Iterable[int],
-    *,
-    listener: Listener,
-    batch_size: int = 128,
-    workers: int | None = None,
-) -> Embeddings:
-    """Return the plain embeddings of the samples at ``indices``; for arguments and errors see :func:`embed_views`."""
-    views = embed_views(network, source, indices, [PLAIN], listener=listener, batch_size=batch_size, workers=workers)
-    return views[PLAIN]
-
-
 def embed_views(
     network: TwoStreamNetwork,
     source: ImageSource,
     indices: Iterable[int],
-    views: Sequence[View],
+    views: Sequence[View] = (PLAIN,),
     *,
     listener: Listener,
     batch_size: int = 128,
@@ -66,14 +46,12 @@ def embed_views(
     """Embed the samples at ``indices``, each through the stem of its modality; see :class:`NetworkEmbedder`.
 
     Args:
-        network: the network, on its device.
-        source: the data set, at the network's image size.
+        network, source: the network, on its device, and the data set, at the network's image size.
         indices: the samples; each is embedded once, however often it is named.
         views: the ways in which each is embedded.
         listener: receives the progress.
-        batch_size: the number of images that are loaded at a time, rounded up to whole chunks of the embedder. It does not
-            change the embeddings.
-        workers: the number of processes that load images.
+        batch_size, workers: how many images are loaded at a time, rounded up to whole chunks of the embedder, and by how many
+            processes. They do not change the embeddings.
 
     Raises:
         DataError: a stored image has changed since it was prepared.
@@ -82,8 +60,12 @@ def embed_views(
     embedder = NetworkEmbedder(network)
     sizes = dict.fromkeys(views, embedder.dimension)
     whole_chunks = -(-batch_size // embedder.chunk) * embedder.chunk
-    batches = _Batches(source, listener, whole_chunks, workers, pin=embedder.device.type == "cuda")
-    return batches.embed(lambda images, modality: embedder.embed(images, modality, views), indices, sizes)
+
+    def embed(images: Tensor, modality: Modality) -> dict[View, NDArray[np.float32]]:
+        return embedder.embed(images, modality, views)
+
+    pin = embedder.device.type == "cuda"
+    return _embed_batches(embed, sizes, source, indices, listener, whole_chunks, workers, pin=pin)
 
 
 def embed_through(
@@ -109,54 +91,48 @@ def embed_through(
     def embed_pixels(images: Tensor, modality: Modality) -> dict[View, NDArray[np.float32]]:
         return {PLAIN: embed(normalize(images), modality).float().cpu().numpy()}
 
-    return _Batches(source, listener, batch_size, workers).embed(embed_pixels, indices, {PLAIN: size})[PLAIN]
+    return _embed_batches(embed_pixels, {PLAIN: size}, source, indices, listener, batch_size, workers)[PLAIN]
 
 
-@dataclass(frozen=True)
-class _Batches:
-    """The images of a data set, a batch at a time, each batch of one modality."""
+def _embed_batches(
+    embed: Callable[[Tensor, Modality], Mapping[View, NDArray[np.float32]]],
+    sizes: Mapping[View, int],
+    source: ImageSource,
+    indices: Iterable[int],
+    listener: Listener,
+    batch_size: int,
+    workers: int | None,
+    pin: bool = False,
+) -> dict[View, Embeddings]:
+    """Embed the samples with a function of (n, H, W, 3) uint8 images, a batch of one modality at a time.
 
-    source: ImageSource
-    listener: Listener
-    batch_size: int
-    workers: int | None
-    pin: bool = False
+    Several processes take whole batches in turn and share what they found, so all of them return the same.
+    """
+    wanted = np.unique(np.fromiter(indices, np.int64))
+    source.check(wanted.tolist(), listener)
+    vectors = {view: np.full((len(wanted), size), np.nan, np.float32) for view, size in sizes.items()}
+    shares = {modality: _shares(source, wanted, modality, batch_size) for modality in MODALITIES}
+    own = {modality: each[processes.current().rank] for modality, each in shares.items()}
+    with listener.task("embedding", sum(map(len, own.values())), "images") as progress:
+        for modality, rows in own.items():
+            done = 0
+            for images in images_in_order(source, wanted[rows].tolist(), batch_size, workers=workers, pin=pin):
+                for view, found in embed(images, modality).items():
+                    vectors[view][rows[done : done + len(images)]] = found
+                done += len(images)
+                progress.advance(len(images))
+    for each in vectors.values():
+        for share in shares.values():
+            processes.share_rows(each, share)
+    require_finite(vectors.values())
+    return {view: Embeddings(wanted, each) for view, each in vectors.items()}
 
-    def embed(
-        self,
-        embed: Callable[[Tensor, Modality], Mapping[View, NDArray[np.float32]]],
-        indices: Iterable[int],
-        sizes: Mapping[View, int],
-    ) -> dict[View, Embeddings]:
-        """Embed the samples at ``indices`` with a function of (n, H, W, 3) uint8 images, and check that every row is filled.
 
-        Several processes take whole batches in turn and share what they found, so all of them return the same.
-        """
-        wanted = np.unique(np.fromiter(indices, np.int64))
-        self.source.check(wanted.tolist(), self.listener)
-        vectors = {view: np.full((len(wanted), size), np.nan, np.float32) for view, size in sizes.items()}
-        shares = {modality: self._shares(wanted, modality) for modality in MODALITIES}
-        own = {modality: each[processes.current().rank] for modality, each in shares.items()}
-        with self.listener.task("embedding", sum(map(len, own.values())), "images") as progress:
-            for modality, rows in own.items():
-                done = 0
-                for images in self._read(wanted[rows]):
-                    for view, found in embed(images, modality).items():
-                        vectors[view][rows[done : done + len(images)]] = found
-                    done += len(images)
-                    progress.advance(len(images))
-        for each in vectors.values():
-            for share in shares.values():
-                processes.share_rows(each, share)
-        require_finite(vectors.values())
-        return {view: Embeddings(wanted, each) for view, each in vectors.items()}
-
-    def _read(self, indices: NDArray[np.int64]) -> Iterable[Tensor]:
-        return images_in_order(self.source, indices.tolist(), self.batch_size, workers=self.workers, pin=self.pin)
-
-    def _shares(self, indices: NDArray[np.int64], modality: Modality) -> list[NDArray[np.int64]]:
-        """Return the rows of ``indices`` with that modality which each process embeds: whole batches, dealt out in turn."""
-        rows = np.flatnonzero([self.source.samples[index].modality == modality for index in indices])
-        processes_here = processes.current().size
-        batch = np.arange(len(rows)) // self.batch_size
-        return [rows[batch % processes_here == rank] for rank in range(processes_here)]
+def _shares(
+    source: ImageSource, indices: NDArray[np.int64], modality: Modality, batch_size: int
+) -> list[NDArray[np.int64]]:
+    """Return the rows of ``indices`` with that modality which each process embeds: whole batches, dealt out in turn."""
+    rows = np.flatnonzero([source.samples[index].modality == modality for index in indices])
+    processes_here = processes.current().size
+    batch = np.arange(len(rows)) // batch_size
+    return [rows[batch % processes_here == rank] for rank in range(processes_here)]

@@ -1,7 +1,5 @@
 """Evaluate a network: every image that takes part is embedded once, for all settings, draws and variants."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,10 +22,9 @@ class EvaluationOptions:
     """How a network is evaluated.
 
     Attributes:
-        variants: how distances are computed, see :class:`~lba_cli.evaluation.variants.Variant`.
+        variants: how distances are computed.
         model: what the results say about the network.
-        batch_size: the number of images that are loaded at a time.
-        workers: the number of processes that load images, see ``data.workers``.
+        batch_size, workers: how many images are loaded at a time, and by how many processes.
         save_features: a file to which the plain embeddings of every test image are written as well.
     """
 
@@ -46,13 +43,10 @@ def evaluate(
     listener: Listener,
     options: EvaluationOptions = EvaluationOptions(),
 ) -> list[Result]:
-    """Score ``network`` on the test images of ``source``.
+    """Score ``network`` on the test images of ``source``: a result for each setting and variant, settings first.
 
     Several processes (:mod:`lba_cli.processes`) embed a share of the images each. One of them scores, and all return its
     results.
-
-    Returns:
-        A result for each setting and variant, settings first.
 
     Raises:
         DataError: there are no test images, or the draws don't fit this copy of the data set.

@@ -11,15 +11,14 @@ Single values, all optional: ``dataset`` (whose protocol: sysu, regdb, llcm or f
 ``trial`` (of RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before any array is read.
 """
 
-from __future__ import annotations
-
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.datasets import DATASETS, EvaluationSet, get_dataset
@@ -28,10 +27,7 @@ from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.files import whole_file
 from lba_cli.vocabulary import MODALITIES
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 1_000_000, 65_536, 8 * 1024**3
 ROWS_AT_ONCE = 4096
@@ -42,14 +38,7 @@ UNIT_TOLERANCE = 1e-5
 
 
 class _ArrayRule(NamedTuple):
-    """What an array has to be.
-
-    Attributes:
-        kinds: the kinds of values that are allowed, as NumPy's letters.
-        dimensions: the number of its dimensions; 0 for a single value.
-        required: whether the file must have it.
-        words: what its values are called in messages.
-    """
+    """What an array has to be: the kinds of its values, as NumPy's letters and in words, and the number of its dimensions."""
 
     kinds: str
     dimensions: int
@@ -105,11 +94,9 @@ def write_features(
 
 
 def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
-    """Read and check a file of features, and scale them to unit length.
+    """Read and check a ``.npz`` of features, and scale them to unit length.
 
-    Args:
-        path: the ``.npz`` file.
-        dataset: the data set whose protocol scores the features; None to use the one that the file names.
+    The protocol of ``dataset`` scores them; None stands for the data set that the file names.
 
     Raises:
         DataError: the file is no such ``.npz``, holds Python objects, is too large, or its arrays don't fit each other.
@@ -119,13 +106,12 @@ def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
         dataset = _stored_dataset(path, arrays)
     samples = _samples(path, arrays)
     _require_cameras(path, dataset, samples)
-    vectors = _unit(path, arrays["features"])
     return FeatureSet(
         name=_words(arrays, "name") or path.stem,
         dataset=dataset,
         trial=int(arrays.get("trial", np.asarray(0))),
         samples=samples,
-        embeddings=Embeddings(np.arange(len(samples)), vectors),
+        embeddings=Embeddings(np.arange(len(samples)), _unit(path, arrays["features"])),
         trained_on=_words(arrays, "trained_on"),
     )
 
@@ -156,12 +142,12 @@ def _read_arrays(path: Path) -> Arrays:
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
     """Return an array's shape, read from its header, which has to fit the array's rule and the size of the archive's entry."""
     rule = ARRAYS[name]
-    if entry.file_size > MOST_BYTES or (
-        entry.file_size > SMALL_BYTES and entry.file_size > MOST_COMPRESSION * entry.compress_size
-    ):
+    if entry.file_size > min(MOST_BYTES, max(SMALL_BYTES, MOST_COMPRESSION * entry.compress_size)):
         raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes, which is too much for features")
     with archive.open(entry) as file:
-        shape, dtype = _header(file)
+        version = np.lib.format.read_magic(file)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = reader(file)
         start = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: '{name}' holds Python objects, which are never loaded; save plain arrays")
@@ -169,23 +155,14 @@ def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfil
         wanted = f"{rule.words}, {rule.dimensions}-dimensional" if rule.dimensions else rule.words
         raise DataError(f"{path}: '{name}' should be {wanted}, not {dtype} of shape {shape}")
     if dtype.kind == "U" and dtype.itemsize > 4 * LONGEST_WORD:
-        raise DataError(
-            f"{path}: '{name}' has text of up to {dtype.itemsize // 4} characters; {LONGEST_WORD} are allowed"
-        )
+        length = dtype.itemsize // 4
+        raise DataError(f"{path}: '{name}' has text of up to {length} characters; {LONGEST_WORD} are allowed")
     if any(size > limit for size, limit in zip(shape, (MOST_ROWS, MOST_COLUMNS), strict=False)):
-        raise DataError(
-            f"{path}: '{name}' of shape {shape} is too large; at most {MOST_ROWS} rows, {MOST_COLUMNS} columns"
-        )
+        most = f"at most {MOST_ROWS} rows, {MOST_COLUMNS} columns"
+        raise DataError(f"{path}: '{name}' of shape {shape} is too large; {most}")
     if entry.file_size != start + int(np.prod(shape, dtype=object)) * dtype.itemsize:
         raise DataError(f"{path}: damaged: '{name}' is not as long as its header says")
     return shape
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = reader(file)
-    return shape, dtype
 
 
 def _require_one_length(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -199,9 +176,8 @@ def _require_one_length(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> No
 
 def _stored_dataset(path: Path, arrays: Arrays) -> str:
     stored = str(arrays.get("dataset", ""))
-    for name in DATASETS:
-        if name == stored:
-            return name
+    if stored in DATASETS:
+        return stored
     says = f"names the data set {stored[:40]!r}" if stored else "does not name the data set whose protocol scores it"
     raise DataError(f"{path}: {says}: give --protocol-of {', '.join(DATASETS)}")
 
@@ -248,9 +224,8 @@ def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
             raise DataError(f"{path}: 'features', row {row}: a value is not finite")
         lengths = np.linalg.norm(part, axis=1, keepdims=True)
         if not lengths.all():
-            raise DataError(
-                f"{path}: 'features', row {start + int(np.argmin(lengths))}: all values are zero, so it has no direction"
-            )
+            row = start + int(np.argmin(lengths))
+            raise DataError(f"{path}: 'features', row {row}: all values are zero, so it has no direction")
         near = features.dtype == np.float32 and bool((abs(lengths - 1) < UNIT_TOLERANCE).all())
         result[start : start + len(part)] = part if near else part / lengths
     return result

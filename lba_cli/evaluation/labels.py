@@ -5,16 +5,14 @@ Shapes: Q queries, G gallery images.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lba_cli.match_rules import MatchRules
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 
 class Labels(NamedTuple):
@@ -74,8 +72,7 @@ def as_array(values: ArrayLike | Tensor) -> NDArray[Any]:
     if not isinstance(values, Tensor):
         return np.asarray(values)
     known = values.float() if values.dtype == torch.bfloat16 else values  # NumPy has no bfloat16
-    array: NDArray[Any] = known.numpy(force=True)
-    return array
+    return np.asarray(known.numpy(force=True))
 
 
 def _cameras(side: str, cameras: ArrayLike | Tensor | None, number: int) -> NDArray[Any] | None:

@@ -1,7 +1,5 @@
 """Refuse to score a model on people that it has seen in training, or say that it was."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from lba_cli.datasets import EvaluationSet
@@ -11,11 +9,7 @@ from lba_cli.model.checkpoint import Description
 
 
 def require_own_trial(description: Description, source: EvaluationSet) -> None:
-    """Refuse to score a model on people that it was trained on.
-
-    Raises:
-        DataError: the model was trained on another trial of the same data set, or on another split of the same folder.
-    """
+    """Raise a DataError if the model was trained on another trial of the same data set, or on another split of the folder."""
     overlap, remedy = _overlap(description, source)
     if overlap:
         raise DataError(
@@ -38,16 +32,13 @@ def _overlap(description: Description, source: EvaluationSet) -> tuple[str, str]
     if description.dataset != source.name:
         return "", ""
     if source.trial and description.trial not in (0, source.trial):
-        seen = (
-            f"the model was trained on trial {description.trial} of {source.name}, this is trial {source.trial}: some of its test "
-            "people are among those that the model was trained on"
-        )
+        trials = f"the model was trained on trial {description.trial} of {source.name}, this is trial {source.trial}"
+        seen = f"{trials}: some of its test people are among those that the model was trained on"
         return seen, f"on its own trial (--set data.trial={description.trial})"
     tested = {sample.identity for sample in source.samples if sample.split == "test"}
     both = tested & set(description.identities)
     if both:
-        seen = (
-            f"{source.name}: {len(both)} of the {len(tested)} test people are among those that the model was trained on"
-        )
+        people = f"{len(both)} of the {len(tested)} test people"
+        seen = f"{source.name}: {people} are among those that the model was trained on"
         return seen, "with its own data.split_seed, data.test_share or lists of identities"
     return "", ""

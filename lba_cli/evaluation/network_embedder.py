@@ -3,14 +3,13 @@
 Shapes: N images of H × W pixels, embeddings of D numbers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -20,9 +19,6 @@ from lba_cli.errors import LbaError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.batchnorm_fusion import folded
 from lba_cli.vocabulary import Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # The number of images that a network computes at a time, see fixed_chunks. A single image costs as much as a chunk, so chunks are
 # as small as many images allow. On a CPU a ResNet-50 at 288 × 144 takes 181 ms of one core for each image in chunks of 1, 165 ms
@@ -57,8 +53,7 @@ class NetworkEmbedder:
             convolutions, so it does not follow later changes of the weights, and leaves the network's mode as it is.
 
     Attributes:
-        device: where images are embedded.
-        dimension: D.
+        device, dimension: where images are embedded, and D.
         chunk: the number of images that are embedded at a time.
 
     Example:

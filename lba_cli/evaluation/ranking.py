@@ -12,30 +12,25 @@ gallery's order. Let :math:`r_1 < \dots < r_n` be the ranks, from 1, of a query'
 
 mAP and mINP are means over the queries. A query without a true match counts for nothing.
 
-Ranks are found without sorting gallery images. Each query's distances are sorted as bare numbers, which NumPy does with vector
-instructions, several times faster than it finds the order of the images. The place of a true match's distance among the sorted
-numbers, which a binary search finds, is the match's rank, unless another image is exactly as distant. The few queries where that
-happens are ranked again, by a stable sort of their images.
+Ranks are found without sorting gallery images. Each query's distances are sorted as bare numbers, several times faster than
+NumPy finds the order of the images. A binary search for a true match's distance gives its rank, unless another image is exactly
+as distant. The few queries where that happens are ranked again, by a stable sort of their images.
 
 Shapes: Q queries, G gallery images, P pairs of a query and one of its true matches.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from lba_cli.evaluation.labels import Labels, as_array, encode_labels, ignored_by
 from lba_cli.match_rules import MatchRules, MatchRulesName, match_rules
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
-
-    Floats = NDArray[np.floating[Any]]  # float32 or float64
-    Integers = NDArray[np.int64]
+Floats = NDArray[np.floating[Any]]  # float32 or float64
+Integers = NDArray[np.int64]
 
 CHUNK_ELEMENTS = 2**18  # distances that are ranked at a time; they fit in a core's cache
 EXACT_IN_FLOAT64 = 2**53  # integers up to it
@@ -46,8 +41,7 @@ class Metrics(NamedTuple):
 
     Attributes:
         cmc: (max_rank,) float64; ``cmc[k - 1]`` is the rank-k rate.
-        mAP: mean average precision.
-        mINP: mean inverse negative penalty.
+        mAP, mINP: the means of the average precision and of the inverse negative penalty.
         num_queries: number of queries with a true match, over which the means are taken.
     """
 
@@ -93,38 +87,27 @@ def rank_metrics(
         >>> round(metrics.mINP, 4)  # 2/3
         0.6667
     """
-    return rank_metrics_blockwise(
-        [(slice(None), distance)],
-        query_ids,
-        gallery_ids,
-        query_cameras,
-        gallery_cameras,
-        protocol=protocol,
-        max_rank=max_rank,
-    )
+    rules = match_rules(protocol)
+    query, gallery = encode_labels(query_ids, gallery_ids, query_cameras, gallery_cameras)
+    return rank_metrics_blockwise([(slice(None), distance)], query, gallery, rules, max_rank)
 
 
 def rank_metrics_blockwise(
     blocks: Iterable[tuple[slice, ArrayLike | Tensor]],
-    query_ids: ArrayLike,
-    gallery_ids: ArrayLike,
-    query_cameras: ArrayLike | None = None,
-    gallery_cameras: ArrayLike | None = None,
-    *,
-    protocol: MatchRulesName | MatchRules = "sysu",
+    query: Labels,
+    gallery: Labels,
+    rules: MatchRules,
     max_rank: int = 20,
 ) -> Metrics:
     """Compute the metrics from blocks of distances, so that the whole matrix never has to exist.
 
     Args:
         blocks: the distances of all queries, some at a time: which queries, and their (rows, G) distances.
-        query_ids, gallery_ids, query_cameras, gallery_cameras, protocol, max_rank: as in :func:`rank_metrics`.
+        query, gallery, rules, max_rank: the labels of both sides, and otherwise as in :func:`rank_metrics`.
 
     Raises:
         ValueError: as in :func:`rank_metrics`, or a query is in no block or in several.
     """
-    rules = match_rules(protocol)
-    query, gallery = encode_labels(query_ids, gallery_ids, query_cameras, gallery_cameras)
     ranked = _joined(piece for rows, distance in blocks for piece in _rank(distance, query.rows(rows), gallery, rules))
     if len(ranked.matches) != len(query.identity):
         raise ValueError(f"the blocks of distances should hold each of the {len(query.identity)} queries once")
@@ -134,7 +117,7 @@ def rank_metrics_blockwise(
     matches = ranked.matches[counted]
     last = ranked.ranks[matches.cumsum() - 1]
     return Metrics(
-        _cmc(ranked.first, max_rank),
+        np.asarray([(ranked.first <= k).mean() for k in range(1, max_rank + 1)]),
         float(_average_precisions(ranked)[counted].mean()),
         float((matches / last).mean()),
         len(matches),
@@ -142,34 +125,13 @@ def rank_metrics_blockwise(
 
 
 def average_precisions(
-    distance: ArrayLike | Tensor,
-    query_ids: ArrayLike,
-    gallery_ids: ArrayLike,
-    query_cameras: ArrayLike | None = None,
-    gallery_cameras: ArrayLike | None = None,
-    *,
-    protocol: MatchRulesName | MatchRules = "sysu",
+    distance: ArrayLike | Tensor, query: Labels, gallery: Labels, rules: MatchRules
 ) -> NDArray[np.float64]:
-    """Compute each query's average precision, (Q,); nan for a query without a true match.
+    """Compute each query's average precision, (Q,), nan for a query without a true match, from (Q, G) distances.
 
-    The mean of the others is the mAP of :func:`rank_metrics`, which has the same arguments and errors.
+    The mean of the others is the mAP of :func:`rank_metrics`, which raises the same errors.
     """
-    query, gallery = encode_labels(query_ids, gallery_ids, query_cameras, gallery_cameras)
-    return _average_precisions(_joined(_rank(distance, query, gallery, match_rules(protocol))))
-
-
-def ignored_pairs(
-    query_ids: ArrayLike,
-    gallery_ids: ArrayLike,
-    query_cameras: ArrayLike | None = None,
-    gallery_cameras: ArrayLike | None = None,
-    *,
-    protocol: MatchRulesName | MatchRules = "sysu",
-) -> NDArray[np.bool_]:
-    """Find which gallery images each query ignores, (Q, G) bool; arguments and errors as in :func:`rank_metrics`."""
-    query, gallery = encode_labels(query_ids, gallery_ids, query_cameras, gallery_cameras)
-    ignored = ignored_by(match_rules(protocol), query, gallery)
-    return np.zeros((len(query.identity), len(gallery.identity)), bool) if ignored is None else ignored
+    return _average_precisions(_joined(_rank(distance, query, gallery, rules)))
 
 
 class _Ranked(NamedTuple):
@@ -184,11 +146,6 @@ class _Ranked(NamedTuple):
     matches: Integers
     ranks: Integers
     first: Integers
-
-
-def _cmc(first: Integers, max_rank: int) -> NDArray[np.float64]:
-    """(max_rank,) shares of the queries whose first match has rank 1, at most 2, …"""
-    return np.asarray([(first <= k).mean() for k in range(1, max_rank + 1)])
 
 
 def _average_precisions(ranked: _Ranked) -> NDArray[np.float64]:

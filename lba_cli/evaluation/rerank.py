@@ -7,17 +7,13 @@ This follows the paper in two points where implementations often differ: a neigh
 thirds of it lie in the other, and encodings are not normalised.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHUNK_ELEMENTS = 8_000_000
 
@@ -44,7 +40,7 @@ def rerank(
 
     Args:
         queries, gallery: (Q, D) and (G, D) float32 features of unit length.
-        parameters: k1, k2 and the weight of the original distance.
+        parameters: see :class:`Reranking`.
 
     Returns:
         (Q, G) float32: (1 − λ) · Jaccard distance + λ · original distance, where λ is the original distance's weight and

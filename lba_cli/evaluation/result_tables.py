@@ -1,10 +1,10 @@
 """Evaluation results as text for other programs and for papers: CSV and Markdown."""
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from lba_cli.datasets import get_dataset
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
@@ -21,31 +21,32 @@ def csv_text(results: EvaluationResults) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))])
+    facts: dict[str, Any]
+    figures: list[Any]
     for result in results.results:
         mean, spread = result.mean(), result.spread()
-        writer.writerow([*_facts(result), *(value for name in FIGURES for value in (mean[name], spread[name]))])
+        facts = result.as_json() | {
+            "kind": "measured",
+            "model": result.model.name,
+            "trained_on": result.model.trained_on,
+            "trial_numbers": " ".join(map(str, result.trial_numbers)),
+            "trials": len(result.trials),
+        }
+        figures = [value for name in FIGURES for value in (mean[name], spread[name])]
+        writer.writerow([*(facts[name] for name in FACTS), *figures])
     for row in results.published:
-        s = row.setting
-        title = get_dataset(results.results[0].benchmark).title
-        known = ["published", row.label, "", title, "", s.mode, "", s.shots, s.protocol, "plain"]
+        benchmark = results.results[0].benchmark
+        facts = asdict(row.setting) | {"kind": "published", "model": row.label, "dataset": get_dataset(benchmark).title}
+        facts |= {"variant": "plain", "benchmark": benchmark}
         figures = [value for name in FIGURES for value in (row.figures.get(name, ""), "")]
-        writer.writerow([*known, *[""] * (len(FACTS) - len(known) - 2), results.results[0].benchmark, "", *figures])
+        writer.writerow([*(facts.get(name, "") for name in FACTS), *figures])
     return text.getvalue()
-
-
-def _facts(result: Result) -> list[str | int]:
-    setting = result.setting
-    return [
-        *("measured", result.model.name, result.model.trained_on, result.dataset),
-        *(" ".join(map(str, result.trial_numbers)), setting.mode, result.direction, setting.shots, setting.protocol),
-        *(result.variant, len(result.trials), result.num_query, result.trials[0].num_queries, result.num_gallery),
-        *(result.benchmark, result.note),
-    ]
 
 
 def markdown_text(results: EvaluationResults) -> str:
     """Return a table as papers print it: rank-1, -10, -20, mAP and mINP in percent, mean ± standard deviation over the trials."""
-    lines = [f"**{_cell(results.title())}**", "", *_rule(["model", "setting", "variant", *PAPER.values()])]
+    head = ["", _row(["model", "setting", "variant", *PAPER.values()]), "|" + " --- |" * (3 + len(PAPER))]
+    lines = [f"**{_cell(results.title())}**", *head]
     for result in results.results:
         mean, spread = result.mean(), result.spread()
         several = len(result.trials) > 1
@@ -55,7 +56,9 @@ def markdown_text(results: EvaluationResults) -> str:
         cells = [f"{100 * row.figures[name]:.2f}" if name in row.figures else "–" for name in PAPER]
         lines.append(_row([results.published_name(row), str(row.setting), "plain", *cells]))
     if len(results.models) > 1:
-        lines += ["", *_difference_lines(results)]
+        lines += ["", _cell(difference_rule(results)), *head]
+        for result, cells in difference_cells(results, list(PAPER)):
+            lines.append(_row([results.model_name(result), str(result.setting), result.variant, *cells]))
     lines += [line for note in results.notes() for line in ("", _cell(note))]
     return "\n".join(lines) + "\n"
 
@@ -75,25 +78,12 @@ def difference_cells(
     rows = []
     for difference in results.differences():
         mean, spread, beyond = difference.mean(), difference.spread(), difference.beyond_spread()
-        cells = []
-        for name in names:
-            cell = f"{100 * mean[name]:+.2f}"
-            if spread and beyond:
-                cell += f"{'*' if beyond[name] else ''}{joint}{100 * spread[name]:.2f}"
-            cells.append(cell)
+        cells = [f"{100 * mean[name]:+.2f}" for name in names]
+        if spread and beyond:
+            spreads = (f"{'*' if beyond[name] else ''}{joint}{100 * spread[name]:.2f}" for name in names)
+            cells = [f"{cell}{words}" for cell, words in zip(cells, spreads, strict=True)]
         rows.append((difference.other, cells))
     return rows
-
-
-def _difference_lines(results: EvaluationResults) -> list[str]:
-    lines = [_cell(difference_rule(results)), "", *_rule(["model", "setting", "variant", *PAPER.values()])]
-    for result, cells in difference_cells(results, list(PAPER)):
-        lines.append(_row([results.model_name(result), str(result.setting), result.variant, *cells]))
-    return lines
-
-
-def _rule(names: Sequence[str]) -> list[str]:
-    return [_row(names), "|" + " --- |" * len(names)]
 
 
 def _row(cells: Sequence[str]) -> str:

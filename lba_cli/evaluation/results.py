@@ -3,12 +3,10 @@
 A result has the figures of several *trials*: the draws of a protocol, or the trials of RegDB, each of which has a model of its own.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +23,7 @@ class ScoredModel:
     Attributes:
         path: its checkpoint, or a file of features.
         trained_on: the name of the data set that it was trained on; empty if unknown.
-        epoch: the last epoch that it was trained for, counted from 0; None if unknown, or if it differs between trials.
+        epoch: the last one of its training, counted from 0; None if unknown, or if it differs between trials.
     """
 
     path: str = ""
@@ -46,14 +44,11 @@ class Result:
     """The figures of one model in one setting and variant.
 
     Attributes:
-        dataset: the name of the data set.
-        setting: the evaluation setting.
+        dataset, benchmark: the name of the data set, and the data set whose protocol was used.
         trials: the figures of every trial.
-        num_query: the number of queries in the first trial, including those without a match in the gallery.
-        num_gallery: the number of gallery images in the first trial. All draws of a gallery have the same number.
-        benchmark: the data set whose protocol was used.
+        num_query, num_gallery: the numbers of queries, including those without a match, and of gallery images in the first
+            trial. All draws of a gallery have the same number.
         variant: ``plain``, or the names of the extras that were used, joined by plus signs.
-        model: the model that was scored.
         direction: the modalities of queries and gallery, such as ``infrared-to-visible``.
         num_distractors: the number of identities in the first gallery that no query has.
         trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
@@ -107,9 +102,7 @@ class Result:
             "dataset": self.dataset,
             "root": self.root or None,
             "benchmark": self.benchmark,
-            "mode": self.setting.mode,
-            "shots": self.setting.shots,
-            "protocol": self.setting.protocol,
+            **asdict(self.setting),
             "variant": self.variant,
             "reranking": dict(self.reranking) or None,
             "direction": self.direction,
@@ -137,13 +130,12 @@ class Difference:
 
     def mean(self) -> dict[str, float]:
         """Return the mean over the trials of each figure's differences."""
-        return {name: statistics.fmean(values) for name, values in self._each().items()}
+        return {name: statistics.fmean(values) for name, values in self._columns().items()}
 
     def spread(self) -> dict[str, float] | None:
         """Return the population standard deviation of each figure's differences; None if there is only one trial."""
-        if len(self.first.trials) < 2:
-            return None
-        return {name: statistics.pstdev(values) for name, values in self._each().items()}
+        several = len(self.first.trials) > 1
+        return {name: statistics.pstdev(values) for name, values in self._columns().items()} if several else None
 
     def beyond_spread(self) -> dict[str, bool] | None:
         """Return for each figure whether the mean difference is larger than its standard deviation; None for one trial."""
@@ -152,11 +144,8 @@ class Difference:
 
     def as_json(self) -> dict[str, Any]:
         """Return the difference as values that JSON can hold."""
-        setting = self.other.setting
         return {
-            "mode": setting.mode,
-            "shots": setting.shots,
-            "protocol": setting.protocol,
+            **asdict(self.other.setting),
             "variant": self.other.variant,
             "checkpoint": self.other.model.path,
             "compared_with": self.first.model.path,
@@ -165,19 +154,14 @@ class Difference:
             "beyond_spread": self.beyond_spread(),
         }
 
-    def _each(self) -> dict[str, list[float]]:
+    def _columns(self) -> dict[str, list[float]]:
         pairs = list(zip(self.other.figures(), self.first.figures(), strict=True))
         return {name: [other[name] - first[name] for other, first in pairs] for name in FIGURES}
 
 
 @dataclass(frozen=True)
 class EvaluationResults:
-    """The results of one or several models.
-
-    Attributes:
-        models: the results of each model. All have the same settings and variants in the same order.
-        published: published figures for these settings.
-    """
+    """The results of one or several models, all with the same settings and variants in the same order."""
 
     models: tuple[tuple[Result, ...], ...]
     published: tuple[PublishedResult, ...] = ()
@@ -196,11 +180,11 @@ class EvaluationResults:
         """Return the title of tables: training data, test data, protocol and number of trials."""
         result = self.results[0]
         root = f" at {result.root}" if result.root else ""
-        names, trained = f"{result.dataset}{root}", result.model.trained_on
-        if trained not in ("", result.dataset) or not self._trained_alike():
+        names, trained, alike = f"{result.dataset}{root}", result.model.trained_on, self._trained_alike()
+        if trained not in ("", result.dataset) or not alike:
             protocol = "" if result.dataset == get_dataset(result.benchmark).title else f" ({result.benchmark})"
-            names = f"scored on {result.dataset}{protocol}{root}"
-            names = f"trained on {trained}, {names}" if self._trained_alike() else names
+            known = f"trained on {trained}, " if alike else ""
+            names = f"{known}scored on {result.dataset}{protocol}{root}"
         numbers = f", {trial_words(result.trial_numbers)}" if result.trial_numbers else ""
         count = len(result.trials)
         draws = "" if len(result.trial_numbers) == count else f", {count} draw{'s' if count > 1 else ''}"
@@ -208,10 +192,8 @@ class EvaluationResults:
 
     def model_name(self, result: Result) -> str:
         """Return the name of a result's model in tables, with its training data if the models differ in that."""
-        model = result.model
-        return (
-            model.name if self._trained_alike() else f"{model.name} (trained on {model.trained_on or 'unknown data'})"
-        )
+        trained = "" if self._trained_alike() else f" (trained on {result.model.trained_on or 'unknown data'})"
+        return f"{result.model.name}{trained}"
 
     def published_name(self, row: PublishedResult) -> str:
         """Return the name of a published row in tables."""
@@ -236,48 +218,38 @@ class EvaluationResults:
         if len(self.models) > 1:
             content["comparison"] = [difference.as_json() for difference in self.differences()]
         if self.published:
-            content["published"] = [self._published_as_json(each) for each in self.published]
+            title = get_dataset(self.results[0].benchmark).title
+            content["published"] = [
+                {"published": row.label, "dataset": title, **asdict(row.setting), "figures": dict(row.figures)}
+                for row in self.published
+            ]
         return json.dumps(content, indent=2) + "\n"
-
-    def _published_as_json(self, row: PublishedResult) -> dict[str, Any]:
-        return {
-            "published": row.label,
-            "dataset": get_dataset(self.results[0].benchmark).title,
-            "mode": row.setting.mode,
-            "shots": row.setting.shots,
-            "protocol": row.setting.protocol,
-            "figures": dict(row.figures),
-        }
 
 
 def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
-    """Join the results of the models of several trials.
+    """Join the results of the models of several trials: a result for each setting and variant has all their figures.
 
     Args:
         results: for each trial the results of its model, all with the same settings and variants in the same order.
-
-    Returns:
-        A result for each setting and variant, with the figures of all trials.
     """
-    return tuple(
-        replace(
-            of_trials[0],
-            trials=tuple(trial for result in of_trials for trial in result.trials),
-            trial_numbers=tuple(number for result in of_trials for number in result.trial_numbers),
-            model=_joined([result.model for result in of_trials], of_trials[0].dataset),
-        )
-        for of_trials in zip(*results, strict=True)
+    return tuple(map(_joined, zip(*results, strict=True)))
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    """Join the results of several trials in one setting; training data other than the data set itself are all named."""
+    first, models = results[0], [result.model for result in results]
+    trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
+    epochs = {model.epoch for model in models}
+    model = replace(
+        first.model,
+        epoch=first.model.epoch if len(epochs) == 1 else None,
+        trained_on=" and ".join(trained) or first.model.trained_on,
     )
-
-
-def _joined(models: Sequence[ScoredModel], dataset: str) -> ScoredModel:
-    """Describe the models of several trials as one; training data other than ``dataset`` itself are all named."""
-    same_epoch = len({model.epoch for model in models}) == 1
-    trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != dataset))
     return replace(
-        models[0],
-        epoch=models[0].epoch if same_epoch else None,
-        trained_on=" and ".join(trained) or models[0].trained_on,
+        first,
+        trials=tuple(trial for result in results for trial in result.trials),
+        trial_numbers=tuple(number for result in results for number in result.trial_numbers),
+        model=model,
     )
 
 

@@ -1,30 +1,26 @@
 """Draw queries and galleries, and score embeddings by a data set's protocol and match rules."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lba_cli.datasets import Draw, EvaluationSet, Setting, get_dataset
 from lba_cli.datasets.galleries import cameras_known
 from lba_cli.errors import DataError
 from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
 from lba_cli.evaluation.embedding import Embeddings
+from lba_cli.evaluation.labels import Labels, encode_labels, ignored_by
 from lba_cli.evaluation.network_embedder import View
-from lba_cli.evaluation.ranking import Metrics, average_precisions, ignored_pairs, rank_metrics_blockwise
+from lba_cli.evaluation.ranking import Metrics, average_precisions, rank_metrics_blockwise
 from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.evaluation.variants import Variant
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CPU = torch.device("cpu")
 
@@ -39,18 +35,6 @@ class SettingDraws:
     def samples(self) -> set[int]:
         """Return the indices of all samples that are a query or in a gallery."""
         return {index for draw in self.draws for side in (draw.queries, draw.gallery) for index in side}
-
-
-class Labels(NamedTuple):
-    """The labels that ranking uses.
-
-    Attributes:
-        identity: (samples,) identities.
-        camera: (samples,) cameras; None unless the cameras of all test images are known.
-    """
-
-    identity: NDArray[np.int64]
-    camera: NDArray[np.int64] | None
 
 
 def draw_setting(source: EvaluationSet, setting: Setting) -> SettingDraws:
@@ -78,24 +62,18 @@ def score(
     model: ScoredModel = UNKNOWN_MODEL,
     device: torch.device = CPU,
 ) -> list[Result]:
-    """Rank the draws of every setting in every variant.
+    """Rank the draws of every setting in every variant: a result for each setting and variant, settings first.
 
     Args:
-        source: the data set.
-        drawn: the settings and their draws.
+        source, drawn: the data set, and the settings with their draws.
         embeddings: the embeddings of all queries and gallery images, in every view that the variants use.
-        variants: how distances are computed.
+        variants, device: how distances are computed, and where.
         listener: receives the progress.
         model: what the results say about the model of the embeddings.
-        device: where distances are computed and ranked.
-
-    Returns:
-        A result for each setting and variant, settings first.
 
     Raises:
         DataError: no query has a true match in the gallery.
     """
-    labels = labels_of(source)
     every_draw = [draw for each in drawn for draw in each.draws]
     plain = {v.view: Distances(embeddings[v.view], every_draw, device) for v in variants if not v.reranking}
     results = []
@@ -108,7 +86,7 @@ def score(
                         blocks = _reranked(embeddings[variant.view], draw, variant.reranking)
                     else:
                         blocks = plain[variant.view].blocks(draw)
-                    metrics.append(_rank_draw(source, labels, draw, blocks))
+                    metrics.append(_rank_draw(source, draw, blocks))
                     progress.advance()
                 results.append(_result(source, each, variant, tuple(metrics), model))
     return results
@@ -121,58 +99,46 @@ def require_scorable(source: EvaluationSet) -> None:
         DataError: there are no queries, no gallery images, or no query has a true match; the message says which.
     """
     draw = draw_setting(source, selection_setting(source)).draws[0]
-    labels, step = labels_of(source), max(1, BLOCK_ELEMENTS // len(draw.gallery))
+    step = max(1, BLOCK_ELEMENTS // len(draw.gallery))
     for start in range(0, len(draw.queries), step):
-        columns = _columns(labels, draw.queries[start : start + step], draw.gallery)
-        ignored = ignored_pairs(*columns, protocol=get_dataset(source.dataset).match_rules)
-        if ((columns[0][:, None] == columns[1]) & ~ignored).any():
+        queries = draw.queries[start : start + step]
+        query, gallery = _labels(source, queries, draw.gallery)
+        match = query.identity[:, None] == gallery.identity
+        if (match & ~ignored_images(source, queries, draw.gallery)).any():
             return
     raise _unscorable(source, "no query has a true match in the gallery")
 
 
-def labels_of(source: EvaluationSet) -> Labels:
-    """Return the labels of a data set's samples."""
-    identity, camera = (np.asarray([getattr(s, name) for s in source.samples], np.int64) for name in Labels._fields)
-    return Labels(identity, camera if cameras_known(source.samples) else None)
-
-
 def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the average precision of each query of a draw.
+    """Return the (Q,) average precisions of a draw's queries from (Q, G) distances.
 
-    Args:
-        source: the data set.
-        draw: Q queries and G gallery images.
-        distance: (Q, G).
-
-    Returns:
-        (Q,) average precisions; NaN for a query that has no true match and therefore doesn't count.
+    They are NaN for a query that has no true match and therefore doesn't count.
     """
-    columns = _columns(labels_of(source), draw.queries, draw.gallery)
-    return average_precisions(distance, *columns, protocol=get_dataset(source.dataset).match_rules)
+    labels = _labels(source, draw.queries, draw.gallery)
+    return average_precisions(distance, *labels, get_dataset(source.dataset).match_rules)
 
 
 def ignored_images(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
     """Return a (queries, gallery) bool array that is true where the query ignores the gallery image."""
-    columns = _columns(labels_of(source), queries, gallery)
-    return ignored_pairs(*columns, protocol=get_dataset(source.dataset).match_rules)
+    ignored = ignored_by(get_dataset(source.dataset).match_rules, *_labels(source, queries, gallery))
+    return np.zeros((len(queries), len(gallery)), bool) if ignored is None else ignored
 
 
-def _rank_draw(source: EvaluationSet, labels: Labels, draw: Draw, blocks: Iterable[Block]) -> Metrics:
-    columns = _columns(labels, draw.queries, draw.gallery)
+def _rank_draw(source: EvaluationSet, draw: Draw, blocks: Iterable[Block]) -> Metrics:
+    labels = _labels(source, draw.queries, draw.gallery)
     try:
-        return rank_metrics_blockwise(blocks, *columns, protocol=get_dataset(source.dataset).match_rules)
+        return rank_metrics_blockwise(blocks, *labels, get_dataset(source.dataset).match_rules)
     except ValueError as problem:
         raise _unscorable(source, problem) from problem
 
 
-def _columns(
-    labels: Labels, queries: Sequence[int], gallery: Sequence[int]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64] | None, NDArray[np.int64] | None]:
-    """Return the identities of queries and gallery, and the cameras of both."""
-    sides = (np.asarray(queries, np.int64), np.asarray(gallery, np.int64))
-    identities = [labels.identity[side] for side in sides]
-    cameras = [None if labels.camera is None else labels.camera[side] for side in sides]
-    return identities[0], identities[1], cameras[0], cameras[1]
+def _labels(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> tuple[Labels, Labels]:
+    """Return the labels of both sides, with cameras if those of all test images are known."""
+    sides = [[source.samples[index] for index in side] for side in (queries, gallery)]
+    identities = [[sample.identity for sample in side] for side in sides]
+    known = cameras_known(source.samples)
+    cameras = [[sample.camera for sample in side] if known else None for side in sides]
+    return encode_labels(*identities, *cameras)
 
 
 def _reranked(embeddings: Embeddings, draw: Draw, parameters: Reranking) -> Iterator[Block]:
@@ -194,21 +160,20 @@ def _unscorable(source: EvaluationSet, problem: object) -> DataError:
 def _result(
     source: EvaluationSet, drawn: SettingDraws, variant: Variant, metrics: tuple[Metrics, ...], model: ScoredModel
 ) -> Result:
-    first = drawn.draws[0]
-    queried, searched = ({source.samples[index].identity for index in side} for side in (first.queries, first.gallery))
-    query, gallery = (source.samples[side[0]].modality for side in (first.queries, first.gallery))
+    query, gallery = ([source.samples[i] for i in side] for side in (drawn.draws[0].queries, drawn.draws[0].gallery))
+    distractors = {sample.identity for sample in gallery} - {sample.identity for sample in query}
     return Result(
         source.name,
         drawn.setting,
         metrics,
-        len(first.queries),
-        len(first.gallery),
+        len(query),
+        len(gallery),
         benchmark=source.dataset,
         variant=variant.name,
         reranking=variant.parameters(),
         model=model,
-        direction=f"{query}-to-{gallery}",
-        num_distractors=len(searched - queried),
+        direction=f"{query[0].modality}-to-{gallery[0].modality}",
+        num_distractors=len(distractors),
         trial_numbers=(source.trial,) if source.trial else (),
         note=get_dataset(source.dataset).protocol_notes.get(drawn.setting.protocol, ""),
     )

@@ -1,7 +1,5 @@
 """Choose the settings that a configuration asks for, and the one that selects a run's best epoch."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from lba_cli.config import EvaluationSection

@@ -1,7 +1,5 @@
 """Variants of an evaluation: other embeddings of the images, and re-ranked distances, beside the plain figures."""
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass
 
@@ -12,12 +10,7 @@ from lba_cli.evaluation.rerank import Reranking
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to compute distances.
-
-    Attributes:
-        view: which embeddings are compared.
-        reranking: the parameters of re-ranking; None without re-ranking.
-    """
+    """One way to compute distances: which embeddings are compared, and the parameters of re-ranking, if it is used."""
 
     view: View = PLAIN
     reranking: Reranking | None = None
@@ -28,19 +21,16 @@ class Variant:
 
         Parameters of re-ranking are named if they differ from the paper's.
         """
-        changed = [f"{n}={v}" for n, v in self.parameters().items() if v != parameters_of(Reranking())[n]]
+        usual = Variant(reranking=Reranking()).parameters()
+        changed = [f"{name}={value}" for name, value in self.parameters().items() if value != usual[name]]
         ranked = f"rerank({','.join(changed)})" if changed else "rerank"
         extras = {"flip": self.view.flip, "neck": self.view.neck, ranked: self.reranking is not None}
         return "+".join(name for name, used in extras.items() if used) or "plain"
 
     def parameters(self) -> dict[str, int | float]:
         """Return the parameters of re-ranking by the paper's names; empty without re-ranking."""
-        return parameters_of(self.reranking) if self.reranking else {}
-
-
-def parameters_of(reranking: Reranking) -> dict[str, int | float]:
-    """Return the parameters of re-ranking by the paper's names."""
-    return {"k1": reranking.k1, "k2": reranking.k2, "lambda": reranking.original_weight}
+        used = self.reranking
+        return {"k1": used.k1, "k2": used.k2, "lambda": used.original_weight} if used else {}
 
 
 def choose_variants(section: EvaluationSection) -> list[Variant]:

@@ -1,7 +1,5 @@
 """The network as it is exported, and the metadata that say how to feed it."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable
@@ -32,8 +30,7 @@ class FileContents:
     """Which part of the network a file holds, and how precisely.
 
     Attributes:
-        precision: the precision of the weights, and of the computation if the format has one. Inputs and outputs are
-            float32 in any case.
+        precision: that of the weights, and of the computation if the format has one. Inputs and outputs are float32.
         stem: the only modality that the file embeds; None if it embeds both, chosen by the input ``infrared``.
     """
 
@@ -60,49 +57,31 @@ WHOLE_NETWORK = FileContents()
 
 
 class EmbeddingModel(nn.Module):
-    """The retrieval network for images of both modalities, which may be mixed in a batch."""
+    """The retrieval network as a file holds it: for both modalities, which may be mixed in a batch, or for one."""
 
-    def __init__(self, network: TwoStreamNetwork, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, network: TwoStreamNetwork, contents: FileContents = WHOLE_NETWORK) -> None:
         super().__init__()
-        self.network, self.dtype = network, dtype
+        self.network, self.contents = network, contents
 
-    def forward(self, images: Tensor, infrared: Tensor) -> Tensor:
-        """Embed images of either modality.
+    def forward(self, images: Tensor, infrared: Tensor | None = None) -> Tensor:
+        """Embed (N, 3, H, W) normalised float32 images as (N, D) float32 of unit length.
 
-        Args:
-            images: (N, 3, H, W) normalised float32.
-            infrared: (N,) bool, true for images that go through the infrared stem.
-
-        Returns:
-            (N, D) float32 of unit length.
+        ``infrared``, (N,) bool, is true for images that go through the infrared stem; without it all images go through
+        the file's only stem.
         """
-        return self.network.embed_mixed(_cast(images, self.dtype), infrared)
-
-
-class OneStemModel(nn.Module):
-    """The retrieval network for images of one modality."""
-
-    def __init__(self, network: TwoStreamNetwork, stem: Modality, dtype: torch.dtype = torch.float32) -> None:
-        super().__init__()
-        self.network, self.stem, self.dtype = network, stem, dtype
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Embed (N, 3, H, W) normalised float32 images as (N, D) float32 of unit length."""
-        return self.network.embed(_cast(images, self.dtype), self.stem)
-
-
-def _cast(images: Tensor, dtype: torch.dtype) -> Tensor:
-    return images if dtype == torch.float32 else images.to(dtype)
+        if self.contents.dtype != torch.float32:
+            images = images.to(self.contents.dtype)
+        if infrared is None:
+            assert self.contents.stem
+            return self.network.embed(images, self.contents.stem)
+        return self.network.embed_mixed(images, infrared)
 
 
 def traceable(
     network: TwoStreamNetwork, description: Description, contents: FileContents
 ) -> tuple[nn.Module, tuple[Tensor, ...], tuple[dict[int, Any], ...]]:
     """Return the module that a file is traced from, example inputs, and for each input the axes whose size may vary."""
-    cast = contents.cast(network)
-    module = (
-        OneStemModel(cast, contents.stem, contents.dtype) if contents.stem else EmbeddingModel(cast, contents.dtype)
-    )
+    module = EmbeddingModel(contents.cast(network), contents)
     inputs = example(description, 2, infrared=True)[: len(contents.inputs)]
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     return module.eval(), inputs, ({0: batch},) * len(inputs)
@@ -111,8 +90,7 @@ def traceable(
 def exported_fingerprint(network: str, precision: ExportPrecision) -> str:
     """Return the identity of an exported file's vectors; those of files with the same one can be compared.
 
-    It is the fingerprint of the network itself in float32, and another one in each half precision, whose rounded weights
-    give slightly different vectors.
+    In float32 it is the network's own fingerprint. Each half precision has another, as its vectors differ slightly.
     """
     return network if precision == "float32" else hashlib.sha256(f"{network} {precision}".encode()).hexdigest()
 
@@ -120,13 +98,9 @@ def exported_fingerprint(network: str, precision: ExportPrecision) -> str:
 def metadata(
     network: TwoStreamNetwork, description: Description, contents: FileContents = WHOLE_NETWORK, **facts: Any
 ) -> str:
-    """Return JSON with all that is needed to rebuild ``network``, to feed it and to recognise it.
+    """Return JSON with all that is needed to rebuild ``network``, which is in float32, to feed it and to recognise it.
 
-    Args:
-        network: the network in float32. Its fingerprint says which vectors can be compared, see :func:`exported_fingerprint`.
-        description: what its checkpoint says about it.
-        contents: what the file holds.
-        facts: what only this format has.
+    ``facts`` are what only this format has.
     """
     inputs = {"images": "float32 (N, 3, height, width)", "infrared": "bool (N,): true for infrared images"}
     recipe = {

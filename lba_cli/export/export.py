@@ -1,8 +1,5 @@
 """Export a network: write the files, compare what was written with the trained network, and only then let the files appear."""
 
-from __future__ import annotations
-
-import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,11 +11,10 @@ from torch import Tensor
 from lba_cli.errors import ExportError
 from lba_cli.export.embedding_model import Embed, EmbedOne, FileContents, example
 from lba_cli.export.model_card import ExportedFile, ExportResult, ExportScorer, ExportScores, card_text
-from lba_cli.export.official import load_official, write_official
-from lba_cli.export.onnx import load_onnx, write_onnx
-from lba_cli.export.safetensors import load_safetensors_model, write_safetensors
-from lba_cli.export.torch_export import load_torch_export, write_torch_export
+from lba_cli.export.programs import load_onnx, load_torch_export, write_onnx, write_torch_export
+from lba_cli.export.weights import load_weights, write_official, write_safetensors
 from lba_cli.files import whole_file
+from lba_cli.manifest import sha256_of
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import BACKBONE
@@ -32,15 +28,7 @@ BATCHES = (1, 7)  # the sizes of the batches that are compared
 
 @dataclass(frozen=True)
 class Format:
-    """A file format.
-
-    Attributes:
-        write: writes a network to a path.
-        load: loads what was written as a function.
-        suffix: the ending of its files.
-        precisions: the precisions that it can hold.
-        stems: whether it can hold both modalities in one file, or one modality in each of two files.
-    """
+    """A file format: how its files are written and loaded, how their names end, and what they can hold."""
 
     write: Callable[[TwoStreamNetwork, Description, Path, FileContents], None]
     load: Callable[[Path], Embed]
@@ -52,8 +40,8 @@ class Format:
 FORMATS: dict[str, Format] = {
     "onnx": Format(write_onnx, load_onnx, ".onnx", precisions=("float32", "float16")),
     "pt2": Format(write_torch_export, load_torch_export, ".pt2"),
-    "safetensors": Format(write_safetensors, load_safetensors_model, ".safetensors", stems=("one",)),
-    "official": Format(write_official, load_official, ".t", precisions=("float32",), stems=("one",)),
+    "safetensors": Format(write_safetensors, load_weights, ".safetensors", stems=("one",)),
+    "official": Format(write_official, load_weights, ".t", precisions=("float32",), stems=("one",)),
 }
 
 
@@ -62,7 +50,7 @@ class ExportOptions:
     """How a network is exported.
 
     Attributes:
-        precision: the precision of the weights; images and embeddings are float32 in any case.
+        precision: that of the weights; images and embeddings are float32 in any case.
         stems: ``one`` file for both modalities, or ``two`` files, one for each.
         card: also write a model card, whose name is that of the file with ``.md`` appended.
         scorer: scores the trained and the exported network on a data set.
@@ -86,11 +74,10 @@ def export(
     """Write ``network`` and compare what was written with it; no file appears unless all of them do.
 
     Args:
-        network: the network, in eval mode and on the CPU.
-        description: what its checkpoint says about it.
+        network, description: the network, in eval mode and on the CPU, and what its checkpoint says about it.
         format_name: a key of :data:`FORMATS`.
         path: the file to write. For two stems the files ``NAME-visible…`` and ``NAME-infrared…`` are written instead.
-        options: how it is exported.
+        options: see :class:`ExportOptions`.
 
     Raises:
         ExportError: a file exists and isn't to be replaced, ``path`` has another suffix than the format, the format can't
@@ -125,10 +112,14 @@ def _write(
         form.write(network, description, partial, contents)
     embed = _as_one_function([(contents, form.load(partial)) for _, contents, partial in files])
     deviation = largest_deviation(network, description, embed)
-    name, contents, _ = files[0]
-    _require_equal(name, deviation, contents.precision)
+    tolerance = TOLERANCES[files[0][1].precision]
+    if not deviation <= tolerance:
+        raise ExportError(
+            f"{files[0][0]}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's, more "
+            f"than {tolerance:g}; no file was written"
+        )
     scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed)) if scorer else None
-    described = tuple(_describe(*each) for each in files)
+    described = tuple(ExportedFile(name, held, sha256_of(path), path.stat().st_size) for name, held, path in files)
     return ExportResult(description, network.embedding_size, format_name, described, deviation, scores)
 
 
@@ -182,16 +173,3 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
         if value.is_floating_point() and not value.abs().max() <= largest:
             fitting = "use bfloat16 or float32" if precision == "float16" else "the checkpoint is damaged"
             raise ExportError(f"the tensor '{tensor}' has values beyond the range of {precision}: {fitting}")
-
-
-def _require_equal(path: Path, deviation: float, precision: ExportPrecision) -> None:
-    if not deviation <= TOLERANCES[precision]:
-        raise ExportError(
-            f"{path}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's, more "
-            f"than {TOLERANCES[precision]:g}; no file was written"
-        )
-
-
-def _describe(path: Path, contents: FileContents, written: Path) -> ExportedFile:
-    with written.open("rb") as file:
-        return ExportedFile(path, contents, hashlib.file_digest(file, "sha256").hexdigest(), written.stat().st_size)

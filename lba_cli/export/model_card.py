@@ -1,8 +1,6 @@
 """The model card: a page of Markdown that says what an exported file is, and what it must not be used for."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +20,49 @@ CONFIG_KEYS = {
     "model.pretrained": "started from",
 }
 SYNTHETIC = "synthetic-"
+SYNTHETIC_LIMIT = (
+    "- **It was trained on synthetic people**: it is for trying things out, not for photographs of anybody.\n"
+)
+INTRODUCTION = (
+    "a network that turns a picture of a person, from a visible-light or an infrared camera, into a vector whose dot product "
+    "with another image's vector says how similar two people look. Method: *Learning by Aligning* (Park, Lee, Lee and Ham, "
+    "ICCV 2021). Written by `lba export`."
+)
+USE = """
+## Licence
+
+The software is under the MIT licence. Whoever trained these weights has to state their licence here. The agreement under \
+which a data set was released (SYSU-MM01, RegDB and LLCM have one) may restrict their use, commonly to non-commercial \
+research, and their distribution.
+
+## Intended use
+
+Research on cross-modality retrieval, and search among images that may lawfully be searched, of people who consented or \
+where the law allows it, with a human judging every result.
+
+## Limits
+
+- It goes by build, clothing and luggage: it loses people who change clothes, and confuses people who look alike.
+- It ranks whatever it is given: a gallery without the person has a best match, too.
+- Cameras, resolutions, crops or seasons that differ from the training data lower the figures by an unknown amount.
+- How the errors are distributed over sex, age, skin and clothing was not measured.
+{synthetic}
+## What it must not be used for
+
+Person re-identification is the processing of biometric data, or biometric identification, in many jurisdictions (among \
+them under the European Union's GDPR and AI Act), and is forbidden or needs a legal basis there. Do not use the network
+
+- without the consent of the people in the images, or a law that allows it
+- to track people in secret, in public or at work, or to single out groups of them
+- as the ground for any decision about a person: a high score is a resemblance, not an identity
+"""
+EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
 LONGEST = 200  # characters of text from a checkpoint, which a stranger may have written
 
 
 @dataclass(frozen=True)
 class ExportScorer:
-    """Scores networks on a data set.
-
-    Attributes:
-        setting: the data set and the evaluation setting, in words.
-        score: returns the figures, as fractions, of a function that embeds images.
-    """
+    """Scores a function that embeds images, as fractions, on a data set in a setting, which ``setting`` has in words."""
 
     setting: str
     score: Callable[[EmbedOne], Mapping[str, float]]
@@ -64,8 +94,7 @@ class ExportResult:
     Attributes:
         description: what the checkpoint says about the network.
         embedding_size: D.
-        format: the name of the format.
-        files: the files that were written.
+        format, files: the name of the format, and the files that were written.
         deviation: the largest difference between their embeddings and the network's, over batches of 1 and 7 images of
             either modality.
         scores: the figures of both, if they were scored on a data set.
@@ -87,26 +116,17 @@ class ExportResult:
 def card_text(export: ExportResult) -> str:
     """Return the card of an export, in Markdown."""
     names = " and ".join(f"`{file.path.name}`" for file in export.files)
-    sections: dict[str, Sequence[str]] = {
-        "Training": list(_training(export.description)),
-        "Figures": list(_figures(export)),
-        "The files": list(_files(export)),
-        "Input and output": list(_usage(export)),
-        "Licence": LICENCE,
-        "Intended use": INTENDED,
-        "Limits": list(_limits(export.description)),
-        "What it must not be used for": FORBIDDEN,
+    sections: dict[str, Iterable[str]] = {
+        "Training": _training(export.description),
+        "Figures": _figures(export),
+        "The files": _files(export),
+        "Input and output": _usage(export),
     }
-    lines = [
-        "# Model card: visible-infrared person re-identification",
-        "",
-        f"{names}: a network that turns a picture of a person, from a visible-light or an infrared camera, into a vector "
-        "whose dot product with another image's vector says how similar two people look. Method: *Learning by Aligning* (Park, Lee, "
-        "Lee and Ham, ICCV 2021). Written by `lba export`.",
-    ]
+    lines = ["# Model card: visible-infrared person re-identification", "", f"{names}: {INTRODUCTION}"]
     for title, content in sections.items():
         lines += ["", f"## {title}", "", *content]
-    return "\n".join(lines) + "\n"
+    warning = SYNTHETIC_LIMIT if export.description.dataset.startswith(SYNTHETIC) else ""
+    return "\n".join(lines) + "\n" + USE.format(synthetic=warning)
 
 
 def _training(description: Description) -> Iterator[str]:
@@ -132,28 +152,20 @@ def _figures(export: ExportResult) -> Iterator[str]:
     if own:
         trial = f", trial {description.trial}" if description.trial else ""
         setting = _plain(description.figures_setting) or "the usual setting of the data set"
-        yield (
-            f"The trained network at its last evaluation during training, on the test identities of "
-            f"{_plain(description.dataset)}{trial}, {setting}, community protocol, mean over all draws. The epoch may have been "
-            "chosen by these figures, as is usual in the field."
-        )
+        data = f"the test identities of {_plain(description.dataset)}{trial}, {setting}, community protocol"
+        yield f"The trained network at its last evaluation during training, on {data}, mean over all draws. {EPOCH_NOTE}"
         yield from _table({"trained": own})
     else:
         yield "The network was not evaluated during training."
     yield ""
-    if export.scores:
-        yield f"When it was exported, {_plain(export.scores.setting)}:"
-        exported, trained = export.scores.exported, export.scores.trained
-        difference = {name: exported[name] - trained[name] for name in FIGURES if name in trained}
-        yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
-        yield ""
-        yield (
-            "Difference in points: "
-            + ", ".join(f"{FIGURES[n]} {100 * value:+.2f}" for n, value in difference.items())
-            + "."
-        )
-    else:
+    if not export.scores:
         yield "The exported file was not evaluated (`lba export --data` does that)."
+        return
+    yield f"When it was exported, {_plain(export.scores.setting)}:"
+    exported, trained = export.scores.exported, export.scores.trained
+    yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
+    differences = [f"{FIGURES[n]} {100 * (exported[n] - trained[n]):+.2f}" for n in FIGURES if n in trained]
+    yield from ("", f"Difference in points: {', '.join(differences)}.")
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
@@ -171,28 +183,25 @@ def _files(export: ExportResult) -> Iterator[str]:
     for file in export.files:
         holds = f"{file.contents.stem} images" if file.contents.stem else "both modalities"
         yield f"- `{file.path.name}`: {holds}, {file.size:,} bytes, SHA-256 `{file.sha256}`"
-    yield (
-        f"- largest deviation from the trained network's embeddings, which have unit length: {export.deviation:.1e} (measured "
-        "when it was exported, on the CPU, with batches of 1 and 7 images of either modality)"
-    )
+    how = "measured when it was exported, on the CPU, with batches of 1 and 7 images of either modality"
+    yield f"- largest deviation from the trained network's embeddings, which have unit length: {export.deviation:.1e} ({how})"
 
 
 def _usage(export: ExportResult) -> Iterator[str]:
     height, width = export.description.height, export.description.width
+    shapes = f"float32 (N, 3, {height}, {width})", f"float32 (N, {export.embedding_size}), unit length"
     yield f"- image: a picture of one person, RGB, resized to {height} × {width} (height × width) with the Lanczos filter"
     yield f"- normalisation: divided by 255, minus {MEAN}, divided by {STANDARD_DEVIATION}"
     if export.format in ("onnx", "pt2"):
-        yield f"- input `{INPUTS[0]}`: float32 (N, 3, {height}, {width}), any N"
+        yield f"- input `{INPUTS[0]}`: {shapes[0]}, any N"
         if export.files[0].contents.stem:
             yield "- infrared images (three equal channels) go into the infrared file, visible ones into the visible file"
         else:
             yield f"- input `{INPUTS[1]}`: bool (N,), true for infrared images, which have three equal channels"
-        yield f"- output `{OUTPUT}`: float32 (N, {export.embedding_size}), unit length"
+        yield f"- output `{OUTPUT}`: {shapes[1]}"
     else:
-        yield (
-            f'- `lba_cli.model.load_network(FILE).embed(images, "visible")` or `"infrared"`: float32 (N, 3, {height}, {width}) '
-            f"to float32 (N, {export.embedding_size}), unit length"
-        )
+        call = 'lba_cli.model.load_network(FILE).embed(images, "visible")'
+        yield f'- `{call}` or `"infrared"`: {shapes[0]} to {shapes[1]}'
     if export.format == "official":
         yield (
             "- the layout has no place for the image size and the data set: programs assume 288 × 144 and SYSU-MM01. The parts "
@@ -203,34 +212,6 @@ def _usage(export: ExportResult) -> Iterator[str]:
     else:
         yield f"- compare embeddings of {export.precision} files only with each other: the trained network's differ slightly"
     yield "- compare by dot product; the score that counts as a match depends on the cameras and has to be found on their images"
-
-
-LICENCE = (
-    "The software is under the MIT licence. Whoever trained these weights has to state their licence here. The agreement under "
-    "which a data set was released (SYSU-MM01, RegDB and LLCM have one) may restrict their use, commonly to non-commercial "
-    "research, and their distribution.",
-)
-INTENDED = (
-    "Research on cross-modality retrieval, and search among images that may lawfully be searched, of people who consented or "
-    "where the law allows it, with a human judging every result.",
-)
-FORBIDDEN = (
-    "Person re-identification is the processing of biometric data, or biometric identification, in many jurisdictions (among "
-    "them under the European Union's GDPR and AI Act), and is forbidden or needs a legal basis there. Do not use the network",
-    "",
-    "- without the consent of the people in the images, or a law that allows it",
-    "- to track people in secret, in public or at work, or to single out groups of them",
-    "- as the ground for any decision about a person: a high score is a resemblance, not an identity",
-)
-
-
-def _limits(description: Description) -> Iterator[str]:
-    yield "- It goes by build, clothing and luggage: it loses people who change clothes, and confuses people who look alike."
-    yield "- It ranks whatever it is given: a gallery without the person has a best match, too."
-    yield "- Cameras, resolutions, crops or seasons that differ from the training data lower the figures by an unknown amount."
-    yield "- How the errors are distributed over sex, age, skin and clothing was not measured."
-    if description.dataset.startswith(SYNTHETIC):
-        yield "- **It was trained on synthetic people**: it is for trying things out, not for photographs of anybody."
 
 
 def _plain(value: object) -> str:

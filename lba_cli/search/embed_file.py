@@ -1,11 +1,8 @@
 """Embed images into a file, and go on where an earlier attempt was stopped."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lba_cli.errors import Interrupted, Terminated
@@ -18,18 +15,10 @@ from lba_cli.search.partial_embedding import PartialEmbedding, fingerprint_of
 from lba_cli.search.vector_files import FORMATS, VectorTable
 
 
-@dataclass(frozen=True)
-class EmbeddedFile:
-    """What was written: the number of vectors, and their length."""
+def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener, force: bool = False) -> int:
+    """Embed the images of ``request``, in order, into ``output``, and return how many vectors were written.
 
-    images: int
-    dimension: int
-
-
-def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener, force: bool = False) -> EmbeddedFile:
-    """Embed the images of ``request``, in order, into ``output``, which appears whole or not at all.
-
-    Each batch is kept in a hidden folder beside ``output`` (see :mod:`lba_cli.search.partial_embedding`). If the work is
+    The file appears whole or not at all. Each batch is kept in a hidden folder beside ``output`` (see :mod:`lba_cli.search.partial_embedding`). If the work is
     stopped, by whatever, the same call goes on from there, with the same result. What was kept for another model or for
     other images is thrown away.
 
@@ -56,7 +45,7 @@ def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener
         with whole_file(output, replace=force) as unfinished:
             FORMATS[output.suffix.lower()](unfinished, table)
         partial.discard()
-    return EmbeddedFile(len(kept), embedder.dimension)
+    return len(kept)
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Embed image files a batch at a time: threads decode images while the model computes, in constant memory."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
@@ -16,20 +15,12 @@ from lba_cli.reporting import Listener
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import Modality
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """What is to be embedded.
+    """What is to be embedded: image files of one modality, ``batch_size`` at a time, and with which model.
 
-    Attributes:
-        embedder: the model.
-        modality: the modality of all the images.
-        paths: the image files; vectors come in this order.
-        batch_size: the number of images that are decoded at a time; it does not change the vectors.
-        skip_broken: leave out images that can't be decoded instead of refusing them.
+    With ``skip_broken`` images that can't be decoded are left out instead of refused.
     """
 
     embedder: Embedder
@@ -50,13 +41,12 @@ class EmbeddedBatch(NamedTuple):
     """A batch of embedded images.
 
     Attributes:
-        start, stop: the range of the paths that the batch covers.
-        positions: the n positions in it whose images are embedded.
+        stop: the position among the paths that comes after the batch.
+        positions: the n positions whose images are embedded.
         vectors: (n, D) float32, in the same order.
         unreadable: the images at the other positions.
     """
 
-    start: int
     stop: int
     positions: list[int]
     vectors: NDArray[np.float32]
@@ -66,15 +56,18 @@ class EmbeddedBatch(NamedTuple):
 def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -> Iterator[EmbeddedBatch]:
     """Embed the images of ``request``, from position ``start`` on, in order."""
     total, size = len(request.paths), request.batch_size
-    bounds = [(begin, min(begin + size, total)) for begin in range(start, total, size)]
     pool = ThreadPoolExecutor(cores())
+
+    def submit(begin: int) -> list[Future[NDArray[np.uint8] | BrokenImage]]:
+        return [pool.submit(_read, path, request.embedder) for path in request.paths[begin : begin + size]]
+
     try:
         with listener.task("embedding", total, "images", start) as progress:
-            ahead = [_submit(pool, request, *bound) for bound in bounds[:1]]
-            for number, (begin, end) in enumerate(bounds):
-                ahead += [_submit(pool, request, *bound) for bound in bounds[number + 1 : number + 2]]
-                yield _embed(request, begin, [future.result() for future in ahead.pop(0)])
-                progress.advance(end - begin)
+            ahead = submit(start)
+            for begin in range(start, total, size):
+                batch, ahead = ahead, submit(begin + size)
+                yield _embed(request, begin, [future.result() for future in batch])
+                progress.advance(len(batch))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -108,16 +101,9 @@ def report_unreadable(unreadable: Sequence[UnreadableImage], request: EmbeddingR
         listener.warn(f"left out {line}")
 
 
-def _submit(
-    pool: ThreadPoolExecutor, request: EmbeddingRequest, begin: int, end: int
-) -> list[Future[NDArray[np.uint8] | BrokenImage]]:
-    size = request.embedder.height, request.embedder.width
-    return [pool.submit(_read, path, *size) for path in request.paths[begin:end]]
-
-
-def _read(path: str, height: int, width: int) -> NDArray[np.uint8] | BrokenImage:
+def _read(path: str, embedder: Embedder) -> NDArray[np.uint8] | BrokenImage:
     try:
-        return read_image(path, height, width)
+        return read_image(path, embedder.height, embedder.width)
     except BrokenImage as problem:
         return problem
 
@@ -132,4 +118,4 @@ def _embed(request: EmbeddingRequest, begin: int, decoded: Sequence[NDArray[np.u
     vectors = np.empty((0, request.embedder.dimension), np.float32)
     if images:
         vectors = request.embedder.embed(np.stack(list(images.values())), request.modality)
-    return EmbeddedBatch(begin, begin + len(decoded), list(images), vectors, unreadable)
+    return EmbeddedBatch(begin + len(decoded), list(images), vectors, unreadable)

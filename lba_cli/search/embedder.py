@@ -1,13 +1,11 @@
 """A model that turns images into vectors: a network of ours, or an exported ONNX file (:mod:`lba_cli.search.onnx_embedder`)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lba_cli.errors import CheckpointError, LbaError
 from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder
@@ -15,11 +13,8 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import fingerprint
 from lba_cli.vocabulary import Modality
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    # (n, H, W, 3) uint8 images of one modality → (n, D) float32
-    Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
+# (n, H, W, 3) uint8 images of one modality → (n, D) float32
+Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
 
 UNIT_TOLERANCE = 1e-3  # by which a vector's length may differ from 1
 
@@ -31,9 +26,7 @@ class Embedder:
     Attributes:
         origin: the file that it comes from.
         fingerprint: the identity of the model. Vectors of embedders with the same fingerprint can be compared.
-        height, width: the size of its images, in pixels.
-        dimension: D, the length of its vectors.
-        function: (n, H, W, 3) uint8 images of one modality → (n, D) float32.
+        height, width, dimension: the size of its images, in pixels, and D, the length of its vectors.
         stem: the only modality that it can embed; None if it can embed both.
     """
 
@@ -46,11 +39,7 @@ class Embedder:
     stem: Modality | None = None
 
     def require(self, modality: Modality) -> None:
-        """Refuse a modality that the model can't embed.
-
-        Raises:
-            CheckpointError: the file holds only the other modality's stem.
-        """
+        """Raise a CheckpointError if the file holds only the other modality's stem."""
         if self.stem not in (None, modality):
             raise CheckpointError(
                 f"{self.origin}: embeds only {self.stem} images; name the file of the {modality} stem with --model"

@@ -1,17 +1,13 @@
 """Approximate search by FAISS, for galleries of millions: vectors are sorted into cells, and a query looks through a few cells."""
 
-from __future__ import annotations
-
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.errors import MissingExtra, SearchError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LEAST_FOR_CELLS = 10_000  # fewer vectors are all compared with the query
 TRAINING_ROWS_A_CELL = 40
@@ -22,11 +18,7 @@ ROWS_AT_ONCE = 16_384
 
 
 def require_faiss() -> Any:
-    """Return the module ``faiss``.
-
-    Raises:
-        MissingExtra: FAISS isn't installed.
-    """
+    """Return the module ``faiss``, or raise MissingExtra."""
     try:
         return import_module("faiss")
     except ImportError as problem:
@@ -57,16 +49,9 @@ def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
 def faiss_candidates(
     path: Path, queries: NDArray[np.float32], count: int, shape: tuple[int, int]
 ) -> list[NDArray[np.int64]]:
-    """Find about ``count`` rows of the gallery for each query that are probably the nearest.
+    """Find about ``count`` rows of the gallery, ascending, that are probably the nearest to each query.
 
-    Args:
-        path: the FAISS index.
-        queries: (q, D) float32 of unit length.
-        count: the number of rows to find.
-        shape: (n, D) of the gallery.
-
-    Returns:
-        For each query rows in ascending order.
+    The queries are (q, D) float32 of unit length, and ``shape`` is (n, D) of the gallery.
 
     Raises:
         SearchError: the file is damaged, of another gallery, or missing.

@@ -1,11 +1,9 @@
 """Find the images that a command line names: files, folders with everything below them, and globs."""
 
-from __future__ import annotations
-
 import fnmatch
 import glob
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -21,10 +19,6 @@ class FoundImages:
     paths: list[str] = field(default_factory=list)
     other_files: int = 0
 
-    def notes(self) -> list[str]:
-        """Return what a user should know about the other files; empty if there are none."""
-        return [f"{self.other_files} files that are not images were ignored"] if self.other_files else []
-
 
 def find_images(names: Sequence[str]) -> FoundImages:
     """Find the images that ``names`` stand for, sorted by path.
@@ -39,7 +33,7 @@ def find_images(names: Sequence[str]) -> FoundImages:
     for name in names:
         require_name(name)
         if Path(name).is_dir():
-            _walk(Path(name), found)
+            _sort(_files(Path(name)), found)
         elif Path(name).is_file():
             found.paths.append(str(Path(name)))
         elif glob.has_magic(name):
@@ -54,11 +48,7 @@ def find_images(names: Sequence[str]) -> FoundImages:
 
 
 def require_name(name: str) -> None:
-    """Refuse an empty name, as an unset variable of a shell gives it; it would stand for everything in the current folder.
-
-    Raises:
-        DataError: the name is empty.
-    """
+    """Refuse an empty name (a shell's unset variable), which would stand for everything in the current folder."""
     if not name:
         raise DataError("an empty name of an image; give the folder . if you mean everything here")
 
@@ -72,7 +62,7 @@ def is_meant_by(name: str) -> Callable[[str], bool]:
         return is_below(name)
     # Only the name itself is a pattern; the path of the current folder in front of it is not.
     pattern = Path(absolute_path(str(Path(glob.escape(str(Path.cwd()))) / name))).parts
-    below = int(name.endswith(os.sep))  # such a pattern matches only folders
+    below = int(name.endswith(os.sep) or pattern[-1] == "**")  # such a pattern stands for what is below folders
 
     def is_meant(path: str) -> bool:
         parts = Path(path).parts
@@ -102,8 +92,7 @@ def _match(pattern: str, found: FoundImages) -> None:
     files = {path for path in matches if not path.is_dir()}
     for folder in matches - files:
         files.update(_files(folder))
-    for path in files:
-        _add_or_count(path, found)
+    _sort(files, found)
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -116,11 +105,6 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     return not hidden and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
 
 
-def _walk(root: Path, found: FoundImages) -> None:
-    for path in _files(root):
-        _add_or_count(path, found)
-
-
 def _files(root: Path) -> Iterator[Path]:
     def fail(problem: OSError) -> NoReturn:
         raise problem
@@ -130,11 +114,12 @@ def _files(root: Path) -> Iterator[Path]:
         yield from (Path(place) / file for file in files)
 
 
-def _add_or_count(path: Path, found: FoundImages) -> None:
-    if path.suffix.lower() in image_suffixes() and not path.name.startswith(".") and path.is_file():
-        found.paths.append(str(path))
-    else:
-        found.other_files += 1
+def _sort(paths: Iterable[Path], found: FoundImages) -> None:
+    for path in paths:
+        if path.suffix.lower() in image_suffixes() and not path.name.startswith(".") and path.is_file():
+            found.paths.append(str(path))
+        else:
+            found.other_files += 1
 
 
 def _encodable(path: str) -> str:

@@ -3,42 +3,89 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
 
 from lba_cli.errors import SearchError
+from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
 from lba_cli.search.embedder import Embedder
 from lba_cli.search.image_paths import absolute_path
-from lba_cli.search.index_manifest import AGAIN, Manifest, read_manifest, require_whole
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import LARGEST_SIDE, Modality
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+# The files of a generation, and what an update that was killed may leave.
+OURS = re.compile(r"(vectors|paths|faiss|added)-([0-9]{1,12})\.(npy|csv|index)")
+AGAIN = "build it anew with lba search build"
 ATTEMPTS = 3  # at reading an index that another process is replacing
 
 
-@dataclass(frozen=True)
-class IndexDescription:
-    """What all the vectors of an index have in common; see :class:`~lba_cli.search.index_manifest.Manifest`."""
+class IndexFile(FileRecord):
+    """A file of an index: its name in the folder, size and SHA-256."""
+
+    name: str = Field(pattern=rf"^{OURS.pattern}$")
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> IndexFile:
+        """Return the record of a file that has just been written."""
+        return cls(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+class IndexDescription(StrictModel):
+    """What all the vectors of an index have in common.
+
+    Attributes:
+        model: the fingerprint of the model that embedded the gallery.
+        origin: the file that the model came from.
+        height, width: the size in pixels at which the model saw the images.
+        modality: the modality of the images.
+        dimension: D, the length of the vectors.
+    """
 
     model: str
     origin: str
-    height: int
-    width: int
+    height: int = Field(ge=1, le=LARGEST_SIDE)
+    width: int = Field(ge=1, le=LARGEST_SIDE)
     modality: Modality
-    dimension: int
-    faiss: bool = False
+    dimension: int = Field(ge=1, le=65_536)
 
     @classmethod
-    def from_embedder(cls, embedder: Embedder, modality: Modality, *, faiss: bool = False) -> IndexDescription:
+    def from_embedder(cls, embedder: Embedder, modality: Modality) -> IndexDescription:
         """Describe an index of vectors that ``embedder`` makes from images of ``modality``."""
-        origin = absolute_path(embedder.origin)
-        size = (embedder.height, embedder.width)
-        return cls(embedder.fingerprint, origin, *size, modality, embedder.dimension, faiss)
+        return cls(
+            model=embedder.fingerprint,
+            origin=absolute_path(embedder.origin),
+            height=embedder.height,
+            width=embedder.width,
+            modality=modality,
+            dimension=embedder.dimension,
+        )
+
+
+class Manifest(IndexDescription):
+    """What an index holds.
+
+    Attributes:
+        images: n, the number of images.
+        vectors: a ``.npy`` file, (n, D) float32 of unit length, in the order of the paths.
+        paths: a ``.csv`` file with the header ``path`` and n absolute paths, sorted.
+        faiss: the approximate index, if one was asked for.
+    """
+
+    images: int = Field(ge=1, le=2**40)
+    vectors: IndexFile
+    paths: IndexFile
+    faiss: IndexFile | None = None
+    format: Literal["lba-index"] = "lba-index"
+    version: Literal[1] = 1
+
+
+KIND = ManifestKind(Manifest, noun="an index of a gallery", remedy=AGAIN, error=SearchError, most_bytes=2**16)
 
 
 @dataclass(frozen=True)
@@ -46,8 +93,7 @@ class Index:
     """An open index.
 
     Attributes:
-        folder: where it lies.
-        manifest: its manifest.
+        folder, manifest: where it lies, and what it holds.
         paths: n absolute paths, sorted.
         vectors: (n, D) float32 in the order of ``paths``, mapped from the disk.
     """
@@ -57,19 +103,8 @@ class Index:
     paths: list[str]
     vectors: NDArray[np.float32]
 
-    @property
-    def description(self) -> IndexDescription:
-        """What its vectors have in common."""
-        made = self.manifest
-        size = (made.height, made.width)
-        return IndexDescription(made.model, made.origin, *size, made.modality, made.dimension, made.faiss is not None)
-
     def require_model(self, embedder: Embedder) -> None:
-        """Refuse a model whose vectors can't be compared with the gallery's.
-
-        Raises:
-            SearchError: another model made the index; the message names it.
-        """
+        """Raise a SearchError if another model made the index; the message names it."""
         made = self.manifest
         if made.model != embedder.fingerprint:
             raise SearchError(
@@ -83,11 +118,7 @@ class Index:
             )
 
     def require_modality(self, modality: Modality) -> None:
-        """Refuse to add images of ``modality`` to a gallery of the other one.
-
-        Raises:
-            SearchError: the gallery holds images of the other modality.
-        """
+        """Raise a SearchError if the gallery holds images of the other modality."""
         if self.manifest.modality != modality:
             raise SearchError(
                 f"{self.folder}: holds {self.manifest.modality} images; {modality} ones need an index of their own"
@@ -95,24 +126,28 @@ class Index:
 
 
 def open_index(folder: Path, *, fully: bool = False) -> Index:
-    """Open an index.
-
-    Args:
-        folder: where it lies.
-        fully: compare every file with its checksum, not only sizes and paths.
+    """Open an index; with ``fully`` every file is compared with its checksum, not only sizes and paths.
 
     Raises:
         SearchError: there is no index, or it is damaged or of another format version.
     """
     for attempt in range(ATTEMPTS):
-        manifest = read_manifest(folder)
+        manifest = _read_manifest(folder)
         try:
-            require_whole(folder, manifest, fully=fully)
+            for each in filter(None, (manifest.vectors, manifest.paths, manifest.faiss)):
+                KIND.require_file(folder / each.name, each, checksum=fully or each is manifest.paths)
             return Index(folder, manifest, _read_paths(folder, manifest), _map_vectors(folder, manifest))
         except (SearchError, OSError):
-            if attempt == ATTEMPTS - 1 or read_manifest(folder) == manifest:
+            if attempt == ATTEMPTS - 1 or _read_manifest(folder) == manifest:
                 raise
     raise AssertionError
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    if not (folder / MANIFEST).exists():
+        what = "not an index of a gallery" if folder.is_dir() else "no such index"
+        raise SearchError(f"{folder}: {what}; make one with lba search build GALLERY --index {folder}")
+    return KIND.read(folder)
 
 
 def _read_paths(folder: Path, manifest: Manifest) -> list[str]:

@@ -1,25 +1,21 @@
 """An exported ONNX file as an embedder. The file's metadata say how images are fed to it."""
 
-from __future__ import annotations
-
-import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lba_cli.errors import CheckpointError, MissingExtra
 from lba_cli.evaluation.network_embedder import CPU_CHUNK, fixed_chunks
 from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT, exported_fingerprint
+from lba_cli.manifest import sha256_of
 from lba_cli.model.tensor_files import require_file
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import LARGEST_SIDE, ExportPrecision, Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 IMAGES, INFRARED = INPUTS
 
@@ -31,8 +27,6 @@ class _MetadataPart(BaseModel):
 
 
 class _Preprocessing(_MetadataPart):
-    """How an image becomes the model's input."""
-
     height: int = Field(ge=1, le=LARGEST_SIDE)
     width: int = Field(ge=1, le=LARGEST_SIDE)
     scale: float
@@ -47,16 +41,9 @@ class _Preprocessing(_MetadataPart):
 
 
 class _Contents(_MetadataPart):
-    """What the file holds, and the fingerprint of the network that it was made from."""
-
     precision: ExportPrecision
     modalities: Modality | Literal["visible and infrared"]
     network: str = Field("", pattern="^([0-9a-f]{64})?$")
-
-    @property
-    def stem(self) -> Modality | None:
-        """The only modality that the file embeds; None if it embeds both."""
-        return None if self.modalities == BOTH else self.modalities
 
 
 class _Metadata(_MetadataPart):
@@ -79,7 +66,7 @@ def onnx_embedder(path: Path) -> Embedder:
     require_file(path)
     session = _open_session(path)
     metadata = _read_metadata(path, session)
-    stem = metadata.export.stem
+    stem = None if metadata.export.modalities == BOTH else metadata.export.modalities
     _require_inputs(path, session, INPUTS[:1] if stem else INPUTS)
 
     def run(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
@@ -101,10 +88,7 @@ def onnx_embedder(path: Path) -> Embedder:
 
 
 def _fingerprint(path: Path, contents: _Contents) -> str:
-    if contents.network:
-        return exported_fingerprint(contents.network, contents.precision)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return exported_fingerprint(contents.network, contents.precision) if contents.network else sha256_of(path)
 
 
 def _require_inputs(path: Path, session: Any, wanted: tuple[str, ...]) -> None:

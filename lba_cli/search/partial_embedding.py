@@ -6,8 +6,6 @@
   process wrote after the last whole line is cut off.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -42,34 +40,26 @@ class PartialEmbedding:
     """The vectors so far, in the folder ``.NAME.unfinished`` beside the output.
 
     Args:
-        output: the file that the vectors are meant for.
-        dimension: D.
-        images: the number of images to embed.
+        output, dimension, images: the file that the vectors are meant for, D, and the number of images to embed.
 
     Attributes:
-        path: the hidden folder.
-        done: the number of paths that are embedded or found unreadable.
-        rows: the number of paths that are embedded.
+        path, vectors: the hidden folder, and the file of the vectors in it.
+        done, rows: the numbers of paths that are embedded or found unreadable, and that are embedded.
         unreadable: the images that can't be decoded.
     """
 
     def __init__(self, output: Path, dimension: int, images: int) -> None:
         output = output.absolute()
         self.path = output.with_name(f".{output.name}.unfinished")
+        self.vectors = self.path / VECTORS
         self._row_bytes, self._images = 4 * dimension, images
         self.done, self.rows = 0, 0
         self.unreadable: list[UnreadableImage] = []
 
-    @property
-    def vectors(self) -> Path:
-        """The file of the vectors."""
-        return self.path / VECTORS
-
     def begin(self, fingerprint: str) -> bool:
         """Take up what is there if it has this fingerprint and is sound; otherwise begin with nothing.
 
-        Returns:
-            Whether vectors were thrown away.
+        The result says whether vectors were thrown away.
         """
         plan = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint}
         thrown_away = False
@@ -91,10 +81,10 @@ class PartialEmbedding:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        done, rows = batch.stop, self.rows + len(batch.positions)
-        line = {"done": done, "rows": rows, "unreadable": batch.unreadable, "crc32": crc32(content)}
+        rows = self.rows + len(batch.positions)
+        line = {"done": batch.stop, "rows": rows, "unreadable": batch.unreadable, "crc32": crc32(content)}
         append_line(self.path / DONE, json.dumps(line))
-        self.done, self.rows = done, rows
+        self.done, self.rows = batch.stop, rows
         self.unreadable += batch.unreadable
 
     def discard(self) -> None:

@@ -4,24 +4,19 @@ The vectors of a gallery may be larger than memory: their file is mapped and rea
 estimated times see docs/deployment.md.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError
 from lba_cli.reporting import Listener
 from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
 from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import faiss_candidates
-from lba_cli.search.index import Index
-from lba_cli.search.index_manifest import AGAIN
+from lba_cli.search.index import AGAIN, Index
 from lba_cli.vocabulary import Engine
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 256
@@ -41,14 +36,10 @@ def search(index: Index, queries: NDArray[np.float32], top: int, engine: Engine 
     """Find the ``top`` gallery images for each query, best first; ties are in the index's order.
 
     Args:
-        index: the gallery.
-        queries: (q, D) float32 of unit length.
+        index, queries: the gallery, and (q, D) float32 of unit length.
         top: the length of each list; lists are shorter if the gallery is smaller.
         engine: ``exact`` compares every query with every vector. ``faiss`` compares it with a part of them and may miss
             some; the images that it finds have the same scores.
-
-    Returns:
-        A list of hits for each query.
 
     Raises:
         SearchError: the index holds vectors that are not of unit length, or has no FAISS part and ``engine`` is ``faiss``.
@@ -66,37 +57,24 @@ def exact_candidates(index: Index, queries: NDArray[np.float32], top: int) -> li
     # Scores in float32 choose the candidates, scores in float64 rank them. The margin makes this exact: whatever the order of
     # its terms, a float32 sum of D products of two unit vectors is wrong by at most D · 2^-24.
     margin = 2 * (queries.shape[1] + 2) * 2.0**-24
-    kept = [_Best(top, margin) for _ in queries]
+    rows = [np.empty(0, np.int64) for _ in queries]
+    kept = [np.empty(0, np.float32) for _ in queries]
+    least = np.full(len(queries), -np.inf)
     for start in range(0, len(index.vectors), ROWS_AT_ONCE):
         scores = index.vectors[start : start + ROWS_AT_ONCE] @ queries.T  # (rows, q)
         if not (np.abs(scores) <= LARGEST_SCORE).all():  # NaN included
             raise SearchError(f"{index.folder}: damaged: it holds vectors that are not of unit length; {AGAIN}")
-        for best, column in zip(kept, np.ascontiguousarray(scores.T), strict=True):
-            best.add(start, column)
-    return [best.rows for best in kept]
-
-
-class _Best:
-    """Collects the rows whose scores may be among the ``top`` best of those seen so far."""
-
-    def __init__(self, top: int, margin: float) -> None:
-        self._top, self._margin = top, margin
-        self._least = -np.inf
-        self.rows = np.empty(0, np.int64)
-        self._scores = np.empty(0, np.float32)
-
-    def add(self, start: int, scores: NDArray[np.float32]) -> None:
-        """Add the scores of the rows from ``start`` on."""
-        better = np.flatnonzero(scores >= self._least)
-        if not len(better):
-            return
-        self.rows = np.concatenate([self.rows, start + better])
-        self._scores = np.concatenate([self._scores, scores[better]])
-        if len(self._scores) > self._top:
-            last = len(self._scores) - self._top
-            self._least = float(np.partition(self._scores, last)[last]) - self._margin
-            chosen = self._scores >= self._least
-            self.rows, self._scores = self.rows[chosen], self._scores[chosen]
+        for query, column in enumerate(np.ascontiguousarray(scores.T)):
+            better = np.flatnonzero(column >= least[query])
+            if not len(better):
+                continue
+            rows[query] = np.concatenate([rows[query], start + better])
+            kept[query] = np.concatenate([kept[query], column[better]])
+            if (last := len(kept[query]) - top) > 0:
+                least[query] = float(np.partition(kept[query], last)[last]) - margin
+                chosen = kept[query] >= least[query]
+                rows[query], kept[query] = rows[query][chosen], kept[query][chosen]
+    return rows
 
 
 def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDArray[np.int64]]:
@@ -114,13 +92,10 @@ def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDAr
 
 def _rank(index: Index, query: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> list[Hit]:
     """Rank the candidates ``rows``, in ascending order, by scores in float64, which don't depend on a row's position."""
-    wide = query.astype(np.float64)
-    scores = np.concatenate(
-        [
-            (index.vectors[rows[start : start + ROWS_AT_ONCE]].astype(np.float64) * wide).sum(axis=1)
-            for start in range(0, max(len(rows), 1), ROWS_AT_ONCE)
-        ]
-    )
+    wide, scores = query.astype(np.float64), np.empty(len(rows))
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        piece = slice(start, start + ROWS_AT_ONCE)
+        scores[piece] = (index.vectors[rows[piece]].astype(np.float64) * wide).sum(axis=1)
     order: Sequence[int] = np.argsort(-scores, kind="stable")[:top].tolist()
     return [Hit(int(rows[at]), index.paths[rows[at]], float(scores[at])) for at in order]
 
@@ -141,8 +116,8 @@ def rank_images(
         SearchError: see :func:`search`.
         DataError: images can't be decoded and the request doesn't skip them.
     """
-    lists: list[RankedList] = []
-    for names, vectors in embedded_rows(queries, listener):
-        found = search(index, vectors, top, engine)
-        lists += [RankedList(name, hits) for name, hits in zip(names, found, strict=True)]
-    return lists
+    return [
+        RankedList(*pair)
+        for names, vectors in embedded_rows(queries, listener)
+        for pair in zip(names, search(index, vectors, top, engine), strict=True)
+    ]

@@ -5,57 +5,50 @@ reads meanwhile has the old index or the new one, and so has everybody after a k
 index as building it anew from the same images, to the bit.
 """
 
-from __future__ import annotations
-
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError, quoted
-from lba_cli.files import is_free, whole_folder
+from lba_cli.files import is_free, whole_folder, write_text
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.manifest import MANIFEST
 from lba_cli.outputs import require_new_folder
 from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import write_faiss
 from lba_cli.search.image_paths import is_below, is_meant_by, require_name
-from lba_cli.search.index import Index, IndexDescription, open_index
-from lba_cli.search.index_manifest import AGAIN, OURS, Manifest, record, write_manifest
+from lba_cli.search.index import AGAIN, OURS, IndexDescription, IndexFile, Manifest, open_index
 from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    # Blocks of an index: n paths, and their (n, D) float32 vectors.
-    Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
+# Blocks of an index: n paths, and their (n, D) float32 vectors.
+Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 
 
 def require_new_index(folder: Path, *, replace: bool) -> None:
-    """Check the folder of a new index before any work is done.
-
-    Args:
-        folder: the index to make.
-        replace: whether an existing index may be replaced. Anything else never is.
+    """Refuse a folder that exists, unless it is an index that may be replaced.
 
     Raises:
         LbaError: something is there already.
     """
-    is_index = (folder / MANIFEST).is_file()
-    if not (replace and is_index):
-        remedy = (
-            "add to it with lba search add, or replace it with --force"
-            if is_index
-            else "remove it first: it is not an index"
-        )
-        require_new_folder(folder, option="--index", remedy=remedy)
+    remedy = "remove it first: it is not an index"
+    if (folder / MANIFEST).is_file():
+        if replace:
+            return
+        remedy = "add to it with lba search add, or replace it with --force"
+    require_new_folder(folder, option="--index", remedy=remedy)
 
 
-def build_index(folder: Path, description: IndexDescription, rows: Rows, *, replace: bool = False) -> Manifest:
+def build_index(
+    folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool = False, replace: bool = False
+) -> Manifest:
     """Make an index at ``folder`` of ``rows``, which must be in the order of their absolute paths.
+
+    With ``faiss`` it has an approximate index, too, as have all its later generations.
 
     Raises:
         SearchError: the folder exists (see :func:`require_new_index`), or there are no rows.
@@ -64,14 +57,12 @@ def build_index(folder: Path, description: IndexDescription, rows: Rows, *, repl
         require_new_index(folder, replace=replace)
         if is_free(folder):
             with whole_folder(folder) as partial:
-                manifest = _write_generation(partial, 1, description, rows, folder)
-                write_manifest(partial, manifest)
-            return manifest
-        return _replace(folder, description, rows)
+                return _write_generation(partial, 1, description, rows, faiss=faiss)
+        return _replace(folder, description, rows, faiss=faiss)
 
 
 def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[Manifest, int]:
-    """Add ``rows``, which must be in the order of their absolute paths, and replace the vectors of paths that are there already.
+    """Add ``rows``, which must be in the order of their absolute paths; those of paths that are there already are replaced.
 
     Returns:
         The new manifest, and the number of vectors that were replaced.
@@ -80,7 +71,11 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
         SearchError: the index is damaged, or has another model or modality.
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
-        index = _open_to_change(folder, description)
+        index = open_index(folder, fully=True)
+        if any(
+            getattr(index.manifest, name) != getattr(description, name) for name in ("model", "modality", "dimension")
+        ):
+            raise SearchError(f"{folder}: was built with another model or modality than the images to add; {AGAIN}")
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:
@@ -90,7 +85,9 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
             replaced = len(index.paths) - len(entries)
             entries = sorted(entries + [(path, 1, row) for row, path in enumerate(names)])
             sources = (index.vectors, np.load(added, mmap_mode="r", allow_pickle=False))
-            return _replace(folder, index.description, _gather(entries, sources)), replaced
+            return _replace(
+                folder, index.manifest, _gather(entries, sources), faiss=bool(index.manifest.faiss)
+            ), replaced
         finally:
             added.unlink(missing_ok=True)
 
@@ -116,27 +113,15 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
         entries = [(path, 0, row) for row, path in enumerate(index.paths) if path not in gone]
         if not entries:
             raise SearchError(f"{folder}: no image would be left; remove the folder instead")
-        return _replace(folder, index.description, _gather(entries, (index.vectors,))), len(gone)
+        left = _gather(entries, (index.vectors,))
+        return _replace(folder, index.manifest, left, faiss=bool(index.manifest.faiss)), len(gone)
 
 
-def _open_to_change(folder: Path, description: IndexDescription) -> Index:
-    index = open_index(folder, fully=True)
-    there = index.description
-    if (there.model, there.modality, there.dimension) != (
-        description.model,
-        description.modality,
-        description.dimension,
-    ):
-        raise SearchError(f"{folder}: was built with another model or modality than the images to add; {AGAIN}")
-    return index
-
-
-def _replace(folder: Path, description: IndexDescription, rows: Rows) -> Manifest:
-    """Write a new generation into ``folder``, make it the index, and delete the files of all other generations."""
+def _replace(folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool) -> Manifest:
+    """Write a new generation into ``folder``, which makes it the index, and delete the files of all others."""
     generation = _next_generation(folder)
     try:
-        manifest = _write_generation(folder, generation, description, rows, folder)
-        write_manifest(folder, manifest)
+        manifest = _write_generation(folder, generation, description, rows, faiss=faiss)
     except BaseException:
         _delete_generations(folder, lambda number: number == generation)
         raise
@@ -157,37 +142,30 @@ def _delete_generations(folder: Path, wanted: Callable[[int], bool]) -> None:
 
 
 def _write_generation(
-    folder: Path, generation: int, description: IndexDescription, rows: Rows, shown: Path
+    folder: Path, generation: int, description: IndexDescription, rows: Rows, *, faiss: bool
 ) -> Manifest:
-    """Write the files of a generation to the disk, and return their manifest, which isn't written yet.
-
-    Messages call the index ``shown``, because ``folder`` may be a hidden one that is renamed later.
-    """
-    vectors, paths = folder / f"vectors-{generation}.npy", folder / f"paths-{generation}.csv"
+    """Write the files of a generation to the disk, and then the manifest that makes it the index."""
+    files = {
+        "vectors": folder / f"vectors-{generation}.npy",
+        "paths": folder / f"paths-{generation}.csv",
+        **({"faiss": folder / f"faiss-{generation}.index"} if faiss else {}),
+    }
     names: list[str] = []
-    count = write_npy(vectors, description.dimension, _vectors_of(rows, names, description.dimension))
+    count = write_npy(files["vectors"], description.dimension, _vectors_of(rows, names, description.dimension))
     if not count:
-        raise SearchError(f"{shown}: there are no images to build an index of")
-    with paths.open("w", encoding="utf-8", newline="") as file:
+        raise SearchError("there are no images to build an index of")
+    with files["paths"].open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["path"], *([name] for name in names)])
-    faiss = folder / f"faiss-{generation}.index"
-    if description.faiss:
-        write_faiss(np.load(vectors, mmap_mode="r", allow_pickle=False), faiss)
-    for path in (vectors, paths, *([faiss] if description.faiss else [])):
+    if faiss:
+        write_faiss(np.load(files["vectors"], mmap_mode="r", allow_pickle=False), files["faiss"])
+    for path in files.values():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    return Manifest(
-        model=description.model,
-        origin=description.origin,
-        height=description.height,
-        width=description.width,
-        modality=description.modality,
-        dimension=description.dimension,
-        images=count,
-        vectors=record(vectors),
-        paths=record(paths),
-        faiss=record(faiss) if description.faiss else None,
-    )
+    common = {name: getattr(description, name) for name in IndexDescription.model_fields}
+    records: dict[str, Any] = {kind: IndexFile.of(path) for kind, path in files.items()}
+    manifest = Manifest(**common, **records, images=count)
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    return manifest
 
 
 def _vectors_of(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArray[np.float32]]:
@@ -204,17 +182,11 @@ def _vectors_of(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArra
 
 
 def _gather(entries: Sequence[tuple[str, int, int]], sources: Sequence[NDArray[np.float32]]) -> Rows:
-    """Yield rows of several arrays in a new order.
-
-    Args:
-        entries: for each row its path, the number of its array, and its row in that array.
-        sources: the arrays, (n, D) float32 each.
-    """
+    """Yield rows of several (n, D) arrays in a new order: each entry has a path, the number of an array, and a row in it."""
     for start in range(0, len(entries), ROWS_AT_ONCE):
         piece = entries[start : start + ROWS_AT_ONCE]
         block = np.empty((len(piece), sources[0].shape[1]), np.float32)
-        chosen = np.asarray([source for _, source, _ in piece])
-        rows = np.asarray([row for _, _, row in piece])
+        chosen, rows = (np.asarray(column) for column in list(zip(*piece, strict=True))[1:])
         for number, source in enumerate(sources):
             block[chosen == number] = source[rows[chosen == number]]
         yield [path for path, _, _ in piece], block

@@ -5,21 +5,17 @@
 - A ``.csv`` has a row for each image: path, modality, and D numbers with enough digits to give the same float32 back.
 """
 
-from __future__ import annotations
-
 import csv
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.vocabulary import Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ROWS_AT_ONCE = 4096
 FLOAT32 = np.dtype("<f4")
@@ -31,9 +27,7 @@ class VectorTable:
 
     Attributes:
         paths: n paths.
-        raw: a file of (n, D) little-endian float32 in the same order, without a header.
-        dimension: D.
-        modality: the modality of the images.
+        raw, dimension: a file of (n, D) little-endian float32 in the same order, without a header, and D.
         model: the fingerprint of the model.
         height, width: the size of the images as the model saw them, in pixels.
     """

@@ -12,7 +12,8 @@ from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import Draw, EvaluationSet, Setting
 from lba_cli.errors import DataError
-from lba_cli.evaluation.embedding import embed_samples
+from lba_cli.evaluation.embedding import embed_views
+from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
@@ -98,7 +99,7 @@ def _scores(
     workers: int | None,
 ) -> NDArray[np.float32]:
     """(queries, gallery) cosine similarities, -inf where the match rules ignore the gallery image."""
-    embeddings = embed_samples(network, source, [*queries, *gallery], listener=listener, workers=workers)
+    embeddings = embed_views(network, source, [*queries, *gallery], listener=listener, workers=workers)[PLAIN]
     scores: NDArray[np.float32] = embeddings.of(queries) @ embeddings.of(gallery).T
     scores[ignored_images(source, queries, gallery)] = -np.inf
     return scores

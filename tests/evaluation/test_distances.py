@@ -59,13 +59,13 @@ def test_vectors_are_taken_once_per_draw_however_many_blocks(embeddings, monkeyp
 def test_require_scorable_looks_at_bounded_blocks(monkeypatch):
     sizes = []
 
-    def counting(*columns, protocol):
-        ignored = ignored_pairs(*columns, protocol=protocol)
+    def counting(*columns):
+        ignored = ignored_images(*columns)
         sizes.append(ignored.size)
         return ignored
 
-    ignored_pairs = scoring.ignored_pairs
-    monkeypatch.setattr(scoring, "ignored_pairs", counting)
+    ignored_images = scoring.ignored_images
+    monkeypatch.setattr(scoring, "ignored_images", counting)
     monkeypatch.setattr(scoring, "BLOCK_ELEMENTS", 40)
     require_scorable(MadeImages(tree("regdb"), "regdb"))
     assert len(sizes) == 1

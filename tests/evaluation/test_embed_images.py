@@ -8,7 +8,8 @@ from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import DataError
 from lba_cli.evaluation import embed_images
-from lba_cli.evaluation.embedding import embed_samples, embed_through
+from lba_cli.evaluation.embedding import embed_through, embed_views
+from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.reporting import Silent
 
@@ -22,7 +23,7 @@ def test_files_have_the_same_embeddings_as_the_images_of_a_data_set(network, sou
     assert network.image_size == (HEIGHT, WIDTH)
     for modality in ("visible", "infrared"):
         chosen = [i for i, sample in enumerate(source.samples) if sample.modality == modality][:5]
-        wanted = embed_samples(network, source, chosen, listener=Silent(), workers=0).of(chosen)
+        wanted = embed_views(network, source, chosen, listener=Silent(), workers=0)[PLAIN].of(chosen)
         files = [tiny / source.samples[index].path for index in chosen]
         found = embed_images(network, files, modality)
         assert found.dtype == np.float32
@@ -33,7 +34,7 @@ def test_files_have_the_same_embeddings_as_the_images_of_a_data_set(network, sou
 
 def test_a_data_set_is_embedded_through_any_function(network, source):
     chosen = range(0, len(source.samples), 40)
-    wanted = embed_samples(network, source, chosen, listener=Silent(), workers=0).of(chosen)
+    wanted = embed_views(network, source, chosen, listener=Silent(), workers=0)[PLAIN].of(chosen)
     found = embed_through(network.embed, network.embedding_size, source, chosen, listener=Silent(), workers=0)
     np.testing.assert_allclose(found.of(chosen), wanted, atol=1e-6)
 

@@ -13,8 +13,9 @@ from lba_cli.datasets import Setting
 from lba_cli.datasets.sysu import read_sysu
 from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.embedding import embed_samples
+from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import FIGURES, EvaluationResults
 from lba_cli.evaluation.scoring import draw_setting
 from lba_cli.model import load_network
@@ -98,7 +99,7 @@ def test_batch_size_and_workers_change_nothing(results, network, source):
 
 def test_the_network_keeps_its_mode(network, source):
     network.train()
-    embed_samples(network, source, [0, 1], listener=Silent(), workers=0)
+    embed_views(network, source, [0, 1], listener=Silent(), workers=0)[PLAIN]
     assert network.training
     network.eval()
 
@@ -108,7 +109,7 @@ def test_weights_that_give_no_finite_values_are_reported(network_file, source):
     with torch.no_grad():
         broken.trunk["layer4"][1].conv2.weight.fill_(torch.inf)
     with pytest.raises(LbaError, match="not finite"):
-        embed_samples(broken, source, [0], listener=Silent(), workers=0)
+        embed_views(broken, source, [0], listener=Silent(), workers=0)[PLAIN]
 
 
 def test_results_as_json(results):

@@ -7,7 +7,7 @@ from fake_dataset import MadeImages, OppositeStems, tree
 
 from lba_cli.data.image_files import read_image
 from lba_cli.evaluation import embed_images
-from lba_cli.evaluation.embedding import embed_samples
+from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.network_embedder import CPU_CHUNK, PLAIN, NetworkEmbedder, View, fixed_chunks
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
@@ -24,7 +24,7 @@ def network(network_file):
 @pytest.mark.parametrize("modality", ["visible", "infrared"])
 def test_all_ways_give_an_image_the_same_bits(network, network_file, source, tiny, lba, modality):
     chosen = [index for index, sample in enumerate(source.samples) if sample.modality == modality][:COUNT]
-    wanted = embed_samples(network, source, chosen, listener=Silent(), workers=0).of(chosen)
+    wanted = embed_views(network, source, chosen, listener=Silent(), workers=0)[PLAIN].of(chosen)
     files = [tiny / source.samples[index].path for index in chosen]
     np.testing.assert_array_equal(embed_images(network, files, modality), wanted)
     alone = [embed_images(network, [file], modality) for file in files]
@@ -78,7 +78,7 @@ def test_the_network_always_sees_the_same_number_of_images():
     np.testing.assert_array_equal(np.concatenate(alone), together)
     indices = range(0, len(source.samples), 5)
     for batch_size in (1, 7, 128):
-        embed_samples(network, source, indices, listener=Silent(), batch_size=batch_size, workers=0)
+        embed_views(network, source, indices, listener=Silent(), batch_size=batch_size, workers=0)[PLAIN]
     assert network.sizes == {CPU_CHUNK}
 
 

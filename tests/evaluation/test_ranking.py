@@ -8,7 +8,8 @@ import torch
 from oracles.ranking import rank
 
 from lba_cli.evaluation import rank_metrics, ranking
-from lba_cli.evaluation.ranking import average_precisions, ignored_pairs, rank_metrics_blockwise
+from lba_cli.evaluation.labels import encode_labels, ignored_by
+from lba_cli.evaluation.ranking import average_precisions, rank_metrics_blockwise
 from lba_cli.match_rules import MATCH_RULES, MatchRules
 
 
@@ -73,7 +74,7 @@ def test_match_rules_of_ones_own():
     rules = MatchRules(ignore_camera_pairs=((1, 4), (2, 5)), ignore_same_identity_and_camera=True)
     columns = [7, 7], [7, 7, 8, 8], [1, 2], [4, 2, 5, 1]
     wanted = [[True, False, False, False], [False, True, True, False]]
-    np.testing.assert_array_equal(ignored_pairs(*columns, protocol=rules), wanted)
+    np.testing.assert_array_equal(ignored_by(rules, *encode_labels(*columns)), wanted)
     found = rank_metrics([[0.1, 0.3, 0.2, 0.4], [0.3, 0.1, 0.2, 0.4]], *columns, protocol=rules)
     assert (found.cmc[:2].tolist(), found.num_queries) == ([0.5, 1], 2)
 
@@ -142,7 +143,7 @@ def test_average_precision_of_each_query():
     random = np.random.default_rng(0)
     distance, gallery = random.random((9, 12)), random.integers(0, 4, 12)
     queries = np.array([0, 1, 2, 3, 99, 0, 1, 2, 3])
-    each = average_precisions(distance, queries, gallery, protocol="regdb")
+    each = average_precisions(distance, *encode_labels(queries, gallery, None, None), MATCH_RULES["regdb"])
     assert np.isnan(each[4])
     assert np.nanmean(each) == pytest.approx(rank_metrics(distance, queries, gallery, protocol="regdb").mAP)
     ranks = np.flatnonzero(gallery[np.argsort(distance[0])] == 0) + 1
@@ -222,12 +223,13 @@ def test_chunks_in_which_no_query_has_a_match(monkeypatch):
 def test_blocks_of_some_queries_are_refused():
     for blocks in ([], [(slice(0, 1), [[0.1, 0.2]])], [(slice(0, 2), np.zeros((2, 2)))] * 2):
         with pytest.raises(ValueError, match="each of the 2 queries once"):
-            rank_metrics_blockwise(blocks, [1, 2], [1, 2])
+            rank_metrics_blockwise(blocks, *encode_labels([1, 2], [1, 2], None, None), MATCH_RULES["sysu"])
 
 
 def test_blocks_of_queries_give_what_the_whole_gives():
     distance, *columns = random_case(2)
     blocks = [(slice(start, start + 10), distance[start : start + 10]) for start in (0, 10, 20)]
-    whole, pieces = rank_metrics(distance, *columns), rank_metrics_blockwise(iter(blocks), *columns)
+    whole = rank_metrics(distance, *columns)
+    pieces = rank_metrics_blockwise(iter(blocks), *encode_labels(*columns), MATCH_RULES["sysu"])
     np.testing.assert_array_equal(whole.cmc, pieces.cmc)
     assert whole[1:] == pieces[1:]

@@ -48,7 +48,7 @@ def test_json_has_what_other_programs_rely_on():
 
 
 def test_titles_name_training_data_test_data_and_trials():
-    assert EvaluationResults(((result(0.5, 0.6),),)).title() == "SYSU-MM01, community protocol, 2 trials, in percent"
+    assert EvaluationResults(((result(0.5, 0.6),),)).title() == "SYSU-MM01, community protocol, 2 draws, in percent"
     crossed = result(0.5, dataset="LLCM", benchmark="llcm")
     assert EvaluationResults(((crossed,),)).title().startswith("trained on SYSU-MM01, scored on LLCM, community")
     own = replace(crossed, dataset="my people", benchmark="folder")
@@ -56,9 +56,9 @@ def test_titles_name_training_data_test_data_and_trials():
         EvaluationResults(((own,),)).title().startswith("trained on SYSU-MM01, scored on my people (folder), community")
     )
     split = result(0.5, dataset="RegDB", benchmark="regdb", model=ScoredModel("a", "RegDB"), trial_numbers=(3,))
-    assert EvaluationResults(((split,),)).title() == "RegDB, trial 3, community protocol, 1 trial, in percent"
+    assert EvaluationResults(((split,),)).title() == "RegDB, trial 3, community protocol, in percent"
     ten = over_trials([[replace(split, trial_numbers=(number,))] for number in range(1, 11)])
-    assert EvaluationResults((ten,)).title() == "RegDB, trials 1–10, community protocol, 10 trials, in percent"
+    assert EvaluationResults((ten,)).title() == "RegDB, trials 1–10, community protocol, in percent"
     assert "trained on" not in EvaluationResults(((result(0.5, model=ScoredModel("x.npz")),),)).title()
 
 
@@ -161,7 +161,7 @@ def test_csv():
 def test_markdown_is_a_table_as_in_papers():
     results = EvaluationResults(((result(0.5, 0.7, model="a|b_c.pt"),),), SYSU_PUBLISHED)
     lines = markdown_text(results).splitlines()
-    assert lines[0] == "**SYSU-MM01, community protocol, 2 trials, in percent**"
+    assert lines[0] == "**SYSU-MM01, community protocol, 2 draws, in percent**"
     assert lines[2] == "| model | setting | variant | rank-1 | rank-10 | rank-20 | mAP | mINP |"
     assert lines[4].startswith(r"| a\|b\_c.pt | all-search, single-shot | plain | 60.00 ± 10.00 | ")
     assert lines[5].startswith(

@@ -8,7 +8,7 @@ import torch
 from torchvision.models import resnet
 
 from lba_cli.export import export
-from lba_cli.export.official import write_official
+from lba_cli.export.weights import write_official
 from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 
 
@@ -90,5 +90,5 @@ def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
     result = lba(
         "export", "--checkpoint", "net.pt", "--format", "official", "--output", "net.t", "--set", "run.device=cpu"
     )
-    assert "takes images of 64×32" in result.output
+    assert "image size, 64×32" in result.output
     assert "synthetic-tiny" in (tmp_path / "net.t.md").read_text()

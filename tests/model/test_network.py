@@ -112,7 +112,7 @@ def test_both_stems_and_the_trunk_start_from_a_resnets_file(tmp_path):
 
 @pytest.mark.parametrize("ending", [".pt", ".safetensors"])
 def test_stems_and_trunk_start_from_a_checkpoint(tmp_path, network_file, ending):
-    from lba_cli.export.safetensors import write_safetensors
+    from lba_cli.export.weights import write_safetensors
     from lba_cli.model.checkpoint import read_checkpoint
 
     start, path = load_network(network_file), network_file

@@ -84,7 +84,7 @@ def test_unreadable_images_are_all_named_and_left_out_if_allowed(embedder, image
     heard = Recorder()
     made = embed(again, images, output, skip_broken=True, listener=heard)
     assert not calls, "the vectors from before the refusal are kept"
-    assert made.images == 21
+    assert made == 21
     assert [line.split(":")[0] for line in heard.warnings] == [f"left out {images[3]}", f"left out {images[9]}"]
     kept = [path for path in images if path not in (images[3], images[9])]
     assert np.load(output)["paths"].tolist() == kept
@@ -95,7 +95,7 @@ def test_unreadable_images_are_all_named_and_left_out_if_allowed(embedder, image
 def test_a_file_of_unreadable_images_only_has_no_vectors(embedder, tmp_path):
     (tmp_path / "x.png").touch()
     made = embed(embedder, [str(tmp_path / "x.png")], tmp_path / "out.npz", skip_broken=True)
-    assert made.images == 0
+    assert made == 0
     assert np.load(tmp_path / "out.npz")["features"].shape == (0, DIMENSION)
 
 

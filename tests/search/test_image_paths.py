@@ -31,7 +31,7 @@ def _jpg(path):
 def test_folders_are_walked_and_other_files_counted(tree):
     found = find_images(["b", "a.jpg"])
     assert found.paths == ["a.jpg", "b/2.png", "b/deep/1.JPG"]
-    assert found.notes() == ["2 files that are not images were ignored"]
+    assert found.other_files == 2
 
 
 def test_an_image_that_is_named_twice_is_taken_once_whatever_the_order(tree):

@@ -67,7 +67,7 @@ def test_an_index_is_replaced_only_on_request(index, images, tmp_path):
     assert len(list(index.iterdir())) == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(LbaError, match="exists already.*it is no index"):
+    with pytest.raises(LbaError, match="exists already.*it is not an index"):
         build(tmp_path / "mine", other, images, replace=True)
 
 
@@ -100,7 +100,7 @@ def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match="extra 'faiss'"):
         build_index(
-            tmp_path / "index", IndexDescription.from_embedder(embedder, "visible", faiss=True), rows(embedder, images)
+            tmp_path / "index", IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images), faiss=True
         )
     assert not (tmp_path / "index").exists()
 
@@ -108,7 +108,7 @@ def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
 def test_faiss_is_kept_with_the_index(embedder, images, tmp_path):
     pytest.importorskip("faiss")
     folder = tmp_path / "index"
-    build_index(folder, IndexDescription.from_embedder(embedder, "visible", faiss=True), rows(embedder, images[:12]))
+    build_index(folder, IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images[:12]), faiss=True)
     add(folder, embedder, images[12:])
     remove_rows(folder, images[3:5])
     opened = open_index(folder, fully=True)

@@ -9,7 +9,8 @@ from fake_gallery import DIMENSION, QUERIES, add, build, content, require_equal,
 
 from lba_cli.errors import DataError, LbaError, SearchError
 from lba_cli.locks import exclusive
-from lba_cli.search import index_manifest, update
+from lba_cli.search import index as index_module
+from lba_cli.search import update
 from lba_cli.search.index import IndexDescription, open_index
 from lba_cli.search.query import search
 from lba_cli.search.update import build_index, remove_rows
@@ -76,7 +77,7 @@ def test_an_update_that_fails_changes_nothing(index, embedder, images, monkeypat
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(update, "record" if moment == "vectors" else "write_manifest", fail)
+    monkeypatch.setattr(*((update.IndexFile, "of") if moment == "vectors" else (update, "write_text")), fail)
     with pytest.raises(OSError, match="No space"):
         if change == "add":
             add(index, embedder, images[:1])
@@ -104,7 +105,7 @@ def test_two_updates_at_once_are_refused(index, embedder, images, tmp_path):
 
 
 def test_a_reader_whose_files_are_replaced_meanwhile_has_the_new_ones(index, embedder, images, monkeypatch):
-    real = index_manifest.read_manifest
+    real = index_module._read_manifest
     changed = []
 
     def read(folder):
@@ -114,7 +115,7 @@ def test_a_reader_whose_files_are_replaced_meanwhile_has_the_new_ones(index, emb
             add(folder, embedder, images[:1])
         return manifest
 
-    monkeypatch.setattr("lba_cli.search.index.read_manifest", read)
+    monkeypatch.setattr(index_module, "_read_manifest", read)
     assert len(open_index(index).paths) == 16
 
 

@@ -9,7 +9,8 @@ from report_pages import SETTING, bytes_of
 from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import DataError
-from lba_cli.evaluation.embedding import embed_samples
+from lba_cli.evaluation.embedding import embed_views
+from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.reporting import Silent
 from lba_cli.visualize.feature_maps import image_maps
@@ -52,7 +53,9 @@ def test_all_right_and_all_wrong():
     """The network recognises everybody; then some queries have no true match."""
     source = MadeImages(tree("sysu", identities=range(1, 5)), "sysu")
     draw = draw_setting(source, SETTING).draws[0]
-    embeddings = embed_samples(OppositeStems(), source, {*draw.queries, *draw.gallery}, listener=Silent(), workers=0)
+    embeddings = embed_views(OppositeStems(), source, {*draw.queries, *draw.gallery}, listener=Silent(), workers=0)[
+        PLAIN
+    ]
 
     def lists(draw):
         return ranked_lists(source, compare(source, draw, embeddings), Album(source), queries=99, top=10, seed=0)

@@ -1,6 +1,4 @@
-"""The layout of the released checkpoint (``.t``), so that other code for the method can load our weights."""
-
-from __future__ import annotations
+"""Files of weights: safetensors, and the layout of the released checkpoint, for other code of the method."""
 
 import io
 import math
@@ -8,14 +6,25 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
+from safetensors.torch import save
 
-from lba_cli.export.embedding_model import WHOLE_NETWORK, Embed, EmbeddingModel, FileContents
+from lba_cli.export.embedding_model import WHOLE_NETWORK, Embed, EmbeddingModel, FileContents, metadata
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import to_released
 from lba_cli.signals import signals_deferred
 
-RANKS = 20
+
+def write_safetensors(
+    network: TwoStreamNetwork, description: Description, path: Path, contents: FileContents = WHOLE_NETWORK
+) -> None:
+    """Write the state dict of ``network``, with the metadata from which ``lba_cli.model.load_network`` rebuilds it.
+
+    Half precision affects only the stored weights; a program that loads them computes in float32.
+    """
+    state = {name: tensor.contiguous() for name, tensor in contents.cast(network).state_dict().items()}
+    text = metadata(network, description, contents, format="safetensors")
+    path.write_bytes(save(state, metadata={"lba": text, "format": "pt"}))
 
 
 def write_official(
@@ -30,7 +39,7 @@ def write_official(
     figures = description.figures
     content = {
         "net": OrderedDict(to_released({name: value.contiguous() for name, value in network.state_dict().items()})),
-        "cmc": [figures.get(f"rank{rank}", math.nan) for rank in range(1, RANKS + 1)],
+        "cmc": [figures.get(f"rank{rank}", math.nan) for rank in range(1, 21)],
         "mAP": figures.get("mAP", math.nan),
         "mINP": figures.get("mINP", math.nan),
         "epoch": description.epoch,
@@ -41,6 +50,6 @@ def write_official(
     path.write_bytes(buffer.getbuffer())
 
 
-def load_official(path: Path) -> Embed:
+def load_weights(path: Path) -> Embed:
     """Rebuild the network from the file alone, and return it as a function of (images, infrared)."""
     return EmbeddingModel(load_network(path))

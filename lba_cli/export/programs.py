@@ -1,8 +1,8 @@
-"""ONNX files with a dynamic batch size, which onnxruntime runs without this package."""
+"""Programs with a dynamic batch size, which run without this package: ONNX files, and PyTorch's ``.pt2``."""
 
-from __future__ import annotations
-
+import io
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ from lba_cli.errors import MissingExtra
 from lba_cli.export.embedding_model import INPUTS, OUTPUT, WHOLE_NETWORK, Embed, FileContents, metadata, traceable
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
+from lba_cli.signals import signals_deferred
 from lba_cli.vocabulary import ONNX_OPSET
+
+METADATA_FILE = "lba.json"
 
 
 def write_onnx(
@@ -62,10 +65,34 @@ def load_onnx(path: Path) -> Embed:
     return run
 
 
-def _require(package: str) -> Any:
-    import importlib
+def write_torch_export(
+    network: TwoStreamNetwork, description: Description, path: Path, contents: FileContents = WHOLE_NETWORK
+) -> None:
+    """Write ``network`` as an exported program with a dynamic batch size; its extra file ``lba.json`` says how to feed it."""
+    module, inputs, shapes = traceable(network, description, contents)
+    program = torch.export.export(module, inputs, dynamic_shapes=shapes)
+    extra = {METADATA_FILE: metadata(network, description, contents, format="pt2", torch=torch.__version__)}
+    buffer = io.BytesIO()
+    with signals_deferred():  # PyTorch's writer ends the process if an exception interrupts it
+        torch.export.save(program, buffer, extra_files=extra)
+    path.write_bytes(buffer.getbuffer())
 
+
+def load_torch_export(path: Path) -> Embed:
+    """Return the file's program as a function of (images, infrared); with one stem it ignores ``infrared``."""
+    with path.open("rb") as file:
+        program = torch.export.load(file)
+    module, taken = program.module(), len(program.graph_signature.user_inputs)
+
+    def run(images: Tensor, infrared: Tensor) -> Tensor:
+        result: Tensor = module(*(images, infrared)[:taken])
+        return result
+
+    return run
+
+
+def _require(package: str) -> Any:
     try:
-        return importlib.import_module(package)
+        return import_module(package)
     except ImportError as problem:
         raise MissingExtra(package, "onnx") from problem
