@@ -26,7 +26,7 @@ class StrictModel(BaseModel):
 
 
 class FileRecord(StrictModel):
-    """A file's size and SHA-256 as it was written; None for a file whose parts have checksums of their own."""
+    """A file's size and SHA-256 when it was written; ``sha256`` is None if its parts have checksums of their own."""
 
     bytes: int = Field(ge=0)
     sha256: str | None
@@ -53,7 +53,7 @@ class ManifestKind(Generic[Content]):
     most_bytes: int
 
     def read(self, folder: Path) -> Content:
-        """Read a folder's manifest, or raise an ``error``: it is missing, damaged, or of another format or version."""
+        """Read a folder's manifest; raises ``error`` if it is missing, damaged, or of another format or version."""
         path = folder / MANIFEST
         try:
             text = read_text(path, self.most_bytes)
@@ -80,7 +80,7 @@ class ManifestKind(Generic[Content]):
             )
 
     def require_file(self, path: Path, record: FileRecord, *, checksum: bool) -> None:
-        """Raise an ``error`` if a file is missing, cut short or changed; its content is only read if ``checksum``."""
+        """Raise ``error`` if a file is missing, cut short or changed; its content is only compared if ``checksum``."""
         if not path.is_file():
             raise self.error(f"{path}: missing; {self.remedy}")
         size = path.stat().st_size

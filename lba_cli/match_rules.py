@@ -37,7 +37,7 @@ MATCH_RULES: dict[MatchRulesName, MatchRules] = {
 
 
 def match_rules(rules: MatchRulesName | MatchRules) -> MatchRules:
-    """The match rules of that name, or a ValueError; match rules are returned as they are."""
+    """The match rules of that name, which raises ValueError if it is unknown; match rules are returned as they are."""
     if isinstance(rules, MatchRules):
         return rules
     if rules not in MATCH_RULES:

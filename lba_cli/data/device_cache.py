@@ -43,7 +43,8 @@ class DeviceCache:
         source: the data set; each training image is read once.
         device: the device that keeps the images.
         pad: black pixels added on every side before the crop.
-        workers, listener: see :func:`~lba_cli.data.loaders.load_items`; receives the progress.
+        workers: processes that read images; see :func:`~lba_cli.data.loaders.load_items`.
+        listener: receives the progress.
     """
 
     def __init__(
@@ -79,20 +80,18 @@ class DeviceCache:
             yield TrainingBatch(visible, infrared, labels)
 
     def augmented(self, rows: Tensor, parameters: Tensor) -> Tensor:
-        """Augment the cached images at ``rows`` (n,) by :func:`parameters_tensor` (n, 7), both int64 on the device.
+        """Augment cached images by their ``rows`` (n,) and ``parameters`` (n, 7), both int64 and on the device.
 
-        The result is (n, H, W, 3) uint8, the pixels that :class:`~lba_cli.data.augmentation.Augmentation` makes.
+        The result is (n, H, W, 3) uint8, the pixels that :class:`~lba_cli.data.augmentation.Augmentation` makes with the
+        same parameters, see :func:`parameters_tensor`.
         """
         _, height, width, _ = self._pixels.shape
-        each = AugmentationParameters(*parameters.unbind(1))  # type: ignore[arg-type]
-        y = torch.arange(height, device=rows.device).expand(len(rows), height)
-        x = torch.arange(width, device=rows.device).expand(len(rows), width)
-        erased = (
-            _between(y, each.hole_top, each.hole_bottom)[:, :, None]
-            & (_between(x, each.hole_left, each.hole_right)[:, None, :])
-        )
-        mirrored = torch.where(_column(each.flipped) > 0, width - 1 - x, x)
-        from_y, from_x = y + _column(each.top) - self._pad, mirrored + _column(each.left) - self._pad
+        # Each is (n, 1).
+        top, left, flipped, hole_top, hole_left, hole_bottom, hole_right = parameters[:, :, None].unbind(1)
+        y, x = (torch.arange(side, device=rows.device) for side in (height, width))
+        erased = _between(y, hole_top, hole_bottom)[:, :, None] & _between(x, hole_left, hole_right)[:, None, :]
+        from_y = y + top - self._pad
+        from_x = torch.where(flipped > 0, width - 1 - x, x) + left - self._pad
         inside = _between(from_y, 0, height)[:, :, None] & _between(from_x, 0, width)[:, None, :]
         from_y, from_x = from_y.clamp(0, height - 1), from_x.clamp(0, width - 1)
         images = self._pixels[rows[:, None, None], from_y[:, :, None], from_x[:, None, :]]
@@ -108,7 +107,7 @@ def _batch_plan(
     size: tuple[int, int],
     position: tuple[int, int],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows (2·B·P,) of a batch in the cache, visible images first, their parameters, and the labels (B·P,)."""
+    """The rows of a batch in the cache (2·B·P,), visible images first, their parameters (2·B·P, 7) and labels (B·P,)."""
     plan = sampler.plan(*position)
     random = numpy_generator(seed, Stream.AUGMENTATION, *sampler.address(*position))
     indices = np.concatenate([plan.visible, plan.infrared])
@@ -121,11 +120,5 @@ def parameters_tensor(parameters: Sequence[AugmentationParameters]) -> Tensor:
     return torch.tensor(parameters, dtype=torch.int64).view(len(parameters), len(AugmentationParameters._fields))
 
 
-def _column(values: Tensor | int) -> Tensor:
-    return values[:, None]  # type: ignore[index]
-
-
 def _between(places: Tensor, first: Tensor | int, end: Tensor | int) -> Tensor:
-    """Where first ≤ places < end; ``places`` is (n, k), the bounds are (n,) or a number, the result is (n, k)."""
-    low, high = (bound if isinstance(bound, int) else bound[:, None] for bound in (first, end))
-    return (places >= low) & (places < high)
+    return (places >= first) & (places < end)

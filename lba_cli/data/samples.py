@@ -41,8 +41,7 @@ class Listing:
     """A data set on disk.
 
     Attributes:
-        name: the data set's name in reports.
-        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        name, dataset: see :class:`EvaluationSet`.
         root: the folder that sample paths start from.
         samples: sorted by trial, split, identity, camera and path.
         permutations: the file with the fixed draws of the data set's release, if it has one.

@@ -74,7 +74,7 @@ class ImageSource(EvaluationSet):
 
 
 class StoredImages(ImageSource):
-    """The images of the prepared store in ``folder``; ``images`` is their number.
+    """The images of the prepared store in a folder; ``images`` is how many it holds.
 
     Raises:
         DataError: the folder is no store, or an incomplete one, or one of another format version.
@@ -147,7 +147,7 @@ class StoredImages(ImageSource):
 
 
 class FolderImages(ImageSource):
-    """The images of a data set's own folder, each decoded and resized when it is read: there is nothing to check."""
+    """The images of a data set's own folder. Each is decoded and resized when it is read, so there is nothing to check."""
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
         self.name, self.dataset = listing.name, listing.dataset

@@ -41,12 +41,9 @@ class Manifest(StrictModel):
     """What a store holds.
 
     Attributes:
-        name: the data set's name in reports.
-        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
-        height, width: the images' size in pixels.
-        images: their number.
-        source: the folder that it was prepared from.
-        fingerprint: identifies the source's files, see :func:`lba_cli.data.samples.fingerprint`.
+        name, dataset: the data set's name in reports, and the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        height, width, images: the images' size in pixels, and their number.
+        source, fingerprint: the folder that it was prepared from, and :func:`lba_cli.data.samples.fingerprint` of it.
         skipped: images that couldn't be decoded.
         files: every file of the store but the manifest, by name. ``images.npy`` has no checksum of its own.
         checksum: the checksum of all this, see :meth:`digest`.
@@ -87,7 +84,7 @@ STORE = ManifestKind(
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a store's manifest, or raise a DataError: it is missing, damaged, changed or of another version."""
+    """Read a store's manifest; raises DataError if it is missing, damaged, changed or of another version."""
     manifest = STORE.read(folder)
     if manifest.checksum != manifest.digest():
         raise DataError(f"{folder / MANIFEST}: changed since it was written; {STORE.remedy}")

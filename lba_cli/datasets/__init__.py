@@ -26,7 +26,7 @@ def register(spec: DatasetSpec) -> None:
 
 
 def get_dataset(name: str) -> DatasetSpec:
-    """The data set called ``name``, or a ConfigError that names the nearest one."""
+    """The data set called ``name``; raises a ConfigError that names the nearest one if there is none."""
     if name not in DATASETS:
         raise ConfigError(f"there is no data set '{name}'; {nearest(name, DATASETS)}")
     return DATASETS[name]
@@ -40,7 +40,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def detect(root: Path) -> DatasetSpec:
-    """Recognise the data set in the folder ``root``, or raise a DataError: it has the layout of none, or of several."""
+    """Recognise the data set in the folder ``root``; raises DataError if that has the layout of none or of several."""
     found = [spec for spec in DATASETS.values() if spec.layout.looks_like(root)]
     if len(found) == 1:
         return found[0]

@@ -77,19 +77,15 @@ def read_regdb(root: Path, _: DatasetOptions | None = None) -> Listing:
 def _check_trial(lists: Lists) -> None:
     """Refuse lists of one trial that contradict each other."""
     for (_, modality), listed in lists.items():
-        _check_paths(listed, modality)
+        for entry in listed:
+            parts = entry.path.split("/")
+            if len(parts) != 3 or parts[0] != FOLDERS[modality]:
+                raise DataError(f"{entry.place}: '{entry.path}' is not an image {FOLDERS[modality]}/PERSON/NAME")
     both = {split: [entry for modality in MODALITIES for entry in lists[split, modality]] for split in SPLITS}
     _check_splits(both["train"], both["test"])
     for split in SPLITS:
         require_consistent_labels(both[split], _person, "person")
         _check_same_labels(*(lists[split, modality] for modality in MODALITIES))
-
-
-def _check_paths(listed: list[Entry], modality: Modality) -> None:
-    for entry in listed:
-        parts = entry.path.split("/")
-        if len(parts) != 3 or parts[0] != FOLDERS[modality]:
-            raise DataError(f"{entry.place}: '{entry.path}' is not an image {FOLDERS[modality]}/PERSON/NAME")
 
 
 def _check_same_labels(visible: list[Entry], infrared: list[Entry]) -> None:

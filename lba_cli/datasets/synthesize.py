@@ -79,10 +79,7 @@ def write_synthetic(
         listener: receives the progress.
 
     Raises:
-        LbaError: ``output`` exists and isn't an empty folder.
-        DataError: there is no such preset.
-        ConfigError: ``seed`` is negative, ``workers`` is less than 1, or there are no synthetic people in this layout or of this
-            size.
+        LbaError: ``output`` exists and isn't an empty folder, ``workers`` is less than 1, or as :func:`plan_synthetic`.
     """
     plan = plan_synthetic(spec, preset, seed)
     if workers is not None and workers < 1:

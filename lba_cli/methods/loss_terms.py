@@ -108,7 +108,7 @@ def _identity(step: ForwardPass) -> dict[str, Tensor]:
 
 
 def _hard_triplet(step: ForwardPass) -> dict[str, Tensor]:
-    """Its diagnostic is the share of anchors whose negative is at least as far away as their positive."""
+    """The diagnostic is the share of anchors whose negative is at least as far away as their positive."""
     loss, correct = batch_hard_triplet(step.pooled, step.labels, step.options.margin)
     step.diagnostics["correct_triplets"] = correct / len(step.labels)
     return {"hard_triplet": loss}

@@ -79,7 +79,7 @@ def register(method: Method) -> None:
 
 
 def get_method(name: str) -> Method:
-    """Return the method called ``name``, or raise a ValueError that lists the names."""
+    """Return the method called ``name``; raises a ValueError that lists all names if there is none."""
     if name not in METHODS:
         raise ValueError(f"there is no method '{name}'; valid: {', '.join(METHODS)}")
     return METHODS[name]
