@@ -13,7 +13,6 @@ from lba_cli.vocabulary import Split
 
 MOST_SHOWN = 20
 LONGEST_LINE = 1000
-Identity = TypeVar("Identity", int, str)
 Person = TypeVar("Person", int, str)
 
 
@@ -77,8 +76,8 @@ def read_identities(path: Path) -> Iterator[tuple[int, int]]:
 
 
 def read_split(
-    lists: Iterable[tuple[Path, Split]], read: Callable[[Path], Iterable[tuple[int, Identity]]]
-) -> dict[Identity, tuple[Split, str]]:
+    lists: Iterable[tuple[Path, Split]], read: Callable[[Path], Iterable[tuple[int, Person]]]
+) -> dict[Person, tuple[Split, str]]:
     """The split of each identity, and the place that names it, such as ``train_id.txt:1``.
 
     ``read`` yields (line number, identity) of a list.
@@ -86,7 +85,7 @@ def read_split(
     Raises:
         DataError: an identity is listed twice; or as ``read`` raises.
     """
-    found: dict[Identity, tuple[Split, str]] = {}
+    found: dict[Person, tuple[Split, str]] = {}
     for path, split in lists:
         for line, identity in read(path):
             if identity in found:
