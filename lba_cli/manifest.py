@@ -26,12 +26,7 @@ class StrictModel(BaseModel):
 
 
 class FileRecord(StrictModel):
-    """A file as it was written.
-
-    Attributes:
-        bytes: its size.
-        sha256: its checksum, in hexadecimal; None for a file whose parts have checksums of their own.
-    """
+    """A file's size and SHA-256 when it was written; ``sha256`` is None if its parts have checksums of their own."""
 
     bytes: int = Field(ge=0)
     sha256: str | None
@@ -46,8 +41,7 @@ class ManifestKind(Generic[Content]):
 
     Attributes:
         content: the manifest's model. The defaults of its fields ``format`` and ``version`` are the ones that can be read.
-        noun: the folder in a message, such as "an index".
-        remedy: what to do about a damaged one.
+        noun, remedy: the folder in a message, such as "an index", and what to do about a damaged one.
         error: what is raised.
         most_bytes: the largest manifest that is read.
     """
@@ -59,11 +53,7 @@ class ManifestKind(Generic[Content]):
     most_bytes: int
 
     def read(self, folder: Path) -> Content:
-        """Read a folder's manifest.
-
-        Raises:
-            LbaError: of the kind's type; the manifest is missing, damaged, of another format or of another version.
-        """
+        """Read a folder's manifest; raises ``error`` if it is missing, damaged, or of another format or version."""
         path = folder / MANIFEST
         try:
             text = read_text(path, self.most_bytes)
@@ -90,11 +80,7 @@ class ManifestKind(Generic[Content]):
             )
 
     def require_file(self, path: Path, record: FileRecord, *, checksum: bool) -> None:
-        """Compare a file's size with its record, and its checksum if ``checksum`` is true and the record has one.
-
-        Raises:
-            LbaError: of the kind's type; the file is missing, cut short or changed.
-        """
+        """Raise ``error`` if a file is missing, cut short or changed; its content is only compared if ``checksum``."""
         if not path.is_file():
             raise self.error(f"{path}: missing; {self.remedy}")
         size = path.stat().st_size

@@ -37,11 +37,7 @@ MATCH_RULES: dict[MatchRulesName, MatchRules] = {
 
 
 def match_rules(rules: MatchRulesName | MatchRules) -> MatchRules:
-    """Return the match rules of that name; match rules are returned as they are.
-
-    Raises:
-        ValueError: no match rules have this name.
-    """
+    """The match rules of that name, which raises ValueError if it is unknown; match rules are returned as they are."""
     if isinstance(rules, MatchRules):
         return rules
     if rules not in MATCH_RULES:

@@ -21,7 +21,6 @@ from lba_cli.files import read_text, write_text
 from lba_cli.methods.table import METHODS
 
 MAX_CONFIG_BYTES = 2**16
-ASSIGNMENT = "--set"
 
 
 @dataclass(frozen=True)
@@ -30,8 +29,8 @@ class ConfigLayer:
 
     Attributes:
         values: section → key → value.
-        source: how a message names the place of keys without an origin.
         origins: dotted key, or section → how a message names its place, such as ``run.yaml:3``.
+        source: the place of keys without an origin.
     """
 
     values: dict[str, Any]
@@ -53,32 +52,28 @@ class ConfigLayer:
             raise ConfigError(f"{path}: not a text file") from problem
         except OSError as problem:
             raise ConfigError(f"{path}: {problem.strerror}") from problem
-        document = parse_yaml(text, str(path))
-        if document.values is None:
+        values, root = parse_yaml(text, str(path))
+        if values is None:
             return cls({}, str(path))
-        if not isinstance(document.values, dict):
-            raise ConfigError(f"{path}:1: expected sections such as 'train:', found {type(document.values).__name__}")
-        origins = {key: f"{path}:{line}" for key, line in lines_of_keys(document.root, str(path))}
-        return cls(document.values, str(path), origins)
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path}:1: expected sections such as 'train:', found {type(values).__name__}")
+        origins = {key: f"{path}:{line}" for key, line in lines_of_keys(root, str(path))}
+        return cls(values, str(path), origins)
 
     @classmethod
     def from_assignments(cls, assignments: Sequence[str]) -> Self:
-        """Parse ``section.key=value`` words, whose values are YAML.
-
-        Raises:
-            ConfigError: a word has another form.
-        """
+        """Parse ``section.key=value`` words, whose values are YAML; raises ConfigError for any other word."""
         values: dict[str, Any] = {}
         origins = {}
         for assignment in assignments:
             key, equals, text = assignment.partition("=")
             section, dot, name = key.strip().partition(".")
-            where = f"{ASSIGNMENT} {' '.join(assignment.split()):.200}"
+            where = f"--set {' '.join(assignment.split()):.200}"
             if not (equals and dot and section and name):
                 raise ConfigError(f"{where}: expected section.key=value, such as train.epochs=40")
-            values.setdefault(section, {})[name] = parse_yaml(text, where, lines=False).values
+            values.setdefault(section, {})[name] = parse_yaml(text, where, lines=False)[0]
             origins[section] = origins[f"{section}.{name}"] = where
-        return cls(values, ASSIGNMENT, origins)
+        return cls(values, "--set", origins)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -103,7 +98,6 @@ def resolve_config(layers: Sequence[ConfigLayer]) -> Config:
     method = next(filter(None, map(_method_of, reversed(layers))), Config().train.method)
     merged, origins = _merge([_without_weights_of_another_method(layer, method) for layer in layers])
     _check_dataset_keys(merged.get("data", {}), origins)
-    _check_loss_terms(merged.get("loss", {}), method, origins)
     try:
         return Config.model_validate(merged)
     except ValidationError as problem:
@@ -120,14 +114,11 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tup
 
     A key that one of them lacks counts as its default.
     """
-    defaults = Config().values()
     found = []
-    for section in defaults:
-        sides = [{**defaults[section], **values.get(section, {})} for values in (first, second)]
-        for key in dict.fromkeys((*sides[0], *sides[1])):
-            old, new = (side.get(key) for side in sides)
-            if old != new:
-                found.append((f"{section}.{key}", old, new))
+    for section, defaults in Config().values().items():
+        old, new = ({**defaults, **values.get(section, {})} for values in (first, second))
+        keys = [key for key in old | new if old.get(key) != new.get(key)]
+        found += [(f"{section}.{key}", old.get(key), new.get(key)) for key in keys]
     return found
 
 
@@ -165,15 +156,6 @@ def _check_dataset_keys(data: Mapping[str, Any], origins: Mapping[str, str]) -> 
             raise ConfigError(_message({**error, "loc": ("data", *error["loc"])}, origins)) from None
 
 
-def _check_loss_terms(weights: Mapping[str, Any], method: Any, origins: Mapping[str, str]) -> None:
-    """Refuse weights of terms that the method lacks; an unknown method is reported later."""
-    for name in weights if method in METHODS else ():
-        try:
-            METHODS[method].require_term(str(name))
-        except ValueError as problem:
-            raise ConfigError(f"{origins[f'loss.{name}']}: {problem}") from None
-
-
 def _method_of(layer: ConfigLayer) -> Any:
     """Return the method that a layer chooses, if it does."""
     section = layer.values.get("train")
@@ -187,11 +169,7 @@ def _without_weights_of_another_method(layer: ConfigLayer, method: str) -> Confi
     if own == method or own not in METHODS or not isinstance(weights, dict):
         return layer
     defaults = {term.name: weight for term, weight in METHODS[own].default_weights.items()}
-    kept = {
-        name: weight
-        for name, weight in weights.items()
-        if type(weight) not in (int, float) or defaults.get(name) != weight
-    }
+    kept = {name: value for name, value in weights.items() if isinstance(value, bool) or defaults.get(name) != value}
     return replace(layer, values={**layer.values, "loss": kept})
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pydantic_core import PydanticCustomError
 
 from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, nearest
-from lba_cli.methods.table import METHODS, get_method
+from lba_cli.methods.table import METHODS
 from lba_cli.vocabulary import LARGEST_SIDE, Backbone, FeaturePlace, Precision, ShotsChoice, Weighting
 
 
@@ -91,7 +91,7 @@ class AlignmentSection(Section):
 class LossSection(Section):
     """Weights of loss terms, by the terms' names. Terms that aren't named have the method's weights; 0 switches a term off.
 
-    Whether the method has the terms is checked by :class:`Config`, which knows the method.
+    :class:`Config` checks whether the method has the terms.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -189,10 +189,15 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _the_method_has_the_terms(self) -> Self:
+        key = "loss"
         try:
-            get_method(self.train.method).weights(self.loss.weights())
+            for name in self.loss.weights():
+                key = f"loss.{name}"
+                METHODS[self.train.method].require_term(name)
+            key = "loss"
+            METHODS[self.train.method].weights(self.loss.weights())
         except ValueError as problem:
-            raise _problem_at("loss", str(problem)) from None
+            raise _problem_at(key, str(problem)) from None
         return self
 
     def values(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
@@ -27,32 +27,17 @@ for _class in (_Loader, _Dumper):  # in YAML 1.1, which PyYAML reads, only 5.0e-
     )
 
 
-class Document(NamedTuple):
-    """A parsed YAML text.
+def parse_yaml(text: str, source: str, *, lines: bool = True) -> tuple[Any, yaml.Node | None]:
+    """Parse YAML: return its values, and the root of its syntax tree; both are None if it is empty.
 
-    Attributes:
-        values: its values; None if it is empty.
-        root: the root of its syntax tree, which knows lines.
-    """
-
-    values: Any
-    root: yaml.Node | None
-
-
-def parse_yaml(text: str, source: str, *, lines: bool = True) -> Document:
-    """Parse YAML.
-
-    Args:
-        text: the YAML.
-        source: the name of its origin, for messages.
-        lines: whether messages name the line.
+    Messages name the ``source``, and the line if ``lines``.
 
     Raises:
         ConfigError: the text isn't YAML, or has anchors, tags, or too much nesting.
     """
     try:
         _refuse_unneeded_features(text)
-        return Document(yaml.load(text, Loader=_Loader), yaml.compose(text, Loader=_Loader))
+        return yaml.load(text, Loader=_Loader), yaml.compose(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as problem:
         mark = getattr(problem, "problem_mark", None)
         line = f":{mark.line + 1}" if mark and lines else ""
@@ -85,11 +70,7 @@ def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iter
 
 
 def _refuse_unneeded_features(text: str) -> None:
-    """Refuse anchors, which can expand to gigabytes, tags, which create objects, and deep nesting.
-
-    Raises:
-        yaml.MarkedYAMLError: there is one; the error has its place.
-    """
+    """Refuse anchors, which can expand to gigabytes, tags, which create objects, and deep nesting."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

@@ -57,28 +57,26 @@ class Augmentation:
 
     def sample(self, count: int, height: int, width: int, random: np.random.Generator) -> list[AugmentationParameters]:
         """Sample the parameters for ``count`` images of ``height`` × ``width`` pixels."""
-        return [self._sample_one(height, width, random) for _ in range(count)]
-
-    def _sample_one(self, height: int, width: int, random: np.random.Generator) -> AugmentationParameters:
-        top, left = random.integers(0, 2 * self.pad + 1, size=2).tolist() if self.pad else (0, 0)
-        flipped = bool(random.random() < self.flip)
-        erased = bool(self.erase) and random.random() < self.erase
-        return AugmentationParameters(top, left, flipped, *(_sample_hole(height, width, random) if erased else ()))
+        found = []
+        for _ in range(count):
+            top, left = random.integers(0, 2 * self.pad + 1, size=2).tolist() if self.pad else (0, 0)
+            flipped = bool(random.random() < self.flip)
+            hole = _sample_hole(height, width, random) if self.erase and random.random() < self.erase else ()
+            found.append(AugmentationParameters(top, left, flipped, *hole))
+        return found
 
     def __call__(self, images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
         """Augment (n, H, W, 3) uint8 images; returns a new array of the same shape."""
         result = np.empty_like(images)
         count, height, width, _ = images.shape
         for row, parameters in enumerate(self.sample(count, height, width, random)):
+            top, left, flipped, hole_top, hole_left, hole_bottom, hole_right = parameters
             image = images[row]
             if self.pad:
                 padded = np.pad(image, ((self.pad, self.pad), (self.pad, self.pad), (0, 0)))
-                image = padded[parameters.top : parameters.top + height, parameters.left : parameters.left + width]
-            result[row] = image[:, ::-1] if parameters.flipped else image
-            hole = result[
-                row, parameters.hole_top : parameters.hole_bottom, parameters.hole_left : parameters.hole_right
-            ]
-            hole[:] = ERASED_COLOUR
+                image = padded[top : top + height, left : left + width]
+            result[row] = image[:, ::-1] if flipped else image
+            result[row, hole_top:hole_bottom, hole_left:hole_right] = ERASED_COLOUR
         return result
 
 

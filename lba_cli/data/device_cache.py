@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from lba_cli.data.augmentation import ERASED_COLOUR, Augmentation, AugmentationParameters
-from lba_cli.data.loaders import ErrorSafeDataset, TrainingBatch, images_in_order, load_items
+from lba_cli.data.loaders import TrainingBatch, images_in_order, load_items
 from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.randomness import Stream, numpy_generator
@@ -64,17 +65,14 @@ class DeviceCache:
                 progress.advance(len(images))
 
     def batches(
-        self,
-        sampler: IdentitySampler,
-        augmentation: Augmentation,
-        seed: int,
-        positions: Sequence[tuple[int, int]],
+        self, sampler: IdentitySampler, augmentation: Augmentation, seed: int, positions: Sequence[tuple[int, int]]
     ) -> Generator[TrainingBatch]:
         """Yield the batches of :func:`~lba_cli.data.loaders.training_batches`, on the device.
 
         On a GPU, one worker process samples indices and parameters ahead of the training.
         """
-        plans = _BatchPlans(sampler, augmentation, seed, self._row, self._pixels.shape[1], self._pixels.shape[2])
+        _, height, width, _ = self._pixels.shape
+        plans = partial(_batch_plan, sampler, augmentation, seed, self._row, (height, width))
         on_gpu = self._pixels.is_cuda
         for plan in load_items(plans, positions, int(on_gpu), on_gpu):
             rows, parameters, labels = (part.to(self._pixels.device, non_blocking=True) for part in plan)
@@ -82,26 +80,18 @@ class DeviceCache:
             yield TrainingBatch(visible, infrared, labels)
 
     def augmented(self, rows: Tensor, parameters: Tensor) -> Tensor:
-        """Augment some of the cached images.
+        """Augment cached images by their ``rows`` (n,) and ``parameters`` (n, 7), both int64 and on the device.
 
-        Args:
-            rows: (n,) int64, which images; on the device.
-            parameters: (n, 7) int64, see :func:`parameters_tensor`; on the device.
-
-        Returns:
-            (n, H, W, 3) uint8, the pixels that :class:`~lba_cli.data.augmentation.Augmentation` makes with the same
-            parameters.
+        The result is (n, H, W, 3) uint8, the pixels that :class:`~lba_cli.data.augmentation.Augmentation` makes with the
+        same parameters, see :func:`parameters_tensor`.
         """
         _, height, width, _ = self._pixels.shape
-        each = AugmentationParameters(*parameters.unbind(1))  # type: ignore[arg-type]
-        y = torch.arange(height, device=rows.device).expand(len(rows), height)
-        x = torch.arange(width, device=rows.device).expand(len(rows), width)
-        erased = (
-            _between(y, each.hole_top, each.hole_bottom)[:, :, None]
-            & (_between(x, each.hole_left, each.hole_right)[:, None, :])
-        )
-        mirrored = torch.where(_column(each.flipped) > 0, width - 1 - x, x)
-        from_y, from_x = y + _column(each.top) - self._pad, mirrored + _column(each.left) - self._pad
+        # Each is (n, 1).
+        top, left, flipped, hole_top, hole_left, hole_bottom, hole_right = parameters[:, :, None].unbind(1)
+        y, x = (torch.arange(side, device=rows.device) for side in (height, width))
+        erased = _between(y, hole_top, hole_bottom)[:, :, None] & _between(x, hole_left, hole_right)[:, None, :]
+        from_y = y + top - self._pad
+        from_x = torch.where(flipped > 0, width - 1 - x, x) + left - self._pad
         inside = _between(from_y, 0, height)[:, :, None] & _between(from_x, 0, width)[:, None, :]
         from_y, from_x = from_y.clamp(0, height - 1), from_x.clamp(0, width - 1)
         images = self._pixels[rows[:, None, None], from_y[:, :, None], from_x[:, None, :]]
@@ -109,54 +99,26 @@ class DeviceCache:
         return torch.where(erased[..., None], self._colour, images)
 
 
-class _BatchPlan(NamedTuple):
-    """The contents of a batch.
-
-    Attributes:
-        rows: (2·B·P,) int64, the images' rows in the cache, visible ones first.
-        parameters: (2·B·P, 7) int64, see :func:`parameters_tensor`.
-        labels: (B·P,) int64.
-    """
-
-    rows: Tensor
-    parameters: Tensor
-    labels: Tensor
-
-
-class _BatchPlans(ErrorSafeDataset[tuple[int, int], _BatchPlan]):
-    """The contents of the batches by (epoch, step)."""
-
-    def __init__(
-        self,
-        sampler: IdentitySampler,
-        augmentation: Augmentation,
-        seed: int,
-        row: NDArray[np.int64],
-        height: int,
-        width: int,
-    ) -> None:
-        self._sampler, self._augmentation, self._seed = sampler, augmentation, seed
-        self._row, self._size = row, (height, width)
-
-    def item(self, position: tuple[int, int]) -> _BatchPlan:
-        plan = self._sampler.plan(*position)
-        random = numpy_generator(self._seed, Stream.AUGMENTATION, *self._sampler.address(*position))
-        indices = np.concatenate([plan.visible, plan.infrared])
-        parameters = parameters_tensor(self._augmentation.sample(len(indices), *self._size, random))
-        return _BatchPlan(torch.from_numpy(self._row[indices]), parameters, torch.from_numpy(plan.labels))
+def _batch_plan(
+    sampler: IdentitySampler,
+    augmentation: Augmentation,
+    seed: int,
+    row: NDArray[np.int64],
+    size: tuple[int, int],
+    position: tuple[int, int],
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The rows of a batch in the cache (2·B·P,), visible images first, their parameters (2·B·P, 7) and labels (B·P,)."""
+    plan = sampler.plan(*position)
+    random = numpy_generator(seed, Stream.AUGMENTATION, *sampler.address(*position))
+    indices = np.concatenate([plan.visible, plan.infrared])
+    parameters = parameters_tensor(augmentation.sample(len(indices), *size, random))
+    return torch.from_numpy(row[indices]), parameters, torch.from_numpy(plan.labels)
 
 
 def parameters_tensor(parameters: Sequence[AugmentationParameters]) -> Tensor:
     """The parameters of n images as an (n, 7) int64 tensor, one column per field."""
-    fields = len(AugmentationParameters._fields)
-    return torch.tensor(parameters, dtype=torch.int64).view(len(parameters), fields)
-
-
-def _column(values: Tensor | int) -> Tensor:
-    return values[:, None]  # type: ignore[index]
+    return torch.tensor(parameters, dtype=torch.int64).view(len(parameters), len(AugmentationParameters._fields))
 
 
 def _between(places: Tensor, first: Tensor | int, end: Tensor | int) -> Tensor:
-    """Where first ≤ places < end; ``places`` is (n, k), the bounds are (n,) or a number, the result is (n, k)."""
-    low, high = (bound if isinstance(bound, int) else bound[:, None] for bound in (first, end))
-    return (places >= low) & (places < high)
+    return (places >= first) & (places < end)

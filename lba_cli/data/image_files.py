@@ -40,15 +40,7 @@ class BrokenImage(Exception):
 
 
 def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize an image, given as a file or as an array, in the way of :func:`read_image`.
-
-    Args:
-        image: a path, or an (H, W, 3) uint8 RGB array.
-        height: height of the result, in pixels.
-        width: width of the result, in pixels.
-
-    Returns:
-        (height, width, 3) uint8.
+    """Resize an image, a file or an (H, W, 3) uint8 RGB array, as :func:`read_image` does.
 
     Raises:
         DataError: the file can't be read, or the array has another shape or type.
@@ -66,8 +58,7 @@ def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) ->
 def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
     """Decode an image, convert it to RGB, and resize it with Pillow's LANCZOS filter, as the paper's code does.
 
-    Returns:
-        (height, width, 3) uint8.
+    The result is (height, width, 3) uint8.
 
     Raises:
         BrokenImage: the file is missing, truncated, not an image, or of a kind that is refused (see the module's docstring).
@@ -108,20 +99,16 @@ def _rgb(image: Image.Image) -> Image.Image:
     """Convert the first frame to 8-bit RGB; its metadata stay."""
     if image.width * image.height > MOST_PIXELS:
         raise BrokenImage(f"{image.width} × {image.height} pixels, more than {MOST_PIXELS:,}")
-    if image.mode.startswith("I;16"):
-        high = (np.asarray(image) >> 8).astype(np.uint8)
-        return _with_exif(Image.fromarray(high).convert("RGB"), image)
-    if image.mode == "I" and image.format in ("PNG", "PPM"):  # 16-bit gray; PNG in older Pillows only
-        high = (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
-        return _with_exif(Image.fromarray(high).convert("RGB"), image)
-    if image.mode in ("I", "F"):
+    is_gray_16 = image.mode == "I" and image.format in ("PNG", "PPM")  # PNG in older Pillows only
+    if image.mode in ("I", "F") and not is_gray_16:
         raise BrokenImage(f"pixels of mode {image.mode}, whose range isn't known; convert the image to 8 or 16 bits")
-    return _with_exif(image.convert("RGB"), image)
-
-
-def _with_exif(converted: Image.Image, original: Image.Image) -> Image.Image:
-    if "exif" in original.info:
-        converted.info["exif"] = original.info["exif"]
+    if is_gray_16 or image.mode.startswith("I;16"):
+        high = (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
+        converted = Image.fromarray(high).convert("RGB")
+    else:
+        converted = image.convert("RGB")
+    if "exif" in image.info:
+        converted.info["exif"] = image.info["exif"]
     return converted
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache, partial
 from multiprocessing.queues import Queue
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -58,9 +58,7 @@ class TrainingBatch(NamedTuple):
 class StepPositions(Sequence[tuple[int, int]]):
     """The (epoch, step) pairs of a range of steps, computed when they are asked for instead of kept in a list.
 
-    Args:
-        steps: number of steps in an epoch.
-        numbers: the steps, counted from the first step of epoch 0.
+    An epoch has ``steps`` steps; ``numbers`` counts them from the first step of epoch 0.
     """
 
     def __init__(self, steps: int, numbers: range) -> None:
@@ -69,60 +67,24 @@ class StepPositions(Sequence[tuple[int, int]]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @overload
-    def __getitem__(self, index: int) -> tuple[int, int]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> StepPositions: ...
-
-    def __getitem__(self, index: int | slice) -> tuple[int, int] | StepPositions:
-        if isinstance(index, slice):
-            return StepPositions(self._steps, self._numbers[index])
+    def __getitem__(self, index: int) -> tuple[int, int]:  # type: ignore[override]  # no slices
         return divmod(self._numbers[index], self._steps)
 
 
-class ErrorSafeDataset(Dataset["Item | LbaError"], Generic[Key, Item]):
-    """A map-style dataset that returns an :class:`LbaError` in place of the item instead of raising it.
+class _Items(Dataset["Item | LbaError"], Generic[Key, Item]):
+    """The items that a function loads. It returns an :class:`LbaError` in place of an item instead of raising it.
 
     PyTorch would wrap an error that a worker process raises in a new one with a traceback as its message.
-    :func:`load_items` raises the original.
     """
+
+    def __init__(self, load: Callable[[Key], Item]) -> None:
+        self._load = load
 
     def __getitem__(self, key: Key) -> Item | LbaError:
         try:
-            return self.item(key)
+            return self._load(key)
         except LbaError as problem:
             return problem
-
-    def item(self, key: Key) -> Item:
-        """The item of ``key``; may raise any :class:`LbaError`."""
-        raise NotImplementedError
-
-
-class _TrainingBatches(ErrorSafeDataset[tuple[int, int], TrainingBatch]):
-    """The training batches by (epoch, step)."""
-
-    def __init__(self, source: ImageSource, sampler: IdentitySampler, augmentation: Augmentation, seed: int) -> None:
-        self._source, self._sampler, self._augmentation, self._seed = source, sampler, augmentation, seed
-
-    def item(self, position: tuple[int, int]) -> TrainingBatch:
-        plan = self._sampler.plan(*position)
-        random = numpy_generator(self._seed, Stream.AUGMENTATION, *self._sampler.address(*position))
-        visible, infrared = (
-            torch.from_numpy(self._augmentation(self._source.read(indices.tolist()), random))
-            for indices in (plan.visible, plan.infrared)
-        )
-        return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
-
-
-class _Images(ErrorSafeDataset[Sequence[int], Tensor]):
-    """The images of a list of sample indices: (n, H, W, 3) uint8."""
-
-    def __init__(self, source: ImageSource) -> None:
-        self._source = source
-
-    def item(self, indices: Sequence[int]) -> Tensor:
-        return torch.from_numpy(self._source.read(indices))
 
 
 def training_batches(
@@ -140,16 +102,24 @@ def training_batches(
     ``positions`` may cover several epochs: workers then prepare the next epoch's first batches while one epoch ends.
 
     Args:
-        source: the data set's images.
-        sampler: chooses the images of each step.
-        augmentation: how they are changed.
+        source, sampler, augmentation: the images, which of them a step takes, and how they are changed.
         seed: the run's seed.
         positions: the (epoch, step) pairs.
-        workers: number of worker processes, see :func:`load_items`.
-        pin: whether batches are put into pinned memory, from which copies to a GPU are fast.
+        workers, pin: see :func:`load_items`.
     """
-    dataset = _TrainingBatches(source, sampler, augmentation, seed)
-    yield from load_items(dataset, positions, workers, pin)
+    yield from load_items(partial(_training_batch, source, sampler, augmentation, seed), positions, workers, pin)
+
+
+def _training_batch(
+    source: ImageSource, sampler: IdentitySampler, augmentation: Augmentation, seed: int, position: tuple[int, int]
+) -> TrainingBatch:
+    plan = sampler.plan(*position)
+    random = numpy_generator(seed, Stream.AUGMENTATION, *sampler.address(*position))
+    visible, infrared = (
+        torch.from_numpy(augmentation(source.read(indices.tolist()), random))
+        for indices in (plan.visible, plan.infrared)
+    )
+    return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
 
 
 def images_in_order(
@@ -157,20 +127,20 @@ def images_in_order(
 ) -> Iterator[Tensor]:
     """Yield the images at ``indices`` in that order, as (n, H, W, 3) uint8 batches of at most ``batch_size``.
 
-    ``workers`` and ``pin`` are those of :func:`training_batches`.
+    ``workers`` and ``pin`` are those of :func:`load_items`.
     """
     batches = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
-    yield from load_items(_Images(source), batches, workers, pin)
+    yield from load_items(partial(_images, source), batches, workers, pin)
+
+
+def _images(source: ImageSource, indices: Sequence[int]) -> Tensor:
+    return torch.from_numpy(source.read(indices))
 
 
 def normalize(images: Tensor) -> Tensor:
-    """Normalise images by ImageNet's mean and standard deviation.
+    """Normalise (N, H, W, 3) uint8 images by ImageNet's mean and standard deviation.
 
-    Args:
-        images: (N, H, W, 3) uint8.
-
-    Returns:
-        (N, 3, H, W) float32 in the channels-last memory format, on the same device.
+    The result is (N, 3, H, W) float32 in the channels-last memory format, on the same device.
     """
     mean, deviation = _statistics(images.device)
     return images.float().sub_(mean).div_(deviation).permute(0, 3, 1, 2)
@@ -189,16 +159,14 @@ def to_images(array: NDArray[np.uint8]) -> Tensor:
     return normalize(torch.from_numpy(array))
 
 
-def load_items(
-    dataset: ErrorSafeDataset[Key, Item], keys: Sequence[Key], workers: int | None, pin: bool
-) -> Iterator[Item]:
-    """Yield the item of each key, in order.
+def load_items(load: Callable[[Key], Item], keys: Sequence[Key], workers: int | None, pin: bool) -> Iterator[Item]:
+    """Yield ``load(key)`` for each of ``keys``, in order.
 
     Args:
-        dataset: loads an item for a key.
-        keys: the items to load.
+        load: a function that can be pickled.
+        keys: what it is called with.
         workers: number of processes that load ahead; 0 loads in this process, None takes up to 4 and leaves a core free.
-        pin: whether tensors are put into pinned memory.
+        pin: whether tensors are put into pinned memory, from which copies to a GPU are fast.
 
     Raises:
         LbaError: an item could not be loaded, or a worker process died.
@@ -207,7 +175,7 @@ def load_items(
         workers = max(0, min(DEFAULT_WORKERS, cores() // processes.current().local_size - 1))
     workers = min(workers, len(keys))
     loader: DataLoader[Item | LbaError] = DataLoader(
-        dataset,
+        _Items(load),
         batch_size=None,
         sampler=keys,
         num_workers=workers,

@@ -6,10 +6,10 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
@@ -25,27 +25,24 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
 def map_chunks(
     function: Callable[[Sequence[Job]], Result], jobs: Sequence[Job], *, workers: int | None = None, chunk: int = 32
-) -> Iterator[Iterator[tuple[int, Result]]]:
+) -> closing[Generator[tuple[int, Result]]]:
     """Apply ``function`` to chunks of ``jobs`` in several processes.
 
-    The context manager yields an iterator over (number of jobs in a chunk, the chunk's result), in the order in which
+    The result is a context manager that yields an iterator over (number of jobs in a chunk, the chunk's result), in the order in which
     chunks are finished. Only a few chunks are in progress at a time, so that memory stays bounded. If the block is left by an
     exception, such as Ctrl-C, the processes are ended first.
 
     Args:
         function: called with a chunk of jobs; it must be picklable, and so must jobs and results.
-        jobs: the jobs.
+        jobs, chunk: the jobs, and how many of them are in a chunk.
         workers: number of processes; one per core if None. With 1, everything runs in this process.
-        chunk: jobs per chunk.
 
     Raises:
         LbaError: a worker process was killed, for example by the system because memory ran out.
     """
-    with closing(_mapped(function, jobs, workers, chunk)) as results:
-        yield results
+    return closing(_mapped(function, jobs, workers, chunk))
 
 
 def _mapped(

@@ -30,13 +30,7 @@ ARRAY_NAMES = {"visible": "rgb", "infrared": "ir"}
 
 @dataclass(frozen=True)
 class Prepared:
-    """The result of a preparation.
-
-    Attributes:
-        store: the store's folder.
-        images: how many images it holds.
-        skipped: (path, reason) of the images that were left out because they can't be decoded.
-    """
+    """A new store: its folder, its number of images, and (path, reason) of the images that can't be decoded."""
 
     store: Path
     images: int
@@ -59,8 +53,7 @@ def prepare(
     Args:
         listing: the data set's images.
         output: the store's folder; it appears whole or not at all.
-        height: height of the resized images, in pixels.
-        width: width of the resized images, in pixels.
+        height, width: the size of the resized images, in pixels.
         listener: receives the progress.
         workers: number of processes; one per core if None.
         skip_broken: whether images that can't be decoded are left out and recorded in the manifest.
@@ -72,35 +65,36 @@ def prepare(
         DataError: some images can't be decoded; the message lists them all.
     """
     require_new_folder(output)
+    # A data set of several trials has several samples per image.
+    rows = {path: row for row, path in enumerate(dict.fromkeys(sample.path for sample in listing.samples))}
     with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
-        checksums, broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
+        checksums, broken = _write_images(listing.root, list(rows), folder / IMAGES, (height, width), workers, listener)
         if broken and not skip_broken:
-            raise DataError(_broken_message(listing, broken))
+            lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
+            raise DataError(
+                f"{len(broken)} of {len(rows)} images can't be decoded; replace them, or leave them out with --skip-broken. "
+                "Nothing was written.\n" + "\n".join(lines)
+            )
         kept = [sample for sample in listing.samples if sample.path in checksums]
-        rows = {path: row for row, path in enumerate(_paths(listing))}
         write_samples(folder, [rows[s.path] for s in kept], [checksums[s.path] for s in kept], kept)
         if listing.permutations:
             shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
         skipped = tuple(sorted(broken.items()))
-        manifest = _manifest(listing, height, width, len(checksums), skipped)
+        manifest = Manifest(
+            name=listing.name,
+            dataset=listing.dataset,
+            height=height,
+            width=width,
+            images=len(checksums),
+            source=str(listing.root.resolve()),
+            fingerprint=fingerprint(listing),
+            skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
+        )
         write_manifest(folder, manifest)
         if shared_arrays:
             _write_shared_arrays(folder, listener)
             write_manifest(folder, manifest)  # again, because the manifest lists all files
     return Prepared(output, len(checksums), skipped)
-
-
-def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Sequence[tuple[str, str]]) -> Manifest:
-    return Manifest(
-        name=listing.name,
-        dataset=listing.dataset,
-        height=height,
-        width=width,
-        images=images,
-        source=str(listing.root.resolve()),
-        fingerprint=fingerprint(listing),
-        skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
-    )
 
 
 class _Outcome(NamedTuple):
@@ -111,40 +105,23 @@ class _Outcome(NamedTuple):
 
 
 def _write_images(
-    listing: Listing, path: Path, height: int, width: int, workers: int | None, listener: Listener
+    root: Path, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
 ) -> _Outcome:
-    """Write all images into a new array file, one row per image."""
-    jobs = list(enumerate(_paths(listing)))
-    count = len(jobs)
-    np.lib.format.open_memmap(path, "w+", np.uint8, (count, height, width, 3)).flush()
-    _reserve(path)
+    """Write all images into the new file ``array``, one row per image."""
+    np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3)).flush()
+    if hasattr(os, "posix_fallocate"):  # a full disk raises an error now; later it would kill the process
+        with array.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
     outcome = _Outcome({}, {})
-    fill = partial(_fill_rows, listing.root, path)
     with (
-        listener.task(f"resizing to {height}×{width}", count, "images") as progress,
-        map_chunks(fill, jobs, workers=workers) as chunks,
+        listener.task(f"resizing to {size[0]}×{size[1]}", len(paths), "images") as progress,
+        map_chunks(partial(_fill_rows, root, array), list(enumerate(paths)), workers=workers) as chunks,
     ):
         for done, part in chunks:
             outcome.checksums.update(part.checksums)
             outcome.broken.update(part.broken)
             progress.advance(done)
     return outcome
-
-
-def _paths(listing: Listing) -> list[str]:
-    """The paths of the images, without repetitions: a data set of several trials has several samples per image."""
-    return list(dict.fromkeys(sample.path for sample in listing.samples))
-
-
-def _reserve(path: Path) -> None:
-    """Allocate the file's space on the disk. A full disk raises an error here; writing to a memory map, it would kill the process.
-
-    Raises:
-        OSError: there is too little space.
-    """
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Outcome:
@@ -160,14 +137,6 @@ def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Out
             rows[row] = image
             outcome.checksums[path] = zlib.crc32(image.data)
     return outcome
-
-
-def _broken_message(listing: Listing, broken: dict[str, str]) -> str:
-    lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
-    return (
-        f"{len(broken)} of {len(_paths(listing))} images can't be decoded; replace them, or leave them out with "
-        "--skip-broken. Nothing was written.\n" + "\n".join(lines)
-    )
 
 
 def _write_shared_arrays(folder: Path, listener: Listener, chunk: int = 256) -> None:

@@ -39,13 +39,11 @@ class IdentitySampler:
 
     Args:
         samples: the samples of the data set; those of the test split are ignored.
-        identities: B.
-        instances: P.
+        identities, instances: B and P.
         seed: the run's seed.
         steps: steps per epoch; None for the paper's floor(images of the larger modality / (B·P·size)) + 1.
         skip_incomplete: whether training identities that lack a modality are left out; otherwise they are refused.
-        rank: the number of this process, from 0.
-        size: the number of processes.
+        rank, size: the number of this process, from 0, and how many there are.
 
     Attributes:
         classes: the class label of every training identity.
@@ -89,10 +87,7 @@ class IdentitySampler:
         self.disjoint = len(self._images) >= identities * size
 
     def address(self, epoch: int, step: int) -> tuple[int, ...]:
-        """The address of this process's random numbers in a step, see :mod:`lba_cli.randomness`.
-
-        It includes the rank if there are several processes.
-        """
+        """The address of this process's random numbers in a step, see :mod:`lba_cli.randomness`."""
         return (epoch, step) if self._size == 1 else (epoch, step, self._rank)
 
     def plan(self, epoch: int, step: int) -> BatchPlan:

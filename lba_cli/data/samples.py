@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from lba_cli.errors import DataError
 from lba_cli.vocabulary import Modality, Split
@@ -40,8 +41,7 @@ class Listing:
     """A data set on disk.
 
     Attributes:
-        name: the data set's name in reports.
-        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        name, dataset: see :class:`EvaluationSet`.
         root: the folder that sample paths start from.
         samples: sorted by trial, split, identity, camera and path.
         permutations: the file with the fixed draws of the data set's release, if it has one.
@@ -54,6 +54,24 @@ class Listing:
     samples: tuple[Sample, ...]
     permutations: Path | None = None
     notes: tuple[str, ...] = ()
+
+
+class EvaluationSet(Protocol):
+    """The part of a data set that an evaluation needs; images or features come from elsewhere.
+
+    Attributes:
+        name: the data set's name in reports.
+        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        trial: the trial that the samples belong to, from 1; 0 where the data set has only one.
+        samples: one record per image.
+        permutations: the file with the fixed draws of the data set's release, if it has one.
+    """
+
+    name: str
+    dataset: str
+    trial: int
+    samples: tuple[Sample, ...]
+    permutations: Path | None
 
 
 def in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
@@ -73,12 +91,9 @@ def select(samples: Sequence[Sample], split: Split, modality: Modality) -> list[
 
 
 def indices_of_trial(samples: Sequence[Sample], trial: int | None, name: str) -> list[int]:
-    """The indices of the samples of one trial, in order.
+    """The indices of the samples of one trial of the data set ``name``, in order.
 
-    Args:
-        samples: the records of a whole data set.
-        trial: from 1; None where the data set has only one.
-        name: the data set's name, for messages.
+    Trials count from 1; ``trial`` is None where the data set has only one.
 
     Raises:
         DataError: the data set has several trials and ``trial`` is none of them, or it has one and ``trial`` is given.
@@ -96,11 +111,7 @@ def indices_of_trial(samples: Sequence[Sample], trial: int | None, name: str) ->
 
 
 def fingerprint(listing: Listing) -> str:
-    """A SHA-256 over the records of a data set, the sizes of its images, and its fixed draws.
-
-    Raises:
-        FileNotFoundError: an image has vanished since it was listed.
-    """
+    """A SHA-256 over the records of a data set, the sizes of its images, and its fixed draws."""
     digest = hashlib.sha256()
     size = {path: (listing.root / path).stat().st_size for path in {s.path for s in listing.samples}}
     for s in listing.samples:

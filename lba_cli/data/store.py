@@ -8,21 +8,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
-from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_trial
-from lba_cli.data.store_manifest import (
-    IMAGES,
-    PERMUTATIONS,
-    SAMPLES,
-    read_manifest,
-    read_samples,
-    require_whole,
-)
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, fingerprint, indices_of_trial
+from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
 from lba_cli.errors import DataError, is_resource_error
 from lba_cli.manifest import MANIFEST
 from lba_cli.reporting import Listener
@@ -33,53 +26,55 @@ if TYPE_CHECKING:
 IMAGES_PER_CHECK = 64
 
 
-class ImageSource(Protocol):
-    """The images of a data set, at one size.
+class ImageSource(EvaluationSet):
+    """The images of a data set, at one size. The samples are those of all trials; :meth:`of_trial` selects one.
 
     Attributes:
-        name: the data set's name in reports.
-        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
-        trial: the trial that the samples belong to, from 1; 0 where the data set has only one.
         height, width: size of the images, in pixels.
-        samples: one record per image.
-        permutations: the file with the fixed draws of the data set's release, if it has one.
         fingerprint: a digest of the whole data set's records, including all trials, see
             :func:`~lba_cli.data.samples.fingerprint`.
-        content: a digest of the prepared images; empty if images are decoded when they are read.
     """
 
-    name: str
-    dataset: str
-    trial: int
+    trial = 0
     height: int
     width: int
     samples: tuple[Sample, ...]
-    permutations: Path | None
     fingerprint: str
 
     @property
     def content(self) -> str:
         """A digest of the prepared images; empty if images are decoded when they are read."""
+        return ""
+
+    def of_trial(self, trial: int | None) -> Self:
+        """A copy with the samples of one trial only; raises what :func:`~lba_cli.data.samples.indices_of_trial` raises."""
+        chosen = indices_of_trial(self.samples, trial, self.name)
+        view = copy(self)
+        view.trial = trial or 0
+        view._keep(chosen)
+        return view
+
+    def _keep(self, chosen: list[int]) -> None:
+        self.samples = tuple(self.samples[index] for index in chosen)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8."""
+        """The images of the samples at ``indices``: (n, height, width, 3) uint8.
+
+        Raises:
+            DataError: an image can't be read.
+        """
+        raise NotImplementedError
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Verify that the images at ``indices`` haven't changed since they were prepared.
+        """Verify that the images at ``indices`` haven't changed since they were prepared, if they were.
 
         Raises:
             DataError: some have; the message names them.
         """
 
 
-class StoredImages:
-    """The images of a prepared store. Its samples are those of all trials; :meth:`of_trial` selects one.
-
-    Args:
-        folder: the store.
-
-    Attributes:
-        images: the number of images.
+class StoredImages(ImageSource):
+    """The images of the prepared store in a folder; ``images`` is how many it holds.
 
     Raises:
         DataError: the folder is no store, or an incomplete one, or one of another format version.
@@ -89,7 +84,7 @@ class StoredImages:
         self._folder = folder
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
-        self.name, self.dataset, self.trial = manifest.name, manifest.dataset, 0
+        self.name, self.dataset = manifest.name, manifest.dataset
         self.height, self.width = manifest.height, manifest.width
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)
@@ -103,16 +98,12 @@ class StoredImages:
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
 
-    def of_trial(self, trial: int | None) -> Self:
-        """A copy with the samples of one trial only; raises what :func:`~lba_cli.data.samples.indices_of_trial` raises."""
-        chosen = indices_of_trial(self.samples, trial, self.name)
-        view = copy(self)
-        view.trial, view.samples = trial or 0, tuple(self.samples[index] for index in chosen)
-        view._rows, view._checksums = self._rows[chosen], self._checksums[chosen]
-        return view
+    def _keep(self, chosen: list[int]) -> None:
+        super()._keep(chosen)
+        self._rows, self._checksums = self._rows[chosen], self._checksums[chosen]
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8.
+        """Read images, see :meth:`ImageSource.read`.
 
         The file is mapped anew in each call, because pages of a lasting map would count as memory of this process.
 
@@ -155,37 +146,18 @@ class StoredImages:
         return [index for index in indices if zlib.crc32(pixels[self._rows[index]].data) != self._checksums[index]]
 
 
-class FolderImages:
-    """The images of a data set's own folder, each decoded and resized when it is read.
-
-    Its samples are those of all trials; :meth:`of_trial` selects one.
-
-    Args:
-        listing: the data set's images.
-        height: height of the resized images, in pixels.
-        width: width of the resized images, in pixels.
-    """
+class FolderImages(ImageSource):
+    """The images of a data set's own folder. Each is decoded and resized when it is read, so there is nothing to check."""
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
-        self.name, self.dataset, self.trial = listing.name, listing.dataset, 0
+        self.name, self.dataset = listing.name, listing.dataset
         self.samples, self.permutations = listing.samples, listing.permutations
         self.height, self.width = height, width
-        self.fingerprint, self.content = fingerprint(listing), ""
+        self.fingerprint = fingerprint(listing)
         self._root = listing.root
 
-    def of_trial(self, trial: int | None) -> Self:
-        """A copy with the samples of one trial only; raises what :func:`~lba_cli.data.samples.indices_of_trial` raises."""
-        chosen = indices_of_trial(self.samples, trial, self.name)
-        view = copy(self)
-        view.trial, view.samples = trial or 0, tuple(self.samples[index] for index in chosen)
-        return view
-
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8.
-
-        Raises:
-            DataError: an image can't be decoded.
-        """
+        """Decode images, see :meth:`ImageSource.read`."""
         images = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for row, index in enumerate(indices):
             try:
@@ -196,9 +168,6 @@ class FolderImages:
                     "images out with lba prepare … --skip-broken"
                 ) from problem
         return images
-
-    def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Do nothing: there are no checksums to compare with. Damage is reported when an image is read."""
 
 
 def is_store(folder: Path) -> bool:

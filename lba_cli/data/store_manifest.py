@@ -41,12 +41,9 @@ class Manifest(StrictModel):
     """What a store holds.
 
     Attributes:
-        name: the data set's name in reports.
-        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
-        height, width: the images' size in pixels.
-        images: the number of images.
-        source: the folder that it was prepared from.
-        fingerprint: identifies the source's files, see :func:`lba_cli.data.samples.fingerprint`.
+        name, dataset: the data set's name in reports, and the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        height, width, images: the images' size in pixels, and their number.
+        source, fingerprint: the folder that it was prepared from, and :func:`lba_cli.data.samples.fingerprint` of it.
         skipped: images that couldn't be decoded.
         files: every file of the store but the manifest, by name. ``images.npy`` has no checksum of its own.
         checksum: the checksum of all this, see :meth:`digest`.
@@ -87,11 +84,7 @@ STORE = ManifestKind(
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a store's manifest.
-
-    Raises:
-        DataError: it is missing, damaged, changed or of another version.
-    """
+    """Read a store's manifest; raises DataError if it is missing, damaged, changed or of another version."""
     manifest = STORE.read(folder)
     if manifest.checksum != manifest.digest():
         raise DataError(f"{folder / MANIFEST}: changed since it was written; {STORE.remedy}")
@@ -100,18 +93,18 @@ def read_manifest(folder: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Write ``manifest`` into ``folder``, with the records of the files that are there now."""
-    files = {path.name: _record(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    files = {
+        path.name: FileRecord(bytes=path.stat().st_size, sha256=None if path.name == IMAGES else sha256_of(path))
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST
+    }
     content = manifest.model_copy(update={"files": files})
     content = content.model_copy(update={"checksum": content.digest()})
     (folder / MANIFEST).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def require_whole(folder: Path, manifest: Manifest, *, large: bool) -> None:
-    """Compare the files' sizes and checksums with the manifest; the checksums of large arrays only if ``large``.
-
-    Raises:
-        DataError: a file is missing, cut short or changed.
-    """
+    """Raise a DataError if a file is missing, cut short or changed; large arrays are read in full only if ``large``."""
     unlisted = {SAMPLES, IMAGES} - manifest.files.keys()
     if unlisted:
         raise DataError(f"{folder / MANIFEST}: damaged (it doesn't list {', '.join(sorted(unlisted))}); {STORE.remedy}")
@@ -132,10 +125,7 @@ def write_samples(folder: Path, rows: Sequence[int], checksums: Sequence[int], s
 
 
 def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]]:
-    """Read ``samples.csv``.
-
-    Returns:
-        The samples' rows of ``images.npy``, the rows' checksums, and the samples.
+    """Read ``samples.csv``: the samples' rows of ``images.npy``, the rows' checksums, and the samples.
 
     Raises:
         DataError: it is damaged.
@@ -149,16 +139,12 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
                 raise ValueError(f"an unknown modality or split in row {line['row']}")
             rows.append(_number(line["row"]))
             checksums.append(_number(line["crc32"]))
-            samples.append(
-                Sample(
-                    line["path"],
-                    _number(line["identity"]),
-                    _number(line["camera"], NO_CAMERA),
-                    line["modality"],
-                    line["split"],
-                    _number(line["trial"]),
-                )
+            identity, camera, trial = (
+                _number(line["identity"]),
+                _number(line["camera"], NO_CAMERA),
+                _number(line["trial"]),
             )
+            samples.append(Sample(line["path"], identity, camera, line["modality"], line["split"], trial))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
         if is_resource_error(problem):
             raise
@@ -171,7 +157,3 @@ def _number(text: str, least: int = 0) -> int:
     if not least <= number < 2**32:
         raise ValueError(f"{text:.20} is out of range")
     return number
-
-
-def _record(path: Path) -> FileRecord:
-    return FileRecord(bytes=path.stat().st_size, sha256=None if path.name == IMAGES else sha256_of(path))

@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-from lba_cli.data.samples import Listing
+from lba_cli.data.samples import EvaluationSet, Listing
 from lba_cli.datasets.folder import FOLDER
 from lba_cli.datasets.layout import spelling_hint
 from lba_cli.datasets.llcm import LLCM
 from lba_cli.datasets.regdb import REGDB
-from lba_cli.datasets.spec import DatasetOptions, DatasetSpec, Draw, EvaluationSet, PublishedResult, Setting
+from lba_cli.datasets.spec import DatasetOptions, DatasetSpec, Draw, PublishedResult, Setting
 from lba_cli.datasets.sysu import SYSU
 from lba_cli.errors import ConfigError, DataError
 
@@ -26,11 +26,7 @@ def register(spec: DatasetSpec) -> None:
 
 
 def get_dataset(name: str) -> DatasetSpec:
-    """The data set called ``name``.
-
-    Raises:
-        ConfigError: there is none; the message names the nearest one.
-    """
+    """The data set called ``name``; raises a ConfigError that names the nearest one if there is none."""
     if name not in DATASETS:
         raise ConfigError(f"there is no data set '{name}'; {nearest(name, DATASETS)}")
     return DATASETS[name]
@@ -44,11 +40,7 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def detect(root: Path) -> DatasetSpec:
-    """Recognise the data set in the folder ``root`` by its layout.
-
-    Raises:
-        DataError: the folder has the layout of no data set, or of more than one.
-    """
+    """Recognise the data set in the folder ``root``; raises DataError if that has the layout of none or of several."""
     found = [spec for spec in DATASETS.values() if spec.layout.looks_like(root)]
     if len(found) == 1:
         return found[0]
@@ -65,20 +57,20 @@ def detect(root: Path) -> DatasetSpec:
     )
 
 
-def read_dataset(root: Path, name: str = AUTO, options: DatasetOptions | None = None) -> Listing:
-    """List the images of the data set at ``root``.
-
-    Args:
-        root: its folder.
-        name: the data set's name; ``auto`` recognises it by its layout.
-        options: the data set's own options; its defaults when None.
+def read_dataset(root: Path, name: str = AUTO) -> Listing:
+    """List the images of the data set called ``name`` at ``root``, with its default options.
 
     Raises:
         DataError: there is no such data set, or it is malformed.
         ConfigError: no data set has this name.
     """
-    spec = detect(root) if name == AUTO else get_dataset(name)
-    return spec.read(root, options or spec.options())
+    spec = find_spec(root, name)
+    return spec.read(root, spec.options())
+
+
+def find_spec(root: Path, name: str) -> DatasetSpec:
+    """The data set called ``name``; ``auto`` is the one at ``root``. Raises what :func:`read_dataset` raises."""
+    return detect(root) if name == AUTO else get_dataset(name)
 
 
 __all__ = [
@@ -92,6 +84,7 @@ __all__ = [
     "PublishedResult",
     "Setting",
     "detect",
+    "find_spec",
     "get_dataset",
     "nearest",
     "read_dataset",

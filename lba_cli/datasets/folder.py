@@ -16,17 +16,16 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from lba_cli.data.image_files import image_suffixes
-from lba_cli.data.samples import Listing, Sample, in_order
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order
 from lba_cli.datasets.galleries import cameras_known, community_draws, whole_gallery
 from lba_cli.datasets.layout import Layout, name_of
-from lba_cli.datasets.lists import read_lines, shortened
+from lba_cli.datasets.lists import read_lines, read_split, shortened
 from lba_cli.datasets.scan import Scan, camera_in_name, require_text
-from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, EvaluationSet, Setting
+from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, Setting
 from lba_cli.errors import DataError
 from lba_cli.match_rules import MatchRules
-from lba_cli.synthetic.jobs import Job
-from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, Plan, size_of
-from lba_cli.synthetic.presets import Preset
+from lba_cli.synthetic import Job, Plan, Preset
+from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, size_of
 from lba_cli.vocabulary import MODALITIES, Modality, Split
 
 LAYOUT = Layout(
@@ -132,30 +131,19 @@ def _split_at_random(people: People, both: list[str], options: FolderOptions) ->
 
 
 def _split_by_lists(root: Path, people: People, train: str, test: str) -> tuple[dict[str, Split], list[str]]:
-    split_of: dict[str, Split] = {}
-    place_of: dict[str, str] = {}
-    unknown = []
-    lists: tuple[tuple[Path, Split], ...] = ((root / train, "train"), (root / test, "test"))
-    for path, split in lists:
-        for line, name in _names(path):
-            if name in place_of:
-                raise DataError(f"{path}:{line}: identity '{name}' is already in {place_of[name]}")
-            place_of[name] = f"{path.name}:{line}"
-            split_of[name] = split
-            if name not in people:
-                unknown.append(f"'{name}' ({place_of[name]})")
+    listed = read_split([(root / train, "train"), (root / test, "test")], _names)
+    unknown = [f"'{name}' ({place})" for name, (_, place) in listed.items() if name not in people]
     if unknown:
         raise DataError(f"{root}: the lists name {len(unknown)} identities that have no images: {shortened(unknown)}")
-    left_out = len(people) - len(split_of)
-    one_modality = sum(not all(people[name].values()) for name in split_of)
+    left_out = len(people) - len(listed)
+    one_modality = sum(not all(people[name].values()) for name in listed)
     notes = [f"{left_out} identities are in neither list and are left out"] if left_out else []
     if one_modality:
         notes.append(f"{one_modality} identities of the lists have one modality only")
-    return split_of, notes
+    return {name: split for name, (split, _) in listed.items()}, notes
 
 
 def _names(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield (line number, name of an identity)."""
     lines = read_lines(path, "data.train_ids and data.test_ids name lists of identities, one name per line")
     for number, line in enumerate(lines, start=1):
         if line:

@@ -25,8 +25,7 @@ def community_gallery(
 
     Args:
         directories: the sorted images of every test identity under every camera.
-        cameras: the cameras of the gallery.
-        trial: the number of the draw, from 0.
+        cameras, trial: the cameras of the gallery, and the number of the draw, from 0.
         shots: images drawn from each directory; all of them where it has fewer.
 
     Returns:

@@ -12,6 +12,7 @@ from lba_cli.files import read_text
 from lba_cli.vocabulary import Modality
 
 SYNTHETIC_MARK = "synthetic.json"
+SIGNED_AGREEMENT = "Its authors give it out on a signed agreement (see docs/data.md)."  # a layout's source
 _SIMILAR_NAMES: dict[Modality, tuple[str, ...]] = {
     "visible": ("visible", "vis", "rgb"),
     "infrared": ("infrared", "thermal", "nir", "ir"),
@@ -23,12 +24,10 @@ class Layout:
     """The folders and lists of a data set.
 
     Attributes:
-        name: the data set's word on the command line.
-        title: its name in messages and reports.
+        name, title: the data set's word on the command line, and its name in messages and reports.
         described: its folders and lists in a few words, for messages.
         signs: names of files or folders in the root that no other data set has; one of them identifies the data set.
-        folders: the folders that it needs, relative to the root.
-        lists: the files that it needs, relative to the root.
+        folders, lists: the folders and the files that it needs, relative to the root.
         source: how to get it, as a sentence; empty for a user's own images.
     """
 
@@ -45,11 +44,7 @@ class Layout:
         return root.is_dir() and not {entry.name for entry in root.iterdir()}.isdisjoint(self.signs)
 
     def require(self, root: Path) -> None:
-        """Check that ``root`` has all folders and lists.
-
-        Raises:
-            DataError: some are missing; the message names them all and says how to get the data set.
-        """
+        """Raise a DataError that names all missing folders and lists of ``root``, and says how to get the data set."""
         if not root.is_dir():
             raise DataError(
                 f"{root}: no such folder; {self.title} should be there ({self.described}). {self._remedy(root)}"
@@ -79,11 +74,7 @@ def spelling_hint(root: Path) -> str:
 
 
 def name_of(root: Path, title: str) -> str:
-    """The name of the data set at ``root`` in reports: ``title``, or ``synthetic-PRESET`` if its images are synthetic.
-
-    Raises:
-        DataError: the file that marks synthetic data is damaged.
-    """
+    """The name of the data set at ``root`` in reports: ``title``, or ``synthetic-PRESET`` if its images are synthetic."""
     mark = root / SYNTHETIC_MARK
     if not mark.is_file():
         return title

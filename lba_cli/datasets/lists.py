@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TypeVar
 
 from lba_cli.errors import DataError
 from lba_cli.files import read_text
+from lba_cli.vocabulary import Split
 
 MOST_SHOWN = 20
 LONGEST_LINE = 1000
+Person = TypeVar("Person", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,7 @@ class Entry:
     Attributes:
         path: the image, relative to the data set's root, with forward slashes.
         label: the person in it.
-        source: the list's path.
-        line: the line's number, from 1.
+        source, line: the list, and the number of the line, from 1.
     """
 
     path: str
@@ -31,21 +33,17 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """The list's path and the line, for messages."""
+        """The list's path and the line."""
         return f"{self.source}:{self.line}"
 
     @property
     def short_place(self) -> str:
-        """The list's name and the line, for messages."""
+        """The list's name and the line."""
         return f"{self.source.name}:{self.line}"
 
 
 def read_lines(path: Path, purpose: str) -> list[str]:
-    """Read the lines of a text file; empty lines at the end and a byte-order mark are dropped.
-
-    Args:
-        path: the file.
-        purpose: what the file is for, shown when it is missing.
+    """Read the lines of a text file without empty lines at its end. ``purpose`` says what it is for, if it is missing.
 
     Raises:
         DataError: the file is missing, can't be read, or isn't text.
@@ -61,13 +59,13 @@ def read_lines(path: Path, purpose: str) -> list[str]:
     return [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
 
 
-def read_identities(path: Path, title: str) -> Iterator[tuple[int, int]]:
+def read_identities(path: Path) -> Iterator[tuple[int, int]]:
     """Yield (line number, identity) from a file of comma-separated identities.
 
     Raises:
         DataError: the file is missing or empty, or a word isn't an identity.
     """
-    lines = read_lines(path, f"{title} has its lists of identities there")
+    lines = read_lines(path, "the data set has a list of identities there")
     if not lines:
         raise DataError(f"{path}:1: empty; expected comma-separated identities such as 1,2,4")
     for number, line in enumerate(lines, start=1):
@@ -77,14 +75,29 @@ def read_identities(path: Path, title: str) -> Iterator[tuple[int, int]]:
             yield number, int(word)
 
 
+def read_split(
+    lists: Iterable[tuple[Path, Split]], read: Callable[[Path], Iterable[tuple[int, Person]]]
+) -> dict[Person, tuple[Split, str]]:
+    """The split of each identity, and the place that names it, such as ``train_id.txt:1``.
+
+    ``read`` yields (line number, identity) of a list.
+
+    Raises:
+        DataError: an identity is listed twice; or as ``read`` raises.
+    """
+    found: dict[Person, tuple[Split, str]] = {}
+    for path, split in lists:
+        for line, identity in read(path):
+            if identity in found:
+                raise DataError(f"{path}:{line}: identity {identity!r} is already in {found[identity][1]}")
+            found[identity] = split, f"{path.name}:{line}"
+    return found
+
+
 def read_image_list(root: Path, name: str) -> list[Entry]:
-    """Read a list of images: one ``relative/path.bmp LABEL`` per line; blank lines are skipped.
+    """Read the list of images ``root / name``: one ``relative/path.bmp LABEL`` per line; blank lines are skipped.
 
     Whether the images exist is checked by :func:`require_images`.
-
-    Args:
-        root: the data set's folder.
-        name: the list's path, relative to the root.
 
     Raises:
         DataError: the list is missing or empty, a line isn't a path and a label, a path leads out of the root, or an
@@ -106,11 +119,7 @@ def read_image_list(root: Path, name: str) -> list[Entry]:
 
 
 def require_images(root: Path, entries: Iterable[Entry]) -> None:
-    """Check that all listed images exist.
-
-    Raises:
-        DataError: some don't; the message has a line for each of them, with the first list that names it.
-    """
+    """Raise a DataError with a line for each listed image that is missing, and the first list that names it."""
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.path, entry)
@@ -120,6 +129,30 @@ def require_images(root: Path, entries: Iterable[Entry]) -> None:
             f"{root}: {len(missing)} of {len(first)} images that the lists name are missing; complete the copy:\n"
             + "\n".join(missing)
         )
+
+
+def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Entry], Person | None], noun: str) -> None:
+    """Raise a DataError for a label that stands for two people, or a person who has two labels.
+
+    ``person_of`` returns whom an image's folder names; None for nobody. ``noun`` is the word for a person in messages.
+    """
+    by_label: dict[int, tuple[Person, Entry]] = {}
+    by_person: dict[Person, Entry] = {}
+    for entry in entries:
+        person = person_of(entry)
+        if person is None:
+            continue
+        other, same_label = by_label.setdefault(entry.label, (person, entry))
+        same_person = by_person.setdefault(person, entry)
+        if other != person:
+            raise DataError(
+                f"{entry.place}: label {entry.label} is {noun} {person} here, and {noun} {other} in {same_label.short_place}"
+            )
+        if same_person.label != entry.label:
+            raise DataError(
+                f"{entry.place}: {noun} {person} has label {entry.label} here, and label {same_person.label} in "
+                f"{same_person.short_place}"
+            )
 
 
 def shortened(items: Sequence[object]) -> str:

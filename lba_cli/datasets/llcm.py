@@ -12,26 +12,25 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from lba_cli.data.samples import Listing, Sample, in_order
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order
 from lba_cli.datasets.galleries import all_images, community_draws, community_galleries, directories_of_test
-from lba_cli.datasets.layout import Layout, name_of
-from lba_cli.datasets.lists import Entry, read_identities, read_image_list, require_images, shortened
-from lba_cli.datasets.scan import Scan, camera_in_name, unlisted_notes
-from lba_cli.datasets.spec import (
-    BOTH_DIRECTIONS,
-    DatasetOptions,
-    DatasetSpec,
-    Draw,
-    EvaluationSet,
-    PublishedResult,
-    Setting,
+from lba_cli.datasets.layout import SIGNED_AGREEMENT, Layout, name_of
+from lba_cli.datasets.lists import (
+    Entry,
+    read_identities,
+    read_image_list,
+    read_split,
+    require_consistent_labels,
+    require_images,
+    shortened,
 )
+from lba_cli.datasets.scan import Scan, camera_in_name, unlisted_notes
+from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, PublishedResult, Setting
 from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
-from lba_cli.synthetic.jobs import Job
-from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, Plan, size_of
-from lba_cli.synthetic.presets import Preset
-from lba_cli.vocabulary import MODALITIES, Modality, Split
+from lba_cli.synthetic import Job, Plan, Preset
+from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, size_of
+from lba_cli.vocabulary import MODALITIES, Modality
 
 TRAIN_LISTS: dict[Modality, str] = {"visible": "idx/train_vis.txt", "infrared": "idx/train_nir.txt"}
 TEST_LIST = "idx/test_id.txt"
@@ -49,7 +48,7 @@ LAYOUT = Layout(
     signs=tuple(TEST_FOLDERS.values()),
     folders=tuple(CAMERA_FOLDERS),
     lists=(*TRAIN_LISTS.values(), TEST_LIST),
-    source="Its authors give it out on a signed agreement (see docs/data.md).",
+    source=SIGNED_AGREEMENT,
 )
 _MODALITY_WORD = re.compile(r"(?<![a-z])(vis|nir)")
 _MODALITY_OF_WORD: dict[str, Modality] = {"vis": "visible", "nir": "infrared"}
@@ -67,24 +66,27 @@ def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
     """
     LAYOUT.require(root)
     lists = {modality: read_image_list(root, name) for modality, name in TRAIN_LISTS.items()}
-    tested = _read_test_identities(root / TEST_LIST)
+    tested = read_split([(root / TEST_LIST, "test")], read_identities)
     entries = [entry for modality in MODALITIES for entry in lists[modality]]
     _check_modalities(lists)
-    _check_labels(entries)
+    require_consistent_labels(entries, _identity_folder, "identity")
     require_images(root, entries)
     scan = Scan()
-    split_of: dict[int, Split] = dict.fromkeys(tested, "test")
     samples = [
         Sample(entry.path, entry.label, camera_of(entry.path), modality, "train")
         for modality in MODALITIES
         for entry in lists[modality]
     ]
-    test = [s for place, camera in CAMERA_FOLDERS.items() for s in scan.samples(root, place, *camera, split_of)]
+    test = [s for place, camera in CAMERA_FOLDERS.items() for s in scan.samples(root, place, *camera, tested)]
     if not test:
         raise DataError(f"{root}: none of the identities in {TEST_LIST} has an image under test_vis and test_nir")
-    _check_splits(entries, test)
-    unlisted = unlisted_notes(root, _train_folders(entries), {entry.path for entry in entries})
-    notes = [*scan.notes(), *unlisted, *_notes(lists, tested, test)]
+    test_paths = {sample.path for sample in test}
+    for entry in entries:
+        if entry.path in test_paths:
+            raise DataError(f"{entry.place}: {entry.path} is a test image as well: its identity is in {TEST_LIST}")
+    train_folders = {entry.path.split("/")[0] for entry in entries if "/" in entry.path} - {*TEST_FOLDERS.values()}
+    unlisted = unlisted_notes(root, train_folders, {entry.path for entry in entries})
+    notes = [*scan.notes(), *unlisted, *_notes(lists, set(tested), test)]
     return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, in_order([*samples, *test]), None, tuple(notes))
 
 
@@ -93,15 +95,6 @@ def camera_of(path: str) -> int:
     *folders, name = path.split("/")
     numbers = [int(found[1]) for folder in folders if (found := _CAMERA_FOLDER.fullmatch(folder))]
     return numbers[-1] if numbers else camera_in_name(name)
-
-
-def _read_test_identities(path: Path) -> set[int]:
-    line_of: dict[int, int] = {}
-    for line, identity in read_identities(path, LAYOUT.title):
-        if identity in line_of:
-            raise DataError(f"{path}:{line}: identity {identity} is already in {path.name}:{line_of[identity]}")
-        line_of[identity] = line
-    return set(line_of)
 
 
 def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
@@ -118,36 +111,6 @@ def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
                     f"{entry.place}: {entry.path} lies in a folder of {_MODALITY_OF_WORD[named[0]]} images, but this is the "
                     f"list of {modality} ones; are {' and '.join(TRAIN_LISTS.values())} swapped?"
                 )
-
-
-def _check_labels(entries: list[Entry]) -> None:
-    """Refuse a label that stands for two identity folders, or an identity folder that has two labels."""
-    by_label: dict[int, tuple[int, Entry]] = {}
-    by_folder: dict[int, Entry] = {}
-    for entry in entries:
-        folder = _identity_folder(entry)
-        if folder is None:
-            continue
-        other, same_label = by_label.setdefault(entry.label, (folder, entry))
-        same_folder = by_folder.setdefault(folder, entry)
-        if other != folder:
-            raise DataError(
-                f"{entry.place}: label {entry.label} is identity {folder} here, and identity {other} in "
-                f"{same_label.short_place}"
-            )
-        if same_folder.label != entry.label:
-            raise DataError(
-                f"{entry.place}: identity {folder} has label {entry.label} here, and label {same_folder.label} in "
-                f"{same_folder.short_place}"
-            )
-
-
-def _check_splits(entries: list[Entry], test: list[Sample]) -> None:
-    """Refuse an image that is in both splits."""
-    tested = {sample.path for sample in test}
-    for entry in entries:
-        if entry.path in tested:
-            raise DataError(f"{entry.place}: {entry.path} is a test image as well: its identity is in {TEST_LIST}")
 
 
 def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Sample]) -> Iterator[str]:
@@ -174,11 +137,6 @@ def _identity_folder(entry: Entry) -> int | None:
     """The number of the folder that an image lies in; None if the folder's name isn't a number."""
     folder = PurePosixPath(entry.path).parent.name
     return int(folder) if folder.isascii() and folder.isdecimal() else None
-
-
-def _train_folders(entries: list[Entry]) -> Iterator[str]:
-    """Yield the names of the folders in the root that hold training images."""
-    yield from sorted({entry.path.split("/")[0] for entry in entries if "/" in entry.path} - {*TEST_FOLDERS.values()})
 
 
 def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
@@ -231,6 +189,7 @@ def _jobs_of(person: int, modality: Modality, seed: int, most: int) -> Iterator[
             yield Job(seed, _FIRST_PERSON + person, look, taken[look], path)
 
 
+_SETTING = Setting("infrared-to-visible", "single", "community")
 LLCM = DatasetSpec(
     layout=LAYOUT,
     read=read_llcm,
@@ -247,15 +206,8 @@ LLCM = DatasetSpec(
     match_rules=match_rules("llcm"),
     draw=_draw,
     needs_cameras=True,
-    published=(
-        PublishedResult(
-            "full", Setting("infrared-to-visible", "single", "community"), {"rank1": 0.4276, "mAP": 0.5095}
-        ),
-    ),
+    published=(PublishedResult("full", _SETTING, {"rank1": 0.4276, "mAP": 0.5095}),),
     synthetic=_plan,
     prepare_help="Resize LLCM (idx, test_vis, test_nir and the training folders) once into a store.",
-    prepare_examples=(
-        "lba prepare llcm",
-        "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken",
-    ),
+    prepare_examples=("lba prepare llcm", "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken"),
 )

@@ -25,18 +25,7 @@ HEADER = 128
 MATRIX, COMPRESSED, SIZES = 14, 15, 5  # kinds of elements
 CELL, NUMBERS, COMPLEX = 1, range(6, 16), 0x800  # classes of arrays, and a flag
 # NumPy types of the kinds of elements that hold numbers.
-STORED = {
-    1: "i1",
-    2: "u1",
-    3: "i2",
-    4: "u2",
-    5: "i4",
-    6: "u4",
-    7: "f4",
-    9: "f8",
-    12: "i8",
-    13: "u8",
-}
+STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 DEEPEST = 4
 
 

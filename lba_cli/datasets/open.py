@@ -8,7 +8,7 @@ from typing import Protocol
 from lba_cli.data.samples import Listing, fingerprint
 from lba_cli.data.store import FolderImages, ImageSource, StoredImages, default_store, is_store
 from lba_cli.data.store_manifest import read_manifest, require_whole
-from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, detect, get_dataset, read_dataset
+from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, detect, find_spec, get_dataset
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
 
@@ -45,9 +45,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
 
     ``config.root`` is a prepared store or a data set's folder. A store that was prepared beside the folder is preferred.
 
-    Args:
-        config: the section ``data``.
-        listener: receives a line on which data are used, and warnings about them.
+    ``listener`` receives a line on which data are used, and warnings about them.
 
     Raises:
         DataError: there is no data set, it has another layout, the store holds images of another size or was prepared from
@@ -57,7 +55,10 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
     root = Path(config.root)
     folder = root if is_store(root) else default_store(root, config.height, config.width)
     store_alone = is_store(root) or (is_store(folder) and not root.exists())
-    listing = None if store_alone else read_configured(config)
+    listing = None
+    if not store_alone:
+        spec = find_spec(root, config.dataset)
+        listing = spec.read(root, config.options_for(spec))
     source: FolderImages | StoredImages
     if listing and not is_store(folder):
         for note in listing.notes:
@@ -76,19 +77,8 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
     return source
 
 
-def read_configured(config: DataConfig) -> Listing:
-    """List the images in the folder that a configuration names; raises what :func:`open_data` raises."""
-    root = Path(config.root)
-    spec = detect(root) if config.dataset == AUTO else get_dataset(config.dataset)
-    return read_dataset(root, spec.name, config.options_for(spec))
-
-
 def dataset_at(root: Path, height: int, width: int) -> DatasetSpec:
-    """Recognise the data set at ``root``, which is a folder or a store.
-
-    Raises:
-        DataError: there is none, or it can't be recognised.
-    """
+    """Recognise the data set at ``root``, a folder or a store; raises what :func:`~lba_cli.datasets.detect` raises."""
     folder = root if is_store(root) or root.exists() else default_store(root, height, width)
     return get_dataset(read_manifest(folder).dataset) if is_store(folder) else detect(root)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -34,8 +34,7 @@ def official_gallery(
     Args:
         directories: the sorted images of every test identity under every camera.
         permutations: see :func:`load_permutations`.
-        cameras: the cameras of the gallery.
-        trial: the number of the draw, from 0.
+        cameras, trial: the cameras of the gallery, and the number of the draw, from 0.
         shots: images taken from each directory.
 
     Returns:
@@ -50,12 +49,11 @@ def official_gallery(
             images = directories.get((identity, camera))
             if not images:
                 continue
-            permutation = permutations.get((identity, camera))
-            found = 0 if permutation is None else permutation.shape[1]
-            if permutation is None or found != len(images):
+            permutation = permutations.get((identity, camera), np.empty((NUM_DRAWS, 0), np.int64))
+            if permutation.shape[1] != len(images):
                 raise DataError(
-                    f"the official protocol permutes {found} images of identity {identity} under camera {camera}, this copy "
-                    f"of the data set has {len(images)}: complete it, or use --protocol community"
+                    f"the official protocol permutes {permutation.shape[1]} images of identity {identity} under camera "
+                    f"{camera}, this copy of the data set has {len(images)}: complete it, or use --protocol community"
                 )
             gallery += [images[index - 1] for index in permutation[trial][:shots].tolist()]
     return gallery
@@ -82,25 +80,13 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as problem:
         raise DataError(f"{path}: not the permutations of the official protocol ({problem})") from problem
     for (identity, camera), rows in cells.items():
-        if not _are_permutations(rows):
+        if rows.ndim != 2 or len(rows) != NUM_DRAWS or (np.sort(rows) != np.arange(1, rows.shape[1] + 1)).any():
             raise DataError(f"{path}: camera {camera}, identity {identity}: not {NUM_DRAWS} permutations of 1…n")
     return cells
 
 
-def _are_permutations(rows: NDArray[Any]) -> bool:
-    if rows.ndim != 2 or len(rows) != NUM_DRAWS:
-        return False
-    return bool((np.sort(rows, axis=1) == np.arange(1, rows.shape[1] + 1)).all())
-
-
 def permutations_file(images: Mapping[int, Mapping[int, int]], cameras: Sequence[int], seed: int) -> bytes:
-    """The content of a ``rand_perm_cam.mat`` with random permutations.
-
-    Args:
-        images: {identity: {camera: number of images}}.
-        cameras: all cameras, in order.
-        seed: the seed of the permutations.
-    """
+    """The content of a ``rand_perm_cam.mat`` with random permutations for {identity: {camera: number of images}}."""
     from scipy.io import savemat
 
     random = np.random.default_rng((seed, 9_000_000))

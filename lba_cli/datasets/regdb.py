@@ -7,36 +7,28 @@ are means over the ten trials.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 
-from lba_cli.data.samples import Listing, Sample, in_order
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order
 from lba_cli.datasets.galleries import whole_gallery
-from lba_cli.datasets.layout import Layout, name_of
-from lba_cli.datasets.lists import Entry, read_image_list, require_images, shortened
+from lba_cli.datasets.layout import SIGNED_AGREEMENT, Layout, name_of
+from lba_cli.datasets.lists import Entry, read_image_list, require_consistent_labels, require_images, shortened
 from lba_cli.datasets.scan import unlisted_notes
-from lba_cli.datasets.spec import (
-    INFRARED_TO_VISIBLE,
-    VISIBLE_TO_INFRARED,
-    DatasetOptions,
-    DatasetSpec,
-    Draw,
-    EvaluationSet,
-    Setting,
-)
+from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, Setting
 from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
-from lba_cli.synthetic.jobs import Job
-from lba_cli.synthetic.plan import Plan, size_of
-from lba_cli.synthetic.presets import Preset
+from lba_cli.synthetic import Job, Plan, Preset
+from lba_cli.synthetic.plan import size_of
 from lba_cli.vocabulary import MODALITIES, SPLITS, Modality, Split
 
 TRIALS = range(1, 11)
 FOLDERS: dict[Modality, str] = {"visible": "Visible", "infrared": "Thermal"}
 CAMERAS: dict[Modality, int] = {"visible": 1, "infrared": 2}
+MODES = dict(reversed(BOTH_DIRECTIONS.items()))  # papers report visible-to-infrared first
 Lists = dict[tuple[Split, Modality], list[Entry]]
 
 
@@ -52,7 +44,7 @@ LAYOUT = Layout(
     signs=("Thermal", "Visible"),
     folders=tuple(FOLDERS.values()),
     lists=tuple(list_name(split, modality, trial) for trial, split, modality in product(TRIALS, SPLITS, MODALITIES)),
-    source="Its authors give it out on a signed agreement (see docs/data.md).",
+    source=SIGNED_AGREEMENT,
 )
 
 
@@ -85,55 +77,28 @@ def read_regdb(root: Path, _: DatasetOptions | None = None) -> Listing:
 def _check_trial(lists: Lists) -> None:
     """Refuse lists of one trial that contradict each other."""
     for (_, modality), listed in lists.items():
-        _check_paths(listed, modality)
+        for entry in listed:
+            parts = entry.path.split("/")
+            if len(parts) != 3 or parts[0] != FOLDERS[modality]:
+                raise DataError(f"{entry.place}: '{entry.path}' is not an image {FOLDERS[modality]}/PERSON/NAME")
     both = {split: [entry for modality in MODALITIES for entry in lists[split, modality]] for split in SPLITS}
     _check_splits(both["train"], both["test"])
     for split in SPLITS:
-        _check_labels(both[split])
+        require_consistent_labels(both[split], _person, "person")
         _check_same_labels(*(lists[split, modality] for modality in MODALITIES))
 
 
-def _check_paths(listed: list[Entry], modality: Modality) -> None:
-    for entry in listed:
-        parts = entry.path.split("/")
-        if len(parts) != 3 or parts[0] != FOLDERS[modality]:
-            raise DataError(f"{entry.place}: '{entry.path}' is not an image {FOLDERS[modality]}/PERSON/NAME")
-
-
-def _check_labels(listed: list[Entry]) -> None:
-    """Refuse a label that stands for two people, or a person who has two labels, among the lists of one split."""
-    by_label: dict[int, Entry] = {}
-    by_person: dict[str, Entry] = {}
-    for entry in listed:
-        same_label = by_label.setdefault(entry.label, entry)
-        same_person = by_person.setdefault(_person(entry), entry)
-        if _person(same_label) != _person(entry):
-            raise DataError(
-                f"{entry.place}: label {entry.label} is person {_person(entry)} here, and person {_person(same_label)} in "
-                f"{same_label.short_place}"
-            )
-        if same_person.label != entry.label:
-            raise DataError(
-                f"{entry.place}: person {_person(entry)} has label {entry.label} here, and label {same_person.label} in "
-                f"{same_person.short_place}"
-            )
-
-
 def _check_same_labels(visible: list[Entry], infrared: list[Entry]) -> None:
-    labels = [{entry.label for entry in listed} for listed in (visible, infrared)]
+    sides = {listed[0].source: {entry.label for entry in listed} for listed in (visible, infrared)}
+    shared = set.intersection(*sides.values())
     unmatched = [
-        *_only_in(visible[0].source, labels[0] - labels[1]),
-        *_only_in(infrared[0].source, labels[1] - labels[0]),
+        f"only in {source.name}: {shortened(sorted(labels - shared))}"
+        for source, labels in sides.items()
+        if labels - shared
     ]
     if unmatched:
-        raise DataError(
-            f"{visible[0].source}: should have the same labels as {infrared[0].source.name}: {'; '.join(unmatched)}"
-        )
-
-
-def _only_in(source: Path, labels: set[int]) -> Iterator[str]:
-    if labels:
-        yield f"only in {source.name}: {shortened(sorted(labels))}"
+        first, second = sides
+        raise DataError(f"{first}: should have the same labels as {second.name}: {'; '.join(unmatched)}")
 
 
 def _check_splits(train: list[Entry], test: list[Entry]) -> None:
@@ -145,9 +110,10 @@ def _check_splits(train: list[Entry], test: list[Entry]) -> None:
             raise DataError(
                 f"{entry.place}: {entry.path} is a training image as well ({images[entry.path].short_place})"
             )
-        if _person(entry) in people:
+        person = _person(entry)
+        if person in people:
             raise DataError(
-                f"{entry.place}: person {_person(entry)} is in the training split as well ({people[_person(entry)].short_place}); "
+                f"{entry.place}: person {person} is in the training split as well ({people[person].short_place}); "
                 "the splits must not share people"
             )
 
@@ -159,12 +125,12 @@ def _person(entry: Entry) -> str:
 
 
 def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
-    return whole_gallery(source.samples, REGDB.modes[setting.mode], source.trial)
+    return whole_gallery(source.samples, MODES[setting.mode], source.trial)
 
 
 _FIRST_PERSON = 1_000_000  # layouts never share a synthetic person
 _PEOPLE = {"tiny": 24, "small": 96}
-_IMAGES_PER_PERSON = 10
+_INDICES = range(1, 11)  # of a person's images in one modality
 _LOOKS: dict[Modality, int] = {"visible": 4, "infrared": 6}  # both outdoors
 
 
@@ -173,9 +139,7 @@ def _plan(preset: Preset, seed: int) -> Plan:
     people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
     jobs = tuple(
         Job(seed, _FIRST_PERSON + person, _LOOKS[modality], index, _path(modality, person, index))
-        for person in people
-        for modality in MODALITIES
-        for index in range(1, _IMAGES_PER_PERSON + 1)
+        for person, modality, index in product(people, MODALITIES, _INDICES)
     )
     lists = {}
     for trial in TRIALS:
@@ -192,11 +156,8 @@ def _path(modality: Modality, person: int, index: int) -> str:
 
 def _list(people: Sequence[int], modality: Modality) -> bytes:
     """The content of a list: a line per image with its path and its person's label, from 0."""
-    lines = [
-        f"{_path(modality, person, index)} {label}\n"
-        for label, person in enumerate(people)
-        for index in range(1, _IMAGES_PER_PERSON + 1)
-    ]
+    numbered = product(enumerate(people), _INDICES)
+    lines = [f"{_path(modality, person, index)} {label}\n" for (label, person), index in numbered]
     return "".join(lines).encode()
 
 
@@ -205,18 +166,15 @@ REGDB = DatasetSpec(
     read=read_regdb,
     default_root="datasets/RegDB",
     trials=TRIALS,
-    modes={"visible-to-infrared": VISIBLE_TO_INFRARED, "infrared-to-visible": INFRARED_TO_VISIBLE},
-    usual_modes=("visible-to-infrared", "infrared-to-visible"),
+    modes=MODES,
+    usual_modes=tuple(MODES),
     shots=("whole",),
     usual_shots=lambda _: "whole",
-    protocols={"community": ("visible-to-infrared", "infrared-to-visible")},
+    protocols={"community": tuple(MODES)},
     match_rules=match_rules("regdb"),
     draw=_draw,
     synthetic=_plan,
     prepare_help="Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten trials.\n\n"
     "Training and evaluation take one of them: --set data.trial=1 to 10.",
-    prepare_examples=(
-        "lba prepare regdb",
-        "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken",
-    ),
+    prepare_examples=("lba prepare regdb", "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken"),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from lba_cli.data.samples import NO_CAMERA, Sample
@@ -18,37 +18,28 @@ _CAMERA = re.compile(r"_c([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 
 @dataclass
 class Scan:
-    """Lists folders of images.
-
-    Attributes:
-        suffixes: the file endings of images, in lower case.
-        strays: number of files and folders that were ignored so far.
-    """
+    """Lists folders of images by their file endings, in lower case, and counts what it ignores (``strays``)."""
 
     suffixes: frozenset[str] = IMAGE_SUFFIXES
-    strays: int = field(default=0)
+    strays: int = 0
 
     def samples(
-        self, root: Path, place: str, camera: int, modality: Modality, split_of: Mapping[int, Split]
+        self, root: Path, place: str, camera: int, modality: Modality, listed: Mapping[int, tuple[Split, str]]
     ) -> Iterator[Sample]:
         """Yield the images of one camera, whose folder ``root / place`` has one folder per identity.
 
-        Identities that aren't in ``split_of`` are skipped.
+        Identities that aren't in ``listed``, see :func:`~lba_cli.datasets.lists.read_split`, are skipped.
         """
         for folder in (root / place).iterdir():
             if not (folder.name.isascii() and folder.name.isdecimal() and folder.is_dir()):
                 self.strays += 1
-            elif split := split_of.get(int(folder.name)):
+            elif int(folder.name) in listed:
                 for image in self.images(folder):
                     path = f"{place}/{folder.name}/{image}"
-                    yield Sample(path, int(folder.name), camera, modality, split)
+                    yield Sample(path, int(folder.name), camera, modality, listed[int(folder.name)][0])
 
     def images(self, folder: Path) -> Iterator[str]:
-        """Yield the names of the images directly in ``folder``.
-
-        Raises:
-            DataError: a name isn't UTF-8.
-        """
+        """Yield the names of the images directly in ``folder``; see :func:`require_text`."""
         for file in folder.iterdir():
             if file.suffix.lower() in self.suffixes and not file.name.startswith(".") and file.is_file():
                 require_text(file)
@@ -62,11 +53,7 @@ class Scan:
 
 
 def require_text(file: Path) -> None:
-    """Check that a file's name is valid UTF-8, so that it can be written into lists.
-
-    Raises:
-        DataError: it isn't.
-    """
+    """Raise a DataError if a file's name isn't valid UTF-8: it couldn't be written into lists."""
     try:
         file.name.encode()
     except UnicodeEncodeError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from lba_cli.data.samples import Listing, Sample
+from lba_cli.data.samples import EvaluationSet, Listing, Sample
 from lba_cli.datasets.layout import Layout
 from lba_cli.match_rules import MatchRules
 from lba_cli.synthetic.plan import Plan
@@ -67,24 +67,6 @@ class Draw(NamedTuple):
     gallery: list[int]
 
 
-class EvaluationSet(Protocol):
-    """The part of a data set that an evaluation needs; images or features come from elsewhere.
-
-    Attributes:
-        name: the data set's name in reports.
-        dataset: the name of its :class:`DatasetSpec`.
-        trial: the trial that the samples belong to, from 1; 0 where the data set has only one.
-        samples: one record per image.
-        permutations: the file with the fixed draws of the data set's release, if it has one.
-    """
-
-    name: str
-    dataset: str
-    trial: int
-    samples: tuple[Sample, ...]
-    permutations: Path | None
-
-
 class DatasetOptions(BaseModel):
     """Config keys of the section ``data`` that only one data set has; subclasses add fields."""
 
@@ -108,14 +90,6 @@ class Shortfall(NamedTuple):
     identities: tuple[int, ...]
 
 
-def _no_shortfalls(listing: Listing) -> list[Shortfall]:
-    return []
-
-
-def _any_sample(sample: Sample) -> str:
-    return ""
-
-
 @dataclass(frozen=True, eq=False)  # one object per data set, compared by identity
 class DatasetSpec:
     """Everything that is true of one data set. Nothing outside its file compares its name.
@@ -125,8 +99,7 @@ class DatasetSpec:
         read: lists the images below a folder; takes the folder and the data set's own options.
         modes: the modes of evaluation, and the direction of each, in the order of reports.
         draw: draws queries and galleries for a setting.
-        shots: the gallery sizes it can be evaluated with.
-        usual_shots: the size that is usual for these samples.
+        shots, usual_shots: the gallery sizes it can be evaluated with, and the usual one for given samples.
         match_rules: what a query ignores, and what CMC counts.
         protocols: the protocols, and the modes that each one has.
         usual_modes: the modes that papers report. The first one chooses a run's best epoch.
@@ -140,8 +113,7 @@ class DatasetSpec:
         protocol_notes: what readers of a protocol's figures must know.
         published: figures that the method's authors published.
         synthetic: plans synthetic people in this layout, for a preset and a seed; None if there are none.
-        prepare_help: the help text of ``lba prepare NAME``.
-        prepare_examples: command lines shown below it.
+        prepare_help, prepare_examples: the help text of ``lba prepare NAME``, and command lines shown below it.
     """
 
     layout: Layout
@@ -158,8 +130,8 @@ class DatasetSpec:
     trials: range = range(0)
     split_is_drawn: bool = False
     needs_cameras: bool = False
-    check_sample: Callable[[Sample], str] = _any_sample
-    shortfalls: Callable[[Listing], list[Shortfall]] = _no_shortfalls
+    check_sample: Callable[[Sample], str] = lambda _: ""
+    shortfalls: Callable[[Listing], list[Shortfall]] = lambda _: []
     protocol_notes: Mapping[str, str] = field(default_factory=dict)
     published: tuple[PublishedResult, ...] = ()
     synthetic: Callable[[Preset, int], Plan] | None = None

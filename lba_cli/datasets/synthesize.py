@@ -64,13 +64,7 @@ def plan_synthetic(spec: DatasetSpec, preset: str, seed: int = 0) -> Plan:
 
 
 def write_synthetic(
-    spec: DatasetSpec,
-    preset: str,
-    output: Path,
-    *,
-    seed: int = 0,
-    workers: int | None = None,
-    listener: Listener,
+    spec: DatasetSpec, preset: str, output: Path, *, seed: int = 0, workers: int | None = None, listener: Listener
 ) -> Summary:
     """Draw a synthetic data set into the new folder ``output``, which appears whole or not at all.
 
@@ -79,17 +73,13 @@ def write_synthetic(
 
     Args:
         spec: the data set whose folders and lists are written.
-        preset: ``tiny``, ``small`` or ``sysu``.
+        preset, seed: ``tiny``, ``small`` or ``sysu``, and the seed of everything random.
         output: the folder to make.
-        seed: the seed of everything random.
         workers: number of processes; one per core if None. With 1, everything runs in this process.
         listener: receives the progress.
 
     Raises:
-        LbaError: ``output`` exists and isn't an empty folder.
-        DataError: there is no such preset.
-        ConfigError: ``seed`` is negative, ``workers`` is less than 1, or there are no synthetic people in this layout or of this
-            size.
+        LbaError: ``output`` exists and isn't an empty folder, ``workers`` is less than 1, or as :func:`plan_synthetic`.
     """
     plan = plan_synthetic(spec, preset, seed)
     if workers is not None and workers < 1:
@@ -99,7 +89,7 @@ def write_synthetic(
     mark = {"preset": preset, "layout": spec.name, "seed": seed}
     files = {
         **plan.files,
-        "README.txt": _note(spec, preset, seed, summary).encode(),
+        "README.txt": _NOTE.format(**mark, **vars(summary), **vars(spec.layout)).encode(),
         SYNTHETIC_MARK: json.dumps(mark).encode() + b"\n",
     }
     with whole_folder(output) as root:
@@ -113,16 +103,3 @@ def write_synthetic(
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_bytes(content)
     return summary
-
-
-def _note(spec: DatasetSpec, preset: str, seed: int, summary: Summary) -> str:
-    return _NOTE.format(
-        preset=preset,
-        layout=spec.name,
-        seed=seed,
-        title=spec.layout.title,
-        described=spec.layout.described,
-        identities=summary.identities,
-        visible=summary.visible,
-        infrared=summary.infrared,
-    )

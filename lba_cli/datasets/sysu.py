@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lba_cli.data.samples import Listing, Sample, in_order
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order
 from lba_cli.datasets.galleries import (
     IMAGES_PER_CAMERA,
     NUM_DRAWS,
     all_images,
-    community_gallery,
+    community_galleries,
     directories_of_test,
 )
-from lba_cli.datasets.layout import Layout, name_of
-from lba_cli.datasets.lists import read_identities, shortened
+from lba_cli.datasets.layout import SIGNED_AGREEMENT, Layout, name_of
+from lba_cli.datasets.lists import read_identities, read_split, shortened
 from lba_cli.datasets.permutations import load_permutations, official_gallery, permutations_file
 from lba_cli.datasets.scan import Scan
 from lba_cli.datasets.spec import (
@@ -26,7 +26,6 @@ from lba_cli.datasets.spec import (
     DatasetOptions,
     DatasetSpec,
     Draw,
-    EvaluationSet,
     PublishedResult,
     Setting,
     Shortfall,
@@ -34,9 +33,7 @@ from lba_cli.datasets.spec import (
 from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, entries_of_preset
 from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
-from lba_cli.synthetic.jobs import Job
-from lba_cli.synthetic.plan import Plan
-from lba_cli.synthetic.presets import Preset
+from lba_cli.synthetic import Job, Plan, Preset
 from lba_cli.vocabulary import Modality, Split
 
 INFRARED_CAMERAS = (3, 6)
@@ -51,7 +48,7 @@ LAYOUT = Layout(
     described="cam1…cam6 and exp",
     signs=CAMERA_FOLDERS,
     folders=(*CAMERA_FOLDERS, "exp"),
-    source="Its authors give it out on a signed agreement (see docs/data.md).",
+    source=SIGNED_AGREEMENT,
 )
 
 
@@ -62,44 +59,34 @@ def read_sysu(root: Path, _: DatasetOptions | None = None) -> Listing:
         DataError: a folder is missing, or a list of identities is malformed.
     """
     LAYOUT.require(root)
-    split_of = _read_id_lists(root / "exp")
+    listed = read_split([(root / "exp" / name, split) for name, split in ID_LISTS], read_identities)
     scan = Scan()
     samples = in_order(
         sample
         for camera, modality in MODALITY_OF_CAMERA.items()
-        for sample in scan.samples(root, f"cam{camera}", camera, modality, split_of)
+        for sample in scan.samples(root, f"cam{camera}", camera, modality, listed)
     )
     if not samples:
         raise DataError(f"{root}: none of the identities in exp/*.txt has an image under cam1…cam6")
     notes = scan.notes()
-    if without := sorted(split_of.keys() - {sample.identity for sample in samples}):
+    if without := sorted(listed.keys() - {sample.identity for sample in samples}):
         notes.append(f"{len(without)} identities of the lists have no images: {shortened(without)}")
     permutations = root / "exp" / PERMUTATIONS
     name = name_of(root, LAYOUT.title)
     return Listing(name, LAYOUT.name, root, samples, permutations if permutations.is_file() else None, tuple(notes))
 
 
-def _read_id_lists(folder: Path) -> dict[int, Split]:
-    split_of: dict[int, Split] = {}
-    origin: dict[int, str] = {}
-    for name, split in ID_LISTS:
-        for line, identity in read_identities(folder / name, LAYOUT.title):
-            if identity in split_of:
-                raise DataError(f"{folder / name}:{line}: identity {identity} is already in {origin[identity]}")
-            split_of[identity], origin[identity] = split, f"{name}:{line}"
-    return split_of
-
-
 def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
     queried, searched = (directories_of_test(source.samples, modality) for modality in INFRARED_TO_VISIBLE)
     queries = all_images({key: images for key, images in queried.items() if key[1] in INFRARED_CAMERAS})
-    cameras, shots = GALLERY_CAMERAS[setting.mode], IMAGES_PER_CAMERA[setting.shots]
+    cameras = GALLERY_CAMERAS[setting.mode]
     if setting.protocol == "community":
-        galleries = [community_gallery(searched, cameras, number, shots) for number in range(NUM_DRAWS)]
+        seen = {key: images for key, images in searched.items() if key[1] in cameras}
+        galleries = community_galleries(seen, setting.shots)
     else:
         if source.permutations is None:
             raise DataError(f"{source.name}: exp/{PERMUTATIONS} is missing, which the official protocol needs")
-        permutations = load_permutations(source.permutations)
+        permutations, shots = load_permutations(source.permutations), IMAGES_PER_CAMERA[setting.shots]
         galleries = [official_gallery(searched, permutations, cameras, n, shots) for n in range(NUM_DRAWS)]
     return tuple(Draw(number, queries, gallery) for number, gallery in enumerate(galleries))
 

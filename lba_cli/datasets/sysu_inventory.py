@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -48,12 +48,9 @@ def sysu_inventory() -> tuple[InventoryEntry, ...]:
 
 def entries_of_preset(preset: str) -> tuple[InventoryEntry, ...]:
     """The identities of a synthetic preset, in ascending order; the preset ``sysu`` has the real data set's counts."""
-    entries: dict[str, Callable[[], tuple[InventoryEntry, ...]]] = {
-        "tiny": _tiny_entries,
-        "small": _small_entries,
-        "sysu": sysu_inventory,
-    }
-    return entries[preset]()
+    if preset == "sysu":
+        return sysu_inventory()
+    return {"tiny": _tiny_entries, "small": _small_entries}[preset]()
 
 
 def _tiny_entries() -> tuple[InventoryEntry, ...]:
@@ -61,18 +58,12 @@ def _tiny_entries() -> tuple[InventoryEntry, ...]:
 
     Every test identity is seen by camera 1, so that every infrared query has a match in either search.
     """
-    group_of = {identity: group for group, identities in _TINY.items() for identity in identities}
-    return tuple(
-        InventoryEntry(
-            identity,
-            group_of[identity],
-            {
-                camera: 0 if camera in _TINY_ABSENT.get(identity, ()) else 3 + (identity + 2 * camera) % 3
-                for camera in CAMERAS
-            },
-        )
-        for identity in sorted(group_of)
-    )
+    entries = []
+    for identity, group in sorted((identity, group) for group, identities in _TINY.items() for identity in identities):
+        images = {camera: 3 + (identity + 2 * camera) % 3 for camera in CAMERAS}
+        images |= dict.fromkeys(_TINY_ABSENT.get(identity, ()), 0)
+        entries.append(InventoryEntry(identity, group, images))
+    return tuple(entries)
 
 
 def _small_entries() -> tuple[InventoryEntry, ...]:
@@ -89,13 +80,9 @@ def _small_entries() -> tuple[InventoryEntry, ...]:
 
 
 def compare_with_inventory(samples: Iterable[Sample]) -> list[Shortfall]:
-    """Compare a copy's images with the complete data set.
+    """Compare a copy's images with the complete data set: one shortfall for each camera whose counts differ.
 
-    Args:
-        samples: the copy's images. Identities that are in none of the data set's lists are ignored.
-
-    Returns:
-        One shortfall for each camera whose counts differ.
+    Identities that are in none of the data set's lists are ignored.
     """
     counts = Counter((sample.identity, sample.camera) for sample in samples)
     entries = [entry for entry in sysu_inventory() if entry.group != "unused"]

@@ -104,25 +104,18 @@ class LossTerm(NamedTuple):
 
 
 def _identity(step: ForwardPass) -> dict[str, Tensor]:
-    """Classify the identity of every image."""
     return {"identity": step.classification_loss(step.pooled)}
 
 
 def _hard_triplet(step: ForwardPass) -> dict[str, Tensor]:
-    """Compute the batch-hard triplet loss of the pooled features, see :func:`lba_cli.methods.triplets.hard_triplet`.
-
-    The share of anchors whose negative is at least as far away as their positive is the diagnostic ``correct_triplets``.
-    """
+    """The diagnostic is the share of anchors whose negative is at least as far away as their positive."""
     loss, correct = batch_hard_triplet(step.pooled, step.labels, step.options.margin)
     step.diagnostics["correct_triplets"] = correct / len(step.labels)
     return {"hard_triplet": loss}
 
 
 def _identity_consistency(step: ForwardPass) -> dict[str, Tensor]:
-    """Classify the identity of images that are reconstructed from their positive partners.
-
-    Maps that are reconstructed in layer3 pass through layer4 first.
-    """
+    """Classify images that are reconstructed from their partners. Reconstructed maps of layer3 pass through layer4."""
     layer3, layer4 = step.aligned
     reconstructed = {"stage3": step.network.layer4(layer3.reconstructed), "stage4": layer4.reconstructed}
     return {
@@ -132,7 +125,6 @@ def _identity_consistency(step: ForwardPass) -> dict[str, Tensor]:
 
 
 def _dense_triplet(step: ForwardPass) -> dict[str, Tensor]:
-    """Sum the dense triplet losses of layer3 and of layer4, see :func:`lba_cli.alignment.align`."""
     layer3, layer4 = step.aligned
     return {"dense_triplet": layer3.dense_triplet + layer4.dense_triplet}
 

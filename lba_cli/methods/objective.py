@@ -32,12 +32,9 @@ class Objective:
 
     Args:
         method: a name in :data:`lba_cli.methods.METHODS`, such as ``baseline`` or ``full``.
-        weighting: how co-attention weighs the dense triplet, see :func:`lba_cli.alignment.align`.
         weights: weights of loss terms by name; terms that aren't named have the method's own. A term of weight 0 isn't
             computed.
-        temperature: the factor of the similarities in the matching probability.
-        margin: the margin of the triplet losses on pooled features.
-        dense_margin: the margin of the dense triplet; ``margin`` if None.
+        weighting, temperature, margin, dense_margin: see :class:`LossOptions`; ``dense_margin`` is ``margin`` if None.
 
     Raises:
         ValueError: the method is unknown, it lacks a term in ``weights``, a weight is negative, or all are 0.
@@ -75,9 +72,8 @@ class Objective:
 
         Args:
             network: in train mode.
-            visible: (B·P, 3, H, W) normalised images, grouped by identity.
-            infrared: (B·P, 3, H, W) normalised images, the same identities in the same order.
-            labels: (B·P,) int64 class labels, shared by both halves.
+            visible, infrared: (B·P, 3, H, W) normalised images, grouped by identity, the same identities in the same order.
+            labels: (B·P,) int64 class labels, shared by both modalities.
             pairs: the partners for layer3 and for layer4; drawn from ``generator`` if None.
             generator: a CPU generator; PyTorch's global one if None.
 
@@ -102,9 +98,7 @@ class Objective:
         labels: Tensor,
         draw_pairs: Callable[[], tuple[Pairs, Pairs]],
     ) -> ObjectiveValues:
-        """Compute the losses and the diagnostics of a batch; arguments as for a call of the objective.
-
-        ``draw_pairs`` is only called if a term aligns images.
+        """Compute the losses and the diagnostics of a batch; ``draw_pairs`` is only called if a term aligns images.
 
         Raises:
             ValueError: two terms return a loss of the same name.

@@ -13,8 +13,7 @@ class Method:
     """A row of the table.
 
     Attributes:
-        name: the method's name on the command line and in configs.
-        summary: a few words about it.
+        name, summary: its name on the command line and in configs, and a few words about it.
         default_weights: its loss terms and their weights, in the order in which the terms are computed.
 
     Raises:
@@ -39,11 +38,7 @@ class Method:
         return tuple(self.default_weights)
 
     def require_term(self, name: str) -> None:
-        """Refuse the name of a loss term that the method lacks.
-
-        Raises:
-            ValueError: it lacks the term; the message lists those that it has.
-        """
+        """Raise a ValueError, which lists the method's loss terms, if it lacks the one called ``name``."""
         names = [term.name for term in self.terms]
         if name not in names:
             raise ValueError(f"the method '{self.name}' has no loss term '{name}'; it has {', '.join(names)}")
@@ -84,11 +79,7 @@ def register(method: Method) -> None:
 
 
 def get_method(name: str) -> Method:
-    """Return the method called ``name``.
-
-    Raises:
-        ValueError: there is no such method.
-    """
+    """Return the method called ``name``; raises a ValueError that lists all names if there is none."""
     if name not in METHODS:
         raise ValueError(f"there is no method '{name}'; valid: {', '.join(METHODS)}")
     return METHODS[name]

@@ -32,15 +32,10 @@ def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> tuple
     """Compute :func:`hard_triplet` with the count as a scalar tensor, so that nothing waits for the device."""
     with torch.autocast(features.device.type, enabled=False):
         features = features if features.dtype == torch.float64 else features.float()
-        distance = euclidean_distances(features)
+        squares = features.square().sum(dim=1)
+        squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
+        distance = squared.clamp(min=1e-12).sqrt()
     same = labels[:, None] == labels[None, :]
     positive = distance.masked_fill(~same, -torch.inf).amax(dim=1)
     negative = distance.masked_fill(same, torch.inf).amin(dim=1)
     return torch.relu(positive - negative + margin).mean(), (negative >= positive).sum()
-
-
-def euclidean_distances(features: Tensor) -> Tensor:
-    """Compute the (N, N) Euclidean distances of (N, D) features; squares are clamped at 1e-12 before the root."""
-    squares = features.square().sum(dim=1)
-    squared = squares[:, None] + squares[None, :] - 2 * features @ features.T
-    return squared.clamp(min=1e-12).sqrt()

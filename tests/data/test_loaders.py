@@ -56,4 +56,3 @@ def test_an_unreadable_image_raises_the_same_error_with_and_without_workers(holl
 def test_step_positions_count_over_epochs():
     positions = StepPositions(3, range(2, 8))
     assert list(positions) == [(0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
-    assert list(positions[1:3]) == [(1, 0), (1, 1)]
