@@ -13,7 +13,7 @@ FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": 
 # The config keys that a card shows, and their names on it.
 CONFIG_KEYS = {
     "train.method": "method",
-    "alignment.weighting": "weighting of the dense triplet",
+    "alignment.weighting": "weighting of the dense triplet, if the method has one",
     "train.epochs": "epochs",
     "train.seed": "seed",
     "train.precision": "arithmetic",
@@ -141,8 +141,6 @@ def _training(description: Description) -> Iterator[str]:
     for key, words in CONFIG_KEYS.items():
         section, _, name = key.partition(".")
         value = description.config.get(section, {}).get(name)
-        if key == "alignment.weighting" and description.config.get("train", {}).get("method") == "baseline":
-            continue
         yield f"- {words}: {'not known: the file has no configuration' if value is None else _plain(value)}"
 
 

@@ -32,7 +32,7 @@ def test_a_card_says_where_the_network_comes_from(tmp_path):
     for words in (
         "data set: SYSU-MM01\n",
         "method: full",
-        "weighting of the dense triplet: batch\\_mean",
+        "weighting of the dense triplet, if the method has one: batch\\_mean",
         "backbone: resnet50",
         "288 × 144",
         "epochs: 81",
