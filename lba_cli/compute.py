@@ -1,7 +1,5 @@
 """Devices, precision of arithmetic, and memory for computing with tensors."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 The command line prints an :class:`LbaError` as one line and exits with status 2.
 """
 
-from __future__ import annotations
-
 import errno
 import reprlib
 

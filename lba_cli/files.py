@@ -4,8 +4,6 @@ Work in progress lies in a hidden folder beside its destination, ``.NAME.xxxxxxx
 The system releases the lock of a killed writer, and the next writer of the same name removes what it left.
 """
 
-from __future__ import annotations
-
 import errno
 import glob
 import io

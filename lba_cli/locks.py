@@ -4,8 +4,6 @@ The package filelock does the locking. Processes forked from the holder, such as
 alive nor release it; filelock has seen to that since 3.30, which is therefore the oldest version that is allowed.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os

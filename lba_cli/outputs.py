@@ -1,7 +1,5 @@
 """The one place that decides whether an output may be written; commands ask before they start the work."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """How the package reports its progress. Nothing below the command line prints; it calls a :class:`Listener`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The signals that stop the program. They are raised as exceptions, never lost, and deferred where an exception would do harm."""
 
-from __future__ import annotations
-
 import _thread
 import signal
 import sys

@@ -1,7 +1,5 @@
 """The alignment of a batch: reconstructions from partners, and the dense triplet loss (paper, sections 3.2 and 3.3)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

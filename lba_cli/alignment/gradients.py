@@ -4,8 +4,6 @@ The vectors of a training batch are larger than any cache (64 images of 162 posi
 the time of these functions is the time of reading and writing them. None of them has a second derivative.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

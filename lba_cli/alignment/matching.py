@@ -1,7 +1,5 @@
 """Dense correspondences: matching probabilities between all positions, and warping by them (paper, section 3.2)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

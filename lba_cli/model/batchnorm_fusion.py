@@ -1,7 +1,5 @@
 """Faster inference: batch normalisations merged into convolutions, and a few images at a time."""
 
-from __future__ import annotations
-
 import copy
 from itertools import pairwise
 from typing import TypeVar

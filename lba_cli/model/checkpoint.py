@@ -1,7 +1,5 @@
 """Checkpoints, from which a network can be rebuilt: those of lba, the method's released one, and exported safetensors."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

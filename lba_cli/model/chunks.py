@@ -1,7 +1,5 @@
 """Batches in chunks of a few images, so that intermediate results stay in a CPU's caches."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

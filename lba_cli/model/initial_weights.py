@@ -1,7 +1,5 @@
 """Initial weights of a network: ImageNet weights from torchvision, a file, or random ones."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

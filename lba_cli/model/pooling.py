@@ -1,7 +1,5 @@
 """Pooling: from feature maps to one vector per image."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch

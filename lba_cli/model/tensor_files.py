@@ -1,7 +1,5 @@
 """Reads tensors from untrusted files: no code is run, memory is bounded, and damage is reported in one line."""
 
-from __future__ import annotations
-
 import pickle
 import pickletools
 import struct

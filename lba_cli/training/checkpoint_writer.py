@@ -1,7 +1,5 @@
 """Writes a run's records and checkpoints; in a run of several processes, one of them does."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """Training in several processes: gradients are averaged, and statistics of batch normalisation may be shared."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The training loop: epochs of steps, each with an evaluation and a checkpoint."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext

@@ -1,7 +1,5 @@
 """Losses on their way from the device: read back rarely, summed over an epoch, and refused if they aren't finite."""
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -1,7 +1,5 @@
 """A run's folder: ``config.yaml``, ``metrics.jsonl``, ``timings.jsonl``, ``checkpoints/{last,previous,best}.pt``."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The learning rate as a pure function of the epoch, and the groups of parameters that it applies to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

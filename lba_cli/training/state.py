@@ -1,7 +1,5 @@
 """The state of a run as a checkpoint, from which it can be resumed as if it had never stopped."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterable, Mapping

@@ -1,7 +1,5 @@
 """One update of the network: forward pass, backward pass, optimizer."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

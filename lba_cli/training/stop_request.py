@@ -1,7 +1,5 @@
 """Stopping a run between two steps at Ctrl-C, SIGTERM or SIGHUP, so that its state can be saved."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager

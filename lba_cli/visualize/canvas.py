@@ -1,14 +1,12 @@
 """Drawing primitives: they take arrays and know nothing of networks or data sets."""
 
-from __future__ import annotations
-
 import io
 import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -17,13 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from lba_cli.files import whole_file
 from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import PaperWidth
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # The palette of Okabe and Ito, which colour-blind readers can tell apart. No meaning rests on colour alone: marks, frames
 # and dashes repeat it.

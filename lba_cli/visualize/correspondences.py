@@ -1,15 +1,14 @@
 """Matches between the positions of an infrared and a visible image (the first figure of the paper)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.alignment import matching_probability, person_mask
@@ -30,9 +29,6 @@ from lba_cli.visualize.canvas import (
 from lba_cli.visualize.feature_maps import Stage, image_maps, mask_array, sample_maps
 from lba_cli.visualize.people import Person, PictureOptions, another_person, choose_people
 from lba_cli.vocabulary import Modality, PaperWidth
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Inches: the gap between a mask and its image, the span between the two images that lines cross, the margins, the text
 # above a pair, and the headline.

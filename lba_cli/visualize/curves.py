@@ -1,7 +1,5 @@
 """The curves of a run: losses, learning rate, retrieval figures and CMC."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple

@@ -1,10 +1,9 @@
 """The feature maps of single images."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.alignment import person_mask
@@ -15,9 +14,6 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Silent
 from lba_cli.vocabulary import Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Stage = Literal["layer3", "layer4"]
 STAGES: tuple[Stage, ...] = get_args(Stage)

@@ -1,7 +1,5 @@
 """Person masks, and the co-attention of two images of a person."""
 
-from __future__ import annotations
-
 from matplotlib.figure import Figure
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask

@@ -1,7 +1,5 @@
 """The choice of the people that a picture shows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,12 +1,10 @@
 """Queries beside the gallery images that rank first, with right and wrong ones marked."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.data.store import ImageSource
@@ -18,9 +16,6 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.visualize.canvas import INCHES, QUERY, headline, new_figure, place, show_image, verdict
 from lba_cli.visualize.people import MOST_LISTED, PictureOptions
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Inches: the smallest width of an image, the gap between images, the outer margin, the two lines of text above a row, and
 # the headline.

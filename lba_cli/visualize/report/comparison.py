@@ -1,19 +1,14 @@
 """The similarities between the queries and the gallery of one draw."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import Draw
 from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.evaluation.scoring import ignored_images
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """The distances within and between identities, and the people that a network confuses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """The HTML page of a report: one file that loads nothing and runs no script but its own."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html

@@ -1,10 +1,9 @@
 """The ranked galleries of many queries of one draw, and the facts by which the page filters and sorts them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
@@ -12,9 +11,6 @@ from lba_cli.evaluation.scoring import query_precisions
 from lba_cli.visualize.ranking import draw_name
 from lba_cli.visualize.report.album import Album
 from lba_cli.visualize.report.comparison import Comparison
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def ranked_lists(

@@ -1,7 +1,5 @@
 """Writes a report that is small enough to be sent by mail."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lba_cli.data.store import ImageSource
