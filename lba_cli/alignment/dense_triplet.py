@@ -16,15 +16,10 @@ DIFFERENCE_EPSILON = 1e-6
 
 
 class Aligned(NamedTuple):
-    """The result of :func:`align`.
+    """The result of :func:`align`: every image reconstructed from its positive partner, and the dense triplet loss."""
 
-    Attributes:
-        reconstructed: (N, C, H, W) float32, every image reconstructed from its positive partner.
-        dense_triplet: scalar, the dense triplet loss.
-    """
-
-    reconstructed: Tensor
-    dense_triplet: Tensor
+    reconstructed: Tensor  # (N, C, H, W) float32
+    dense_triplet: Tensor  # scalar
 
 
 def align(

@@ -72,11 +72,6 @@ def synchronize_statistics(network: TwoStreamNetwork, device: torch.device, list
     return result
 
 
-def broadcast_statistics(network: TwoStreamNetwork) -> None:
-    """Give every process the writer's running statistics, so that all have the network that is saved."""
-    processes.broadcast_from_writer(network.buffers())
-
-
 def report_processes(sampler: IdentitySampler, recipe: TrainSection, images_per_step: int, listener: Listener) -> None:
     """Say how large the batches of several processes are, and that the learning rate isn't scaled."""
     size = processes.current().size

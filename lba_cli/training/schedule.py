@@ -5,8 +5,6 @@ from typing import Any
 
 from lba_cli.model import TwoStreamNetwork
 
-BACKBONE_LR_MULTIPLIER = 0.1
-
 
 def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay: float = 0.1) -> float:
     """Return the factor of the base learning rate in ``epoch``, counted from 0.
@@ -25,12 +23,11 @@ def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay
 
 
 def parameter_groups(
-    network: TwoStreamNetwork, learning_rate: float, backbone_lr_multiplier: float = BACKBONE_LR_MULTIPLIER
+    network: TwoStreamNetwork, learning_rate: float, backbone_lr_multiplier: float = 0.1
 ) -> list[dict[str, Any]]:
     """Group a network's parameters for ``torch.optim.SGD``.
 
     Args:
-        network: the network.
         learning_rate: the learning rate of neck and classifier.
         backbone_lr_multiplier: the factor of the learning rate for stems and trunk.
 

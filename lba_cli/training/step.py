@@ -21,9 +21,7 @@ class TrainingStep:
 
     Args:
         network: on the device.
-        objective: what is minimised.
         recipe: the optimizer's options, the precision, and the largest norm of a gradient.
-        device: a GPU or the CPU.
 
     Attributes:
         optimizer: SGD with Nesterov momentum and weight decay (paper, section 4.1).

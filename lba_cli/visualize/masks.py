@@ -25,9 +25,7 @@ def masks(
     """Draw a row for each person: an infrared and a visible image, their person masks, and their co-attention.
 
     Args:
-        network: on its device.
         source: the data set at the network's image size.
-        options: the people and the width.
         stage: the stage of the network whose features are used.
         temperature: the factor of the similarities in the matching probability.
 

@@ -40,11 +40,9 @@ def ranking(
     become too small for ``options.width``, the picture gets wider.
 
     Args:
-        network: on its device.
         source: the data set at the network's image size.
         setting: which queries search which gallery.
         options: the people who are searched for, and the width.
-        listener: receives the progress.
         top: how many gallery images a row has.
         draw: the number of the gallery draw, from 0.
         workers: how images are loaded.
@@ -54,11 +52,12 @@ def ranking(
     """
     draws = draw_setting(source, setting).draws
     if draw >= len(draws):
-        raise DataError(
-            f"{source.name}: {setting.mode} has {len(draws)} draws, numbered from 0; there is no draw {draw}"
-        )
+        numbered = f"{len(draws)} draws, numbered from 0"
+        raise DataError(f"{source.name}: {setting.mode} has {numbered}; there is no draw {draw}")
     queries, gallery = _choose_queries(source, draws[draw].queries, options), draws[draw].gallery
-    scores = _scores(network, source, queries, gallery, listener, workers)
+    embeddings = embed_samples(network, source, [*queries, *gallery], listener=listener, workers=workers)
+    scores: NDArray[np.float32] = embeddings.of(queries) @ embeddings.of(gallery).T
+    scores[ignored_images(source, queries, gallery)] = -np.inf
     tile = max(LEAST, (INCHES[options.width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
     tall = tile * source.height / source.width
     figure = new_figure(2 * MARGIN + (top + 1) * (tile + GAP) + GAP, HEAD + len(queries) * (tall + LINE) + MARGIN)
@@ -82,21 +81,6 @@ def ranking(
 def draw_name(source: EvaluationSet, draw: Draw) -> str:
     """The name of a gallery draw in titles: ``draw 0``, or ``trial 3`` if the data set has several trials."""
     return f"{'trial' if source.trial else 'draw'} {draw.number}"
-
-
-def _scores(
-    network: TwoStreamNetwork,
-    source: ImageSource,
-    queries: Sequence[int],
-    gallery: Sequence[int],
-    listener: Listener,
-    workers: int | None,
-) -> NDArray[np.float32]:
-    """(queries, gallery) cosine similarities, -inf where the match rules ignore the gallery image."""
-    embeddings = embed_samples(network, source, [*queries, *gallery], listener=listener, workers=workers)
-    scores: NDArray[np.float32] = embeddings.of(queries) @ embeddings.of(gallery).T
-    scores[ignored_images(source, queries, gallery)] = -np.inf
-    return scores
 
 
 def _query_label(sample: Sample) -> str:

@@ -19,12 +19,9 @@ def ranked_lists(
     """Rank the gallery for some queries, best first, without images that the match rules ignore.
 
     Args:
-        source: the data set.
         comparison: the scores of all queries of a draw.
-        album: takes the images that are shown.
         queries: how many queries are shown, see :func:`choose_queries`.
         top: how many gallery images each list has.
-        seed: of the choice of queries.
 
     Returns:
         ``lists``: for each query its image, its average precision, the number of right images and of those possible, the
