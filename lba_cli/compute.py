@@ -1,7 +1,5 @@
 """Devices, precision of arithmetic, and memory for computing with tensors."""
 
-from __future__ import annotations
-
 import ctypes
 import sys
 from collections.abc import Iterator
@@ -115,12 +113,9 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 
 
 def _tf32_switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
-    """Find the switches for rounding in convolutions and in matrix products.
+    """Return the name of the switches for rounding in convolutions and matrix products, their on and off, and their owners.
 
     PyTorch 2.9 has introduced a newer name for them. If they were set by it, reading them by the old name fails.
-
-    Returns:
-        The switches' name, their values for on and off, and the two objects that have them as an attribute.
     """
     try:
         _ = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32

@@ -3,8 +3,6 @@
 The command line prints an :class:`LbaError` as one line and exits with status 2.
 """
 
-from __future__ import annotations
-
 import errno
 import reprlib
 
@@ -32,21 +30,14 @@ def short_repr(value: object) -> str:
         return f"a {type(value).__name__}"
 
 
-_RESOURCE_ERRORS = {
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOMEM,
-    errno.EAGAIN,
-    errno.EIO,
-    errno.ESTALE,
-    errno.EACCES,
-    errno.EPERM,
-}
+_MEMORY_AND_FILES = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
+_DISK_AND_PERMISSION = {errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 
 
 def is_resource_error(problem: BaseException) -> bool:
     """Whether reading failed for lack of memory, open files, permission or a working disk: the file may not be damaged."""
-    return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in _RESOURCE_ERRORS)
+    number = problem.errno if isinstance(problem, OSError) else None
+    return isinstance(problem, MemoryError) or number in _MEMORY_AND_FILES | _DISK_AND_PERMISSION
 
 
 LOST_WORKER = (
@@ -94,11 +85,7 @@ class LostProcess(LbaError):
 
 
 class Interrupted(Exception):
-    """A signal has asked the program to stop, and its work so far is saved.
-
-    Attributes:
-        signal: the signal's number.
-    """
+    """A signal, whose number is ``signal``, has asked the program to stop, and its work so far is saved."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -106,11 +93,7 @@ class Interrupted(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP was received. Raised like KeyboardInterrupt, so that half-written files are removed.
-
-    Attributes:
-        signal: the signal's number.
-    """
+    """SIGTERM or SIGHUP was received; ``signal`` is its number. Raised like KeyboardInterrupt: half-written files are removed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

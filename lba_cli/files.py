@@ -4,8 +4,6 @@ Work in progress lies in a hidden folder beside its destination, ``.NAME.xxxxxxx
 The system releases the lock of a killed writer, and the next writer of the same name removes what it left.
 """
 
-from __future__ import annotations
-
 import errno
 import glob
 import io
@@ -31,12 +29,7 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
     The content reaches the disk before the name does, so a reader sees the old file or the new one.
 
-    Args:
-        path: the file to make. Its folder is made if needed.
-        replace: whether a file at ``path`` may be replaced.
-
-    Yields:
-        A path of the same name in a hidden folder; nothing is there yet.
+    The content is written to a path of the same name in a hidden folder. The folder of ``path`` is made if needed.
 
     Raises:
         FileExistsError: something appeared at ``path`` meanwhile, and ``replace`` is false.
@@ -193,20 +186,14 @@ def _move(partial: Path, path: Path, replace: bool) -> None:
         return
     try:
         os.link(partial, path)
-    except FileExistsError:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-    except OSError:  # a file system without hard links
-        if path.exists():
+    except OSError as problem:
+        if isinstance(problem, FileExistsError) or path.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-        partial.rename(path)
+        partial.rename(path)  # on a file system without hard links
 
 
 def _open_regular(path: Path, flags: int) -> int:
-    """Open a regular file that has one name; never through a link, which could lead to any of the user's files.
-
-    Raises:
-        OSError: it is something else.
-    """
+    """Open a regular file that has one name; never through a link, which could lead to any of the user's files."""
     never_a_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # and a pipe must not block
     descriptor = os.open(path, flags | os.O_CLOEXEC | never_a_link, 0o666)
     found = os.fstat(descriptor)

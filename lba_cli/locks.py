@@ -4,8 +4,6 @@ The package filelock does the locking. Processes forked from the holder, such as
 alive nor release it; filelock has seen to that since 3.30, which is therefore the oldest version that is allowed.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import os
@@ -74,16 +72,21 @@ def try_lock(path: Path) -> BaseFileLock | None:
     Raises:
         OSError: the file can't be opened, or is a link.
     """
-    lock: BaseFileLock = FileLock(path, fallback_to_soft=False)
     try:
-        lock.acquire(timeout=GRACE_SECONDS, poll_interval=POLL_SECONDS)
-    except Timeout:
-        return None
+        return _acquired(FileLock(path, fallback_to_soft=False))
     except OSError as problem:
         if problem.errno not in NO_FLOCK:
             raise
-        return _try_soft_lock(path)
-    return lock
+        # The lock is then that a file exists. It names its process, so that a dead one's is taken over on the same host.
+        return _acquired(SoftFileLock(path.with_name(path.name + SOFT)))
+
+
+def _acquired(lock: BaseFileLock) -> BaseFileLock | None:
+    try:
+        lock.acquire(timeout=GRACE_SECONDS, poll_interval=POLL_SECONDS)
+        return lock
+    except Timeout:
+        return None
 
 
 def unlock(lock: BaseFileLock) -> None:
@@ -97,16 +100,6 @@ def unlock(lock: BaseFileLock) -> None:
         with suppress(OSError):  # Windows removes no open file
             (path.with_name(path.name.removesuffix(SOFT)) if isinstance(lock, SoftFileLock) else path).unlink()
         lock.release()
-
-
-def _try_soft_lock(path: Path) -> BaseFileLock | None:
-    """Lock by the existence of a file. It names its process, so that a dead one's is taken over on the same host."""
-    lock = SoftFileLock(path.with_name(path.name + SOFT))
-    try:
-        lock.acquire(timeout=GRACE_SECONDS, poll_interval=POLL_SECONDS)
-    except Timeout:
-        return None
-    return lock
 
 
 def _holder_path(lock_path: Path) -> Path:

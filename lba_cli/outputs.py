@@ -1,7 +1,5 @@
 """The one place that decides whether an output may be written; commands ask before they start the work."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +12,6 @@ def require_new_file(path: Path, *, force: bool, suffixes: Sequence[str] = (), o
     """Refuse a file that couldn't be written later.
 
     Args:
-        path: the file to make.
         force: whether a file that is there may be replaced.
         suffixes: the endings that are allowed, such as ".png"; any if empty. Case doesn't matter.
         option: the option that names the file, for the message.
@@ -52,7 +49,6 @@ def require_empty_folder(
     """Refuse a folder to fill that holds something, or that couldn't be made. Unlike a new folder it isn't replaced.
 
     Args:
-        path: the folder.
         ignoring: whether a path in the folder doesn't count, such as a lock file.
         option: the option that names the folder, for the message.
 
@@ -67,7 +63,6 @@ def require_new_folder(path: Path, *, option: str = "--output", remedy: str = ""
     """Refuse a folder that couldn't be made later. An empty folder may be replaced.
 
     Args:
-        path: the folder to make.
         option: the option that names the folder, for the message.
         remedy: what else to do where something is there; to remove it if empty.
 

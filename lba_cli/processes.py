@@ -33,20 +33,13 @@ RUN_KEY, PORT_KEY = "lba/run", "lba/port"  # in the store of torchrun's agent
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a job, and this one's place among them.
+    """The processes of a job, and this one's place among them."""
 
-    Attributes:
-        rank: this process's number, from 0.
-        size: the number of processes on all machines.
-        local_rank, local_size: the same on this machine.
-        by_torchrun: whether torchrun started this process.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
+    rank: int = 0  # this process's number
+    size: int = 1  # the number of processes on all machines
+    local_rank: int = 0  # the same on this machine
     local_size: int = 1
-    by_torchrun: bool = False
+    by_torchrun: bool = False  # whether torchrun started this process
 
     @property
     def is_writer(self) -> bool:
@@ -120,24 +113,19 @@ def _open_store(world: World) -> Any:
 
     The store of torchrun's agent outlives restarts, and what the last attempt's processes have left in it misleads this
     attempt's (seen with PyTorch 2.15). All of those have ended before one of these starts, so a port that they left leads
-    nowhere.
-
-    Raises:
-        RuntimeError: it can't be reached.
+    nowhere. If it can't be reached, a RuntimeError is raised.
     """
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
-
     agent, address = _agent_store(), os.environ["MASTER_ADDR"]
     if agent is None:
         return None
     if world.rank == 0:
-        store = TCPStore(address, 0, is_master=True, timeout=TIMEOUT, wait_for_workers=False)
+        store = _connect(address, 0, TIMEOUT, is_master=True)
         agent.set(PORT_KEY, str(store.port))
         return store
     deadline = time.monotonic() + TIMEOUT.total_seconds()
     while True:
         try:
-            store = TCPStore(address, int(agent.get(PORT_KEY)), timeout=SHORT_TIMEOUT, wait_for_workers=False)
+            store = _connect(address, int(agent.get(PORT_KEY)), SHORT_TIMEOUT)
         except RuntimeError:
             if time.monotonic() > deadline:
                 raise
@@ -160,10 +148,9 @@ def all_reduce_max(*values: int) -> tuple[int, ...]:
     if _current.size == 1:
         return values
     import torch
-    from torch import distributed
 
     numbers = torch.tensor(values)
-    distributed.all_reduce(numbers, distributed.ReduceOp.MAX)
+    torch.distributed.all_reduce(numbers, torch.distributed.ReduceOp.MAX)
     return tuple(int(number) for number in numbers)
 
 
@@ -172,10 +159,9 @@ def run_on_writer(function: Callable[[], Value]) -> Value:
     if _current.size == 1:
         return function()
     import torch
-    from torch import distributed
 
     box: list[Any] = [function() if _current.is_writer else None]
-    distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    torch.distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
     value: Value = box[0]
     return value
 
@@ -195,29 +181,25 @@ def all_gather(tensor: Tensor) -> list[Tensor]:
     if _current.size == 1:
         return [own]
     import torch
-    from torch import distributed
 
     gathered = [torch.empty_like(own) for _ in range(_current.size)]
-    distributed.all_gather(gathered, own)
+    torch.distributed.all_gather(gathered, own)
     return gathered
 
 
 def share_rows(array: NDArray[np.float32], rows_of: Sequence[NDArray[np.int64]]) -> None:
     """Complete an array on all processes. Each of them has computed some of its rows.
 
-    Args:
-        array: (n, D) float32, changed in place.
-        rows_of: for each rank the indices of the rows that it has computed.
+    ``array`` is (n, D) float32, and changed in place. ``rows_of`` has the indices of the rows that each rank has computed.
     """
     if _current.size == 1:
         return
     import torch
-    from torch import distributed
 
     for rank, rows in enumerate(rows_of):
         if len(rows):
             block = torch.from_numpy(array[rows])
-            distributed.broadcast(block, src=rank)
+            torch.distributed.broadcast(block, src=rank)
             array[rows] = block.numpy()
 
 
@@ -256,16 +238,19 @@ def _appears(store: Any, key: str) -> bool:
     """Whether another process reports within a short time why it failed."""
     try:
         store.wait([key], SHORT_TIMEOUT)
+        return True
     except RuntimeError:
         return False
-    return True
 
 
 def _agent_store() -> Any:
     """The store that torchrun's agent keeps through restarts; None if it has none."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
-    from torch import distributed
+    return _connect(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), SHORT_TIMEOUT)
 
-    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    return distributed.TCPStore(address, port, timeout=SHORT_TIMEOUT, wait_for_workers=False)  # type: ignore[attr-defined]
+
+def _connect(address: str, port: int, timeout: timedelta, *, is_master: bool = False) -> Any:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    return TCPStore(address, port, is_master=is_master, timeout=timeout, wait_for_workers=False)

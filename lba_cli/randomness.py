@@ -5,8 +5,6 @@ without drawing the ones before it. Results therefore don't depend on the number
 saved generators.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 
 import numpy as np

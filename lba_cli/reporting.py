@@ -1,7 +1,5 @@
 """How the package reports its progress. Nothing below the command line prints; it calls a :class:`Listener`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,16 +23,9 @@ class Listener(Protocol):
         """Receive a warning: the work goes on, but the user should know."""
 
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Any:
-        """Start a task.
+        """Start a task, such as "resizing"; return a context manager that yields a :class:`Progress`.
 
-        Args:
-            description: what is done, such as "resizing".
-            total: the number of units, if it is known.
-            unit: the units' name, such as "images".
-            done: the number of units that were done earlier.
-
-        Returns:
-            A context manager that yields a :class:`Progress`.
+        ``total`` is the number of ``unit``, such as "images", if it is known; ``done`` of them were done earlier.
         """
 
 

@@ -1,12 +1,10 @@
 """The signals that stop the program. They are raised as exceptions, never lost, and deferred where an exception would do harm."""
 
-from __future__ import annotations
-
 import _thread
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
@@ -15,7 +13,6 @@ from lba_cli.errors import Terminated
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 RESEND_SECONDS = 0.05
-Handler = Callable[[int, FrameType | None], Any]
 
 
 def handled_signals() -> list[signal.Signals]:
@@ -31,11 +28,7 @@ def in_main_thread() -> bool:
 
 
 class StopSignalHandlers:
-    """Handlers that raise KeyboardInterrupt for SIGINT and Terminated for the other stop signals.
-
-    Attributes:
-        received: the number of the first stop signal; 0 if there was none.
-    """
+    """Handlers that raise KeyboardInterrupt for SIGINT and Terminated for other stop signals; ``received`` is the first, or 0."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -88,11 +81,8 @@ def signals_deferred(*, for_children: bool = False) -> Iterator[None]:
         for deferred, handler in handlers.items():
             signal.signal(deferred, handler)
         for number, frame in received:
-            _deliver(signal.Signals(number), handlers[signal.Signals(number)], frame)
-
-
-def _deliver(number: signal.Signals, handler: Any, frame: FrameType | None) -> None:
-    if callable(handler):
-        handler(number, frame)
-    elif handler == signal.SIG_DFL:
-        signal.raise_signal(number)
+            handler = handlers[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            elif handler == signal.SIG_DFL:
+                signal.raise_signal(number)

@@ -1,7 +1,5 @@
 """Words that configs, files, reports and functions share."""
 
-from __future__ import annotations
-
 from typing import Literal, get_args
 
 Modality = Literal["visible", "infrared"]

@@ -11,15 +11,10 @@ from lba_cli.alignment.gradients import gather_partners, norms
 
 
 class ChannelVectors(NamedTuple):
-    """The channel vectors of feature maps, in float32 (float64 for float64 maps).
+    """The channel vectors of feature maps, and their L2 norms, in float32 (float64 for float64 maps)."""
 
-    Attributes:
-        vectors: (…, HW, C). For maps in channels-last memory this is a view.
-        norms: (…, HW), the L2 norms of the vectors.
-    """
-
-    vectors: Tensor
-    norms: Tensor
+    vectors: Tensor  # (…, HW, C), a view of maps in channels-last memory
+    norms: Tensor  # (…, HW)
 
     @classmethod
     def from_maps(cls, maps: Tensor) -> ChannelVectors:

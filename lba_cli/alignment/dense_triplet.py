@@ -1,7 +1,5 @@
 """The alignment of a batch: reconstructions from partners, and the dense triplet loss (paper, sections 3.2 and 3.3)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch
@@ -18,15 +16,10 @@ DIFFERENCE_EPSILON = 1e-6
 
 
 class Aligned(NamedTuple):
-    """The result of :func:`align`.
+    """The result of :func:`align`: every image reconstructed from its positive partner, and the dense triplet loss."""
 
-    Attributes:
-        reconstructed: (N, C, H, W) float32, every image reconstructed from its positive partner.
-        dense_triplet: scalar, the dense triplet loss.
-    """
-
-    reconstructed: Tensor
-    dense_triplet: Tensor
+    reconstructed: Tensor  # (N, C, H, W) float32
+    dense_triplet: Tensor  # scalar
 
 
 def align(

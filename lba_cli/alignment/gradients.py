@@ -4,8 +4,6 @@ The vectors of a training batch are larger than any cache (64 images of 162 posi
 the time of these functions is the time of reading and writing them. None of them has a second derivative.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
@@ -42,7 +40,6 @@ def masked_distances(vectors: Tensor, others: Tensor, mask: Tensor, epsilon: flo
         vectors: (N, HW, C).
         others: (N, K, HW, C), of any floating-point dtype.
         mask: (N, HW); it gets no gradient.
-        epsilon: added to every difference.
 
     Returns:
         (N, K, HW), of the dtype of ``vectors``.
@@ -57,7 +54,6 @@ def masked_distances(vectors: Tensor, others: Tensor, mask: Tensor, epsilon: flo
 class _GatherPartners(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, indices: Tensor) -> Tensor:
-        """Gather."""
         ctx.save_for_backward(indices)
         ctx.count = len(values)
         return values[indices]
@@ -65,7 +61,6 @@ class _GatherPartners(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """Sum, for each image, the gradients of the places that it was gathered to."""
         (indices,) = ctx.saved_tensors
         chosen = F.one_hot(indices.flatten(), ctx.count).to(gradient.dtype)
         shape = ctx.count, *gradient.shape[2:]
@@ -75,7 +70,6 @@ class _GatherPartners(torch.autograd.Function):
 class _Norms(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors: Tensor) -> Tensor:
-        """Compute the norms."""
         result: Tensor = torch.linalg.vector_norm(vectors, dim=-1)
         ctx.save_for_backward(vectors, result)
         return result
@@ -83,7 +77,6 @@ class _Norms(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """Scale each vector by the gradient over the norm."""
         vectors, norms = ctx.saved_tensors
         factor = (gradient / norms).masked_fill_(norms == 0, 0)
         result: Tensor = vectors * factor.unsqueeze(-1)
@@ -93,7 +86,6 @@ class _Norms(torch.autograd.Function):
 class _MaskedDistances(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, others: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-        """Compute the norms of the masked differences, and keep these."""
         differences = (vectors.unsqueeze(1) - others).mul_(mask[:, None, :, None]).add_(epsilon)
         result: Tensor = torch.linalg.vector_norm(differences, dim=-1)
         ctx.save_for_backward(differences, result, mask)
@@ -103,7 +95,6 @@ class _MaskedDistances(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        """Scale each difference by mask and gradient over its norm; ``others`` get the negative."""
         differences, norms, mask = ctx.saved_tensors
         factor = (gradient / norms).masked_fill_(norms == 0, 0) * mask[:, None]
         gradients = differences * factor.unsqueeze(-1)

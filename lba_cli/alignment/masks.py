@@ -1,7 +1,5 @@
 """Masks of the person, and where both images of a pair show the person (paper, section 3.2)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -1,7 +1,5 @@
 """Dense correspondences: matching probabilities between all positions, and warping by them (paper, section 3.2)."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
@@ -48,21 +46,14 @@ def warp(probability: Tensor, features: Tensor) -> Tensor:
     """
     with torch.autocast(probability.device.type, enabled=False):
         vectors = features.permute(0, 2, 3, 1).flatten(1, 2)  # (N, HW, C)
-        return to_maps(
-            weighted_means(probability.unsqueeze(1), vectors.unsqueeze(1), probability.dtype)[:, 0], features
-        )
+        warped = weighted_means(probability.unsqueeze(1), vectors.unsqueeze(1), probability.dtype)[:, 0]
+        return to_maps(warped, features)
 
 
 def match(query: ChannelVectors, keys: ChannelVectors, temperature: float) -> Tensor:
-    """Compute :func:`matching_probability` for N images and K partners of each, in one product.
+    """Compute :func:`matching_probability` for N images and K partners of each: (N, K, HW, HW), in the vectors' dtype.
 
-    Args:
-        query: vectors (N, HW, C).
-        keys: vectors (N, K, HW, C) of the partners.
-        temperature: the factor of the similarities.
-
-    Returns:
-        (N, K, HW, HW), of the dtype of the vectors.
+    The ``query`` has vectors (N, HW, C), the ``keys`` have vectors (N, K, HW, C).
     """
     number, partners, positions, channels = keys.vectors.shape
     all_keys = keys.vectors.reshape(number, partners * positions, channels)

@@ -9,11 +9,9 @@ from torch import Tensor
 
 
 class Pairs(NamedTuple):
-    """The partners of the N images of a batch.
+    """The partners of the N images of a batch, (N,) int64 each.
 
-    Attributes:
-        positive: (N,) int64; image ``positive[i]`` shows the identity of image i in the other modality.
-        negative: (N,) int64; image ``negative[i]`` shows another identity in the other modality.
+    Images ``positive[i]`` and ``negative[i]`` show the identity of image i, and another one, in the other modality.
     """
 
     positive: Tensor
@@ -32,8 +30,7 @@ def sample_pairs(num_identities: int, num_instances: int, generator: torch.Gener
     other identities they are drawn with replacement.
 
     Args:
-        num_identities: B, at least 2.
-        num_instances: P, at least 1.
+        num_identities, num_instances: B, at least 2, and P, at least 1.
         generator: a CPU generator; PyTorch's global one if None.
 
     Returns:

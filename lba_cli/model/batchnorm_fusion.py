@@ -1,7 +1,5 @@
 """Faster inference: batch normalisations merged into convolutions, and a few images at a time."""
 
-from __future__ import annotations
-
 import copy
 from itertools import pairwise
 from typing import TypeVar
@@ -11,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import fuse_conv_bn_eval
 
-from lba_cli.model.chunks import in_pieces
 from lba_cli.model.network import TwoStreamNetwork
+from lba_cli.model.pooling import in_pieces
 from lba_cli.vocabulary import Modality
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -22,11 +20,8 @@ CPU_IMAGES = 8  # at a time: takes a sixth less time than 128 do, on two cores
 def folded(network: Network) -> Network:
     """Copy a network for inference: batch normalisations are merged into the convolutions before them.
 
-    It needs fewer passes over memory. In float32 its results differ by rounding alone (1e-6 of their size).
-
-    Returns:
-        The copy, in eval mode and channels-last memory. ``network`` doesn't change. Other modules, such as the neck, are
-        copied as they are.
+    The copy needs fewer passes over memory. In float32 its results differ by rounding alone (1e-6 of their size). It is in
+    eval mode and channels-last memory.
     """
     result = copy.deepcopy(network).eval()
     for module in list(result.modules()):

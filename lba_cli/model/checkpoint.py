@@ -1,7 +1,5 @@
 """Checkpoints, from which a network can be rebuilt: those of lba, the method's released one, and exported safetensors."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json
@@ -17,7 +15,7 @@ from lba_cli.errors import CheckpointError, quoted, short_repr
 from lba_cli.files import whole_file
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.official_layout import BACKBONE, from_released
-from lba_cli.model.tensor_files import is_whole_tensor, load_pickled, load_safetensors
+from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
 from lba_cli.signals import signals_deferred
 from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
 
@@ -30,43 +28,25 @@ HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True)
 class Description:
-    """A description of a network, from which it can be rebuilt and fed with images.
+    """A description of a network, from which it can be rebuilt and fed with images."""
 
-    Attributes:
-        backbone: the name of a torchvision ResNet.
-        num_classes: the number of identities that the classifier tells apart.
-        height, width: the size of the input images, in pixels.
-        dataset: the name of the data set that the network was trained on.
-        epoch: the last epoch of its training, counted from 0; -1 if unknown.
-        figures: retrieval figures at that epoch, as fractions.
-        figures_setting: the evaluation setting of the figures, in words.
-        config: the resolved configuration of its run; empty for the released checkpoint.
-        trial: the data set's trial that it was trained on, from 1; 0 for data sets without trials.
-        identities: the identities that it was trained on, for data sets whose split the user draws; otherwise empty.
-    """
-
-    backbone: str
-    num_classes: int
-    height: int
+    backbone: str  # the name of a torchvision ResNet
+    num_classes: int  # the number of identities that the classifier tells apart
+    height: int  # of the input images, in pixels
     width: int
-    dataset: str = ""
-    epoch: int = -1
-    figures: dict[str, float] = field(default_factory=dict)
-    figures_setting: str = ""
-    config: dict[str, Any] = field(default_factory=dict)
-    trial: int = 0
+    dataset: str = ""  # the name of the data set that the network was trained on
+    epoch: int = -1  # the last epoch of its training, counted from 0; -1 if unknown
+    figures: dict[str, float] = field(default_factory=dict)  # of retrieval at that epoch, as fractions
+    figures_setting: str = ""  # the evaluation setting of the figures, in words
+    config: dict[str, Any] = field(default_factory=dict)  # of its run, resolved; empty for the released checkpoint
+    trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
+    # the identities that it was trained on, for data sets whose split the user draws; otherwise empty
     identities: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The content of a checkpoint.
-
-    Attributes:
-        description: what the network is.
-        weights: its state dict.
-        training: the state of its training; empty if it can't be resumed.
-    """
+    """A network's state dict with its description, and the state of its training, which is empty if it can't be resumed."""
 
     description: Description
     weights: dict[str, Tensor]
@@ -93,10 +73,7 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStr
 
 def rebuild_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
     """Build the network of a checkpoint, on the CPU and in eval mode."""
-    description = checkpoint.description
-    with torch.device("meta"):
-        size = description.height, description.width
-        network = TwoStreamNetwork(description.backbone, description.num_classes, size)
+    network = _empty_network(checkpoint)
     # The weights come in the channels-last memory that they were trained in.
     weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
     network.load_state_dict(weights, assign=True)
@@ -121,7 +98,11 @@ def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
     Weights that were exported in half precision become float32.
     """
     full = {name: value.float() if value.dtype in HALF_PRECISION else value for name, value in weights.items()}
-    checkpoint = Checkpoint(_description(_metadata(path, metadata), path), full)
+    try:
+        description = json.loads(metadata["lba"])["lba"]
+    except (KeyError, TypeError, ValueError, RecursionError) as problem:
+        raise CheckpointError(f"{path}: not exported by lba: its metadata doesn't describe a network") from problem
+    checkpoint = Checkpoint(_description(description, path), full)
     _check_weights(path, checkpoint)
     return checkpoint
 
@@ -193,15 +174,7 @@ def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
 
 
 def _has_string_keys(state: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether ``state`` is a dictionary whose keys are strings."""
     return isinstance(state, dict) and all(type(name) is str for name in state)
-
-
-def _metadata(path: Path, metadata: dict[str, str]) -> Any:
-    try:
-        return json.loads(metadata["lba"])["lba"]
-    except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{path}: not exported by lba: its metadata doesn't describe a network") from problem
 
 
 def _description(values: Any, path: Path) -> Description:
@@ -244,26 +217,16 @@ def _is_count(value: Any, largest: int) -> bool:
 
 
 def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
+    wanted, network = _empty_network(checkpoint).state_dict(), f"two-stream {checkpoint.description.backbone}"
+    for name in sorted(wanted.keys() ^ checkpoint.weights.keys()):
+        state = "missing" if name in wanted else "unknown"
+        raise CheckpointError(f"{path}: not weights of a {network}: tensor {quoted(name)} is {state}")
+    require_tensors(str(path), network, checkpoint.weights, wanted)
+
+
+def _empty_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
+    """The network of a checkpoint without memory for its weights."""
+    description = checkpoint.description
     with torch.device("meta"):
-        expected = TwoStreamNetwork(checkpoint.description.backbone, checkpoint.description.num_classes).state_dict()
-    weights = checkpoint.weights
-    problem = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
-    for name in sorted(expected.keys() ^ weights.keys()):
-        raise CheckpointError(f"{problem}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
-    for name, wanted in expected.items():
-        if not is_whole_tensor(weights[name], wanted):
-            shape = f"{tuple(wanted.shape)} {wanted.dtype}"
-            raise CheckpointError(
-                f"{problem}: '{name}' should be {shape}, the file has {_described(weights[name], wanted)}"
-            )
-        if not torch.isfinite(weights[name]).all():
-            raise CheckpointError(f"{path}: tensor '{name}' has values that are not finite")
-
-
-def _described(value: Any, wanted: Tensor) -> str:
-    """Say how a value differs from the tensor that was wanted in its place."""
-    if not isinstance(value, Tensor) or value.layout is not torch.strided:
-        return f"a {type(value).__name__}"
-    if (value.shape, value.dtype) == (wanted.shape, wanted.dtype):
-        return "a tensor without its values"
-    return f"{tuple(value.shape)} {value.dtype}"
+        size = description.height, description.width
+        return TwoStreamNetwork(description.backbone, description.num_classes, size)

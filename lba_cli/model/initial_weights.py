@@ -1,7 +1,5 @@
 """Initial weights of a network: ImageNet weights from torchvision, a file, or random ones."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from torchvision.models import get_model_weights
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
-from lba_cli.model.tensor_files import is_whole_tensor, load_pickled, load_safetensors
+from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
 
 
 def build_network(
@@ -21,12 +19,10 @@ def build_network(
     """Build a network with initial weights.
 
     Args:
-        backbone: the name of a torchvision ResNet.
-        num_classes: the number of identities that the classifier tells apart.
+        backbone, num_classes, image_size: as for :class:`TwoStreamNetwork`.
         pretrained: the weights of stems and trunk: ``imagenet`` (downloaded by torchvision), ``none`` (random), or a file with a
             torchvision state dict or a checkpoint.
         seed: the seed of random weights. PyTorch's global generator is left as it was.
-        image_size: height and width of the network's images, in pixels.
 
     Raises:
         ConfigError: the weights can't be downloaded.
@@ -36,9 +32,8 @@ def build_network(
         torch.manual_seed(seed)
         network = TwoStreamNetwork(backbone, num_classes, image_size)
     if pretrained == "imagenet":
-        _load_backbone(
-            network, _from_resnet(network, _download(backbone)), f"torchvision's ImageNet weights of {backbone}"
-        )
+        state = _from_resnet(network, _download(backbone))
+        _load_backbone(network, state, f"torchvision's ImageNet weights of {backbone}")
     elif pretrained != "none":
         _load_backbone(network, _read_file(network, Path(pretrained)), pretrained)
     return network
@@ -74,25 +69,14 @@ def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
 
 def _from_resnet(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Convert an ordinary ResNet's state dict to our names; its first layers serve both stems."""
-    stems = {
-        f"stems.{m}.{name}": state[name]
-        for m in network.stems
-        for name in network.stems[m].state_dict()
-        if name in state
-    }
-    return {**stems, **{f"trunk.{name}": state[name] for name in network.trunk.state_dict() if name in state}}
+    names = {ours: ours.removeprefix("trunk.") for ours in network.state_dict() if ours.startswith("trunk.")}
+    for modality, stem in network.stems.items():
+        names |= {f"stems.{modality}.{name}": name for name in stem.state_dict()}
+    return {ours: state[name] for ours, name in names.items() if name in state}
 
 
 def _load_backbone(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: str) -> None:
     """Load stems and trunk from ``state``; neck and classifier keep their initial weights."""
     wanted = {name: value for name, value in network.state_dict().items() if name.startswith(("stems.", "trunk."))}
-    for name, value in wanted.items():
-        if name not in state or not is_whole_tensor(state[name], value):
-            found = f"{tuple(state[name].shape)} {state[name].dtype}" if name in state else "nothing"
-            raise CheckpointError(
-                f"{source}: not weights of a {network.backbone}: '{name}' should be {tuple(value.shape)} {value.dtype}, "
-                f"the file has {found}"
-            )
-        if not torch.isfinite(state[name]).all():
-            raise CheckpointError(f"{source}: '{name}' has values that are not finite")
+    require_tensors(source, network.backbone, state, wanted)
     network.load_state_dict({name: state[name] for name in wanted}, strict=False)

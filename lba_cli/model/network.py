@@ -4,8 +4,6 @@ Shapes: N images of 3 × H × W; with a ResNet-50 and 288 × 144 input, layer3 g
 (N, 2048, 18, 9), because layer4 keeps its input's resolution.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import torch

@@ -4,8 +4,6 @@ The network only uses the stems of ``visible_module.visible`` and ``thermal_modu
 its stem: 25 of 71 million parameters.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -1,14 +1,10 @@
 """Pooling: from feature maps to one vector per image."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-
-from lba_cli.model.chunks import in_pieces
 
 EXPONENT = 3.0
 EPSILON = 1e-12
@@ -37,7 +33,6 @@ class _Pool(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
-        """Pool a few images at a time."""
         result = torch.cat([_pooled(few) for few in in_pieces(maps, CPU_IMAGES)])
         ctx.save_for_backward(maps, result)
         return result
@@ -45,13 +40,18 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """Compute x² / result² / HW times the gradient of the result, a few images at a time."""
+        # x² / result² / HW times the gradient of the result, a few images at a time
         maps, result = ctx.saved_tensors
         scale = gradient / result.pow(EXPONENT - 1) / maps.shape[2:].numel()
         gradients = torch.empty_like(maps)
         for into, few, factor in zip(*(in_pieces(each, CPU_IMAGES) for each in (gradients, maps, scale)), strict=True):
             into.copy_(_precise(few).pow(EXPONENT - 1).mul_(factor[:, :, None, None]))
         return gradients
+
+
+def in_pieces(images: Tensor, on_cpu: int) -> tuple[Tensor, ...]:
+    """Split (N, …) images into views: of ``on_cpu`` images each on a CPU, whose caches then hold the results; one on a GPU."""
+    return torch.split(images, on_cpu if images.device.type == "cpu" else max(1, len(images)))
 
 
 def _pooled(maps: Tensor) -> Tensor:

@@ -1,12 +1,11 @@
 """Reads tensors from untrusted files: no code is run, memory is bounded, and damage is reported in one line."""
 
-from __future__ import annotations
-
 import pickle
 import pickletools
 import struct
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +124,31 @@ def is_whole_tensor(value: Any, wanted: Tensor) -> bool:
     )
 
 
+def require_tensors(source: str, network: str, state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:
+    """Refuse values that aren't finite tensors with the names, shapes and dtypes of ``wanted``, the weights of ``network``.
+
+    Raises:
+        CheckpointError: names the first one that isn't, and the ``source``.
+    """
+    for name, tensor in wanted.items():
+        if not is_whole_tensor(state.get(name), tensor):
+            raise CheckpointError(
+                f"{source}: not weights of a {network}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has "
+                f"{_described(state.get(name), tensor)}"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise CheckpointError(f"{source}: '{name}' has values that are not finite")
+
+
+def _described(value: Any, wanted: Tensor) -> str:
+    """Say how a value differs from the tensor that was wanted in its place."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return "nothing" if value is None else f"a {type(value).__name__}"
+    if (value.shape, value.dtype) == (wanted.shape, wanted.dtype):
+        return "a tensor without its values"
+    return f"{tuple(value.shape)} {value.dtype}"
+
+
 def _require_plain_archive(path: Path) -> None:
     """Refuse archives that PyTorch doesn't write: compressed ones, which may unpack to any size, and damaged ones."""
     try:
@@ -148,11 +172,7 @@ def _require_plain_archive(path: Path) -> None:
 
 
 def _require_one_directory(path: Path) -> None:
-    """Refuse an archive whose directory isn't right before its end, where PyTorch's reader could find another directory.
-
-    Raises:
-        zipfile.BadZipFile: there are bytes before, between or after the records.
-    """
+    """Refuse an archive whose directory isn't right before its end, where PyTorch's reader could find another directory."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - LONG_END_RECORD))
@@ -186,7 +206,10 @@ def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.Zi
                 raise CheckpointError(f"{path}: refused: its pickle nests containers in one another without end")
         before = code.name
         if code.name == "GLOBAL" and (name := str(argument).replace(" ", ".")) not in _NAMES:
-            raise CheckpointError(f"{path}: {_refusal(name)}")
+            raise CheckpointError(
+                f"{path}: refused: its pickle asks for {quoted(name)}, which could run code; only tensors and plain values "
+                "are loaded"
+            )
 
 
 def _not_an_archive(path: Path) -> str:
@@ -201,9 +224,3 @@ def _not_an_archive(path: Path) -> str:
             "with PyTorch and save it again"
         )
     return "damaged or not a checkpoint"
-
-
-def _refusal(name: str) -> str:
-    return (
-        f"refused: its pickle asks for {quoted(name)}, which could run code; only tensors and plain values are loaded"
-    )

@@ -1,7 +1,5 @@
 """The components of a run, built from its configuration."""
 
-from __future__ import annotations
-
 import torch
 
 from lba_cli import processes

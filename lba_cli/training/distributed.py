@@ -1,7 +1,5 @@
 """Training in several processes: gradients are averaged, and statistics of batch normalisation may be shared."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -72,11 +70,6 @@ def synchronize_statistics(network: TwoStreamNetwork, device: torch.device, list
         )
     result: TwoStreamNetwork = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return result
-
-
-def broadcast_statistics(network: TwoStreamNetwork) -> None:
-    """Give every process the writer's running statistics, so that all have the network that is saved."""
-    processes.broadcast_from_writer(network.buffers())
 
 
 def report_processes(sampler: IdentitySampler, recipe: TrainSection, images_per_step: int, listener: Listener) -> None:

@@ -1,7 +1,5 @@
 """The training loop: epochs of steps, each with an evaluation and a checkpoint."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext
@@ -18,16 +16,14 @@ from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.setting_choice import selection_setting
-from lba_cli.methods import ObjectiveValues
-from lba_cli.model.checkpoint import Checkpoint
+from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
 from lba_cli.randomness import Stream, torch_generator
 from lba_cli.reporting import Listener
-from lba_cli.training.checkpoint_writer import CheckpointWriter
 from lba_cli.training.components import build_objective, build_sampler, build_training_network, can_evaluate
-from lba_cli.training.distributed import broadcast_statistics, report_processes
+from lba_cli.training.distributed import report_processes
 from lba_cli.training.loss_meter import LossMeter, require_finite
 from lba_cli.training.run_folder import RunFolder
-from lba_cli.training.state import Progress, make_checkpoint, require_within, resolve_auto, restore
+from lba_cli.training.state import Progress, make_checkpoint, resolve_auto, restore
 from lba_cli.training.step import TrainingStep
 from lba_cli.training.stop_request import StopRequest, stop_between_steps
 from lba_cli.training.tensorboard_log import event_writer
@@ -52,10 +48,7 @@ def train(
     arguments. One of them writes, and all end with the same weights and statistics.
 
     Args:
-        config: the configuration.
-        source: the images.
         folder: the run's folder. The caller holds its lock if other processes could train into it (:meth:`RunFolder.locked`).
-        listener: the progress listener.
         checkpoint: a checkpoint of this run to continue from.
         again: whether the folder holds a run that ended before its first checkpoint, and is started again. Otherwise, without
             a ``checkpoint``, the folder must be new.
@@ -74,14 +67,13 @@ def train(
     trainer.load_images()
     if checkpoint:
         again = True
-        trainer.progress = restore(checkpoint, trainer.network, trainer.step.optimizer, source, str(folder.path))
-        require_within(trainer.progress, config.train.epochs, trainer.sampler.steps, str(folder.path))
+        end, name = (config.train.epochs, trainer.sampler.steps), str(folder.path)
+        trainer.progress = restore(checkpoint, trainer.network, trainer.step.optimizer, source, name, end)
     if again:
         epoch, best = trainer.progress.epoch, trainer.progress.best
         trainer.progress.best = processes.run_on_writer(lambda: folder.prepare_resume(config, epoch, best, listener))
     report_processes(trainer.sampler, config.train, trainer.images_per_step, listener)
-    claims = processes.current().is_writer and not again
-    with folder.claimed(config) if claims else nullcontext(), stop_between_steps() as stop:
+    with folder.claimed(config) if trainer.writes and not again else nullcontext(), stop_between_steps() as stop:
         trainer.run(stop)
     return trainer.progress
 
@@ -90,10 +82,10 @@ class Trainer:
     """A run in progress.
 
     Attributes:
-        network: on the device.
         sampler: chooses the images of every step.
         step: updates the network.
-        progress: the run's position.
+        writes: whether this process writes the records and checkpoints.
+        saved_at: when it last did.
     """
 
     def __init__(
@@ -110,7 +102,8 @@ class Trainer:
         self.step = TrainingStep(self.network, build_objective(config), recipe, self.device)
         self.device_cache: DeviceCache | None = None
         self.progress = Progress()
-        self.writer = CheckpointWriter(folder, recipe.checkpoint_minutes, self._make_checkpoint)
+        self.writes = processes.current().is_writer
+        self.saved_at = time.monotonic()
 
     def load_images(self) -> None:
         """Load the training images onto the device, if the configuration asks for it or if they fit on a GPU."""
@@ -125,7 +118,7 @@ class Trainer:
         recipe, progress = self.config.train, self.progress
         with (
             closing(self._batches()) as batches,
-            event_writer(self.folder.path, recipe.tensorboard and processes.current().is_writer) as write_events,
+            event_writer(self.folder.path, recipe.tensorboard and self.writes) as write_events,
             arithmetic(recipe.precision, self.device),
             self.listener.task("training", recipe.epochs, "epochs", done=progress.epoch) as epochs_bar,
         ):
@@ -137,7 +130,7 @@ class Trainer:
                 epochs_bar.advance()
                 if progress.epoch < recipe.epochs:
                     self._stop_if_asked(stop)
-            broadcast_statistics(self.network)
+            processes.broadcast_from_writer(self.network.buffers())
 
     def _batches(self) -> Generator[TrainingBatch]:
         """Yield every batch from the present position to the end of the run."""
@@ -172,9 +165,9 @@ class Trainer:
         title = f"epoch {progress.epoch + 1}/{self.config.train.epochs}"
         with keep_memory(self.device), self.listener.task(title, steps, "steps", done=progress.step) as bar:
             while progress.step < steps:
-                meter.add(self._step(next(batches)))
+                meter.add(self.step(next(batches), self._draw_pairs))
                 progress.step += 1
-                signal, due = processes.all_reduce_max(stop.signal, self.writer.is_due())
+                signal, due = processes.all_reduce_max(stop.signal, self._is_checkpoint_due())
                 saves = bool(signal) or (bool(due) and progress.step < steps)
                 if progress.step % STEPS_BETWEEN_READS == 0 or progress.step == steps or saves:
                     taken, losses = meter.read_back()
@@ -184,9 +177,6 @@ class Trainer:
                     self._save_and_stop(signal)
                 if saves:
                     self._save()
-
-    def _step(self, batch: TrainingBatch) -> ObjectiveValues:
-        return self.step(batch, self._draw_pairs)
 
     def _draw_pairs(self) -> tuple[Pairs, Pairs]:
         """Draw the partners of this step for layer3 and for layer4."""
@@ -214,7 +204,7 @@ class Trainer:
 
     def _evaluate(self) -> dict[str, Any]:
         """Evaluate the network as it is; return its figures and the whole CMC."""
-        broadcast_statistics(self.network)
+        processes.broadcast_from_writer(self.network.buffers())  # all evaluate the network that is saved
         (result,) = evaluate(
             self.network,
             self.source,
@@ -228,24 +218,40 @@ class Trainer:
     def _finish_epoch(self, record: dict[str, Any], timing: dict[str, float]) -> None:
         """Write the epoch's lines and checkpoints, and move on to the next epoch."""
         figures, progress = record.get("evaluation"), self.progress
-        better = figures is not None and figures["mAP"] > progress.best
-        if better and figures:
-            progress.best = figures["mAP"]
-        progress.begin_epoch(record["epoch"] + 1)
-        self.writer.write_epoch(record, timing, best=better or not self.can_evaluate)
+        best = not self.can_evaluate
+        if figures and figures["mAP"] > progress.best:
+            best, progress.best = True, figures["mAP"]
+        progress.epoch, progress.step, progress.sums = record["epoch"] + 1, 0, {}
+        if self.writes:
+            self.folder.append(record)
+            if best:
+                write_checkpoint(self.folder.best, self._make_checkpoint(resumable=False))
+        self._write_last()
+        if self.writes:
+            self.folder.append_timing(timing)
         shown = f", mAP {figures['mAP']:.2%}, rank-1 {figures['rank1']:.2%}" if figures else ""
         self.listener.say(
             f"epoch {progress.epoch}/{self.config.train.epochs}: loss {record['losses']['total']:.3f}{shown}, "
             f"learning rate {record['learning_rate']:g}, {timing['images_per_second']:.0f} images/s"
         )
 
-    def _make_checkpoint(self, resumable: bool) -> Checkpoint:
+    def _is_checkpoint_due(self) -> bool:
+        """Whether it is time for a checkpoint within an epoch."""
+        minutes = self.config.train.checkpoint_minutes
+        return self.writes and minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes
+
+    def _make_checkpoint(self, *, resumable: bool) -> Checkpoint:
         optimizer = self.step.optimizer if resumable else None
         return make_checkpoint(self.config, self.source, self.network, self.progress, optimizer)
 
+    def _write_last(self) -> None:
+        if self.writes:
+            self.folder.write_last(self._make_checkpoint(resumable=True))
+        self.saved_at = time.monotonic()
+
     def _save(self) -> None:
         require_finite(self.network, self.progress)
-        self.writer.write()
+        self._write_last()
 
     def _stop_if_asked(self, stop: StopRequest) -> None:
         """Save the state and stop, if a signal has asked any process to."""

@@ -1,7 +1,5 @@
 """Losses on their way from the device: read back rarely, summed over an epoch, and refused if they aren't finite."""
 
-from __future__ import annotations
-
 import math
 
 import torch
@@ -19,11 +17,7 @@ REMEDY = (
 
 
 class LossMeter:
-    """Collects the values of steps on the device, because reading them back waits for it.
-
-    Args:
-        progress: the position of the run, to whose sums the values are added.
-    """
+    """Collects the values of steps on the device, because reading them back waits for it, and adds them to ``progress.sums``."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress

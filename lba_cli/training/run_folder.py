@@ -1,12 +1,9 @@
 """A run's folder: ``config.yaml``, ``metrics.jsonl``, ``timings.jsonl``, ``checkpoints/{last,previous,best}.pt``."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,46 +21,28 @@ TRIAL = "trial-"  # and the trial's number: the name of a run in a folder of tri
 MAX_METRICS_BYTES = 2**30
 
 
-@dataclass(frozen=True)
 class RunFolder:
-    """The folder of a run, and its files."""
+    """The folder of a run.
 
-    path: Path
+    Attributes:
+        path: the folder.
+        config: the resolved configuration, which reproduces the run.
+        metrics: one JSON object per line and epoch.
+        timings: how long each epoch took, one JSON object per line; apart from the metrics, which repeat exactly.
+        last: the newest checkpoint, from which the run can be resumed.
+        previous: the checkpoint before ``last.pt``, in case that one is damaged.
+        best: the network with the best mAP, without what resuming needs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, checkpoints = path, path / "checkpoints"
+        self.config, self.metrics, self.timings = path / "config.yaml", path / "metrics.jsonl", path / "timings.jsonl"
+        self.last, self.previous, self.best = (checkpoints / f"{name}.pt" for name in ("last", "previous", "best"))
 
     @property
     def is_trial(self) -> bool:
         """Whether it is the run of one trial, in a folder of trials."""
         return self.path.name.startswith(TRIAL)
-
-    @property
-    def config(self) -> Path:
-        """The resolved configuration, which reproduces the run."""
-        return self.path / "config.yaml"
-
-    @property
-    def metrics(self) -> Path:
-        """One JSON object per line and epoch."""
-        return self.path / "metrics.jsonl"
-
-    @property
-    def last(self) -> Path:
-        """The newest checkpoint, from which the run can be resumed."""
-        return self.path / "checkpoints" / "last.pt"
-
-    @property
-    def previous(self) -> Path:
-        """The checkpoint before ``last.pt``, in case that one is damaged."""
-        return self.path / "checkpoints" / "previous.pt"
-
-    @property
-    def best(self) -> Path:
-        """The network with the best mAP, without what resuming needs."""
-        return self.path / "checkpoints" / "best.pt"
-
-    @property
-    def timings(self) -> Path:
-        """How long each epoch took, one JSON object per line; apart from the metrics, which repeat exactly."""
-        return self.path / "timings.jsonl"
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -194,7 +173,7 @@ class RunFolder:
         append_line(self.timings, json.dumps(timing))
 
     def prepare_resume(self, config: Config, epoch: int, best: float, listener: Listener) -> float:
-        """Prepare the folder for a run that continues with ``epoch``.
+        """Prepare the folder for a run that continues with ``epoch``, which writes the lines of later epochs again.
 
         Returns:
             ``best``, the highest mAP so far, or -1 if the network that reached it is gone.
@@ -205,16 +184,6 @@ class RunFolder:
         if best >= 0 and not self.best.is_file():
             listener.warn(f"{self.best} is missing: the best network of the remaining epochs will be saved there")
             best = -1.0
-        self.drop_records_from(epoch)
-        write_config(self.config, config)
-        return best
-
-    def drop_records_from(self, epoch: int) -> None:
-        """Remove the lines of ``epoch`` and later ones from ``metrics.jsonl``; a resumed run writes them again.
-
-        Raises:
-            LbaError: lines of earlier epochs are missing or damaged.
-        """
         kept = self.records()[:epoch] if self.metrics.exists() or epoch else []
         if [record["epoch"] for record in kept] != list(range(epoch)):
             raise LbaError(
@@ -224,6 +193,8 @@ class RunFolder:
         if self.metrics.exists():
             lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
             write_text(self.metrics, "".join(lines[:epoch]))
+        write_config(self.config, config)
+        return best
 
 
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
@@ -238,6 +209,6 @@ def newest_run(folder: Path = RUNS) -> RunFolder:
     Raises:
         CheckpointError: there is no run.
     """
-    for run in runs_by_age(folder):
+    if run := next(runs_by_age(folder), None):
         return run
     raise CheckpointError(f"no run under {folder}/: train one with lba train, or name a file with --checkpoint")

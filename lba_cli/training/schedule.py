@@ -1,13 +1,9 @@
 """The learning rate as a pure function of the epoch, and the groups of parameters that it applies to."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 
 from lba_cli.model import TwoStreamNetwork
-
-BACKBONE_LR_MULTIPLIER = 0.1
 
 
 def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay: float = 0.1) -> float:
@@ -27,12 +23,11 @@ def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay
 
 
 def parameter_groups(
-    network: TwoStreamNetwork, learning_rate: float, backbone_lr_multiplier: float = BACKBONE_LR_MULTIPLIER
+    network: TwoStreamNetwork, learning_rate: float, backbone_lr_multiplier: float = 0.1
 ) -> list[dict[str, Any]]:
     """Group a network's parameters for ``torch.optim.SGD``.
 
     Args:
-        network: the network.
         learning_rate: the learning rate of neck and classifier.
         backbone_lr_multiplier: the factor of the learning rate for stems and trunk.
 

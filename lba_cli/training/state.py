@@ -1,7 +1,5 @@
 """The state of a run as a checkpoint, from which it can be resumed as if it had never stopped."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 from collections.abc import Iterable, Mapping
@@ -39,25 +37,14 @@ CHANGEABLE_KEYS = {
 
 @dataclass
 class Progress:
-    """The position of a run. Everything random is addressed by epoch and step, so that no generator needs saving.
+    """The position of a run. Everything random is addressed by epoch and step, so that no generator needs saving."""
 
-    Attributes:
-        epoch: the present epoch, counted from 0.
-        step: the next step of the epoch, counted from 0.
-        sums: the sums over this epoch's steps, by group (``losses``, ``diagnostics``) and name.
-        best: the highest mAP so far; -1 before the first evaluation.
-        figures: the figures of the last evaluation, as fractions.
-    """
-
-    epoch: int = 0
-    step: int = 0
+    epoch: int = 0  # the present one, counted from 0
+    step: int = 0  # the next one of the epoch, counted from 0
+    # sums over this epoch's steps, by group (losses, diagnostics) and name
     sums: dict[str, dict[str, float]] = field(default_factory=dict)
-    best: float = -1.0
-    figures: dict[str, float] = field(default_factory=dict)
-
-    def begin_epoch(self, epoch: int) -> None:
-        """Move to the first step of ``epoch``."""
-        self.epoch, self.step, self.sums = epoch, 0, {}
+    best: float = -1.0  # the highest mAP so far; -1 before the first evaluation
+    figures: dict[str, float] = field(default_factory=dict)  # of the last evaluation, as fractions
 
 
 def resolve_auto(config: Config, dataset: str) -> Config:
@@ -70,9 +57,7 @@ def resolve_auto(config: Config, dataset: str) -> Config:
     run = config.run.model_copy(update={"device": str(device)})
     precision = resolve_precision(config.train.precision, device)
     train = config.train.model_copy(update={"precision": precision})
-    own = {}
-    if dataset in DATASETS:
-        own = config.data.options_for(DATASETS[dataset]).model_dump()
+    own = config.data.options_for(DATASETS[dataset]).model_dump() if dataset in DATASETS else {}
     data = DataSection(**{**config.data.model_dump(), "dataset": dataset, **own})
     loss = LossSection(**get_method(train.method).weights(config.loss.weights()))
     return config.model_copy(update={"run": run, "train": train, "data": data, "loss": loss})
@@ -99,14 +84,14 @@ def make_checkpoint(
         trial=source.trial,
         identities=sorted(identity_classes(source.samples)) if get_dataset(source.dataset).split_is_drawn else [],
     )
-    training = {}
-    if optimizer:
-        training = {
-            "progress": vars(progress),
-            "optimizer": optimizer.state_dict(),
-            "data": _digests(source),
-            "processes": processes.current().size,
-        }
+    if not optimizer:
+        return Checkpoint(description, network.state_dict())
+    training = {
+        "progress": vars(progress),
+        "optimizer": optimizer.state_dict(),
+        "data": _digests(source),
+        "processes": processes.current().size,
+    }
     return Checkpoint(description, network.state_dict(), training)
 
 
@@ -116,19 +101,20 @@ def restore(
     optimizer: torch.optim.Optimizer,
     source: ImageSource,
     name: str,
+    end: tuple[int, int],
 ) -> Progress:
     """Load a checkpoint's state into ``network`` and ``optimizer``, and return its position.
 
     The training state is checked before anything is replaced.
 
     Args:
-        checkpoint: the saved state.
-        network, optimizer: of the same configuration, with any values.
+        network, optimizer: of the run's configuration, with any values.
         source: the data that the run would continue with.
         name: the run's name for messages.
+        end: the configured epochs, and the steps of each; the position may not lie beyond.
 
     Raises:
-        TrainingError: the checkpoint has no training state, or that of another run or other data.
+        TrainingError: the checkpoint has no training state, or that of another run, other data or a longer training.
     """
     state: dict[str, Any] = checkpoint.training
     if not state:
@@ -148,21 +134,13 @@ def restore(
         raise TrainingError(f"{name}: can't be resumed: its training state is damaged or of another run") from problem
     if data_changed:
         raise TrainingError(f"{name}: the run was started on other data; to be resumed it needs the same images")
+    if progress.epoch > end[0] or progress.step > end[1]:
+        raise TrainingError(
+            f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already, beyond train.epochs={end[0]} with "
+            f"{end[1]} steps each"
+        )
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress
-
-
-def require_within(progress: Progress, epochs: int, steps: int, name: str) -> None:
-    """Refuse a restored position that lies beyond the configured end.
-
-    Raises:
-        TrainingError: it is beyond the last of ``epochs``, or beyond the ``steps`` of an epoch.
-    """
-    if progress.epoch > epochs or progress.step > steps:
-        raise TrainingError(
-            f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already, beyond train.epochs={epochs} with "
-            f"{steps} steps each"
-        )
 
 
 def _digests(source: ImageSource) -> dict[str, str]:
@@ -180,11 +158,7 @@ def _data_changed(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
 
 
 def _progress(values: dict[str, Any]) -> Progress:
-    """Check a saved position.
-
-    Raises:
-        TypeError, ValueError, AttributeError: it isn't one.
-    """
+    """Check a saved position; raise TypeError, ValueError or AttributeError if it isn't one."""
     progress = Progress(**values)
     sums = [total for group in progress.sums.values() for total in group.values()]
     numbers = [progress.best, *sums, *progress.figures.values()]
@@ -198,13 +172,9 @@ def _progress(values: dict[str, Any]) -> Progress:
 
 
 def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
-    """Check a saved optimizer state: every tensor has its parameter's shape and dtype, and is finite.
+    """Return a saved optimizer state by the parameters' numbers: every tensor has its parameter's shape and dtype, and is finite.
 
-    Returns:
-        The state by the parameters' numbers.
-
-    Raises:
-        LookupError, TypeError, ValueError, AttributeError: it isn't one of these parameters.
+    Raises LookupError, TypeError, ValueError or AttributeError if it isn't one of these parameters.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     numbers = [number for group in values["param_groups"] for number in group["params"]]
@@ -215,11 +185,8 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
         raise ValueError("momentum of other parameters")
     for number, saved in moments.items():
         for name, value in saved.items():
-            if (
-                name != "momentum_buffer"
-                or not is_whole_tensor(value, parameters[number])
-                or not torch.isfinite(value).all()
-            ):
+            is_momentum = name == "momentum_buffer" and is_whole_tensor(value, parameters[number])
+            if not is_momentum or not torch.isfinite(value).all():
                 raise ValueError(f"not the momentum of parameter {number}")
     return moments
 

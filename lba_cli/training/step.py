@@ -1,7 +1,5 @@
 """One update of the network: forward pass, backward pass, optimizer."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 
@@ -23,9 +21,7 @@ class TrainingStep:
 
     Args:
         network: on the device.
-        objective: what is minimised.
         recipe: the optimizer's options, the precision, and the largest norm of a gradient.
-        device: a GPU or the CPU.
 
     Attributes:
         optimizer: SGD with Nesterov momentum and weight decay (paper, section 4.1).

@@ -1,7 +1,5 @@
 """Stopping a run between two steps at Ctrl-C, SIGTERM or SIGHUP, so that its state can be saved."""
 
-from __future__ import annotations
-
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,11 +11,7 @@ from lba_cli.signals import handled_signals, in_main_thread
 
 
 class StopRequest:
-    """Notes whether a signal has asked the run to stop.
-
-    Attributes:
-        signal: the signal's number; 0 if none has come.
-    """
+    """Notes in ``signal`` the number of the signal that has asked the run to stop; 0 if none has come."""
 
     def __init__(self) -> None:
         self.signal = 0

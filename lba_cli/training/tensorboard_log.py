@@ -1,7 +1,5 @@
 """A run's metrics as TensorBoard's event files, if the configuration asks for them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path

@@ -1,14 +1,12 @@
 """Drawing primitives: they take arrays and know nothing of networks or data sets."""
 
-from __future__ import annotations
-
 import io
 import math
 import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -17,13 +15,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from lba_cli.files import whole_file
 from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import PaperWidth
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # The palette of Okabe and Ito, which colour-blind readers can tell apart. No meaning rests on colour alone: marks, frames
 # and dashes repeat it.
@@ -71,23 +67,23 @@ def new_figure(width: float, height: float) -> Picture:
     return figure
 
 
-def plot_grid(figure: Figure, heads: Sequence[float], columns: int) -> list[Axes]:
-    """Add axes for plots, row by row, below the headline.
+def plot_grid(
+    width: float, legends: Sequence[Sequence[str]], columns: int, plot_height: float
+) -> tuple[Picture, list[Axes]]:
+    """Create a figure ``width`` inches wide, with axes for plots row by row below the headline.
 
-    Args:
-        figure: the picture.
-        heads: for each row, the height in inches of the titles and legends above it.
-        columns: how many plots a row has.
+    ``legends`` has the names in the legend of each plot. Above each row there is room for titles and legends.
     """
-    width, height = figure.get_size_inches()
     plot_width = width / columns - LEFT_SPACE - RIGHT_SPACE
-    plot_height = (height - HEADROOM - sum(heads)) / len(heads) - SPACE_BELOW
+    heads = [0.24 + LEGEND_LINE * legend_shape(names, plot_width)[1] for names in legends]
+    rows = [max(heads[n : n + columns]) for n in range(0, len(heads), columns)]
+    figure = new_figure(width, HEADROOM + sum(rows) + len(rows) * (plot_height + SPACE_BELOW))
     grid, top = [], HEADROOM
-    for head in heads:
+    for head in rows:
         top += head
         grid += [place(figure, n * width / columns + LEFT_SPACE, top, plot_width, plot_height) for n in range(columns)]
         top += plot_height + SPACE_BELOW
-    return grid
+    return figure, grid
 
 
 def legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
@@ -97,11 +93,6 @@ def legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
     longest = max(map(len, names)) * 0.5 * SMALL / 72 + 0.28
     columns = max(1, min(len(names), int(width / longest)))
     return columns, math.ceil(len(names) / columns)
-
-
-def head_height(names: Sequence[str], width: float) -> float:
-    """The height in inches of the title and the legend above a plot that is ``width`` inches wide."""
-    return 0.24 + LEGEND_LINE * legend_shape(names, width)[1]
 
 
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
@@ -133,7 +124,6 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
     """Write ``figure`` to ``path``, completely or not at all.
 
     Args:
-        figure: the picture.
         path: a file that ends in .png, .svg or .pdf, which decides the format.
         force: replace an existing file.
 
@@ -210,15 +200,9 @@ def connect(left: Axes, right: Axes, points: NDArray[np.float64], strength: NDAr
             (x1, y1), (x2, y2), "data", "data", axesA=left, axesB=right,
             color=colour, linewidth=0.6 + 1.2 * weight, alpha=0.45 + 0.55 * weight,
         )  # fmt: skip
-        _figure_of(left).add_artist(line)
+        left.figure.add_artist(line)
         for axes, x, y in ((left, x1, y1), (right, x2, y2)):
             axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgecolor="white", markeredgewidth=0.4)
-
-
-def _figure_of(axes: Axes) -> Figure:
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    return figure
 
 
 def plot_curves(
@@ -226,11 +210,7 @@ def plot_curves(
 ) -> None:
     """Plot curves below their title and legend; colour, dashes and marker all differ from curve to curve.
 
-    Args:
-        axes: where to plot.
-        curves: the x values and the y values of each curve, by its name.
-        x, y: the labels of the axes.
-        title: of the plot.
+    ``curves`` has the x values and the y values of each curve, by its name; ``x`` and ``y`` are the labels of the axes.
     """
     for index, (name, (xs, ys)) in enumerate(curves.items()):
         turn, kind = divmod(index, len(COLOURS))  # once all colours are used, they come again with other dashes
@@ -244,7 +224,7 @@ def plot_curves(
         axes.set_xlim(xs[0] - 1, xs[0] + 1)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    columns, rows = legend_shape(list(curves), axes.bbox.width / _figure_of(axes).dpi)
+    columns, rows = legend_shape(list(curves), axes.bbox.width / axes.figure.dpi)
     axes.set_title(title, fontsize=TEXT, loc="left", pad=3 + 72 * LEGEND_LINE * rows)
     if rows:
         axes.legend(

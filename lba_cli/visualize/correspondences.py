@@ -1,38 +1,24 @@
 """Matches between the positions of an infrared and a visible image (the first figure of the paper)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.alignment import matching_probability, person_mask
 from lba_cli.data.image_files import any_image
 from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.visualize.canvas import (
-    INCHES,
-    connect,
-    headline,
-    new_figure,
-    place,
-    show_heat,
-    show_image,
-    verdict,
-    write,
-)
-from lba_cli.visualize.feature_maps import Stage, image_maps, mask_array, sample_maps
+from lba_cli.visualize.canvas import INCHES, connect, headline, new_figure, place, show_heat, show_image, verdict, write
+from lba_cli.visualize.feature_maps import Stage, as_array, image_maps, sample_maps
 from lba_cli.visualize.people import Person, PictureOptions, another_person, choose_people
 from lba_cli.vocabulary import Modality, PaperWidth
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Inches: the gap between a mask and its image, the span between the two images that lines cross, the margins, the text
 # above a pair, and the headline.
@@ -43,32 +29,20 @@ DIRECTION: tuple[Modality, Modality] = ("infrared", "visible")
 
 
 class Matches(NamedTuple):
-    """The strongest matches between two images, strongest first.
+    """The strongest matches between two images, strongest first, as rows and columns in their feature maps."""
 
-    Attributes:
-        query: (M, 2) row and column in the query's feature map.
-        key: (M, 2) row and column in the key's feature map.
-        strength: (M,) matching probability × both person masks.
-    """
-
-    query: NDArray[np.int64]
-    key: NDArray[np.int64]
-    strength: NDArray[np.float64]
+    query: NDArray[np.int64]  # (M, 2)
+    key: NDArray[np.int64]  # (M, 2)
+    strength: NDArray[np.float64]  # (M,) matching probability × both person masks
 
 
 @dataclass(frozen=True)
 class Matching:
-    """How two images are matched.
+    """How two images are matched."""
 
-    Attributes:
-        stage: the stage of the network whose features are compared.
-        count: how many of the strongest matches are drawn.
-        temperature: the factor of the similarities in the matching probability.
-    """
-
-    stage: Stage = "layer3"
-    count: int = 20
-    temperature: float = 50.0
+    stage: Stage = "layer3"  # whose features are compared
+    count: int = 20  # of the strongest matches, which are drawn
+    temperature: float = 50.0  # the factor of the similarities in the matching probability
 
 
 def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: float = 50.0) -> Matches:
@@ -120,9 +94,9 @@ def correspondences(
         other = another_person(person, people, source.samples, options.seed)
         for position, partner in enumerate((person, other)):
             row, column = divmod(2 * number + position, abreast)
-            corner = Corner(MARGIN + column * (pair_width + MARGIN), HEAD + row * (tall + LINE) + LINE)
+            left, top = MARGIN + column * (pair_width + MARGIN), HEAD + row * (tall + LINE) + LINE
             pair = _pair_of(network, source, matching.stage, person, partner)
-            _draw_pair(figure, corner, tile, pair, matching)
+            _draw_pair(figure, left, top, tile, pair, matching)
     return figure
 
 
@@ -138,7 +112,7 @@ def draw_correspondences(
     """Draw the matches between an infrared and a visible image.
 
     Args:
-        network: on its device; the images are resized to its ``image_size``.
+        network: the images are resized to its ``image_size``.
         infrared, visible: image files, or (H, W, 3) uint8 RGB arrays.
         stage: the stage of the network whose features are compared.
         matches: how many of the strongest matches are drawn.
@@ -162,15 +136,8 @@ def draw_correspondences(
     tile = _tile_width(INCHES["column"] - 2 * MARGIN)
     height, width = network.image_size
     figure = new_figure(INCHES["column"], LINE + tile * height / width + MARGIN)
-    _draw_pair(figure, Corner(MARGIN, LINE), tile, Pair(query, key, stage), Matching(stage, matches, temperature))
+    _draw_pair(figure, MARGIN, LINE, tile, Pair(query, key, stage), Matching(stage, matches, temperature))
     return figure
-
-
-class Corner(NamedTuple):
-    """The upper left corner of a pair's images, in inches from that of the picture."""
-
-    left: float
-    top: float
 
 
 class Side(NamedTuple):
@@ -210,26 +177,29 @@ def _tile_width(pair_width: float) -> float:
     return (pair_width - 2 * GAP - SPAN) / 4
 
 
-def _draw_pair(figure: Figure, corner: Corner, tile: float, pair: Pair, matching: Matching) -> None:
-    """Draw mask, image, image and mask in a row, the matches between the images, and the caption above them."""
+def _draw_pair(figure: Figure, left: float, top: float, tile: float, pair: Pair, matching: Matching) -> None:
+    """Draw mask, image, image and mask in a row, the matches between the images, and the caption above them.
+
+    ``left``, ``top`` and the width ``tile`` of each image are in inches.
+    """
     query, key = pair.query, pair.key
     matches = strongest_matches(query.features, key.features, matching.count, matching.temperature)
     tall = tile * query.image.shape[0] / query.image.shape[1]
     starts = (0.0, tile + GAP, 2 * tile + GAP + SPAN, 3 * tile + 2 * GAP + SPAN)
-    tiles = [place(figure, corner.left + start, corner.top, tile, tall) for start in starts]
-    show_heat(tiles[0], query.image, mask_array(query.features), "person mask")
+    tiles = [place(figure, left + start, top, tile, tall) for start in starts]
+    show_heat(tiles[0], query.image, as_array(person_mask(query.features)), "person mask")
     show_image(tiles[1], query.image, query.title)
     show_image(tiles[2], key.image, key.title, frame=pair.frame)
-    show_heat(tiles[3], key.image, mask_array(key.features), "person mask")
+    show_heat(tiles[3], key.image, as_array(person_mask(key.features)), "person mask")
     points = [
         _pixels(matches.query, query.features.shape[2:], query.image.shape[:2]),
         _pixels(matches.key, key.features.shape[2:], key.image.shape[:2]),
     ]
     strength = matches.strength / max(float(matches.strength.max()), 1e-12)
     connect(tiles[1], tiles[2], np.hstack(points), strength, query.image.shape[0])
-    middle = corner.left + 2 * tile + GAP + SPAN / 2
+    middle = left + 2 * tile + GAP + SPAN / 2
     caption = f"{pair.caption}, mean match strength {matches.strength.mean():.2f}"
-    write(figure, middle, corner.top - 0.17, caption, ha="center")
+    write(figure, middle, top - 0.17, caption, ha="center")
 
 
 def _pixels(positions: NDArray[np.int64], grid: Sequence[int], image: Sequence[int]) -> NDArray[np.float64]:

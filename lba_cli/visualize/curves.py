@@ -1,7 +1,5 @@
 """The curves of a run: losses, learning rate, retrieval figures and CMC."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -9,18 +7,7 @@ from typing import Any, NamedTuple
 from matplotlib.figure import Figure
 
 from lba_cli.errors import LbaError
-from lba_cli.visualize.canvas import (
-    HEADROOM,
-    INCHES,
-    LEFT_SPACE,
-    RIGHT_SPACE,
-    SPACE_BELOW,
-    head_height,
-    headline,
-    new_figure,
-    plot_curves,
-    plot_grid,
-)
+from lba_cli.visualize.canvas import INCHES, headline, plot_curves, plot_grid
 from lba_cli.vocabulary import PaperWidth
 
 FIGURES = ("rank1", "mAP", "mINP")
@@ -51,7 +38,6 @@ def curves(records: Sequence[dict[str, Any]], name: str, *, width: PaperWidth = 
     Args:
         records: the lines of its ``metrics.jsonl``.
         name: the run's name, for the headline and for messages.
-        width: the printed width: one column or the full page of a two-column paper.
 
     Raises:
         LbaError: the run has no complete epoch yet, or a record isn't one that training writes.
@@ -61,9 +47,8 @@ def curves(records: Sequence[dict[str, Any]], name: str, *, width: PaperWidth = 
     try:
         plots = (_losses(records), _learning_rate(records), _figures(records), _cmc(records))
     except (LookupError, TypeError, ValueError, AttributeError) as problem:
-        raise LbaError(
-            f"{name}: its metrics.jsonl has lines that no run writes; put the run's own file back"
-        ) from problem
+        reason = "its metrics.jsonl has lines that no run writes; put the run's own file back"
+        raise LbaError(f"{name}: {reason}") from problem
     return _draw(plots, name, width)
 
 
@@ -78,11 +63,8 @@ class _Plot(NamedTuple):
 
 def _draw(plots: Sequence[_Plot], name: str, width: PaperWidth) -> Figure:
     columns, plot_height = (2, 1.4) if width == "page" else (1, 1.2)
-    plot_width = INCHES[width] / columns - LEFT_SPACE - RIGHT_SPACE
-    heads = [head_height(list(plot.curves), plot_width) for plot in plots]
-    rows = [max(heads[n : n + columns]) for n in range(0, len(plots), columns)]
-    figure = new_figure(INCHES[width], HEADROOM + sum(rows) + len(rows) * (plot_height + SPACE_BELOW))
-    for axes, plot in zip(plot_grid(figure, rows, columns), plots, strict=True):
+    figure, grid = plot_grid(INCHES[width], [list(plot.curves) for plot in plots], columns, plot_height)
+    for axes, plot in zip(grid, plots, strict=True):
         plot_curves(axes, plot.curves, plot.x, plot.y, plot.title)
         if plot.x == "rank" and plot.curves:
             axes.set_xticks([1, 5, 10, 15, 20])

@@ -1,13 +1,11 @@
 """The feature maps of single images."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
-from lba_cli.alignment import person_mask
 from lba_cli.data.loaders import to_images
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.network_embedder import exact_inference
@@ -15,9 +13,6 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Silent
 from lba_cli.vocabulary import Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Stage = Literal["layer3", "layer4"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -38,11 +33,6 @@ def sample_maps(network: TwoStreamNetwork, source: ImageSource, index: int) -> t
     source.check([index], Silent())
     image = source.read([index])[0]
     return image, image_maps(network, image, source.samples[index].modality)
-
-
-def mask_array(features: Tensor) -> NDArray[np.float32]:
-    """The person mask of (1, C, H, W) features as an (H, W) array."""
-    return as_array(person_mask(features))
 
 
 def as_array(mask: Tensor) -> NDArray[np.float32]:

@@ -1,7 +1,5 @@
 """Person masks, and the co-attention of two images of a person."""
 
-from __future__ import annotations
-
 from matplotlib.figure import Figure
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
@@ -27,9 +25,7 @@ def masks(
     """Draw a row for each person: an infrared and a visible image, their person masks, and their co-attention.
 
     Args:
-        network: on its device.
         source: the data set at the network's image size.
-        options: the people and the width.
         stage: the stage of the network whose features are used.
         temperature: the factor of the similarities in the matching probability.
 

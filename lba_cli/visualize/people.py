@@ -1,7 +1,5 @@
 """The choice of the people that a picture shows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,19 +14,12 @@ MOST_LISTED = 20  # identities in an error message
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """What all pictures of a data set have in common.
+    """What all pictures of a data set have in common."""
 
-    Attributes:
-        people: how many test identities are shown, chosen at random.
-        identities: the identities to show instead.
-        seed: of the choice of people and of their images.
-        width: the printed width: one column or the full page of a two-column paper.
-    """
-
-    people: int = 4
-    identities: Sequence[int] | None = None
-    seed: int = 0
-    width: PaperWidth = "page"
+    people: int = 4  # how many test identities are shown, chosen at random
+    identities: Sequence[int] | None = None  # to show instead
+    seed: int = 0  # of the choice of people and of their images
+    width: PaperWidth = "page"  # printed: one column or the full page of a two-column paper
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,10 @@
 """Queries beside the gallery images that rank first, with right and wrong ones marked."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.data.store import ImageSource
@@ -19,9 +17,6 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.visualize.canvas import INCHES, QUERY, headline, new_figure, place, show_image, verdict
 from lba_cli.visualize.people import MOST_LISTED, PictureOptions
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Inches: the smallest width of an image, the gap between images, the outer margin, the two lines of text above a row, and
 # the headline.
@@ -46,11 +41,9 @@ def ranking(
     become too small for ``options.width``, the picture gets wider.
 
     Args:
-        network: on its device.
         source: the data set at the network's image size.
         setting: which queries search which gallery.
         options: the people who are searched for, and the width.
-        listener: receives the progress.
         top: how many gallery images a row has.
         draw: the number of the gallery draw, from 0.
         workers: how images are loaded.
@@ -60,11 +53,12 @@ def ranking(
     """
     draws = draw_setting(source, setting).draws
     if draw >= len(draws):
-        raise DataError(
-            f"{source.name}: {setting.mode} has {len(draws)} draws, numbered from 0; there is no draw {draw}"
-        )
+        numbered = f"{len(draws)} draws, numbered from 0"
+        raise DataError(f"{source.name}: {setting.mode} has {numbered}; there is no draw {draw}")
     queries, gallery = _choose_queries(source, draws[draw].queries, options), draws[draw].gallery
-    scores = _scores(network, source, queries, gallery, listener, workers)
+    embeddings = embed_views(network, source, [*queries, *gallery], listener=listener, workers=workers)[PLAIN]
+    scores: NDArray[np.float32] = embeddings.of(queries) @ embeddings.of(gallery).T
+    scores[ignored_images(source, queries, gallery)] = -np.inf
     tile = max(LEAST, (INCHES[options.width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
     tall = tile * source.height / source.width
     figure = new_figure(2 * MARGIN + (top + 1) * (tile + GAP) + GAP, HEAD + len(queries) * (tall + LINE) + MARGIN)
@@ -88,21 +82,6 @@ def ranking(
 def draw_name(source: EvaluationSet, draw: Draw) -> str:
     """The name of a gallery draw in titles: ``draw 0``, or ``trial 3`` if the data set has several trials."""
     return f"{'trial' if source.trial else 'draw'} {draw.number}"
-
-
-def _scores(
-    network: TwoStreamNetwork,
-    source: ImageSource,
-    queries: Sequence[int],
-    gallery: Sequence[int],
-    listener: Listener,
-    workers: int | None,
-) -> NDArray[np.float32]:
-    """(queries, gallery) cosine similarities, -inf where the match rules ignore the gallery image."""
-    embeddings = embed_views(network, source, [*queries, *gallery], listener=listener, workers=workers)[PLAIN]
-    scores: NDArray[np.float32] = embeddings.of(queries) @ embeddings.of(gallery).T
-    scores[ignored_images(source, queries, gallery)] = -np.inf
-    return scores
 
 
 def _query_label(sample: Sample) -> str:

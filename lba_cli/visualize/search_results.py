@@ -1,20 +1,15 @@
 """Query images beside the gallery images that a search found, best first."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.search.query import Hit
 from lba_cli.visualize.canvas import INCHES, QUERY, new_figure, place, show_image, write
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Inches: the width of an image, the gap between images, the outer margin, the text above a row, and the title.
 TILE, GAP, MARGIN, LINE, HEAD = 0.58, 0.09, 0.12, 0.24, 0.5

@@ -294,7 +294,7 @@ def test_pictures_are_legible_at_their_printed_width(kind, width, name, network,
 def test_curves_differ_by_more_than_colour():
     from lba_cli.visualize.canvas import plot_curves, plot_grid
 
-    (axes,) = plot_grid(new_figure(3, 3), [0.8], 1)
+    _, (axes,) = plot_grid(3, [[]], 1, 1)
     many = 3 * len(COLOURS)
     plot_curves(axes, {str(n): ([1, 2], [n, n]) for n in range(many)}, "x", "y")
     assert len({line.get_color() for line in axes.lines}) == len(COLOURS)

@@ -15,8 +15,7 @@ from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.reporting import Silent
 from lba_cli.visualize.feature_maps import image_maps
 from lba_cli.visualize.report.album import Album
-from lba_cli.visualize.report.comparison import compare
-from lba_cli.visualize.report.confusions import confusions, distances, worst_pairs
+from lba_cli.visualize.report.comparison import compare, confusions, distances, worst_pairs
 from lba_cli.visualize.report.matching import quantised_rows
 from lba_cli.visualize.report.ranked_lists import choose_queries, ranked_lists
 from lba_cli.visualize.report.run_curves import curves

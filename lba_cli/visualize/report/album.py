@@ -1,19 +1,15 @@
 """The images of a report. Each is embedded once, no matter how many sections show it."""
 
-from __future__ import annotations
-
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from numpy.typing import NDArray
 from PIL import Image
 
 from lba_cli.data.samples import NO_CAMERA
 from lba_cli.data.store import ImageSource
 from lba_cli.reporting import Listener
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 LONGEST_SIDE = 224  # pixels
 QUALITY = 80

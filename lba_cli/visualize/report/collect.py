@@ -22,8 +22,7 @@ from lba_cli.reporting import Listener
 from lba_cli.visualize.curves import label
 from lba_cli.visualize.people import PictureOptions, choose_people
 from lba_cli.visualize.report.album import Album, ImageEncoder
-from lba_cli.visualize.report.comparison import compare
-from lba_cli.visualize.report.confusions import Confusion, confusions, distances, worst_pairs
+from lba_cli.visualize.report.comparison import Confusion, compare, confusions, distances, worst_pairs
 from lba_cli.visualize.report.embedding_map import embedding_map
 from lba_cli.visualize.report.matching import in_album, matched_people
 from lba_cli.visualize.report.ranked_lists import ranked_lists
@@ -34,47 +33,30 @@ ONE_OF_TEN = "one of ten trials; papers report the mean over all of them (lba ev
 
 @dataclass(frozen=True)
 class Subject:
-    """The model that a report is about.
-
-    Attributes:
-        network: on its device.
-        description: the checkpoint's description of itself.
-        model: the name of the checkpoint, and of the data set that it was trained on.
-        config: how it is evaluated.
-        records: the lines of its run's ``metrics.jsonl``; None if the checkpoint isn't in a run folder.
-    """
+    """The model that a report is about, and the config by which it is evaluated."""
 
     network: TwoStreamNetwork
     description: Description
     model: ScoredModel
     config: Config
-    records: list[dict[str, Any]] | None = None
+    records: list[dict[str, Any]] | None = (
+        None  # the run's ``metrics.jsonl``; None if the checkpoint isn't in a run folder
+    )
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much a report shows.
+    """How much a report shows."""
 
-    Attributes:
-        queries: the number of ranked lists.
-        top: the number of gallery images in each list.
-        people: the number of people with correspondences and masks.
-        points: the number of images on the map of embeddings.
-    """
-
-    queries: int = 120
-    top: int = 10
-    people: int = 8
-    points: int = 1000
+    queries: int = 120  # ranked lists
+    top: int = 10  # gallery images in each list
+    people: int = 8  # with correspondences and masks
+    points: int = 1000  # images on the map of embeddings
 
     def halved(self) -> Bounds | None:
         """Half of everything except ``top``; None if nothing can be halved any more."""
-        smaller = replace(
-            self,
-            queries=max(1, self.queries // 2),
-            people=max(1, self.people // 2),
-            points=max(2, self.points // 2),
-        )
+        queries, people, points = max(1, self.queries // 2), max(1, self.people // 2), max(2, self.points // 2)
+        smaller = replace(self, queries=queries, people=people, points=points)
         return None if smaller == self else smaller
 
 
@@ -124,14 +106,7 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
 
 
 def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Listener) -> dict[str, Any]:
-    """Assemble the report as plain values for JSON.
-
-    Args:
-        findings: everything that can be shown.
-        bounds: how much of it is shown.
-        requested: the bounds that the user asked for, before the file got too large.
-        listener: receives the progress.
-    """
+    """Assemble the report as plain values for JSON. The user has ``requested`` more if the file would be too large."""
     source, embeddings, album = findings.source, findings.embeddings, Album(findings.source)
     first = compare(source, findings.drawn[0].draws[0], embeddings)
     samples = findings.drawn[0].samples()
@@ -164,7 +139,11 @@ def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str,
         "facts": _facts(subject, source),
         "columns": [label(name) for name in FIGURES],
         "figures": _figures(findings.results),
-        "config": _dotted(subject.config.values()),
+        "config": [
+            [f"{section}.{key}", str(value)]
+            for section, keys in subject.config.values().items()
+            for key, value in keys.items()
+        ],
         "has_run": subject.records is not None,
         "image_size": [source.height, source.width],
         "bounds": vars(bounds),
@@ -204,8 +183,3 @@ def _figures(results: Sequence[Result]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _dotted(sections: Mapping[str, Any]) -> list[list[str]]:
-    """Config keys with dots, and their values."""
-    return [[f"{section}.{key}", str(value)] for section, keys in sections.items() for key, value in keys.items()]

@@ -1,19 +1,15 @@
 """Maps of embeddings in two dimensions: by PCA, and by t-SNE if scikit-learn is installed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.reporting import Listener
 from lba_cli.visualize.report.album import Album
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FEWEST_FOR_TSNE = 8
 PERPLEXITY = 30.0

@@ -1,12 +1,11 @@
 """The matching probabilities, masks and co-attention of some people, as bytes for the page."""
 
-from __future__ import annotations
-
 import base64
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
@@ -16,9 +15,6 @@ from lba_cli.reporting import Listener
 from lba_cli.visualize.feature_maps import STAGES, sample_maps
 from lba_cli.visualize.people import Person, another_person
 from lba_cli.visualize.report.album import Album
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def matched_people(

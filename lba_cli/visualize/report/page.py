@@ -1,7 +1,5 @@
 """The HTML page of a report: one file that loads nothing and runs no script but its own."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import html
@@ -25,8 +23,9 @@ def render(data: dict[str, Any]) -> str:
     style = _file("style.css")
     script = '"use strict";\n' + "\n".join(_file(f"{name}.js") for name in SCRIPTS)
     summary = data["summary"]
+    title = f"{summary['model']} on {summary['dataset']}".encode(errors="replace")  # file names may hold any bytes
     return Template(_file("page.html")).substitute(
-        title=html.escape(_encodable(f"{summary['model']} on {summary['dataset']}")),
+        title=html.escape(title.decode()),
         policy=f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '{_digest(style)}'; "
         f"script-src '{_digest(script)}'",
         style=style,
@@ -39,11 +38,6 @@ def embedded(data: dict[str, Any]) -> str:
     """Encode ``data`` as JSON that is safe within a ``script`` element, whatever its strings contain."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _encodable(text: str) -> str:
-    """Replace what UTF-8 can't encode by question marks: bytes of file names in an unknown encoding."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _digest(text: str) -> str:

@@ -1,10 +1,9 @@
 """The ranked galleries of many queries of one draw, and the facts by which the page filters and sorts them."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import DataError
@@ -13,9 +12,6 @@ from lba_cli.visualize.ranking import draw_name
 from lba_cli.visualize.report.album import Album
 from lba_cli.visualize.report.comparison import Comparison
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 def ranked_lists(
     source: ImageSource, comparison: Comparison, album: Album, *, queries: int, top: int, seed: int
@@ -23,12 +19,9 @@ def ranked_lists(
     """Rank the gallery for some queries, best first, without images that the match rules ignore.
 
     Args:
-        source: the data set.
         comparison: the scores of all queries of a draw.
-        album: takes the images that are shown.
         queries: how many queries are shown, see :func:`choose_queries`.
         top: how many gallery images each list has.
-        seed: of the choice of queries.
 
     Returns:
         ``lists``: for each query its image, its average precision, the number of right images and of those possible, the

@@ -1,7 +1,5 @@
 """The curves of a run, and the CMC of every setting."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Iterable, Sequence

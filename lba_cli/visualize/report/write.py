@@ -1,7 +1,5 @@
 """Writes a report that is small enough to be sent by mail."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lba_cli.data.store import ImageSource
@@ -30,14 +28,9 @@ def write_report(
     """Write a report of a model, completely or not at all.
 
     Args:
-        path: the HTML file.
-        subject: the model.
-        source: the data set that it is evaluated on.
-        listener: receives the progress.
         bounds: how much the report shows. It shows less, and says so, if it would be larger than ``most_bytes``.
         seed: of all random choices of queries, people and images.
         force: replace an existing file.
-        most_bytes: the largest size of the file.
 
     Returns:
         The size of the file in bytes.
