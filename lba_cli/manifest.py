@@ -3,8 +3,6 @@
 A manifest is the file ``manifest.json`` of a folder; it says what the folder holds and lists its other files.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Match rules: which gallery images a query ignores, and what its CMC counts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

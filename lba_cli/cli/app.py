@@ -1,7 +1,5 @@
 """The ``lba`` command line. Each command has a module of its own, which is imported when the command is called."""
 
-from __future__ import annotations
-
 import importlib
 from functools import cached_property
 from typing import Annotated, Any

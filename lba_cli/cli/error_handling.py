@@ -1,7 +1,5 @@
 """Turn errors into one line and an exit status: 2 for a user's mistake, 1 for a bug, 128 + n after signal n."""
 
-from __future__ import annotations
-
 import errno
 import functools
 import signal

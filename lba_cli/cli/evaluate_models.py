@@ -1,7 +1,5 @@
 """The work of ``lba evaluate``: score single checkpoints, the checkpoints of all trials, or a feature file."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

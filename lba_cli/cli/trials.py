@@ -1,7 +1,5 @@
 """``--trials all``: one run per trial of RegDB, in the subfolders ``trial-1`` … ``trial-10`` of one folder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Every mistake is reported with its place: the file and line, or the words of the command line.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The schema of the configuration: every key with its default and its meaning."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Self
 

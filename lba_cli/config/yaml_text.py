@@ -1,7 +1,5 @@
 """Reads and writes the YAML of configurations: plain values only, in bounded memory, with the line of every key."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -4,17 +4,13 @@ Sampling the parameters and applying them are separate steps, so that the same s
 augmented one by one in an array (here) or all at once on a device (:mod:`lba_cli.data.device_cache`).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.image_files import MEAN
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)

@@ -1,13 +1,11 @@
 """A cache of all training images on the training device, which crops, flips and erases a whole batch at a time."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.data.augmentation import ERASED_COLOUR, Augmentation, AugmentationParameters
@@ -16,9 +14,6 @@ from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.randomness import Stream, numpy_generator
 from lba_cli.reporting import Listener
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # Training with the recipe's batches, 64 images of 288 × 144, needs less than this many bytes of the device's memory.
 TRAINING_BYTES = 12 * 2**30

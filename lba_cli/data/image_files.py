@@ -14,20 +14,15 @@ Images that aren't plain 8-bit photographs are treated like this:
 - Truncated images are refused, never filled up with gray.
 """
 
-from __future__ import annotations
-
 import warnings
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from lba_cli.errors import DataError, is_resource_error
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MEAN = (0.485, 0.456, 0.406)
 STANDARD_DEVIATION = (0.229, 0.224, 0.225)

@@ -1,17 +1,16 @@
 """Load images as tensors, in worker processes: training batches, and images in a given order."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cache, partial
 from multiprocessing.queues import Queue
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -24,9 +23,6 @@ from lba_cli.data.store import ImageSource
 from lba_cli.errors import LOST_WORKER, LbaError
 from lba_cli.randomness import Stream, numpy_generator
 from lba_cli.signals import signals_deferred
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 DEFAULT_WORKERS = 4
 # Parts of the messages of PyTorch's RuntimeErrors that mean that a worker process died or a resource ran out.

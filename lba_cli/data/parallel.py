@@ -1,7 +1,5 @@
 """Apply a function to many jobs on all cores, in worker processes that never outlive their parent."""
 
-from __future__ import annotations
-
 import multiprocessing
 import os
 import signal

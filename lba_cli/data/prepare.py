@@ -1,7 +1,5 @@
 """Prepare a data set: decode and resize every image once, on all cores and in constant memory, and write a store."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import zlib

@@ -1,20 +1,15 @@
 """Identity-balanced training batches (paper, section 4.1), as a pure function of seed, epoch and step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.samples import Sample, identity_classes
 from lba_cli.errors import DataError
 from lba_cli.randomness import Stream, numpy_generator
 from lba_cli.vocabulary import MODALITIES, Modality
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,5 @@
 """The records of all data sets. Readers make them from files and lists; all other code uses the records alone."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,16 +1,15 @@
 """The images of a data set at one size: from a prepared, memory-mapped store, or decoded from the data set's folder."""
 
-from __future__ import annotations
-
 import hashlib
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
@@ -19,9 +18,6 @@ from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, SAMPLES, read_mani
 from lba_cli.errors import DataError, is_resource_error
 from lba_cli.manifest import MANIFEST
 from lba_cli.reporting import Listener
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 IMAGES_PER_CHECK = 64
 

@@ -7,8 +7,6 @@ and SHA-256 of every other file. If a data set has several trials, each image is
 written and checked in parallel.
 """
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """The data sets that the toolkit knows. ``docs/extending.md`` shows how to add another one."""
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from pathlib import Path

@@ -5,8 +5,6 @@ camera, as for SYSU-MM01; otherwise all test images of a modality form one galle
 and an infrared camera of the same number are different cameras. People with images in one modality only are distractors.
 """
 
-from __future__ import annotations
-
 import random
 import unicodedata
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Ways to draw queries and galleries that several data sets share."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping, Sequence
 from typing import TypeVar

@@ -1,7 +1,5 @@
 """The contents of a data set's folder: how the data set is recognised, what it needs, and how to get it."""
 
-from __future__ import annotations
-
 import json
 import re
 from dataclasses import dataclass

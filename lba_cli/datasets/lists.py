@@ -1,7 +1,5 @@
 """Text files that come with data sets: lists of identities, and lists of images with their labels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath

@@ -5,8 +5,6 @@ modality query one image of each identity and camera of the other, in ten draws.
 under the query's camera are ignored.
 """
 
-from __future__ import annotations
-
 import re
 from collections import Counter
 from collections.abc import Iterator

@@ -4,21 +4,17 @@ In this format (MAT-file Level 5), a few bytes can declare millions of cells or 
 crashes on some damaged files. This reader supports nothing but nested cells of numbers.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.files import read_bytes
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MOST_FILE, MOST_UNPACKED, MOST_ELEMENTS = 32 * 2**20, 64 * 2**20, 100_000
 HEADER = 128

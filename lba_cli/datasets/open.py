@@ -1,7 +1,5 @@
 """Open a data set at one image size: its prepared store where there is one, otherwise its folder."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Protocol
 

@@ -4,21 +4,16 @@ The variable ``rand_perm_cam`` has 6 × 1 cells (cameras) of n × 1 cells (ident
 count from 1. The permutations of an identity that a camera does not have are an empty cell.
 """
 
-from __future__ import annotations
-
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lba_cli.datasets.galleries import NUM_DRAWS, Directories, Image
 from lba_cli.datasets.matlab import load_cells
 from lba_cli.errors import DataError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 VARIABLE = "rand_perm_cam"
 # {(identity, camera): (10, images) permutations, which count from 1}

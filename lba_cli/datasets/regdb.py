@@ -5,8 +5,6 @@ Sensors 2017. All test images of one modality query all test images of the other
 are means over the ten trials.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path

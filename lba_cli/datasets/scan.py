@@ -1,7 +1,5 @@
 """Find the images in a data set's folders, and count the files that aren't images."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping

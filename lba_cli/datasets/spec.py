@@ -1,7 +1,5 @@
 """The description of a data set, :class:`DatasetSpec`. Each data set has one, in a file of its own."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Write synthetic people in the layout of any data set."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from functools import partial

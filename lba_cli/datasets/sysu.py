@@ -5,8 +5,6 @@ infrared. Infrared images query galleries of visible ones; camera 3 looks at the
 ignore camera 2.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order

@@ -1,7 +1,5 @@
 """The number of images of every identity of SYSU-MM01 under every camera, and smaller inventories for synthetic people."""
 
-from __future__ import annotations
-
 import csv
 from collections import Counter
 from collections.abc import Iterable

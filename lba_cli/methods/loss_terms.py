@@ -4,8 +4,6 @@ A term is a function of a :class:`ForwardPass` that returns named scalar losses.
 (:mod:`lba_cli.methods.table`) lists the terms of each method.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property

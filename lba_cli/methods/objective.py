@@ -1,7 +1,5 @@
 """The quantity that a training step minimises: the weighted sum of a method's loss terms (paper, section 3.3)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The table of methods: the loss terms that each one is made of, and their weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Triplet losses on pooled features: N features of D channels, with N labels."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

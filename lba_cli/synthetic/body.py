@@ -4,8 +4,6 @@ Body coordinates are metres: x to the body's left-hand side of the picture when 
 ground, z forward. All joints are float64 arrays of shape (3,).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

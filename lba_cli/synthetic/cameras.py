@@ -1,7 +1,5 @@
 """The six cameras: their places and light, and what lens, sensor and compression do to a picture."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Dress a posed skeleton: build the solids of body, clothes and bag, in no particular order."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Head, hair and hat as solids."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Draw the images of synthetic people: one job per image."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache

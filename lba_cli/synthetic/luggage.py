@@ -1,7 +1,5 @@
 """Bags as solids."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 

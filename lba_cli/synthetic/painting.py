@@ -3,8 +3,6 @@
 A canvas is a float32 array H × W × C in [0, 1]: C = 3 for visible light (sRGB), C = 1 for near infrared.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Synthetic people: everything about a person that is the same in all images, a function of seed and identity."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar

@@ -1,7 +1,5 @@
 """The plan of a synthetic data set: what to draw, and the lists to write."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 

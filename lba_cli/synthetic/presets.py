@@ -1,7 +1,5 @@
 """The sizes of synthetic data sets."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from lba_cli.synthetic.rendering import Frame

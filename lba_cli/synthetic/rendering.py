@@ -1,7 +1,5 @@
 """Render one image of a person under a camera. Everything but the person is random."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -4,8 +4,6 @@ Every shape has a visible colour and a near-infrared grey level of its own; the 
 that stand in it, but for the light.
 """
 
-from __future__ import annotations
-
 from functools import cache
 from typing import NamedTuple
 

@@ -5,8 +5,6 @@ top) and ``angle`` (radians around the body, 0 = front), float32 arrays that bro
 (metres); it returns the share of the second tone, float32 in [0, 1], broadcastable to H × W.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Literal, get_args
 

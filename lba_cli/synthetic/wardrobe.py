@@ -1,7 +1,5 @@
 """The surfaces of people: colours for visible light, and materials, which alone decide the brightness in near infrared."""
 
-from __future__ import annotations
-
 import colorsys
 from dataclasses import dataclass
 
