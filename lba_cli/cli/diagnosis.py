@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lba_cli import __version__
-from lba_cli.cli.options import CONFIG_VARIABLE, CommonOptions, find_config
 
 if TYPE_CHECKING:
     from lba_cli.datasets import DatasetSpec
@@ -33,15 +32,8 @@ SHARED_MEMORY = Path("/dev/shm")
 GIB = 2**30
 
 
-def diagnose(common: CommonOptions) -> Facts:
-    """Collect everything that a bug report should say.
-
-    Args:
-        common: the command's ``--config`` and ``--set``, which are resolved as by any other command.
-
-    Returns:
-        Sections of named facts. In a section that failed, ``problem`` says why.
-    """
+def diagnose() -> Facts:
+    """Collect everything that a bug report should say: sections of named facts. If one fails, its ``problem`` says why."""
     sections: dict[str, Callable[[], Section]] = {
         "versions": versions,
         "platform": operating_system,
@@ -51,8 +43,6 @@ def diagnose(common: CommonOptions) -> Facts:
         "extras": extras,
         "imagenet_weights": imagenet_weights,
         "data_sets": data_sets,
-        "config": lambda: config(common),
-        "newest_run": newest_run,
     }
     return {name: _attempt(section) for name, section in sections.items()}
 
@@ -240,40 +230,3 @@ def _places(spec: DatasetSpec) -> str:
         state = "found" if spec.layout.looks_like(root) else "a folder of another layout"
     stores = [f"store {path}" for path in sorted(root.parent.glob(f"{root.name}-*x*")) if is_store(path)]
     return "; ".join([f"{root}: {state}", *stores])
-
-
-def config(common: CommonOptions) -> Section:
-    """Return the config file that commands read here, and the main config keys or the error in the configuration."""
-    found: Section = {"file": None}
-    if file := common.config_file or find_config():
-        default = f"${CONFIG_VARIABLE}" if os.environ.get(CONFIG_VARIABLE) else "the current folder"
-        found = {"file": str(file), "named_by": "--config" if common.config_file else default}
-    return found | _attempt(lambda: _main_keys(common))
-
-
-def _main_keys(common: CommonOptions) -> Section:
-    resolved = common.load()
-    return {
-        "data.root": resolved.data.root,
-        "train.method": resolved.train.method,
-        "train.precision": resolved.train.precision,
-        "run.device": resolved.run.device,
-    }
-
-
-def newest_run() -> Section:
-    """Return the run that commands use when no checkpoint is named."""
-    from datetime import datetime
-
-    from lba_cli.training.run_folder import runs_by_age
-
-    run = next(runs_by_age(), None)
-    if run is None:
-        return {"folder": None}
-    written = datetime.fromtimestamp(run.last.stat().st_mtime)
-    return {
-        "folder": str(run.path),
-        "last_checkpoint": f"{written:%Y-%m-%d %H:%M}",
-        "best_checkpoint": run.best.is_file(),
-        "epochs": _attempt_fact(lambda: len(run.records())),
-    }

@@ -28,7 +28,7 @@ def doctor(
     from lba_cli.cli.console import print_line
     from lba_cli.cli.diagnosis import diagnose
 
-    facts = diagnose(common)
+    facts = diagnose()
     print_line(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else as_text(facts))
 
 

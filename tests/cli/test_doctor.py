@@ -13,10 +13,7 @@ from lba_cli import __version__
 from lba_cli.cli import diagnosis
 from lba_cli.cli.doctor import as_text
 
-SECTIONS = (
-    *("versions", "platform", "cpu", "gpus", "memory", "extras", "imagenet_weights", "data_sets", "config"),
-    "newest_run",
-)
+SECTIONS = ("versions", "platform", "cpu", "gpus", "memory", "extras", "imagenet_weights", "data_sets")
 
 
 def facts(lba, *words):
@@ -30,44 +27,25 @@ def test_the_facts_are_the_same_as_text_and_as_json(lba):
     text = lba("doctor").stdout
     for line in (f"lba: {__version__}", f"torch: {torch.__version__.split('+')[0]}", "usable cores: ", "total (GiB): "):
         assert line in text
-    for section in ("memory", "newest_run"):  # of memory, the free amounts differ from call to call
-        assert found[section].keys() == facts(lba)[section].keys()
     assert as_text({"versions": found["versions"]}) in text
 
 
-def test_what_is_found_in_the_current_folder(lba, tiny, store, small_yaml, tmp_path):
+def test_what_is_found_in_the_current_folder(lba, tiny, store, tmp_path):
     assert facts(lba)["data_sets"]["sysu"] == "datasets/SYSU-MM01: no such folder"
     (tmp_path / "datasets" / "RegDB").mkdir(parents=True)
     (tmp_path / "datasets" / "SYSU-MM01").symlink_to(tiny)
     (tmp_path / "datasets" / "SYSU-MM01-64x32").symlink_to(store)
-    (tmp_path / "lba.yaml").write_text("train:\n  method: baseline\n")
-    lba("train", "--config", small_yaml, "--output", "runs/one", "--set", "train.epochs=1")
     found = facts(lba)
     assert found["data_sets"] == {
         "sysu": "datasets/SYSU-MM01: found; store datasets/SYSU-MM01-64x32",
         "regdb": "datasets/RegDB: a folder of another layout",
         "llcm": "datasets/LLCM: no such folder",
     }
-    assert found["config"]["file"] == "lba.yaml"
-    assert found["config"]["named_by"] == "the current folder"
-    assert found["config"]["train.method"] == "baseline"
-    assert found["newest_run"]["folder"] == "runs/one"
-    assert found["newest_run"]["epochs"] == 1
-    assert found["newest_run"]["best_checkpoint"]
 
 
-def test_a_malformed_config_and_a_damaged_run_are_lines(lba, tmp_path, monkeypatch):
-    (tmp_path / "broken.yaml").write_text("train:\n  epoch: 3\n")
-    monkeypatch.setenv("LBA_CONFIG", "broken.yaml")
-    (tmp_path / "runs/one/checkpoints").mkdir(parents=True)
-    (tmp_path / "runs/one/checkpoints/last.pt").touch()
-    (tmp_path / "runs/one/metrics.jsonl").write_text("not JSON\n")
-    found = facts(lba)
-    assert found["config"]["named_by"] == "$LBA_CONFIG"
-    assert "did you mean 'epochs'" in found["config"]["problem"]
-    assert "metrics.jsonl:1: not JSON" in found["newest_run"]["epochs"]
-    assert "did you mean 'epochs'" in facts(lba, "--set", "train.epoch=3")["config"]["problem"]
-    assert "no such file" in facts(lba, "--config", "missing.yaml")["config"]["problem"].lower()
+def test_a_malformed_config_does_not_stop_it(lba, tmp_path):
+    (tmp_path / "lba.yaml").write_text("train:\n  epoch: 3\n")
+    assert tuple(facts(lba)) == SECTIONS
 
 
 def test_an_extra_that_is_missing_names_the_command_that_installs_it(lba, monkeypatch):
