@@ -29,7 +29,7 @@ def test_every_data_set_has_reports(lba, network_file, trees, dataset, tmp_path)
     trial = ("--set", "data.trial=2") if dataset == "regdb" else ()
     words = ("--checkpoint", network_file, "--data", trees[dataset], "--mode", "all", *trial, *FEWER)
     result = lba("visualize", "report", *words)
-    assert "figures/report.html is made" in result.output
+    assert "figures/report.html is written" in result.output
     found = data_of((tmp_path / "figures" / "report.html").read_text())
     assert len(found["cmc"]) == 2
     assert len(found["cmc"][0]["mean"]) == 20
