@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from lba_cli.alignment import person_mask
 from lba_cli.visualize.canvas import INCHES, headline, new_figure, place, show_heat
-from lba_cli.visualize.feature_maps import mask_array, sample_maps
+from lba_cli.visualize.feature_maps import as_array, sample_maps
 from lba_cli.visualize.people import PictureOptions, choose_people
 
 
@@ -15,7 +16,7 @@ def mean_masks(network, source, options=PictureOptions(), *, stage="layer3"):
     for column, modality in enumerate(("visible", "infrared")):
         samples = [sample_maps(network, source, getattr(person, modality)) for person in people]
         image = np.mean([image for image, _ in samples], axis=0).astype(np.uint8)
-        mask = np.mean([mask_array(getattr(maps, stage)) for _, maps in samples], axis=0)
+        mask = np.mean([as_array(person_mask(getattr(maps, stage))) for _, maps in samples], axis=0)
         axes = place(figure, 0.2 + 1.7 * column, 0.6, 1.5, 3.0)  # left, top, width, height in inches
         show_heat(axes, image, mask, title=modality)
     return figure
@@ -28,7 +29,8 @@ if __name__ == "__main__":  # python own_picture.py visualize mean-masks --check
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command
     from lba_cli.cli.visualize import app
-    from lba_cli.visualize.canvas import require_new_picture, save
+    from lba_cli.alignment import person_mask
+from lba_cli.visualize.canvas import require_new_picture, save
 
     @command(app, "lba visualize mean-masks", name="mean-masks")
     def mean_masks_command(
