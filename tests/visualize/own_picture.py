@@ -29,8 +29,7 @@ if __name__ == "__main__":  # python own_picture.py visualize mean-masks --check
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command
     from lba_cli.cli.visualize import app
-    from lba_cli.alignment import person_mask
-from lba_cli.visualize.canvas import require_new_picture, save
+    from lba_cli.visualize.canvas import require_new_picture, save
 
     @command(app, "lba visualize mean-masks", name="mean-masks")
     def mean_masks_command(
