@@ -86,11 +86,7 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file. If the disk is full, the file stays as it was.
-
-    Raises:
-        OSError: the file can't be written, or is a link or a pipe.
-    """
+    """Add a line to a file that is no link or pipe. If the disk is full, the file stays as it was."""
     with io.FileIO(_open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
         before = os.fstat(file.fileno()).st_size
         try:

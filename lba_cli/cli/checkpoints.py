@@ -40,12 +40,7 @@ class OpenedCheckpoint:
     listener: Listener
 
     def images(self, *, refuse_training_people: bool = False) -> ImageSource:
-        """Open the data set at the network's image size.
-
-        Raises:
-            DataError: The data set doesn't exist or is malformed, or ``refuse_training_people`` is true and the network was
-                trained on some of its test identities.
-        """
+        """Open the data set at the network's image size."""
         source = open_data(self.config.data, self.listener)
         if refuse_training_people:
             require_own_trial(self.description, source)
@@ -61,10 +56,6 @@ def open_checkpoint(
         path: a file or a run's folder. Default: the newest run.
         data: the folder or store of the data set, if not the one that the network was trained on.
         common, options: the options that every command has, and the command's other options by their config keys.
-
-    Raises:
-        CheckpointError: There is no checkpoint, or it is damaged.
-        ConfigError: The configuration asks for an image size other than the network's.
     """
     path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener))
     description = checkpoint.description
@@ -79,11 +70,7 @@ def open_checkpoint(
 
 
 def find_checkpoint(path: Path | None, listener: Listener) -> Path:
-    """Find the file that ``--checkpoint`` names: the file itself, or the best checkpoint of a run. Default: the newest run.
-
-    Raises:
-        CheckpointError: There is no run, or ``path`` is a folder of several.
-    """
+    """Find the file that ``--checkpoint`` names: the file itself, or the best checkpoint of a run. Default: the newest run."""
     run = RunFolder(path) if path else newest_run()
     if path is None or run.last.is_file():
         found = run.best if run.best.is_file() else run.last
@@ -106,11 +93,7 @@ def embedding_request(
     *,
     skip_broken: bool,
 ) -> EmbeddingRequest:
-    """Open a checkpoint, by default that of the newest run, or an exported ONNX file, to embed images with.
-
-    Raises:
-        LbaError: Both models are named, or the model can't be used, or not for this modality.
-    """
+    """Open a checkpoint, by default that of the newest run, or an exported ONNX file, to embed images with."""
     from lba_cli.search import network_embedder, onnx_embedder
     from lba_cli.search.embed_paths import EmbeddingRequest
 
@@ -130,11 +113,7 @@ def embedding_request(
 
 
 def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
-    """Find the images that a command line names, sorted by path, and report other files among them.
-
-    Raises:
-        DataError: A name matches no image.
-    """
+    """Find the images that a command line names, sorted by path, and report other files among them."""
     from lba_cli.search.image_paths import find_images
 
     found = find_images(names)

@@ -60,9 +60,6 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
         names: checkpoints or run folders; None stands for the newest run.
         request: the command's options.
         all_trials: each name stands for one model per trial.
-
-    Raises:
-        LbaError: A model can't be opened, or the models would be scored on different images or in different settings.
     """
     sources: _Sources = {}
     open_candidate = _open_trials if all_trials else _open_single
@@ -75,11 +72,7 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
 
 
 def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> EvaluationResults:
-    """Score a feature file by the protocol of ``dataset``, by default the one named in the file.
-
-    Raises:
-        LbaError: The file is malformed, or the configuration asks for something that needs images.
-    """
+    """Score a feature file by the protocol of ``dataset``, by default the one named in the file."""
     section = request.common.load(request.options).evaluation
     source = read_features(path, dataset)
     variants = choose_variants(section)

@@ -86,9 +86,6 @@ class CommonOptions:
             options: the command's other options by their config keys; a value of None stands for an option not given.
             base: sections that replace the defaults, such as a checkpoint's own configuration.
             fixed: values by config key that a config file which nobody named can't change.
-
-        Raises:
-            ConfigError: A file is malformed, a key is unknown, or a value is invalid.
         """
         from lba_cli.config import ConfigLayer, resolve_config
 

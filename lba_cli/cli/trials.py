@@ -20,11 +20,7 @@ def trial_runs(folder: Path) -> dict[int, RunFolder]:
 
 
 def complete_trial_runs(folder: Path) -> dict[int, RunFolder]:
-    """Return the runs of all trials.
-
-    Raises:
-        CheckpointError: Some trials have no checkpoint; the message names them.
-    """
+    """Return the runs of all trials."""
     runs = trial_runs(folder)
     if missing := [run.path.name for run in runs.values() if not run.last.is_file()]:
         raise CheckpointError(
@@ -40,11 +36,7 @@ def with_trial(config: Config, trial: int | None) -> Config:
 
 
 def newest_trials() -> Path:
-    """Find the folder of trials with the newest checkpoint.
-
-    Raises:
-        CheckpointError: There is none.
-    """
+    """Find the folder of trials with the newest checkpoint."""
     found = sorted(RUNS.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
@@ -54,11 +46,7 @@ def newest_trials() -> Path:
 
 
 def shared_config(folder: Path) -> dict[str, Any]:
-    """Read the configuration that the trials were started with.
-
-    Raises:
-        CheckpointError: The folder holds no trials.
-    """
+    """Read the configuration that the trials were started with."""
     path = RunFolder(folder).config
     if not path.is_file():
         raise CheckpointError(f"{folder}: not a folder of trials: it has no {path.name}")
@@ -81,11 +69,6 @@ def train_trials(
         resumed: reads the configuration and the state of a trial that has begun; takes its run and the same keys.
         listener: receives messages and progress.
         resuming: whether the folder may hold trials already.
-
-    Raises:
-        DataError: The data set has no trials.
-        TrainingError: The folder holds something and ``resuming`` is false.
-        Interrupted: A signal arrived; the message says how to continue.
     """
     first = new_config({"data.trial": TRIALS[0]})
     open_data(first.data, listener)  # refuses a data set without trials before anything is written

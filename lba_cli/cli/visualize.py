@@ -10,7 +10,7 @@ import typer
 
 from lba_cli.cli.evaluate import ModeOption, OtherTrial, ProtocolOption, ShotsOption
 from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command, group
-from lba_cli.vocabulary import PaperWidth, Shots
+from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,15 +79,8 @@ def ranking(
         int | None,
         typer.Option(min=1, max=50, help="How many gallery images per query. Default: 10; 5 with --width column."),
     ] = None,
-    mode: Annotated[
-        str | None,
-        typer.Option(
-            help="SYSU-MM01: all-search or indoor-search; other data sets: query to gallery [evaluation.mode]."
-        ),
-    ] = None,
-    shots: Annotated[
-        Shots | None, typer.Option(help="Gallery images per identity and camera: 1, 10 or all [evaluation.shots].")
-    ] = None,
+    mode: ModeOption = None,
+    shots: ShotsOption = None,
     draw: Annotated[int, typer.Option(min=0, max=9, help="Which of the ten random galleries.")] = 0,
     seed: Seed = 0,
     width: Width = "page",

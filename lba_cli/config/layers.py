@@ -37,11 +37,7 @@ class ConfigLayer:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read a YAML file.
-
-        Raises:
-            ConfigError: the file is missing or too large, isn't YAML, holds anything but sections, or has a key twice.
-        """
+        """Read a YAML file; raises a ConfigError if it is missing, too large, not YAML, not of sections, or has a key twice."""
         try:
             text = read_text(path, MAX_CONFIG_BYTES)
         except FileNotFoundError as problem:

@@ -49,11 +49,7 @@ def dump_yaml(values: dict[str, Any]) -> str:
 
 
 def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Yield every dotted key of a mapping, two levels deep, with its line.
-
-    Raises:
-        ConfigError: a key is given twice.
-    """
+    """Yield every dotted key of a mapping, two levels deep, with its line; a key that is given twice is a ConfigError."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()

@@ -54,19 +54,11 @@ class ImageSource(EvaluationSet):
         self.samples = tuple(self.samples[index] for index in chosen)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8.
-
-        Raises:
-            DataError: an image can't be read.
-        """
+        """The images of the samples at ``indices``: (n, height, width, 3) uint8. One that can't be read is a DataError."""
         raise NotImplementedError
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Verify that the images at ``indices`` haven't changed since they were prepared, if they were.
-
-        Raises:
-            DataError: some have; the message names them.
-        """
+        """Raise a DataError that names the images at ``indices`` that have changed since they were prepared, if they were."""
 
 
 class StoredImages(ImageSource):

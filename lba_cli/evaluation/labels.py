@@ -37,11 +37,7 @@ def encode_labels(
     query_cameras: ArrayLike | Tensor | None,
     gallery_cameras: ArrayLike | Tensor | None,
 ) -> tuple[Labels, Labels]:
-    """Check the labels of both sides and encode the identities.
-
-    Raises:
-        ValueError: labels are not lists of one length for each side, or only one side has cameras.
-    """
+    """Check the labels of both sides and encode the identities; raises a ValueError if lengths or cameras don't fit."""
     if (query_cameras is None) != (gallery_cameras is None):
         raise ValueError("cameras should be given of queries and gallery, or of neither")
     query, gallery = as_array(query_ids), as_array(gallery_ids)

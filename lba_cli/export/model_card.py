@@ -23,39 +23,7 @@ SYNTHETIC = "synthetic-"
 SYNTHETIC_LIMIT = (
     "- **It was trained on synthetic people**: it is for trying things out, not for photographs of anybody.\n"
 )
-INTRODUCTION = (
-    "a network that turns a picture of a person, from a visible-light or an infrared camera, into a vector whose dot product "
-    "with another image's vector says how similar two people look. Method: *Learning by Aligning* (Park, Lee, Lee and Ham, "
-    "ICCV 2021). Written by `lba export`."
-)
-USE = """
-## Licence
-
-The software is under the MIT licence. Whoever trained these weights has to state their licence here. The agreement under \
-which a data set was released (SYSU-MM01, RegDB and LLCM have one) may restrict their use, commonly to non-commercial \
-research, and their distribution.
-
-## Intended use
-
-Research on cross-modality retrieval, and search among images that may lawfully be searched, of people who consented or \
-where the law allows it, with a human judging every result.
-
-## Limits
-
-- It goes by build, clothing and luggage: it loses people who change clothes, and confuses people who look alike.
-- It ranks whatever it is given: a gallery without the person has a best match, too.
-- Cameras, resolutions, crops or seasons that differ from the training data lower the figures by an unknown amount.
-- How the errors are distributed over sex, age, skin and clothing was not measured.
-{synthetic}
-## What it must not be used for
-
-Person re-identification is the processing of biometric data, or biometric identification, in many jurisdictions (among \
-them under the European Union's GDPR and AI Act), and is forbidden or needs a legal basis there. Do not use the network
-
-- without the consent of the people in the images, or a law that allows it
-- to track people in secret, in public or at work, or to single out groups of them
-- as the ground for any decision about a person: a high score is a resemblance, not an identity
-"""
+TEMPLATE = Path(__file__).with_suffix(".md")
 EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
 LONGEST = 200  # characters of text from a checkpoint, which a stranger may have written
 
@@ -122,11 +90,9 @@ def card_text(export: ExportResult) -> str:
         "The files": _files(export),
         "Input and output": _usage(export),
     }
-    lines = ["# Model card: visible-infrared person re-identification", "", f"{names}: {INTRODUCTION}"]
-    for title, content in sections.items():
-        lines += ["", f"## {title}", "", *content]
+    content = "\n\n".join("\n".join([f"## {title}", "", *lines]) for title, lines in sections.items())
     warning = SYNTHETIC_LIMIT if export.description.dataset.startswith(SYNTHETIC) else ""
-    return "\n".join(lines) + "\n" + USE.format(synthetic=warning)
+    return TEMPLATE.read_text(encoding="utf-8").format(names=names, sections=content, synthetic=warning)
 
 
 def _training(description: Description) -> Iterator[str]:

@@ -93,11 +93,7 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def require_file(path: Path) -> None:
-    """Refuse a path that isn't a regular file, or whose size no checkpoint has.
-
-    Raises:
-        CheckpointError: there is no regular file, or it is empty or larger than ``MAX_FILE_BYTES``.
-    """
+    """Raise a CheckpointError if ``path`` is no regular file, is empty, or is larger than ``MAX_FILE_BYTES``."""
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     if not path.is_file():

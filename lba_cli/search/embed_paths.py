@@ -86,11 +86,7 @@ def embedded_rows(request: EmbeddingRequest, listener: Listener) -> Iterator[tup
 
 
 def report_unreadable(unreadable: Sequence[UnreadableImage], request: EmbeddingRequest, listener: Listener) -> None:
-    """Warn of each unreadable image that was left out.
-
-    Raises:
-        DataError: the request doesn't skip unreadable images; the message names each of them.
-    """
+    """Warn of each unreadable image, or raise a DataError that names them if the request doesn't skip them."""
     lines = [f"{request.paths[each.position]}: {each.reason}" for each in unreadable]
     if lines and not request.skip_broken:
         raise DataError(

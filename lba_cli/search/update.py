@@ -30,11 +30,7 @@ Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 
 
 def require_new_index(folder: Path, *, replace: bool) -> None:
-    """Refuse a folder that exists, unless it is an index that may be replaced.
-
-    Raises:
-        LbaError: something is there already.
-    """
+    """Raise an LbaError if ``folder`` exists, unless it is an index that may be replaced."""
     remedy = "remove it first: it is not an index"
     if (folder / MANIFEST).is_file():
         if replace:

@@ -15,11 +15,7 @@ from lba_cli.training.distributed import synchronize_statistics
 
 
 def build_sampler(config: Config, source: ImageSource, listener: Listener) -> IdentitySampler:
-    """Build the sampler of this process's batches.
-
-    Raises:
-        DataError: there are too few training identities.
-    """
+    """Build the sampler of this process's batches; raises a DataError if there are too few training identities."""
     recipe, world = config.train, processes.current()
     sampler = IdentitySampler(
         source.samples,
@@ -65,11 +61,7 @@ def build_objective(config: Config) -> Objective:
 
 
 def can_evaluate(source: ImageSource, listener: Listener) -> bool:
-    """Whether a run on ``source`` can be evaluated: warn if there are no test images.
-
-    Raises:
-        DataError: there are test images, but no query has a match.
-    """
+    """Whether there are test images; warns if not. It is a DataError if there are some, but no query has a match."""
     if any(sample.split == "test" for sample in source.samples):
         require_scorable(source)
         return True

@@ -60,11 +60,7 @@ def _means(rows: list[list[float]] | tuple[list[float], ...]) -> list[float]:
 
 
 def require_finite(network: nn.Module, progress: Progress) -> None:
-    """Refuse to save or evaluate a network that its last update broke.
-
-    Raises:
-        TrainingError: a weight or a running statistic isn't finite.
-    """
+    """Raise a TrainingError if a weight or a running statistic isn't finite, before the network is saved or evaluated."""
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise TrainingError(

@@ -68,11 +68,7 @@ class RunFolder:
         return self.config.exists() or self.last.exists()
 
     def require_new(self) -> None:
-        """Refuse a folder that holds something already, so that nothing is overwritten.
-
-        Raises:
-            LbaError: it does.
-        """
+        """Raise an LbaError if the folder holds something already, so that nothing is overwritten."""
         sweep(self.config)
         if self.is_begun:
             raise TrainingError(
@@ -204,11 +200,7 @@ def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
 
 
 def newest_run(folder: Path = RUNS) -> RunFolder:
-    """Return the run with the newest checkpoint.
-
-    Raises:
-        CheckpointError: there is no run.
-    """
+    """Return the run with the newest checkpoint; raises a CheckpointError if there is no run."""
     if run := next(runs_by_age(folder), None):
         return run
     raise CheckpointError(f"no run under {folder}/: train one with lba train, or name a file with --checkpoint")
