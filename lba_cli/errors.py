@@ -71,7 +71,7 @@ class SearchError(LbaError):
 
 
 class TrainingError(LbaError):
-    """A training run that can't start or go on."""
+    """A training run that can't start or continue."""
 
 
 class LostProcess(LbaError):
@@ -79,8 +79,8 @@ class LostProcess(LbaError):
 
     def __init__(self) -> None:
         super().__init__(
-            "another process of this job was killed or failed, so this one can't go on; the last checkpoint is whole, and "
-            "lba train --resume continues from it"
+            "another process of this job was killed or failed, so this one can't continue; the last checkpoint is "
+            "whole, and lba train --resume continues from it"
         )
 
 

@@ -70,15 +70,15 @@ class ManifestKind(Generic[Content]):
     def _require_version(self, folder: Path, content: object) -> None:
         format_name, version = (self.content.model_fields[field].default for field in ("format", "version"))
         if not isinstance(content, dict) or content.get("format") != format_name:
-            raise self.error(f"{folder}: its {MANIFEST} is not that of {self.noun}; name another folder")
+            raise self.error(f"{folder}: its {MANIFEST} does not describe {self.noun}; name another folder")
         if content.get("version") != version:
             raise self.error(
-                f"{folder}: {self.noun} of format version {quoted(content.get('version'), 20)}; this lba reads version "
-                f"{version}: {self.remedy}"
+                f"{folder}: {self.noun} of format version {quoted(content.get('version'), 20)}, but this lba "
+                f"release reads version {version}: {self.remedy}"
             )
 
     def require_file(self, path: Path, record: FileRecord, *, checksum: bool) -> None:
-        """Raise ``error`` if a file is missing, cut short or changed; its content is only compared if ``checksum``."""
+        """Raise ``error`` if a file is missing, truncated or changed; its content is only compared if ``checksum``."""
         if not path.is_file():
             raise self.error(f"{path}: missing; {self.remedy}")
         size = path.stat().st_size

@@ -20,7 +20,7 @@ class Listener(Protocol):
         """Receive one line of information."""
 
     def warn(self, message: str) -> None:
-        """Receive a warning: the work goes on, but the user should know."""
+        """Receive a warning: the work continues, but the user should know."""
 
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Any:
         """Start a task, such as "resizing"; return a context manager that yields a :class:`Progress`.

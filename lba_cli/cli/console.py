@@ -51,7 +51,7 @@ def print_line(text: str) -> None:
 
 
 class _UnbreakableConsole(Console):
-    """A console that survives its reader. Rich would exit in the middle of the work when a pipe is closed."""
+    """A console that ignores a closed output pipe, where Rich would exit in the middle of the work."""
 
     def on_broken_pipe(self) -> None:
         """Continue."""
@@ -112,7 +112,7 @@ class Bars:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:
-        """Show a bar during the work. A task within another one shares its display."""
+        """Show a progress bar during the work. A nested task shares the display of the outer one."""
         outer = self._progress
         progress = outer or Progress(
             TextColumn("{task.description}"),

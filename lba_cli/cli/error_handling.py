@@ -59,7 +59,7 @@ def guarded(command: Command, *, distributed: bool = False) -> Command:
 
 
 def _explain(problem: Exception) -> tuple[int, str]:
-    """Return the exit status and the line for an exception."""
+    """Return the exit status and the one-line message for an exception."""
     if isinstance(problem, Interrupted):
         return 128 + problem.signal, str(problem)
     if isinstance(problem, LbaError):

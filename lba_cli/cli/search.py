@@ -164,7 +164,7 @@ def remove(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS", help="Images, folders or quoted glob patterns. The files need not exist any more."
+            metavar="PATHS", help="Images, folders or quoted glob patterns. The files may be deleted already."
         ),
     ],
 ) -> None:

@@ -204,5 +204,5 @@ class Config(Section):
 
 
 def _problem_at(key: str, message: str) -> PydanticCustomError:
-    """A problem between several keys; ``key`` is the one whose place a message should name."""
+    """Make an error about several keys; the message shows where ``key`` is set."""
     return PydanticCustomError("config", "{message}", {"message": message, "key": key})

@@ -22,7 +22,7 @@ IMAGES_PER_READ = 64  # a batch of the recipe; more would need more shared memor
 
 
 def fits(source: ImageSource, device: torch.device, images_per_step: int) -> bool:
-    """Whether ``device`` is a GPU with room for all training images of ``source`` beside the training itself."""
+    """Whether ``device`` is a GPU with enough memory for all training images of ``source`` and the training itself."""
     if device.type != "cuda":
         return False
     count = sum(sample.split == "train" for sample in source.samples)
@@ -75,7 +75,7 @@ class DeviceCache:
             yield TrainingBatch(visible, infrared, labels)
 
     def augmented(self, rows: Tensor, parameters: Tensor) -> Tensor:
-        """Augment cached images by their ``rows`` (n,) and ``parameters`` (n, 7), both int64 and on the device.
+        """Augment the cached images in ``rows`` (n,) with ``parameters`` (n, 7), both int64 and on the device.
 
         The result is (n, H, W, 3) uint8, the pixels that :class:`~lba_cli.data.augmentation.Augmentation` makes with the
         same parameters, see :func:`parameters_tensor`.

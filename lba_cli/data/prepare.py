@@ -96,7 +96,7 @@ def prepare(
 
 
 class _Outcome(NamedTuple):
-    """The images by their paths: checksums of those that were written, and reasons why the others can't be decoded."""
+    """For each image's path, its checksum if it was written, or the reason why it can't be decoded."""
 
     checksums: dict[str, int]
     broken: dict[str, str]

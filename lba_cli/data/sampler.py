@@ -82,7 +82,7 @@ class IdentitySampler:
         self.disjoint = len(self._images) >= identities * size
 
     def address(self, epoch: int, step: int) -> tuple[int, ...]:
-        """The address of this process's random numbers in a step, see :mod:`lba_cli.randomness`."""
+        """The position that this process's generator for a step has in each stream of :mod:`lba_cli.randomness`."""
         return (epoch, step) if self._size == 1 else (epoch, step, self._rank)
 
     def plan(self, epoch: int, step: int) -> BatchPlan:

@@ -93,7 +93,7 @@ class StoredImages(ImageSource):
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Read images, see :meth:`ImageSource.read`.
 
-        The file is mapped anew in each call, because pages of a lasting map would count as memory of this process.
+        The file is mapped again in each call, because pages of a lasting map would count as memory of this process.
 
         Raises:
             DataError: the file of images was replaced or changed while the store was in use.
@@ -181,7 +181,7 @@ def _open_pixels(folder: Path) -> NDArray[np.uint8]:
     except Exception as problem:  # NumPy raises errors of many types for damaged headers
         if is_resource_error(problem):
             raise
-        raise DataError(f"{folder / IMAGES}: damaged or cut short; prepare the data set again") from problem
+        raise DataError(f"{folder / IMAGES}: damaged or truncated; prepare the data set again") from problem
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or not pixels.flags.c_contiguous:
         raise DataError(f"{folder / IMAGES}: holds {pixels.dtype} of shape {pixels.shape}, not images; prepare again")
     return pixels

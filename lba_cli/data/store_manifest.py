@@ -102,7 +102,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def require_whole(folder: Path, manifest: Manifest, *, large: bool) -> None:
-    """Raise a DataError if a file is missing, cut short or changed; large arrays are read in full only if ``large``."""
+    """Raise a DataError if a file is missing, truncated or changed; large arrays are read in full only if ``large``."""
     unlisted = {SAMPLES, IMAGES} - manifest.files.keys()
     if unlisted:
         raise DataError(f"{folder / MANIFEST}: damaged (it doesn't list {', '.join(sorted(unlisted))}); {STORE.remedy}")

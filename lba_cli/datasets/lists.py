@@ -169,7 +169,7 @@ def _entry(line: str, source: Path, number: int) -> Entry:
         raise DataError(f"{place}: '{label[:40]}' is not a label (a whole number, 0 or more)")
     pure = PurePosixPath(path)
     if "\\" in path or "\0" in path:
-        raise DataError(f"{place}: '{path[:80]}': paths are written with forward slashes")
+        raise DataError(f"{place}: '{path[:80]}': paths must use forward slashes")
     if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
         raise DataError(f"{place}: '{path[:80]}' leads out of the data set; paths are relative to its root")
     return Entry(str(pure), int(label), source, number)

@@ -91,7 +91,7 @@ def _elements(content: memoryview, order: str) -> Iterator[_Element]:
         else:
             position = start + size + (-size % 8 if kind != COMPRESSED else 0)
         if start + size > len(content):
-            raise MatlabError("cut short")
+            raise MatlabError("truncated")
         yield _Element(kind, content[start : start + size])
 
 

@@ -85,7 +85,7 @@ def verify_store(folder: Path, listing: Listing | None, listener: Listener) -> S
     """Compare every byte of a store with its checksums, and the store with the listing of its source.
 
     Raises:
-        DataError: there is no store, it was cut short or changed, or the source has other images now.
+        DataError: there is no store, it was truncated or changed, or the source's images have changed.
     """
     if not is_store(folder):
         raise DataError(f"{folder}: no prepared store there; name one with --output, or prepare it first")

@@ -138,7 +138,7 @@ class DatasetSpec:
 
     @property
     def name(self) -> str:
-        """The word for the data set on the command line and in configs."""
+        """The data set's name on the command line and in configs."""
         return self.layout.name
 
     @property

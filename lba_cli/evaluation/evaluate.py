@@ -43,7 +43,7 @@ def evaluate(
     listener: Listener,
     options: EvaluationOptions = EvaluationOptions(),
 ) -> list[Result]:
-    """Score ``network`` on the test images of ``source``: a result for each setting and variant, settings first.
+    """Score ``network`` on the test images of ``source``: one result per setting and variant, grouped by setting.
 
     Several processes (:mod:`lba_cli.processes`) embed a share of the images each. One of them scores, and all return its
     results.

@@ -179,7 +179,7 @@ def _stored_dataset(path: Path, arrays: Arrays) -> str:
     if stored in DATASETS:
         return stored
     says = f"names the data set {stored[:40]!r}" if stored else "does not name the data set whose protocol scores it"
-    raise DataError(f"{path}: {says}: give --protocol-of {', '.join(DATASETS)}")
+    raise DataError(f"{path}: {says}: choose one with --protocol-of: {', '.join(DATASETS)}")
 
 
 def _words(arrays: Arrays, name: str) -> str:

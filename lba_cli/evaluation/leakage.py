@@ -13,8 +13,8 @@ def require_own_trial(description: Description, source: EvaluationSet) -> None:
     overlap, remedy = _overlap(description, source)
     if overlap:
         raise DataError(
-            f"{overlap}, which would inflate the figures. Score it {remedy}, or insist with --allow-other-trial, which lba "
-            "evaluate and lba visualize report have"
+            f"{overlap}, which would inflate the figures. Score it {remedy}, or allow it with --allow-other-trial (in "
+            "lba evaluate and lba visualize report)"
         )
 
 

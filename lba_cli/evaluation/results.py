@@ -32,7 +32,7 @@ class ScoredModel:
 
     @property
     def name(self) -> str:
-        """Its name in tables: the path, or for a run's best checkpoint the path of the run."""
+        """The model's name in tables: the checkpoint's path, or the run's path for its best checkpoint."""
         return self.path.removesuffix("/checkpoints/best.pt")
 
 
@@ -129,11 +129,11 @@ class Difference:
     other: Result
 
     def mean(self) -> dict[str, float]:
-        """Return the mean over the trials of each figure's differences."""
+        """Return each figure's mean difference over the trials."""
         return {name: statistics.fmean(values) for name, values in self._columns().items()}
 
     def spread(self) -> dict[str, float] | None:
-        """Return the population standard deviation of each figure's differences; None if there is only one trial."""
+        """Return each difference's population standard deviation over the trials; None for a single trial."""
         several = len(self.first.trials) > 1
         return {name: statistics.pstdev(values) for name, values in self._columns().items()} if several else None
 
@@ -227,7 +227,7 @@ class EvaluationResults:
 
 
 def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
-    """Join the results of the models of several trials: a result for each setting and variant has all their figures.
+    """Join the results of several trials' models: one result per setting and variant, with the figures of all trials.
 
     Args:
         results: for each trial the results of its model, all with the same settings and variants in the same order.

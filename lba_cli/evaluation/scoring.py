@@ -62,7 +62,7 @@ def score(
     model: ScoredModel = UNKNOWN_MODEL,
     device: torch.device = CPU,
 ) -> list[Result]:
-    """Rank the draws of every setting in every variant: a result for each setting and variant, settings first.
+    """Rank the draws of every setting in every variant: one result per setting and variant, grouped by setting.
 
     Args:
         source, drawn: the data set, and the settings with their draws.

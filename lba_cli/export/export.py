@@ -50,7 +50,7 @@ class ExportOptions:
     """How a network is exported.
 
     Attributes:
-        precision: that of the weights; images and embeddings are float32 in any case.
+        precision: the data type of the weights; images and embeddings are always float32.
         stems: ``one`` file for both modalities, or ``two`` files, one for each.
         card: also write a model card, whose name is that of the file with ``.md`` appended.
         scorer: scores the trained and the exported network on a data set.
@@ -161,7 +161,7 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
     if path.suffix != form.suffix:
         raise ExportError(f"{path}: a file of the format {name} ends in {form.suffix}")
     if precision not in form.precisions:
-        raise ExportError(f"--format {name} has no --precision {precision}; it has {', '.join(form.precisions)}")
+        raise ExportError(f"--format {name} supports {', '.join(form.precisions)}, not --precision {precision}")
     if stems not in form.stems:
         raise ExportError(f"--format {name} keeps the whole network in one file: leave --stems {stems} out")
     if name == "official" and network.backbone != BACKBONE:

@@ -154,8 +154,8 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
     version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
     if type(version) is not int or version != VERSION:
         raise CheckpointError(
-            f"{path}: a checkpoint of format version {short_repr(version)}, while this lba reads version {VERSION}: train the network "
-            "again (lba train), with the config.yaml of its run"
+            f"{path}: a checkpoint of format version {short_repr(version)}, but this lba release reads "
+            f"version {VERSION}: train the network again (lba train), with the config.yaml of its run"
         )
     if not _has_string_keys(weights) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")

@@ -63,11 +63,11 @@ class TwoStreamNetwork(nn.Module):
         nn.init.normal_(self.classifier.weight, 0.0, 0.001)
 
     def forward(self, visible: Tensor, infrared: Tensor) -> StageMaps:
-        """Compute the maps of a training batch of (n, 3, H, W) visible and (m, 3, H, W) infrared images, visible ones first."""
+        """Compute the feature maps of (n, 3, H, W) visible and (m, 3, H, W) infrared images, visible ones first."""
         return self._trunk_maps(torch.cat([self.stems["visible"](visible), self.stems["infrared"](infrared)]))
 
     def maps(self, images: Tensor, modality: Modality) -> StageMaps:
-        """Compute the maps of (N, 3, H, W) normalised images of one modality."""
+        """Compute the feature maps of (N, 3, H, W) normalised images of one modality."""
         return self._trunk_maps(self.stems[modality](images))
 
     def embed(self, images: Tensor, modality: Modality) -> Tensor:

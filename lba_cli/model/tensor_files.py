@@ -213,7 +213,7 @@ def _not_an_archive(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"PK"):
-        return "damaged: the file was cut short"
+        return "damaged: the file is truncated"
     if start.startswith(b"\x80"):
         return (
             "refused: a bare pickle, or PyTorch's format from before 1.6, which could run code; if you trust it, load it "

@@ -1,4 +1,4 @@
-"""Embed images into a file, and go on where an earlier attempt was stopped."""
+"""Embed images into a file, continuing where an earlier attempt was stopped."""
 
 import signal
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ from lba_cli.search.vector_files import FORMATS, VectorTable
 def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener, force: bool = False) -> int:
     """Embed the images of ``request``, in order, into ``output``, and return how many vectors were written.
 
-    The file appears whole or not at all. Each batch is kept in a hidden folder beside ``output`` (see :mod:`lba_cli.search.partial_embedding`). If the work is
-    stopped, by whatever, the same call goes on from there, with the same result. What was kept for another model or for
-    other images is thrown away.
+    The file is written atomically. Each batch is kept in a hidden folder beside ``output``, see
+    :mod:`lba_cli.search.partial_embedding`. If the work is stopped for any reason, the same call continues from there,
+    with the same result. Vectors kept from another model or from other images are discarded.
 
     Raises:
         LbaError: ``output`` can't be written, or another process writes it.
@@ -32,9 +32,9 @@ def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener
     partial = PartialEmbedding(output, embedder.dimension, len(paths))
     with exclusive(lock_beside(output), f"embedding into {output}"), _interrupts_say_how_many(partial, len(paths)):
         if partial.begin(fingerprint_of(request)):
-            listener.say(f"{output}: the vectors kept from another model or from other images are thrown away")
+            listener.say(f"{output}: the vectors kept from another model or from other images are discarded")
         if partial.done:
-            listener.say(f"{output}: going on after {partial.done} of {len(paths)} images")
+            listener.say(f"{output}: continuing after {partial.done} of {len(paths)} images")
         for batch in embed_paths(request, listener, start=partial.done):
             partial.add(batch)
         report_unreadable(partial.unreadable, request, listener)
@@ -55,5 +55,5 @@ def _interrupts_say_how_many(partial: PartialEmbedding, total: int) -> Iterator[
         yield
     except (KeyboardInterrupt, Terminated) as stop:
         number = stop.signal if isinstance(stop, Terminated) else signal.SIGINT
-        message = f"stopped after {partial.done} of {total} images; the same command goes on from there"
+        message = f"stopped after {partial.done} of {total} images; the same command continues from there"
         raise Interrupted(number, message) from stop

@@ -63,9 +63,9 @@ def faiss_candidates(
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
     except (RuntimeError, MemoryError) as problem:  # the file is mapped, so only a wrong size in it needs much memory
-        raise SearchError(f"{path}: damaged; build the index anew with lba search build") from problem
+        raise SearchError(f"{path}: damaged; rebuild the index with lba search build") from problem
     if (index.ntotal, index.d) != shape:
-        raise SearchError(f"{path}: of another gallery; build the index anew with lba search build")
+        raise SearchError(f"{path}: made from another gallery; rebuild the index with lba search build")
     if hasattr(index, "nprobe"):
         index.nprobe = max(LEAST_PROBED_CELLS, index.nlist // ONE_PROBED_CELL_IN)
     _, found = index.search(np.ascontiguousarray(queries), min(count, shape[0]))

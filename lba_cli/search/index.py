@@ -20,7 +20,7 @@ from lba_cli.vocabulary import LARGEST_SIDE, Modality
 
 # The files of a generation, and what an update that was killed may leave.
 OURS = re.compile(r"(vectors|paths|faiss|added)-([0-9]{1,12})\.(npy|csv|index)")
-AGAIN = "build it anew with lba search build"
+AGAIN = "rebuild it with lba search build"
 ATTEMPTS = 3  # at reading an index that another process is replacing
 
 
@@ -108,13 +108,14 @@ class Index:
         made = self.manifest
         if made.model != embedder.fingerprint:
             raise SearchError(
-                f"{self.folder}: built with another model ({made.origin}, weights {made.model:.12}) than "
-                f"{embedder.origin} (weights {embedder.fingerprint:.12}): name that model, or build the index anew"
+                f"{self.folder}: built with another model ({made.origin}, weights {made.model:.12}), not "
+                f"{embedder.origin} (weights {embedder.fingerprint:.12}): name that model, or rebuild the index"
             )
         if (made.dimension, made.height, made.width) != (embedder.dimension, embedder.height, embedder.width):
             raise SearchError(
-                f"{self.folder}: has vectors of {made.dimension} numbers from images of {made.height}×{made.width}, "
-                f"{embedder.origin} makes {embedder.dimension} from {embedder.height}×{embedder.width}; {AGAIN}"
+                f"{self.folder}: holds {made.dimension}-dimensional vectors of {made.height}×{made.width} images, but "
+                f"{embedder.origin} makes {embedder.dimension}-dimensional ones of {embedder.height}×{embedder.width}; "
+                f"{AGAIN}"
             )
 
     def require_modality(self, modality: Modality) -> None:
@@ -168,7 +169,7 @@ def _map_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
     try:
         vectors: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as problem:
-        raise SearchError(f"{path}: damaged or cut short; {AGAIN}") from problem
+        raise SearchError(f"{path}: damaged or truncated; {AGAIN}") from problem
     if vectors.dtype != np.float32 or vectors.shape != (manifest.images, manifest.dimension):
         raise SearchError(f"{path}: damaged: {vectors.dtype} of shape {vectors.shape}; {AGAIN}")
     return vectors

@@ -1,4 +1,4 @@
-"""The vectors of an embedding under way, kept in a hidden folder beside its output, so that it can go on after a stop.
+"""The vectors computed so far, kept in a hidden folder beside the output, so that embedding can continue after a stop.
 
 - ``plan.json`` has a fingerprint of the model and of the images.
 - ``vectors.f32`` has the vectors so far, as raw little-endian float32.
@@ -59,7 +59,7 @@ class PartialEmbedding:
     def begin(self, fingerprint: str) -> bool:
         """Take up what is there if it has this fingerprint and is sound; otherwise begin with nothing.
 
-        The result says whether vectors were thrown away.
+        The result says whether vectors were discarded.
         """
         plan = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint}
         thrown_away = False

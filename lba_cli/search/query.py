@@ -80,7 +80,7 @@ def exact_candidates(index: Index, queries: NDArray[np.float32], top: int) -> li
 def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDArray[np.int64]]:
     part = index.manifest.faiss
     if part is None:
-        raise SearchError(f"{index.folder}: was built without FAISS; build it anew with --engine faiss")
+        raise SearchError(f"{index.folder}: was built without FAISS; rebuild it with --engine faiss")
     shape = (index.manifest.images, index.manifest.dimension)
     found = faiss_candidates(index.folder / part.name, queries, FAISS_CANDIDATES * top, shape)
     short = [number for number, rows in enumerate(found) if len(rows) < min(top, shape[0])]

@@ -1,8 +1,8 @@
-"""Make an index, add images to it and remove images from it: as a whole or not at all.
+"""Make an index, add images to it and remove images from it, all atomically.
 
 An update writes a new generation of files and then replaces the manifest, which makes the new generation the index. Whoever
-reads meanwhile has the old index or the new one, and so has everybody after a kill. Adding and removing images give the same
-index as building it anew from the same images, to the bit.
+reads meanwhile, or after a kill, sees either the old index or the new one. After adding or removing images, the index
+equals one rebuilt from the same images, bit for bit.
 """
 
 import csv
@@ -71,7 +71,7 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
         if any(
             getattr(index.manifest, name) != getattr(description, name) for name in ("model", "modality", "dimension")
         ):
-            raise SearchError(f"{folder}: was built with another model or modality than the images to add; {AGAIN}")
+            raise SearchError(f"{folder}: has another model or modality than the images to add; {AGAIN}")
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:
@@ -89,7 +89,7 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
 
 
 def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
-    """Remove images by their paths, their folders, or globs; the files need not exist any more.
+    """Remove images by their paths, their folders, or globs; the files may already be deleted.
 
     Returns:
         The new manifest, and the number of images that were removed.

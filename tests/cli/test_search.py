@@ -233,8 +233,8 @@ def test_an_interrupted_embedding_continues(lba, network_file, photos, tmp_path,
     assert "Traceback" not in errors
     assert not (tmp_path / "x.npz").exists()
     if number != signal.SIGKILL:
-        assert "the same command goes on from there" in errors
-    assert "going on after " in lba(*words, "--output", "x.npz").output
+        assert "the same command continues from there" in errors
+    assert "continuing after " in lba(*words, "--output", "x.npz").output
     lba(*words, "--output", "y.npz")
     resumed, whole = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
     assert resumed["paths"].tolist() == whole["paths"].tolist()

@@ -128,7 +128,7 @@ def test_decompression_bombs_are_refused(read, name):
 def test_the_limit_is_64_megapixels(read):
     with pytest.raises(BrokenImage, match="8192 × 8193 pixels, more than 67,108,864"):
         read(BOMBS["just too large"])
-    with pytest.raises(BrokenImage, match=r"^(?!.*pixels)"):  # the size is allowed, but the file is cut short
+    with pytest.raises(BrokenImage, match=r"^(?!.*pixels)"):  # the size is allowed, but the file is truncated
         read(png(8192, 8192, 8, 0, bytes(1000)))
 
 

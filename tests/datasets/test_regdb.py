@@ -81,7 +81,7 @@ def test_all_missing_lists_are_named(copy):
         ("../Visible/1/x.bmp 0", "leads out of the data set"),
         ("Visible/1/../../../x.bmp 0", "leads out of the data set"),
         ("C:/Visible/x.bmp 0", "leads out of the data set"),
-        ("Visible\\1\\x.bmp 0", "paths are written with forward slashes"),
+        ("Visible\\1\\x.bmp 0", "paths must use forward slashes"),
         ("Visible/x.bmp 0", "'Visible/x.bmp' is not an image Visible/PERSON/NAME"),
         ("Visible/1/deep/x.bmp 0", "is not an image Visible/PERSON/NAME"),
         ("Thermal/1/x.bmp 0", "'Thermal/1/x.bmp' is not an image Visible/PERSON/NAME"),

@@ -109,9 +109,9 @@ def test_features_of_other_programs_are_read(tmp_path):
         ({"modalities": None}, "the array 'modalities' is missing"),
         (
             {"dataset": None},
-            "does not name the data set whose protocol scores it: give --protocol-of sysu, regdb, llcm, folder",
+            "not name the data set whose protocol scores it: choose one with --protocol-of: sysu, regdb, llcm, folder",
         ),
-        ({"dataset": np.array("market")}, "names the data set 'market': give --protocol-of"),
+        ({"dataset": np.array("market")}, "names the data set 'market': choose one with --protocol-of"),
         ({"features": np.ones((8, 4), int)}, "'features' should be floating-point numbers, 2-dimensional, not int64"),
         ({"features": np.ones(8)}, r"'features' should be .* of shape \(8,\)"),
         ({"features": np.ones((8, 0))}, "is empty"),

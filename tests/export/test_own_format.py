@@ -22,7 +22,7 @@ def test_the_command_writes_it(registered, lba, network_file, tmp_path):
     assert "stems.visible.conv1.weight" in np.load(tmp_path / "person.npz")
     assert "`person.npz`" in (tmp_path / "person.npz.md").read_text()
     assert "exists already" in lba(*words, status=2).output
-    assert "has no --precision bfloat16" in lba(*words, "--precision", "bfloat16", "--force", status=2).output
+    assert "not --precision bfloat16" in lba(*words, "--precision", "bfloat16", "--force", status=2).output
 
 
 def test_other_weights_than_the_network_s_are_not_kept(monkeypatch, lba, network_file, tmp_path):

@@ -147,7 +147,7 @@ def test_another_format_version_is_refused_in_one_line_that_says_what_to_do(tmp_
             read_checkpoint(path)
         message = str(caught.value)
         assert message.startswith(
-            f"{path}: a checkpoint of format version {version!r}, while this lba reads version 2: "
+            f"{path}: a checkpoint of format version {version!r}, but this lba release reads version 2: "
         )
         assert message.endswith("train the network again (lba train), with the config.yaml of its run")
         assert "\n" not in message

@@ -158,7 +158,7 @@ def killed_embeddings(base: Path, checkpoint: tuple[object, ...], count: int, ch
                     break
             if not output.exists():
                 finish(folder, *words, "--output", output)
-                continued += "going on after" in (folder / LOG).read_text()
+                continued += "continuing after" in (folder / LOG).read_text()
             left = {path.name for path in folder.iterdir()} - {LOG, output.name}
             same += intact and output.read_bytes() == (base / f"whole.{ending}").read_bytes() and not left
             shutil.rmtree(folder)

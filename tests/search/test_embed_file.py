@@ -1,4 +1,4 @@
-"""Embedding images into a file: the right vectors, a whole file or none, and going on after a stop."""
+"""Embedding images into a file: the right vectors, a whole file or none, and continuing after a stop."""
 
 import csv
 import json
@@ -116,14 +116,14 @@ def test_stopped_work_goes_on_with_the_same_result(images, tmp_path, stop, after
     with pytest.raises(Interrupted if stop is KeyboardInterrupt else stop) as caught:
         embed(stopped, images, tmp_path / "out.npz")
     if stop is KeyboardInterrupt:
-        assert str(caught.value) == f"stopped after {4 * after} of 23 images; the same command goes on from there"
+        assert str(caught.value) == f"stopped after {4 * after} of 23 images; the same command continues from there"
         assert caught.value.signal == signal.SIGINT
     assert not (tmp_path / "out.npz").exists()
     again, rest = made_embedder()
     heard = Recorder()
     embed(again, images, tmp_path / "out.npz", listener=heard)
     assert few + rest == calls
-    assert (f"{tmp_path / 'out.npz'}: going on after {4 * after} of 23 images" in heard.lines) == (after > 0)
+    assert (f"{tmp_path / 'out.npz'}: continuing after {4 * after} of 23 images" in heard.lines) == (after > 0)
     assert (tmp_path / "out.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
     assert not list(tmp_path.glob(".*"))
 
@@ -192,7 +192,7 @@ def test_vectors_of_other_work_are_thrown_away_with_a_message(images, tmp_path, 
     paths = images[1:] if change == "images" else images
     modality = "infrared" if change == "modality" else "visible"
     embed(embedder, paths, output, modality, listener=heard)
-    assert heard.lines == [f"{output}: the vectors kept from another model or from other images are thrown away"]
+    assert heard.lines == [f"{output}: the vectors kept from another model or from other images are discarded"]
     assert sum(calls) == len(paths)
     embed(made_embedder(seed=1 if change == "model" else 0)[0], paths, tmp_path / "new.npz", modality)
     assert output.read_bytes() == (tmp_path / "new.npz").read_bytes()
@@ -210,7 +210,7 @@ def test_work_goes_on_with_another_batch_size(images, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["vectors", "plan", "line", "numbers", "skewed", "negative", "flipped"])
-def test_damaged_vectors_under_way_are_computed_anew(images, tmp_path, damage):
+def test_damaged_kept_vectors_are_computed_again(images, tmp_path, damage):
     output = tmp_path / "out.npz"
     state = begun(images, output)
     if damage == "vectors":

@@ -1,4 +1,4 @@
-"""Adding and removing images equal building anew, as a whole or not at all, whoever reads or writes meanwhile."""
+"""Adding and removing images equal rebuilding, atomically, whoever reads or writes meanwhile."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ from lba_cli.search.query import search
 from lba_cli.search.update import build_index, remove_rows
 
 
-def test_adding_and_removing_equal_building_anew(index, embedder, images, tmp_path):
+def test_adding_and_removing_equal_rebuilding(index, embedder, images, tmp_path):
     missing = images[::3]
     add(index, embedder, missing[:5])
     add(index, embedder, missing[5:])

@@ -17,7 +17,7 @@ BATCH = 256
 
 
 class ImageEncoder:
-    """Encodes samples as data URIs of small JPEGs, and remembers them for when a report is made again in a smaller size."""
+    """Encodes samples as data URIs of small JPEGs, and caches them in case a smaller report has to be made."""
 
     def __init__(self, source: ImageSource) -> None:
         self._source = source

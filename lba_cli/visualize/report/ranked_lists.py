@@ -24,9 +24,9 @@ def ranked_lists(
         top: how many gallery images each list has.
 
     Returns:
-        ``lists``: for each query its image, its average precision, the number of right images and of those possible, the
-        outcome, and the images found. ``num_query`` and ``num_query_counted``: all queries of the draw, and those with a
-        true match. ``draw`` is the draw's name.
+        ``lists``: for each query its image, its average precision, how many images are right and how many could be,
+        the outcome, and the images found. ``num_query`` and ``num_query_counted``: all queries of the draw, and those
+        with a true match. ``draw`` is the draw's name.
 
     Raises:
         DataError: no query has a true match in the gallery.

@@ -1,4 +1,4 @@
-"""SYSU-MM01's protocol: each setting embeds the queries once, and the gallery of every draw anew."""
+"""SYSU-MM01's protocol: each setting embeds the queries once, and the gallery again for every draw."""
 
 import numpy as np
 import torch
