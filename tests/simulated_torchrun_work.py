@@ -1,5 +1,6 @@
 """Functions that simulated processes run instead of a command; like a command, each takes words."""
 
+import itertools
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 from lba_cli.training.loop import Trainer
 from lba_cli.training.run_folder import RunFolder
+from lba_cli.training.step import TrainingStep
 from lba_cli.training.stop_request import StopRequest
 
 
@@ -56,16 +58,16 @@ def fail_in_one(how, *words):
     """Run ``lba words…``; in the second step of the second process the loss is NaN, or the images can't be read."""
     from lba_cli.cli.app import app
 
-    step = Trainer._step
+    step, calls = TrainingStep.__call__, itertools.count()
 
-    def failing(self, batch):
-        if processes.current().rank == 1 and self.progress.step == 1:
+    def failing(self, *batch):
+        if processes.current().rank == 1 and next(calls) == 1:
             if how == "unreadable":
                 raise DataError("no such image")
-            values = step(self, batch)
+            values = step(self, *batch)
             values.losses["total"] = values.losses["total"] * float("nan")
             return values
-        return step(self, batch)
+        return step(self, *batch)
 
-    Trainer._step = failing
+    TrainingStep.__call__ = failing
     app(list(words))

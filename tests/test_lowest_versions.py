@@ -1,4 +1,4 @@
-"""The constraints of ``.ci/run``'s second environment are the lower bounds in ``pyproject.toml``."""
+"""The constraints of ``.ci/lowest`` are the lower bounds in ``pyproject.toml``."""
 
 import tomllib
 from pathlib import Path

@@ -31,7 +31,7 @@ class TrainingStep:
     def __init__(
         self, network: TwoStreamNetwork, objective: Objective, recipe: TrainSection, device: torch.device
     ) -> None:
-        self._recipe, self._device = recipe, device
+        self.network, self._recipe, self._device = network, recipe, device
         groups = parameter_groups(network, recipe.learning_rate, recipe.backbone_lr_multiplier)
         self._parameters = [parameter for group in groups for parameter in group["params"]]
         self.optimizer = torch.optim.SGD(

@@ -134,7 +134,7 @@ def test_running_out_of_gpu_memory_says_what_to_lower(lba, small_yaml, store, mo
     def fail(*_):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("lba_cli.training.loop.Trainer._step", fail)
+    monkeypatch.setattr("lba_cli.training.step.TrainingStep.__call__", fail)
     assert "lower train.identities" in refused(train(lba, small_yaml, store))
 
 

@@ -73,6 +73,7 @@ def reference(tmp_path_factory, store):
     return RunFolder(folder / "run"), config
 
 
+@pytest.mark.slow
 def test_a_run_that_lost_a_process_resumes_exactly(reference, tmp_path):
     folder = RunFolder(tmp_path / "run")
     killed = begin(tmp_path, ALONE, "train", "--config", reference[1], "--output", "run")

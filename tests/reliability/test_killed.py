@@ -12,6 +12,7 @@ def kill(**counts):
     return run("killed.py", *words)
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_never_killed():
     assert "train: 1 of 1 runs end bit-identical" in kill(train=1)
 

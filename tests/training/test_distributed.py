@@ -202,7 +202,7 @@ def test_other_commands_refuse_several_processes(lba, monkeypatch):
     for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "2")
     said = lba("prepare", "sysu", status=2).output
-    assert "only lba train and lba evaluate share their work" in said
+    assert "only lba train and lba evaluate run in several processes" in said
 
 
 def test_synchronized_statistics_need_several_processes_on_gpus(small_run, source, tmp_path, monkeypatch):
@@ -214,7 +214,7 @@ def test_synchronized_statistics_need_several_processes_on_gpus(small_run, sourc
 
     train(small_run(train__sync_batchnorm=True, train__epochs=1), source, RunFolder(tmp_path / "run"), Listener())
     assert warnings == ["train.sync_batchnorm has no effect on a run in one process"]
-    monkeypatch.setattr(processes, "_joined", processes.World(size=2))
+    monkeypatch.setattr(processes, "_current", processes.World(size=2))
     with pytest.raises(ConfigError, match="SyncBatchNorm needs CUDA devices"):
         synchronize_statistics(TwoStreamNetwork("resnet18", 3), torch.device("cpu"), Silent())
 
