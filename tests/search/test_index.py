@@ -90,7 +90,7 @@ def test_another_model_or_modality_is_refused(index, images):
     same = made_embedder()[0]
     opened.require_model(same)
     larger = Embedder(same.origin, same.fingerprint, 128, 64, DIMENSION, same.function)
-    with pytest.raises(SearchError, match="images of 64×32"):
+    with pytest.raises(SearchError, match="64×32 images"):
         opened.require_model(larger)
 
 
