@@ -4,9 +4,13 @@ The floors of the house, each importing only from those below it::
 
     cli
     training   visualize
+    search
     evaluation   export
-    data   model   config
-    alignment   reporting   errors   files
+    config
+    datasets   methods
+    data   model   synthetic
+    compute   alignment
+    files, outputs, locks and other single modules
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

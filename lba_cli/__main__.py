@@ -1,10 +1,10 @@
-"""The ``lba`` command, also as ``python -m lba_cli`` (what ``torchrun -m`` needs)."""
+"""Run the ``lba`` command with ``python -m lba_cli``, which ``torchrun -m`` needs."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command; Ctrl-C while it starts ends it as quietly as later on."""
+    """Run the command. Ctrl-C during the imports exits as quietly as it does later."""
     try:
         from lba_cli.cli.app import app
 

@@ -1,6 +1,4 @@
-"""Where and in which arithmetic tensors are computed."""
-
-from __future__ import annotations
+"""Devices, precision of arithmetic, and memory for computing with tensors."""
 
 import ctypes
 import sys
@@ -14,11 +12,11 @@ from lba_cli import processes
 from lba_cli.errors import ConfigError
 from lba_cli.vocabulary import Precision
 
-LARGE_PIECE = 2**25  # bytes; glibc's own bound rises to it in a process that frees large pieces
+MMAP_THRESHOLD = 2**25  # bytes; glibc raises its own threshold up to this when large blocks are freed
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device that ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N`` names.
+    """Return the device called ``name``: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises:
         ConfigError: there is no such device here.
@@ -35,22 +33,22 @@ def resolve_device(name: str) -> torch.device:
 
 
 def own_device(name: str) -> torch.device:
-    """As :func:`resolve_device`; where ``torchrun`` has started several processes, each takes the CUDA device of its number.
+    """Return the device called ``name`` for this process: of several on a machine, each gets the CUDA device of its local rank.
 
     Raises:
-        ConfigError: there is no such device, or it would be that of several processes.
+        ConfigError: there is no such device, or several processes would share it.
     """
-    device, world = resolve_device(name), processes.here()
-    if device.type != "cuda" or not world.launched:
+    device, world = resolve_device(name), processes.current()
+    if device.type != "cuda" or not world.by_torchrun:
         return device
     if device.index is not None and world.local_size > 1:
         raise ConfigError(
-            f"run.device={name}: {world.local_size} processes can't share a device; with run.device=cuda each takes its own"
+            f"run.device={name}: {world.local_size} processes can't share a device; with run.device=cuda each gets its own"
         )
     if world.local_rank >= torch.cuda.device_count():
         raise ConfigError(
-            f"there are {torch.cuda.device_count()} CUDA devices here for {world.local_size} processes: start fewer with "
-            "torchrun --nproc-per-node, or compute elsewhere with run.device=cpu"
+            f"there are {torch.cuda.device_count()} CUDA devices here for {world.local_size} processes: start fewer processes "
+            "(torchrun --nproc-per-node), or compute on the CPU with run.device=cpu"
         )
     own = torch.device("cuda", world.local_rank if device.index is None else device.index)
     torch.cuda.set_device(own)
@@ -58,33 +56,34 @@ def own_device(name: str) -> torch.device:
 
 
 @contextmanager
-def memory_kept(device: torch.device) -> Iterator[None]:
-    """Let the process keep the CPU's memory of tensors that are gone, for the next ones, within the block.
+def keep_memory(device: torch.device) -> Iterator[None]:
+    """Keep the memory of freed CPU tensors for new ones within the block.
 
-    glibc gives every large piece back to the system at once. The next tensor's is then cleared page by page when it is first
-    written: two fifths of a training step on a CPU. When the block ends all of it is given back, and glibc left with the
-    bounds to which its own ones rise. Without glibc, or where tensors are on a GPU, nothing is changed. Blocks don't nest.
+    glibc returns every large block to the system as soon as it is freed, and the system clears the pages of the next one when
+    they are first written: two fifths of the time of a training step on a CPU. When the ``with`` block ends, all free memory
+    is returned, and glibc is left with the thresholds that it reaches by itself. For tensors on a GPU, or without glibc,
+    nothing changes. Blocks can't be nested.
     """
     system = ctypes.CDLL(None) if sys.platform == "linux" and device.type == "cpu" else None
     if not hasattr(system, "mallopt"):
         yield
         return
     try:
-        _set_allocator(system, pieces_apart=0, give_back_above=-1)
+        _set_allocator(system, mmap_max=0, trim_threshold=-1)
         yield
     finally:
-        _set_allocator(system, pieces_apart=65536, give_back_above=2 * LARGE_PIECE)
+        _set_allocator(system, mmap_max=65536, trim_threshold=2 * MMAP_THRESHOLD)
         system.malloc_trim(0)  # type: ignore[union-attr]
 
 
-def _set_allocator(system: Any, *, pieces_apart: int, give_back_above: int) -> None:
-    """How many large pieces may be apart from glibc's heap, and how many free bytes at the heap's end it gives back (-1: none)."""
-    for what, value in ((-4, pieces_apart), (-1, give_back_above), (-3, LARGE_PIECE)):
-        system.mallopt(what, value)  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
+def _set_allocator(system: Any, *, mmap_max: int, trim_threshold: int) -> None:
+    """Set glibc's limits: the number of blocks outside its heap, and the free bytes at the heap's end that it keeps (-1: all)."""
+    for option, value in ((-4, mmap_max), (-1, trim_threshold), (-3, MMAP_THRESHOLD)):
+        system.mallopt(option, value)  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """What ``auto`` means on ``device``: bfloat16 where matrix units compute in it, otherwise tf32."""
+    """Replace ``auto`` by what it means on ``device``: bfloat16 if it has matrix units for it, otherwise tf32."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -95,17 +94,17 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
 
 @contextmanager
 def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
-    """Let convolutions, forward and backward, compute in ``precision`` within the block.
+    """Compute convolutions, forward and backward, in ``precision`` within the block.
 
-    ``float32`` is exact float32; ``tf32`` lets CUDA's matrix units round the inputs of convolutions, as PyTorch 1.7.1 did
-    when the published figures were made (the same as float32 elsewhere). Other matrix products, those of the alignment
-    and of distances among them, stay in exact float32.
+    With ``tf32``, CUDA's matrix units round the inputs of convolutions, as PyTorch 1.7.1 did when the published figures were
+    made; on a CPU it is the same as ``float32``. Other matrix products, such as those of the alignment and of distances,
+    stay in exact float32. For ``bfloat16`` see also :func:`mixed_precision`.
     """
-    name, on, off, owners = _switches()
+    name, on, off, owners = _tf32_switches()
     before = [getattr(owner, name) for owner in owners]
-    after = [on if resolve_precision(precision, device) != "float32" else off, off]
+    during = [on if resolve_precision(precision, device) != "float32" else off, off]
     try:
-        for owner, value in zip(owners, after, strict=True):
+        for owner, value in zip(owners, during, strict=True):
             setattr(owner, name, value)
         yield
     finally:
@@ -113,10 +112,10 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
             setattr(owner, name, value)
 
 
-def _switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
-    """What lets convolutions and matrix products round: its name, its values, and the two that have it.
+def _tf32_switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
+    """Return the name of the switches for rounding in convolutions and matrix products, their on and off, and their owners.
 
-    Since PyTorch 2.9 it has a newer name too, and refuses the old one to whoever has set it by that.
+    PyTorch 2.9 has introduced a newer name for them. If they were set by it, reading them by the old name fails.
     """
     try:
         _ = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
@@ -127,9 +126,9 @@ def _switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
 
 
 def mixed_precision(precision: Precision, device: torch.device) -> torch.autocast:
-    """Autocast to bfloat16 if that is the ``precision``, for the forward pass of one step.
+    """Return autocast to bfloat16 if that is the ``precision``, for the forward pass of one step.
 
-    Autocast keeps the weights it has rounded until its block ends, so a block that outlasts a step trains on stale ones.
+    Autocast keeps rounded weights until its block ends, so a block that is longer than a step would train on stale ones.
     """
     enabled = resolve_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

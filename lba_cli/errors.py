@@ -1,6 +1,7 @@
-"""What a user can do wrong. The command line prints each as one line and exits with status 2."""
+"""The errors that the package raises, and how text of unknown origin is quoted in their messages.
 
-from __future__ import annotations
+The command line prints an :class:`LbaError` as one line and exits with status 2.
+"""
 
 import errno
 import reprlib
@@ -10,32 +11,33 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def quoted(text: object, most: int = 80) -> str:
-    """A stranger's text in quotes for a message: on one line, of bounded length, without control characters."""
-    known = str(text) if isinstance(text, str | int | float | bool | None) else shown(text)
+    """Quote text of unknown origin for a message: on one line, at most ``most`` characters, no control characters."""
+    known = str(text) if isinstance(text, str | int | float | bool | None) else short_repr(text)
     plain = printable(known[: most + 1]).replace("\n", "�")
     return f"'{plain}'" if len(plain) <= most else f"'{plain[:most]}…'"
 
 
 def printable(text: str) -> str:
-    """``text`` without what would steer a terminal; file names may hold anything. Line breaks stay."""
+    """Replace characters that could control a terminal; file names may hold any. Line breaks stay."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
-def shown(value: object) -> str:
-    """A stranger's value for a message: of bounded length however large, deep or self-containing it is."""
+def short_repr(value: object) -> str:
+    """Describe a value of unknown origin for a message, briefly however large, deep or self-containing it is."""
     try:
         return " ".join(_SHORT.repr(value).split())
-    except Exception:  # a number of thousands of digits, or an object that can't be shown
+    except Exception:  # a number of thousands of digits, or an object whose repr fails
         return f"a {type(value).__name__}"
 
 
-# What the machine, not the file, is at fault for: the file may be as good as ever.
-_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
+_MEMORY_AND_FILES = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}
+_DISK_AND_PERMISSION = {errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 
 
-def is_of_the_machine(problem: BaseException) -> bool:
-    """Whether reading failed for want of memory, of open files or of a working disk: no reason to call a file damaged."""
-    return isinstance(problem, MemoryError) or (isinstance(problem, OSError) and problem.errno in _MACHINE)
+def is_resource_error(problem: BaseException) -> bool:
+    """Whether reading failed for lack of memory, open files, permission or a working disk: the file may not be damaged."""
+    number = problem.errno if isinstance(problem, OSError) else None
+    return isinstance(problem, MemoryError) or number in _MEMORY_AND_FILES | _DISK_AND_PERMISSION
 
 
 LOST_WORKER = (
@@ -45,49 +47,45 @@ LOST_WORKER = (
 
 
 class LbaError(Exception):
-    """A mistake that the user can mend; the message says what is wrong, where, and what to do."""
+    """A mistake that the user can correct. The message says what is wrong, where, and what to do."""
 
 
 class ConfigError(LbaError):
-    """A setting that is unknown, of the wrong type, out of range, or at odds with another."""
+    """A config key that is unknown, or whose value is of the wrong type, out of range, or in conflict with another."""
 
 
 class DataError(LbaError):
-    """A data set or prepared store that is absent, incomplete or malformed."""
+    """A data set or prepared store that is missing, incomplete or malformed."""
 
 
 class CheckpointError(LbaError):
-    """A file given as a checkpoint that is missing, damaged, or of another network."""
+    """A checkpoint that is missing, damaged, or of another network."""
 
 
 class ExportError(LbaError):
-    """An export that can't be written, or that doesn't equal the trained network."""
+    """An export that can't be written, or that doesn't compute what the trained network computes."""
 
 
 class SearchError(LbaError):
-    """An index of a gallery that is absent, damaged, or of another model or modality than it is asked for."""
+    """An index of a gallery that is missing, damaged, or made with another model or modality."""
 
 
 class TrainingError(LbaError):
-    """A run that can't start, continue, or go on."""
+    """A training run that can't start or continue."""
 
 
 class LostProcess(LbaError):
-    """Another process of the same job ended before its time."""
+    """Another process of the same job has ended too early."""
 
     def __init__(self) -> None:
         super().__init__(
-            "another process of this job was killed or failed, so this one can't go on; what was saved is whole, and lba train "
-            "--resume goes on from it"
+            "another process of this job was killed or failed, so this one can't continue; the last checkpoint is "
+            "whole, and lba train --resume continues from it"
         )
 
 
 class Interrupted(Exception):
-    """A signal asked the program to stop, and what it was doing is saved.
-
-    Attributes:
-        signal: the signal's number.
-    """
+    """A signal, whose number is ``signal``, has asked the program to stop, and its work so far is saved."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -95,11 +93,7 @@ class Interrupted(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP, raised like KeyboardInterrupt so that what is half-written is removed.
-
-    Attributes:
-        signal: the signal's number.
-    """
+    """SIGTERM or SIGHUP was received; ``signal`` is its number. Raised like KeyboardInterrupt: half-written files are removed."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -107,7 +101,7 @@ class Terminated(BaseException):
 
 
 class MissingExtra(LbaError):
-    """An optional package that a command needs."""
+    """An optional package that a command needs isn't installed."""
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(

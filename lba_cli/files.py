@@ -1,127 +1,93 @@
 """Files and folders that appear whole or not at all, and text that is read up to a bound.
 
-What is under way has a hidden name beside its place (``.NAME.….partial``) and is locked by its writer. What a killed
-writer left behind isn't locked any more, and the next writer of the same name removes it.
+Work in progress lies in a hidden folder beside its destination, ``.NAME.xxxxxxxx.partial``, which its writer keeps locked.
+The system releases the lock of a killed writer, and the next writer of the same name removes what it left.
 """
-
-from __future__ import annotations
 
 import errno
 import glob
 import io
 import os
 import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lba_cli.errors import LbaError
-from lba_cli.locks import Held, hold, open_regular
+from filelock import BaseFileLock
+
+from lba_cli.locks import is_lock_file, try_lock, unlock
 
 MOST_TEXT = 16 * 2**20
-TRIES = 10
+ATTEMPTS = 10
+LOCK = ".lock"  # within a partial folder
 
 
 @contextmanager
 def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on a clean exit it becomes ``path``, otherwise it vanishes.
+    """Yield where to write a file; on a clean exit it becomes ``path``, otherwise it vanishes.
 
     The content reaches the disk before the name does, so a reader sees the old file or the new one.
+
+    The content is written to a path of the same name in a hidden folder. The folder of ``path`` is made if needed.
 
     Raises:
         FileExistsError: something appeared at ``path`` meanwhile, and ``replace`` is false.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
-    partial, held = _new(path, folder=False)
-    try:
+    with _partial(path) as partial:
         yield partial
         _flush(partial)
-        partial.chmod(0o666 & ~_umask())
+        partial.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
         _move(partial, path, replace)
         _flush(path.parent)
-    finally:
-        partial.unlink(missing_ok=True)
-        held.release()
 
 
-def require_place(path: Path, force: bool, other: str = "--output") -> None:
-    """Refuse a file's place before the work for it is done.
-
-    Args:
-        path: where the file is to appear.
-        force: whether a file that is there may be replaced.
-        other: how another place is named.
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill; on a clean exit it becomes ``path``, otherwise it is removed.
 
     Raises:
-        LbaError: something is there, or its folder can't be written to.
+        FileExistsError: ``path`` isn't free (see :func:`is_free`).
     """
-    if path.exists() and not (force and path.is_file()):
-        way = "a folder is there; " if path.is_dir() else ""
-        replace = "" if path.is_dir() else ", or replace it with --force"
-        raise LbaError(f"{path}: exists already; {way}name another {other}{replace}")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
-    if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise LbaError(f"{path}: can't be written, {folder} is not a folder that can be written to")
+    path = path.absolute()
+    if not is_free(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with _partial(path) as partial:
+        partial.mkdir()
+        yield partial
+        for written in (*(child for child in partial.iterdir() if child.is_file()), partial):
+            _flush(written)
+        if path.exists():
+            path.rmdir()
+        partial.rename(path)
+        _flush(path.parent)
 
 
 def is_free(path: Path) -> bool:
-    """Whether a folder can appear at ``path``: nothing is there, or an empty folder that can be replaced."""
+    """Whether a new folder can take the name ``path``: nothing is there, or an empty folder that can be replaced."""
     path = path.absolute()
     if not path.exists():
         return True
     return path.is_dir() and not path.is_mount() and path != Path.cwd() and not any(path.iterdir())
 
 
-@contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path``; on a clean exit it becomes ``path``, otherwise it is removed.
-
-    Raises:
-        FileExistsError: ``path`` isn't free (see :func:`is_free`); nothing a user has is lost.
-    """
-    path = path.absolute()
-    if not is_free(path):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sweep(path)
-    partial, held = _new(path, folder=True)
-    try:
-        yield partial
-        _flush_all(partial)
-        partial.chmod(0o777 & ~_umask())
-        if path.exists():
-            path.rmdir()
-        partial.rename(path)
-        _flush(path.parent)
-    finally:
-        held.release()  # before, because removing a folder needs an open file too, and there may be no more
-        _remove(partial)
-
-
 def sweep(path: Path) -> None:
-    """Remove what killed writers of ``path`` left beside it; what a live one is writing stays."""
-    ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial({re.escape(path.suffix)})?")
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.partial*"):
-        held = hold(left) if ours.fullmatch(left.name) else None
-        if held:
-            _remove(left) if left.is_dir() else left.unlink(missing_ok=True)
-            held.release()
+    """Remove what killed writers of ``path`` left beside it. What a live one is writing stays."""
+    ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial")
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
+        if ours.fullmatch(folder.name) and _holds_only(folder, path.name) and (lock := _try_lock_folder(folder)):
+            _remove(folder, lock)
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write UTF-8 ``text`` to ``path``, whole or not at all; raises as :func:`whole_file`."""
+    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises as :func:`whole_file`."""
     with whole_file(path, replace=replace) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file; where the disk is full the file stays as it was.
-
-    Raises:
-        OSError: it can't be written, or is a link or a pipe that somebody put there.
-    """
-    with io.FileIO(open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
+    """Add a line to a file that is no link or pipe. If the disk is full, the file stays as it was."""
+    with io.FileIO(_open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
         before = os.fstat(file.fileno()).st_size
         try:
             content = f"{line}\n".encode()
@@ -144,7 +110,7 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """Read a file of at most ``most`` bytes; raises OSError as :func:`read_text` does."""
+    """Read a file of at most ``most`` bytes. Raises OSError as :func:`read_text` does."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     with path.open("rb") as file:
@@ -154,45 +120,52 @@ def read_bytes(path: Path, most: int) -> bytes:
     return content
 
 
-def _new(path: Path, *, folder: bool) -> tuple[Path, Held]:
-    """Make an empty file or folder of a hidden name beside ``path``, and lock it."""
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    """Yield a path of the same name in a new, locked hidden folder beside ``path``; the folder is removed afterwards."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    folder, lock = _new_partial_folder(path)
+    try:
+        yield folder / path.name
+    finally:
+        _remove(folder, lock)
+
+
+def _new_partial_folder(path: Path) -> tuple[Path, BaseFileLock]:
     import tempfile  # here, so that commands that write nothing don't wait for it
 
-    for _ in range(TRIES):
-        if folder:
-            partial = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent))
-        else:
-            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial" + path.suffix, dir=path.parent)
-            os.close(handle)
-            partial = Path(name)
-        held = None
+    for _ in range(ATTEMPTS):
+        folder, lock = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)), None
         try:
-            held = hold(partial, new=True)
+            lock = _try_lock_folder(folder)
         finally:
-            if not held:
-                with suppress(OSError):
-                    partial.rmdir() if folder else partial.unlink()
-        if held:
-            return partial, held
-    raise OSError(errno.ENOLCK, f"a new {'folder' if folder else 'file'} can't be locked there", str(path))
+            if lock is None:
+                _remove(folder, lock)
+        if lock:
+            return folder, lock
+    raise OSError(errno.ENOLCK, "a new folder can't be locked there", str(path))
 
 
-def _move(partial: Path, path: Path, replace: bool) -> None:
-    if replace:
-        partial.replace(path)
-        return
+def _try_lock_folder(folder: Path) -> BaseFileLock | None:
+    """Lock a partial folder; None where another process holds it, or has just removed the folder."""
     try:
-        os.link(partial, path)
-    except FileExistsError:
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
-        partial.rename(path)
+        return try_lock(folder / LOCK)
+    except FileNotFoundError:
+        return None
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder, if it is there, with one open file at a time (``shutil.rmtree`` needs several)."""
+def _holds_only(folder: Path, name: str) -> bool:
+    """Whether a folder holds at most what a writer of ``name`` puts into it."""
+    with suppress(OSError):
+        return all(child.name == name or is_lock_file(child, folder / LOCK) for child in folder.iterdir())
+    return False
+
+
+def _remove(folder: Path, lock: BaseFileLock | None) -> None:
+    """Remove a partial folder. One open file is enough for it (``shutil.rmtree`` needs several, and there may be no more)."""
+    if lock:
+        unlock(lock)
     for place, folders, files in os.walk(folder, topdown=False):
         with suppress(OSError):
             for name in files:
@@ -203,21 +176,39 @@ def _remove(folder: Path) -> None:
         folder.rmdir()
 
 
-def _flush_all(folder: Path) -> None:
-    """Flush the files directly in ``folder``, and the folder."""
-    for path in (*(p for p in folder.iterdir() if p.is_file()), folder):
-        _flush(path)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _move(partial: Path, path: Path, replace: bool) -> None:
+    if replace:
+        partial.replace(path)
+        return
     try:
-        os.fsync(descriptor)
-    finally:
+        os.link(partial, path)
+    except OSError as problem:
+        if isinstance(problem, FileExistsError) or path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+        partial.rename(path)  # on a file system without hard links
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a regular file that has one name; never through a link, which could lead to any of the user's files."""
+    never_a_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # and a pipe must not block
+    descriptor = os.open(path, flags | os.O_CLOEXEC | never_a_link, 0o666)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(descriptor)
+        raise OSError(errno.EINVAL, "a link or no regular file; remove it", str(path))
+    return descriptor
 
 
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file or folder is written to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

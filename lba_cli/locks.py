@@ -1,185 +1,130 @@
-"""Locks that the system lets go of when their process ends, however it ends."""
+"""Locks between processes, so that only one at a time works on an output. A lock ends with its process, however that ends.
 
-from __future__ import annotations
+The package filelock does the locking. Processes forked from the holder, such as data loaders' workers, neither keep its lock
+alive nor release it; filelock has seen to that since 3.30, which is therefore the oldest version that is allowed.
+"""
 
 import errno
 import json
 import os
 import socket
-import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
+
+from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from lba_cli.errors import LbaError
 
-# None on a system without flock, where the process that a lock file names is looked up instead
-fcntl: Any = import_module("fcntl") if find_spec("fcntl") else None
-NO_MORE_FILES = {errno.EMFILE, errno.ENFILE}
-# EBADF: NFS locks only what is open for writing, which folders can't be.
-NO_LOCKS_HERE = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF, errno.EACCES}
-TRIES = 20
-# A pipe must not block, and a link must not lead elsewhere.
-_NEVER_A_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-
-
-class Held:
-    """A lock on an open file or folder, until it is released or this process ends; processes forked from it don't hold it."""
-
-    _all: ClassVar[set[int]] = set()
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self._all.add(descriptor)
-
-    def release(self) -> None:
-        """Let go of it."""
-        self._all.discard(self.descriptor)
-        os.close(self.descriptor)
-
-    @classmethod
-    def leave_to_the_parent(cls) -> None:
-        """In a forked process: close what was inherited, which would outlive the parent otherwise."""
-        for descriptor in cls._all:
-            os.close(descriptor)
-        cls._all.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=Held.leave_to_the_parent)
-
-
-def hold(path: Path, *, new: bool = False) -> Held | None:
-    """Lock the file or folder at ``path``; None where another process holds it, or has just removed it.
-
-    Where the file system has no locks, one that this process has just made (``new``) counts as held, any other doesn't.
-
-    Raises:
-        OSError: this process can't open more files.
-    """
-    try:
-        descriptor = os.open(path, (os.O_RDONLY if path.is_dir() else os.O_RDWR) | _NEVER_A_LINK)
-    except OSError as problem:
-        if problem.errno in NO_MORE_FILES:
-            raise
-        return None
-    locked = _lock(descriptor)
-    if (locked or (new and locked is None)) and _is_at(descriptor, path):
-        return Held(descriptor)
-    os.close(descriptor)
-    return None
-
-
-def open_regular(path: Path, flags: int) -> int:
-    """Open a regular file that has one name; never through a link, which could lead to any file of the user's.
-
-    Raises:
-        OSError: it is something else.
-    """
-    descriptor = os.open(path, flags | os.O_CLOEXEC | _NEVER_A_LINK, 0o666)
-    found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "a link or no regular file; remove it", str(path))
-    return descriptor
+HOLDER, SOFT = ".json", ".soft"  # appended to a lock file's name: who holds it; the lock where there is no flock
+# Long enough for a few attempts: the first one fails where the holder has just removed the file.
+GRACE_SECONDS, POLL_SECONDS = 0.1, 0.02
+# How file systems say that they have no flock. By itself filelock knows ENOSYS only, but network file systems say the others.
+NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+MOST_HOLDER = 4096
 
 
 @contextmanager
-def only_one(path: Path, work: str) -> Iterator[None]:
-    """Hold the lock file ``path`` for the block; it says who holds it, and is gone afterwards.
+def exclusive(lock_path: Path, activity: str) -> Iterator[None]:
+    """Hold a lock for the block, and say beside the lock file who holds it. Both files are gone afterwards.
 
-    A lock file whose process has ended is taken over: the system let go of its lock. On file systems without locks the
-    process is looked up by its number, and one of another host counts as alive.
+    The lock of a dead process is taken over. Where the file system has no ``flock``, the holder is looked up by its process
+    number, and a holder on another host counts as alive.
 
     Args:
-        path: of the lock file.
-        work: what the block does, as "training into runs/a", for messages.
+        lock_path: the lock file; its folder is made if needed.
+        activity: what the block does, for the message, such as "training into runs/a".
 
     Raises:
-        LbaError: another process does this work; its number and host are named.
+        LbaError: another process holds the lock; the message names its number and host, and since when it holds it.
+        OSError: the lock file can't be made or is a link.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = _open(path, work)
+    lock_path.parent.mkdir(parents=True, exist_ok=True)
+    lock = try_lock(lock_path)
+    if lock is None:
+        raise LbaError(_refusal(lock_path, activity))
+    holder = _holder_path(lock_path)
     try:
-        owner = {"process": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
-        os.ftruncate(held.descriptor, 0)
-        os.pwrite(held.descriptor, json.dumps(owner).encode(), 0)
+        _describe_holder(holder)
         yield
     finally:
-        path.unlink(missing_ok=True)
-        held.release()
+        if lock.is_locked:
+            holder.unlink(missing_ok=True)
+        unlock(lock)
 
 
-def _open(path: Path, work: str) -> Held:
-    for _ in range(TRIES):
-        descriptor = open_regular(path, os.O_RDWR | os.O_CREAT)
-        try:
-            free = _lock(descriptor)
-            there = _is_at(descriptor, path)
-            owner = _owner(descriptor)
-            supported = free is not None
-            if (not free and supported) or (not supported and _may_live(owner)):
-                raise LbaError(_refusal(path, work, owner, supported))
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if there:
-            return Held(descriptor)
-        os.close(descriptor)  # its owner has just ended and removed it
-    raise OSError(errno.ENOLCK, "can't be locked there", str(path))
+def lock_beside(output: Path) -> Path:
+    """The lock file for making ``output``: hidden beside it, because ``output`` itself appears only at the end."""
+    output = output.absolute()
+    return output.with_name(f".{output.name}.lock")
 
 
-def _lock(descriptor: int) -> bool | None:
-    """Whether the lock was free and is now held; None where the file system has no locks."""
-    if fcntl is None:
-        return None
+def is_lock_file(path: Path, lock_path: Path) -> bool:
+    """Whether ``path`` is ``lock_path`` or one of the files that :func:`exclusive` keeps beside it."""
+    return path.name in {lock_path.name + ending for ending in ("", HOLDER, SOFT)} and path.parent == lock_path.parent
+
+
+def try_lock(path: Path) -> BaseFileLock | None:
+    """Lock the file at ``path``, which is made if needed; None where another process holds it.
+
+    Raises:
+        OSError: the file can't be opened, or is a link.
+    """
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return _acquired(FileLock(path, fallback_to_soft=False))
     except OSError as problem:
-        if problem.errno in NO_LOCKS_HERE:
-            return None
-        raise
-    return True
+        if problem.errno not in NO_FLOCK:
+            raise
+        # The lock is then that a file exists. It names its process, so that a dead one's is taken over on the same host.
+        return _acquired(SoftFileLock(path.with_name(path.name + SOFT)))
 
 
-def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether ``path`` still names the open file."""
+def _acquired(lock: BaseFileLock) -> BaseFileLock | None:
     try:
-        there, here = path.stat(), os.fstat(descriptor)
-    except FileNotFoundError:
-        return False
-    return (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)
+        lock.acquire(timeout=GRACE_SECONDS, poll_interval=POLL_SECONDS)
+        return lock
+    except Timeout:
+        return None
 
 
-def _owner(descriptor: int) -> dict[str, Any]:
+def unlock(lock: BaseFileLock) -> None:
+    """Release a lock and remove its file; nothing happens in a process that was forked from the holder.
+
+    The file is removed while the lock is held. Whoever has opened it meanwhile finds, once it gets the lock, that the file
+    has no name any more, and tries again; filelock looks at that.
+    """
+    if lock.is_locked:
+        path = Path(lock.lock_file)
+        with suppress(OSError):  # Windows removes no open file
+            (path.with_name(path.name.removesuffix(SOFT)) if isinstance(lock, SoftFileLock) else path).unlink()
+        lock.release()
+
+
+def _holder_path(lock_path: Path) -> Path:
+    return lock_path.with_name(lock_path.name + HOLDER)
+
+
+def _describe_holder(path: Path) -> None:
+    holder = {"process": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
+    path.unlink(missing_ok=True)  # a killed holder's, or a link that must not be followed
+    with path.open("x", encoding="utf-8") as file:
+        json.dump(holder, file)
+
+
+def _read_holder(path: Path) -> dict[str, Any]:
+    """Read who holds a lock; empty where that can't be read, as in the moment before it is written."""
     try:
-        owner = json.loads(os.pread(descriptor, 4096, 0))
-    except (ValueError, RecursionError):
+        with path.open(encoding="utf-8") as file:
+            holder = json.loads(file.read(MOST_HOLDER))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return owner if isinstance(owner, dict) else {}
+    return holder if isinstance(holder, dict) else {}
 
 
-def _may_live(owner: dict[str, Any]) -> bool:
-    """Without locks: whether the process that the lock file names may still be there."""
-    process = owner.get("process")
-    if type(process) is not int or owner.get("host") != socket.gethostname():
-        return bool(owner)
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return process != os.getpid()
-
-
-def _refusal(path: Path, work: str, owner: dict[str, Any], supported: bool) -> str:
-    who = f"process {owner.get('process', '?')} on host {owner.get('host', '?')}"
-    remedy = "wait for it, or end it" if supported else f"wait for it, or remove {path} if it has ended"
-    return f"{work}: {who} does that already, since {owner.get('since', '?')}; {remedy}"
+def _refusal(lock_path: Path, activity: str) -> str:
+    holder, soft = _read_holder(_holder_path(lock_path)), lock_path.with_name(lock_path.name + SOFT)
+    who = f"process {holder.get('process', '?')} on host {holder.get('host', '?')}"
+    remedy = f"remove {soft} if it has ended" if soft.exists() else "stop it"
+    return f"{activity}: {who} is doing that already, since {holder.get('since', '?')}; wait for it, or {remedy}"

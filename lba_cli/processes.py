@@ -1,7 +1,8 @@
-"""The processes of one job, as ``torchrun`` starts them: which one this is, and what they do together.
+"""The processes of one job, as ``torchrun`` starts them: this process's place among them, and what they do together.
 
-Rendezvous, restarts and the end of all when one fails are torchrun's; what goes between the processes goes through PyTorch's
-process group: gloo for what is in memory, NCCL for what is on CUDA devices. Alone, nothing here costs or changes anything.
+torchrun does the rendezvous, restarts the processes, and ends all of them when one fails. The processes communicate through
+PyTorch's process group, by gloo for tensors on the CPU and by NCCL for tensors on CUDA devices. In a single process, the
+functions below cost nothing and change nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lba_cli.errors import Interrupted, LbaError, LostProcess
-from lba_cli.signals import ignore_endings
+from lba_cli.signals import ignore_stop_signals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,29 +24,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Value = TypeVar("Value")
-PATIENCE = timedelta(minutes=30)  # with a process that is alive but doesn't come to what all do together
-MOMENT = timedelta(seconds=3)
-# How gloo's and NCCL's errors can be told from others, beside their types.
-OF_THE_GROUP = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
-RUN, PORT = "lba/run", "lba/port"  # what is kept in the store of torchrun's agent
+TIMEOUT = timedelta(minutes=30)  # for a process that is alive but doesn't join a collective operation
+SHORT_TIMEOUT = timedelta(seconds=3)
+# Parts of the messages of gloo's and NCCL's errors, some of which are plain RuntimeErrors.
+GROUP_ERRORS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
+RUN_KEY, PORT_KEY = "lba/run", "lba/port"  # in the store of torchrun's agent
 
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a job.
+    """The processes of a job, and this one's place among them."""
 
-    Attributes:
-        rank: of this one, from 0.
-        size: how many there are, on all machines.
-        local_rank, local_size: the same on this machine.
-        launched: whether torchrun started this one.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
+    rank: int = 0  # this process's number
+    size: int = 1  # the number of processes on all machines
+    local_rank: int = 0  # the same on this machine
     local_size: int = 1
-    launched: bool = False
+    by_torchrun: bool = False  # whether torchrun started this process
 
     @property
     def is_writer(self) -> bool:
@@ -53,51 +47,52 @@ class World:
         return self.rank == 0
 
 
-ALONE = World()
-_joined = ALONE
-_meeting = ""  # tells what happens after a restart from what has happened before
+SINGLE = World()
+_current = SINGLE
+_attempt = ""  # differs after a restart by torchrun
 
 
-def launched() -> World:
-    """What torchrun's environment says, whether this process has joined the others or not."""
+def torchrun_world() -> World:
+    """The processes according to torchrun's environment variables, even outside of :func:`process_group`."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        return ALONE
+        return SINGLE
     return World(
         rank=int(os.environ["RANK"]),
         size=int(os.environ["WORLD_SIZE"]),
         local_rank=int(os.environ["LOCAL_RANK"]),
         local_size=int(os.environ["LOCAL_WORLD_SIZE"]),
-        launched=True,
+        by_torchrun=True,
     )
 
 
-def here() -> World:
-    """The processes that this one has joined; it alone outside of :func:`joined`."""
-    return _joined
+def current() -> World:
+    """The processes that work together now; this one alone outside of :func:`process_group`."""
+    return _current
 
 
 @contextmanager
-def joined() -> Iterator[None]:
-    """Be one of torchrun's processes within the block, which all of them leave together unless one fails.
+def process_group() -> Iterator[None]:
+    """Connect torchrun's processes for the block. All of them leave it together unless one fails.
 
     Raises:
-        LostProcess: another one failed, or was killed.
+        LbaError: the processes can't reach each other.
+        LostProcess: another process failed or was killed.
     """
-    # Once for all processes is enough to be told something, and what PyTorch's C++ has to tell, every process would tell.
+    # Otherwise PyTorch's C++ code prints its warnings once for every process.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     import torch
     from torch import distributed
 
-    global _joined, _meeting
-    world = launched()
+    global _current, _attempt
+    world = torchrun_world()
     on_gpus = torch.cuda.is_available() and distributed.is_nccl_available()
     try:
-        store = _meet(world)
+        store = _open_store(world)
         place = {"store": store, "rank": world.rank, "world_size": world.size} if store else {}
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=PATIENCE, **place)
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpus else "gloo", timeout=TIMEOUT, **place)
     except RuntimeError as problem:
         raise LbaError(f"the processes of this job can't reach each other: {problem}") from problem
-    _joined, _meeting = world, str(store.port) if store else ""
+    _current, _attempt = world, str(store.port) if store else ""
     try:
         try:
             yield
@@ -106,157 +101,156 @@ def joined() -> Iterator[None]:
             raise
         _leave()
     except RuntimeError as problem:
-        if isinstance(problem, distributed.DistError) or any(sign in str(problem) for sign in OF_THE_GROUP):
+        if isinstance(problem, distributed.DistError) or any(sign in str(problem) for sign in GROUP_ERRORS):
             raise LostProcess from problem
         raise
     finally:
-        _joined = ALONE
+        _current = SINGLE
 
 
-def _meet(world: World) -> Any:
-    """A store for the processes of this attempt alone, which the first one has; None where torchrun sees to that.
+def _open_store(world: World) -> Any:
+    """Open a key-value store for this attempt's processes, which rank 0 serves; None if torchrun provides one.
 
-    The store of torchrun's agent outlives restarts, and what the last attempt's processes have left in it misleads those of
-    this one (seen with PyTorch 2.15). All of those have ended before one of these starts, so a port they left leads nowhere.
-
-    Raises:
-        RuntimeError: it can't be reached.
+    The store of torchrun's agent outlives restarts, and what the last attempt's processes have left in it misleads this
+    attempt's (seen with PyTorch 2.15). All of those have ended before one of these starts, so a port that they left leads
+    nowhere. If it can't be reached, a RuntimeError is raised.
     """
-    from torch.distributed import TCPStore  # type: ignore[attr-defined]
-
-    agents, address = _agents_store(), os.environ["MASTER_ADDR"]
-    if agents is None:
+    agent, address = _agent_store(), os.environ["MASTER_ADDR"]
+    if agent is None:
         return None
     if world.rank == 0:
-        store = TCPStore(address, 0, is_master=True, timeout=PATIENCE, wait_for_workers=False)
-        agents.set(PORT, str(store.port))
+        store = _connect(address, 0, TIMEOUT, is_master=True)
+        agent.set(PORT_KEY, str(store.port))
         return store
-    until = time.monotonic() + PATIENCE.total_seconds()
+    deadline = time.monotonic() + TIMEOUT.total_seconds()
     while True:
         try:
-            store = TCPStore(address, int(agents.get(PORT)), timeout=MOMENT, wait_for_workers=False)
+            store = _connect(address, int(agent.get(PORT_KEY)), SHORT_TIMEOUT)
         except RuntimeError:
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 raise
         else:
-            store.set_timeout(PATIENCE)
+            store.set_timeout(TIMEOUT)
             return store
 
 
 def _leave() -> None:
-    """Part from the others when all are done; torchrun, which ends all as soon as one has failed, is too late from here on."""
+    """Wait for the other processes and disconnect. torchrun, which ends all when one fails, comes too late from here on."""
     from torch import distributed
 
-    ignore_endings()
-    largest(0)
+    ignore_stop_signals()
+    all_reduce_max(0)
     distributed.destroy_process_group()
 
 
-def largest(*values: int) -> tuple[int, ...]:
-    """Of each number the largest that any process has; all of them must ask at the same moment."""
-    if _joined.size == 1:
+def all_reduce_max(*values: int) -> tuple[int, ...]:
+    """The largest of each value over all processes. All of them must call this at the same point."""
+    if _current.size == 1:
         return values
     import torch
-    from torch import distributed
 
     numbers = torch.tensor(values)
-    distributed.all_reduce(numbers, distributed.ReduceOp.MAX)
+    torch.distributed.all_reduce(numbers, torch.distributed.ReduceOp.MAX)
     return tuple(int(number) for number in numbers)
 
 
-def from_writer(make: Callable[[], Value]) -> Value:
-    """What ``make`` returns on the writer, which alone calls it, on every process."""
-    if _joined.size == 1:
-        return make()
+def run_on_writer(function: Callable[[], Value]) -> Value:
+    """Call ``function`` on the writer alone, and return its result, which must be picklable, on every process."""
+    if _current.size == 1:
+        return function()
     import torch
-    from torch import distributed
 
-    box: list[Any] = [make() if _joined.is_writer else None]
-    distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    box: list[Any] = [function() if _current.is_writer else None]
+    torch.distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
     value: Value = box[0]
     return value
 
 
-def take_writers(tensors: Iterable[Tensor]) -> None:
-    """Give the tensors of every process the values they have on the writer."""
-    if _joined.size > 1:
+def broadcast_from_writer(tensors: Iterable[Tensor]) -> None:
+    """Copy the writer's values into the tensors of every process."""
+    if _current.size > 1:
         from torch import distributed
 
         for tensor in tensors:
             distributed.broadcast(tensor, src=0)
 
 
-def of_each(tensor: Tensor) -> list[Tensor]:
-    """Every process's ``tensor``, on the CPU, in the order of their ranks."""
-    mine = tensor.cpu()
-    if _joined.size == 1:
-        return [mine]
+def all_gather(tensor: Tensor) -> list[Tensor]:
+    """The tensors of all processes, on the CPU, in the order of their ranks. All must have the same shape and dtype."""
+    own = tensor.cpu()
+    if _current.size == 1:
+        return [own]
     import torch
-    from torch import distributed
 
-    each = [torch.empty_like(mine) for _ in range(_joined.size)]
-    distributed.all_gather(each, mine)
-    return each
+    gathered = [torch.empty_like(own) for _ in range(_current.size)]
+    torch.distributed.all_gather(gathered, own)
+    return gathered
 
 
-def fill_in(array: NDArray[np.float32], rows_of: Sequence[NDArray[np.int64]]) -> None:
-    """Complete an array of which every process has made some rows, those at ``rows_of[rank]``, on all of them."""
-    if _joined.size == 1:
+def share_rows(array: NDArray[np.float32], rows_of: Sequence[NDArray[np.int64]]) -> None:
+    """Complete an array on all processes. Each of them has computed some of its rows.
+
+    ``array`` is (n, D) float32, and changed in place. ``rows_of`` has the indices of the rows that each rank has computed.
+    """
+    if _current.size == 1:
         return
     import torch
-    from torch import distributed
 
     for rank, rows in enumerate(rows_of):
         if len(rows):
-            part = torch.from_numpy(array[rows])
-            distributed.broadcast(part, src=rank)
-            array[rows] = part.numpy()
+            block = torch.from_numpy(array[rows])
+            torch.distributed.broadcast(block, src=rank)
+            array[rows] = block.numpy()
 
 
 def remember_run(path: str) -> None:
-    """Note which run this job trains; a restart by torchrun doesn't forget it."""
-    if store := _joined.launched and _agents_store():
-        store.set(RUN, path)
+    """Note which run this job trains, so that it is known after a restart by torchrun."""
+    if store := _current.by_torchrun and _agent_store():
+        store.set(RUN_KEY, path)
 
 
 def remembered_run() -> str:
-    """The run that this job trained before torchrun started it again; empty where it is new."""
-    store = _agents_store() if _joined.launched else None
-    return store.get(RUN).decode() if store and store.check([RUN]) else ""
+    """The run that this job trained before torchrun restarted it; empty if it is a new job."""
+    store = _agent_store() if _current.by_torchrun else None
+    return store.get(RUN_KEY).decode() if store and store.check([RUN_KEY]) else ""
 
 
-def is_to_tell(problem: BaseException | None = None) -> bool:
-    """Whether this process is the one that tells the user how the job ended: what ended all of them is told once.
+def should_report(problem: BaseException | None = None) -> bool:
+    """Whether this process reports to the user how the job ended, so that it is reported once.
 
-    All are interrupted together, and the writer says so; of other problems the first one counts.
+    The writer reports an interruption, which all processes receive. Any other problem is reported by the first process that
+    has one; a lost process is a reason only if no other process reports why it was lost.
     """
-    world = launched()
+    world = torchrun_world()
     if world.size == 1 or isinstance(problem, Interrupted):
         return world.is_writer
-    told, lost = f"lba/told/{_meeting}", isinstance(problem, LostProcess)
+    key, lost = f"lba/reported/{_attempt}", isinstance(problem, LostProcess)
     try:
-        store = _agents_store()
-        if store is None or (lost and _appears(store, told)):
+        store = _agent_store()
+        if store is None or (lost and _appears(store, key)):
             return not lost
-        return bool(store.add(told, 1) == 1)
+        return bool(store.add(key, 1) == 1)
     except RuntimeError:  # the store's machine is gone
         return not lost
 
 
 def _appears(store: Any, key: str) -> bool:
-    """Whether another process is about to say what became of it."""
+    """Whether another process reports within a short time why it failed."""
     try:
-        store.wait([key], MOMENT)
+        store.wait([key], SHORT_TIMEOUT)
+        return True
     except RuntimeError:
         return False
-    return True
 
 
-def _agents_store() -> Any:
-    """The store that torchrun's agent keeps through restarts; None where it has none."""
+def _agent_store() -> Any:
+    """The store that torchrun's agent keeps through restarts; None if it has none."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
-    from torch import distributed
+    return _connect(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), SHORT_TIMEOUT)
 
-    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    return distributed.TCPStore(address, port, timeout=MOMENT, wait_for_workers=False)  # type: ignore[attr-defined]
+
+def _connect(address: str, port: int, timeout: timedelta, *, is_master: bool = False) -> Any:
+    from torch.distributed import TCPStore  # type: ignore[attr-defined]
+
+    return TCPStore(address, port, is_master=is_master, timeout=timeout, wait_for_workers=False)

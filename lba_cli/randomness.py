@@ -1,10 +1,9 @@
-"""Everything random, from the seed of a run.
+"""Random generators that depend on a run's seed, a purpose and a position (the epoch, the step) alone.
 
-Each purpose has a stream of its own, addressed by numbers (the epoch, the step), so that any step can be drawn again
-without drawing those before it: nothing depends on the number of workers, and resuming needs no saved generator.
+Each purpose has a stream of its own, and each position in it a generator of its own, so that any step can be drawn again
+without drawing the ones before it. Results therefore don't depend on the number of workers, and resuming a run needs no
+saved generators.
 """
-
-from __future__ import annotations
 
 from enum import IntEnum
 
@@ -13,19 +12,19 @@ import torch
 
 
 class Stream(IntEnum):
-    """What a stream of random numbers is for. The numbers are part of what a seed means: never reuse one."""
+    """What random numbers are used for. The values are part of what a seed means: never change or reuse one."""
 
     BATCHES = 1
     AUGMENTATION = 2
     PAIRS = 3
 
 
-def numpy_generator(seed: int, stream: Stream, *address: int) -> np.random.Generator:
-    """The NumPy generator of ``stream`` at ``address``."""
-    return np.random.default_rng([seed, stream, *address])
+def numpy_generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:
+    """A NumPy generator for ``position`` in ``stream``, such as (epoch, step)."""
+    return np.random.default_rng([seed, stream, *position])
 
 
-def torch_generator(seed: int, stream: Stream, *address: int) -> torch.Generator:
-    """The PyTorch generator (CPU) of ``stream`` at ``address``."""
-    state = np.random.SeedSequence([seed, stream, *address]).generate_state(1, np.uint64)
+def torch_generator(seed: int, stream: Stream, *position: int) -> torch.Generator:
+    """A PyTorch generator on the CPU for ``position`` in ``stream``, such as (epoch, step)."""
+    state = np.random.SeedSequence([seed, stream, *position]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]) >> 1)

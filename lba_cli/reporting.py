@@ -1,6 +1,4 @@
-"""What the engine says about its progress. Nothing below the command line prints; it talks to a Listener."""
-
-from __future__ import annotations
+"""How the package reports its progress. Nothing below the command line prints; it calls a :class:`Listener`."""
 
 import json
 from collections.abc import Iterator
@@ -9,45 +7,48 @@ from typing import Any, Protocol, TextIO
 
 
 class Progress(Protocol):
-    """A piece of work under way."""
+    """The progress of one task."""
 
     def advance(self, amount: int = 1, **facts: Any) -> None:
-        """Note that ``amount`` more units are done; ``facts`` are shown beside the bar (losses, images/s)."""
+        """Report that ``amount`` more units are done; ``facts`` are shown beside the bar (losses, images/s)."""
 
 
 class Listener(Protocol):
-    """Whoever wants to know."""
+    """Receives messages, warnings and progress."""
 
     def say(self, message: str) -> None:
         """Receive one line of information."""
 
     def warn(self, message: str) -> None:
-        """Receive one warning: the work goes on, but the user should know."""
+        """Receive a warning: the work continues, but the user should know."""
 
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Any:
-        """Return a context manager that yields a :class:`Progress` for ``total`` units, ``done`` of them earlier."""
+        """Start a task, such as "resizing"; return a context manager that yields a :class:`Progress`.
+
+        ``total`` is the number of ``unit``, such as "images", if it is known; ``done`` of them were done earlier.
+        """
 
 
 class Silent:
-    """Hears everything and says nothing."""
+    """A listener that ignores everything."""
 
     def say(self, message: str) -> None:
-        """Ignore."""
+        """Ignore a message."""
 
     def warn(self, message: str) -> None:
-        """Ignore."""
+        """Ignore a warning."""
 
     def advance(self, amount: int = 1, **facts: Any) -> None:
-        """Ignore."""
+        """Ignore progress."""
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Progress]:
-        """Yield a progress that is ignored."""
+        """Yield a progress that ignores everything."""
         yield self
 
 
 class JsonLines:
-    """Writes each event to ``stream`` as one JSON object a line, for programs that watch a run."""
+    """A listener that writes each event to ``stream`` as a line of JSON, for programs that watch a run."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -62,7 +63,7 @@ class JsonLines:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[Progress]:
-        """Write a ``start``, a ``progress`` for every advance, and an ``end``."""
+        """Write a ``start`` event, a ``progress`` event for every advance, and an ``end`` event."""
         self._write(event="start", task=description, total=total, unit=unit)
         yield _JsonProgress(self, description, done)
         self._write(event="end", task=description)

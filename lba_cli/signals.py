@@ -1,93 +1,88 @@
-"""Signals that end the program: raised as exceptions, never lost, and held back where an exception would do harm."""
-
-from __future__ import annotations
+"""The signals that stop the program. They are raised as exceptions, never lost, and deferred where an exception would do harm."""
 
 import _thread
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
 from lba_cli.errors import Terminated
 
-ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-AGAIN_AFTER = 0.05
-Handler = Callable[[int, FrameType | None], Any]
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+RESEND_SECONDS = 0.05
 
 
-def heard() -> list[signal.Signals]:
-    """The ending signals; without SIGHUP where the process was started to ignore it, as ``nohup`` does."""
-    return [n for n in ENDING if n in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(n) is not signal.SIG_IGN]
+def handled_signals() -> list[signal.Signals]:
+    """The stop signals, without SIGHUP if the process was started to ignore it, as ``nohup`` does."""
+    return [
+        n for n in STOP_SIGNALS if n in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(n) is not signal.SIG_IGN
+    ]
 
 
 def in_main_thread() -> bool:
-    """Whether handlers can be set here."""
+    """Whether this is the main thread, the only one that may set signal handlers."""
     return threading.current_thread() is threading.main_thread()
 
 
-class Ending:
-    """Which signal has asked the program to end, and the handlers that raise it: KeyboardInterrupt, or Terminated.
-
-    Attributes:
-        number: of the first signal received; 0 before.
-    """
+class StopSignalHandlers:
+    """Handlers that raise KeyboardInterrupt for SIGINT and Terminated for other stop signals; ``received`` is the first, or 0."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self.received = 0
         if in_main_thread():
-            for number in heard():
+            for number in handled_signals():
                 signal.signal(number, self._raise)
-            sys.unraisablehook = self._raise_again
+            sys.unraisablehook = self._send_again
 
     def _raise(self, number: int, frame: FrameType | None) -> NoReturn:
-        self.number = self.number or number
+        self.received = self.received or number
         raise KeyboardInterrupt if number == signal.SIGINT else Terminated(number)
 
-    def _raise_again(self, lost: Any) -> None:
-        """An exception in a destructor goes nowhere: send a signal that was lost so once more, a moment later."""
-        if not issubclass(lost.exc_type, KeyboardInterrupt | Terminated):
-            sys.__unraisablehook__(lost)
+    def _send_again(self, unraisable: Any) -> None:
+        """Send a signal again a moment later if its exception was raised in a destructor, where Python drops exceptions."""
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt | Terminated):
+            sys.__unraisablehook__(unraisable)
             return
-        timer = threading.Timer(AGAIN_AFTER, _thread.interrupt_main, [self.number or signal.SIGINT])
+        timer = threading.Timer(RESEND_SECONDS, _thread.interrupt_main, [self.received or signal.SIGINT])
         timer.daemon = True
         timer.start()
 
 
-def ignore_endings() -> None:
-    """Let the ending signals do nothing from here on, where the program is about to end anyway."""
+def ignore_stop_signals() -> None:
+    """Ignore the stop signals from now on; the program is about to end anyway."""
     if in_main_thread():
-        for number in ENDING:
+        for number in STOP_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
-def held(*, for_children: bool = False) -> Iterator[None]:
-    """Hold the ending signals back for the block, and deliver them after it; in other threads nothing changes.
+def signals_deferred(*, for_children: bool = False) -> Iterator[None]:
+    """Defer the stop signals until the end of the block; in other threads than the main one nothing changes.
 
-    For code that an exception at any moment would leave broken: PyTorch's C++ writers, processes half-started. With
-    ``for_children`` the processes that start in the block never receive Ctrl-C, so that their parent ends them.
+    This protects code that an exception at any moment would leave broken: PyTorch's C++ writers, processes that are being
+    started.
+
+    Args:
+        for_children: whether processes that are started in the block never receive Ctrl-C. Their parent ends them.
     """
     if not in_main_thread():
         yield
         return
-    came: list[tuple[int, FrameType | None]] = []
-    handlers = {number: signal.signal(number, lambda *told: came.append(told)) for number in heard()}
+    received: list[tuple[int, FrameType | None]] = []
+    handlers = {number: signal.signal(number, lambda *args: received.append(args)) for number in handled_signals()}
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT} if for_children else set())
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for hushed, handler in handlers.items():
-            signal.signal(hushed, handler)
-        for number, frame in came:
-            _deliver(signal.Signals(number), handlers[signal.Signals(number)], frame)
-
-
-def _deliver(number: signal.Signals, handler: Any, frame: FrameType | None) -> None:
-    if callable(handler):
-        handler(number, frame)
-    elif handler == signal.SIG_DFL:
-        signal.raise_signal(number)
+        for deferred, handler in handlers.items():
+            signal.signal(deferred, handler)
+        for number, frame in received:
+            handler = handlers[signal.Signals(number)]
+            if callable(handler):
+                handler(number, frame)
+            elif handler == signal.SIG_DFL:
+                signal.raise_signal(number)

@@ -1,4 +1,4 @@
-"""A headless Chromium driven over a pipe by the DevTools protocol, for tests of the pages that are made."""
+"""A headless Chromium, controlled over a pipe with the DevTools protocol, for tests of HTML reports."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PATIENCE = 120.0
 
 
 def browser_program() -> str | None:
-    """The browser that LBA_BROWSER names, or one on the path."""
+    """Return the browser that LBA_BROWSER names, or one on the path."""
     named = os.environ.get("LBA_BROWSER")
     return named or next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 class Page:
-    """One page: what it said on the console, what it asked the network for, and ways to act on it."""
+    """One page: its console messages, its network requests, and ways to act on it."""
 
     def __init__(self, program: str, profile: Path, width: int = 1280, height: int = 900) -> None:
         to_child, from_child = os.pipe(), os.pipe()
@@ -70,7 +70,7 @@ class Page:
         os.close(self._read)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer."""
+        """Send a command and return its answer."""
         number = next(self._numbers)
         message: dict[str, Any] = {"id": number, "method": method, "params": parameters}
         if self._session:
@@ -102,13 +102,13 @@ class Page:
         self.call("Emulation.setEmulatedMedia", features=named)
 
     def run(self, expression: str) -> Any:
-        """The value of a JavaScript expression in the page; a promise's is waited for."""
+        """Evaluate a JavaScript expression in the page; if it is a promise, wait for its value."""
         done = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
     def point_at(self, selector: str, kind: str = "mouseMoved", **more: Any) -> None:
-        """Move the pointer to the middle of the first element of ``selector``, once that is in view."""
+        """Scroll to the first element of ``selector`` and move the pointer to its middle."""
         self.run(
             f"document.querySelector({json.dumps(selector)}).scrollIntoView({{block:'center', behavior:'instant'}})"
         )
@@ -128,14 +128,14 @@ class Page:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=codes[key])
 
     def choose(self, selector: str, value: str) -> None:
-        """Set a select element's value as a person would, with its event."""
+        """Set the value of a select element and send its change event."""
         self.run(
             f"(() => {{const e = document.querySelector({json.dumps(selector)}); e.value = {json.dumps(value)};"
             "e.dispatchEvent(new Event('change', {bubbles: true}))})()"
         )
 
     def screenshot(self, path: Path, *, whole: bool = False, selector: str | None = None) -> None:
-        """A PNG of the window, of the whole page, or of one element."""
+        """Save a PNG of the window, of the whole page, or of one element."""
         options: dict[str, Any] = {"captureBeyondViewport": whole or bool(selector)}
         if selector:
             box = self.run(
@@ -149,7 +149,7 @@ class Page:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", **options)["data"]))
 
     def print_to(self, path: Path) -> None:
-        """The page as the PDF that a printer would get."""
+        """Save the page as the PDF that a printer would get."""
         path.write_bytes(base64.b64decode(self.call("Page.printToPDF", printBackground=False)["data"]))
 
     def _next(self, deadline: float) -> dict[str, Any]:
@@ -164,14 +164,14 @@ class Page:
         self._note(message.get("method", ""), message.get("params", {}))
         return message
 
-    def _note(self, method: str, told: dict[str, Any]) -> None:
+    def _note(self, method: str, parameters: dict[str, Any]) -> None:
         if method == "Page.loadEventFired":
             self.loaded = True
         elif method == "Runtime.consoleAPICalled":
-            self.console.append(f"{told['type']}: {[arg.get('value') for arg in told['args']]}")
+            self.console.append(f"{parameters['type']}: {[arg.get('value') for arg in parameters['args']]}")
         elif method == "Runtime.exceptionThrown":
-            self.console.append(f"exception: {told['exceptionDetails']}")
+            self.console.append(f"exception: {parameters['exceptionDetails']}")
         elif method == "Log.entryAdded":
-            self.console.append(f"{told['entry']['level']}: {told['entry']['text']}")
+            self.console.append(f"{parameters['entry']['level']}: {parameters['entry']['text']}")
         elif method == "Network.requestWillBeSent":
-            self.requests.append(told["request"]["url"][:120])
+            self.requests.append(parameters["request"]["url"][:120])

@@ -1,8 +1,8 @@
-"""Does ``full`` beat ``baseline``, and does fast arithmetic cost it anything? On synthetic ``small``, three seeds each, all
-from the same warmed-up weights.
+"""Compare ``full`` with ``baseline``, and automatic precision with float32, on the synthetic data set ``small``.
 
-``python tests/compare_methods.py FOLDER`` draws and prepares the data, trains with the commands below what isn't trained yet, and
-prints the README's table from the runs' ``metrics.jsonl``. About half an hour on two cores; minutes with ``--size 64 32``.
+``python tests/compare_methods.py FOLDER`` makes the data, trains every run that isn't in FOLDER yet (three seeds each, from the
+same warmed-up weights), and prints a table made from their ``metrics.jsonl``. It takes about half an hour on two cores, or
+minutes with ``--size 64 32``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 CONFIGS = Path(__file__).parent.parent / "configs"
-SLOW = ("--set", "train.precision=float32")  # demo.yaml's is auto: bfloat16 where there are matrix units
+SLOW = ("--set", "train.precision=float32")  # demo.yaml has auto: bfloat16 on processors with matrix units
 METHODS = {
     "baseline": ("--method", "baseline"),
     "full": ("--method", "full"),
@@ -29,7 +29,7 @@ def lba(*words: object) -> None:
 
 
 def figures(run: Path) -> dict[str, float]:
-    """Of the last epoch, not of the best."""
+    """Read the figures of the last epoch (not of the best one)."""
     record = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     return {name: 100 * record["evaluation"][name] for name in FIGURES}
 

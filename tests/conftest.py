@@ -1,29 +1,54 @@
-"""What many tests start from: golden figures, a tiny synthetic data set, its store, and a network to evaluate."""
+"""Fixtures that many tests share: golden figures, a tiny synthetic data set, its store, and an untrained network."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 
-# Tests run on all cores at once; a process with several threads would only take turns with the others. Commands inherit it.
+# Tests run in as many processes as there are cores, so one thread each is fastest. Commands started by tests inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 import torch
 import yaml
-from cases import GOLDEN, HEIGHT, SMALL, WIDTH
+from filelock import FileLock
+from small_setup import GOLDEN, HEIGHT, SMALL, WIDTH
 
+from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.data.prepare import prepare
-from lba_cli.data.readers import read_sysu
 from lba_cli.data.store import StoredImages
-from lba_cli.data.synthetic import write_dataset
+from lba_cli.datasets import get_dataset
+from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.sysu import SYSU, read_sysu
 from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 from lba_cli.reporting import Silent
-from lba_cli.settings import Layer, resolve
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def make_once(tmp_path_factory):
+    """Make something on disk once for all processes of this test run: ``make_once("tiny", make)``.
+
+    ``make`` receives a path that doesn't exist yet and must create a file or a folder there. The path is returned.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    shared = base / "shared"
+    shared.mkdir(exist_ok=True)
+
+    def get(name, make):
+        finished = shared / f"{name}.finished"
+        with FileLock(shared / f"{name}.lock"):
+            if not finished.exists():
+                make(shared / name)
+                finished.touch()
+        return shared / name
+
+    return get
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +59,7 @@ def golden():
 
 @pytest.fixture(scope="session")
 def official():
-    """The program that makes checkpoints in the released layout."""
+    """The program that writes checkpoints in the released layout."""
     spec = importlib.util.spec_from_file_location("official_checkpoint", GOLDEN / "official_checkpoint.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -42,41 +67,48 @@ def official():
 
 
 @pytest.fixture(scope="session")
-def official_file(official, tmp_path_factory):
-    """A checkpoint in the released layout, salt ``golden``."""
-    path = tmp_path_factory.mktemp("official") / "sysu_pretrained.t"
-    content = {
-        "net": official.state_dict("golden"),
-        "cmc": np.linspace(0.5, 0.99, 20, dtype=np.float32),
-        "mAP": np.float64(0.55),
-        "mINP": np.float64(0.4),
-        "epoch": 80,
-    }
-    torch.save(content, path)
-    return path
+def official_file(official, make_once):
+    """A checkpoint in the released layout, with the salt ``golden``."""
+
+    def make(path):
+        content = {
+            "net": official.state_dict("golden"),
+            "cmc": np.linspace(0.5, 0.99, 20, dtype=np.float32),
+            "mAP": np.float64(0.55),
+            "mINP": np.float64(0.4),
+            "epoch": 80,
+        }
+        torch.save(content, path)
+
+    return make_once("sysu_pretrained.t", make)
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
+def tiny(make_once):
     """The synthetic data set ``tiny``; tests must not change it."""
-    root = tmp_path_factory.mktemp("tiny") / "SYSU-MM01"
-    write_dataset("tiny", root, seed=0, workers=1, listener=Silent())
-    return root
+
+    def make(folder):
+        write_synthetic(SYSU, "tiny", folder / "SYSU-MM01", seed=0, workers=1, listener=Silent())
+
+    return make_once("tiny", make) / "SYSU-MM01"
 
 
 @pytest.fixture(scope="session")
-def trees(tiny, tmp_path_factory):
-    """The synthetic data set ``tiny`` in every layout, by the layout's word; tests must not change them."""
-    folder = tmp_path_factory.mktemp("trees")
-    roots = {"regdb": folder / "RegDB", "llcm": folder / "LLCM", "folder": folder / "own images"}
-    for layout, root in roots.items():
-        write_dataset("tiny", root, layout=layout, workers=1, listener=Silent())
-    return {"sysu": tiny, **roots}
+def trees(tiny, make_once):
+    """The synthetic data set ``tiny`` in every layout, by the layout's name; tests must not change it."""
+    names = {"regdb": "RegDB", "llcm": "LLCM", "folder": "own images"}
+
+    def make(folder):
+        for layout, name in names.items():
+            write_synthetic(get_dataset(layout), "tiny", folder / name, workers=1, listener=Silent())
+
+    folder = make_once("trees", make)
+    return {"sysu": tiny, **{layout: folder / name for layout, name in names.items()}}
 
 
 @pytest.fixture
 def hollow(trees, tmp_path):
-    """A copy of a tree of ``trees`` to change, its images empty files: ``hollow("regdb")``."""
+    """Copy a tree of ``trees``, with empty files for its images, so that a test can change it: ``hollow("regdb")``."""
 
     def make(layout):
         root = tmp_path / trees[layout].name
@@ -94,11 +126,13 @@ def hollow(trees, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def store(tiny, tmp_path_factory):
-    """A store of ``tiny``."""
-    folder = tmp_path_factory.mktemp("stores") / "store"
-    prepare(read_sysu(tiny), folder, HEIGHT, WIDTH, listener=Silent(), workers=1)
-    return folder
+def store(tiny, make_once):
+    """A store of ``tiny``; tests must not change it."""
+
+    def make(folder):
+        prepare(read_sysu(tiny), folder / "store", HEIGHT, WIDTH, listener=Silent(), workers=1)
+
+    return make_once("stores", make) / "store"
 
 
 @pytest.fixture(scope="session")
@@ -108,41 +142,43 @@ def source(store):
 
 @pytest.fixture
 def small_run(store):
-    """Settings of a run that takes seconds; keyword arguments change them: ``small_run(train__epochs=3)``."""
+    """Make the config of a run that takes seconds; keyword arguments change keys: ``small_run(train__epochs=3)``."""
 
     def make(**changes):
-        values = {section: dict(settings) for section, settings in SMALL.items()}
+        values = {section: dict(keys) for section, keys in SMALL.items()}
         values["data"]["root"] = str(store)
-        for key, value in changes.items():
-            section, name = key.split("__")
-            values.setdefault(section, {})[name] = value
-        return resolve([Layer(values, "the test")])
+        for name, value in changes.items():
+            section, key = name.split("__")
+            values.setdefault(section, {})[key] = value
+        return resolve_config([ConfigLayer(values, "the test")])
 
     return make
 
 
 @pytest.fixture(scope="session")
 def small_yaml(tmp_path_factory):
-    """The same settings as a file, without a data root."""
+    """The config of ``small_run`` as a file, without a data root."""
     path = tmp_path_factory.mktemp("configs") / "small.yaml"
     path.write_text(yaml.safe_dump(SMALL))
     return path
 
 
 @pytest.fixture(scope="session")
-def network_file(tmp_path_factory, store):
-    """A checkpoint of an untrained small network."""
-    path = tmp_path_factory.mktemp("checkpoints") / "net.pt"
-    network = build_network("resnet18", 12, "none", seed=3)
-    values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}}
-    description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, {}, values)
-    write_checkpoint(path, Checkpoint(description, network.state_dict()))
-    return path
+def network_file(make_once, store):
+    """A checkpoint of an untrained small network; tests must not change it."""
+
+    def make(path):
+        network = build_network("resnet18", 12, "none", seed=3)
+        values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}}
+        description = Description("resnet18", 12, HEIGHT, WIDTH, "synthetic-tiny", 0, config=values)
+        write_checkpoint(path, Checkpoint(description, network.state_dict()))
+
+    return make_once("net.pt", make)
 
 
 @pytest.fixture
 def lba(monkeypatch, tmp_path):
-    """Run a command in an empty folder, in this process: ``lba("train", "--method", "full")``."""
+    """Run a command in this process, in an empty folder: ``lba("train", "--method", "full")``."""
     from typer.testing import CliRunner
 
     from lba_cli.cli import console
@@ -153,8 +189,8 @@ def lba(monkeypatch, tmp_path):
     monkeypatch.setenv("COLUMNS", "160")
 
     def run(*words, status=0):
-        console.output.cache_clear()
-        console.listener.cache_clear()
+        console.get_console.cache_clear()
+        console.get_listener.cache_clear()
         result = CliRunner().invoke(app, [str(word) for word in words])
         assert result.exit_code == status, (result.exit_code, result.output, result.exception)
         assert "Traceback" not in result.output

@@ -1,6 +1,6 @@
-"""Every check and measurement that needs a CUDA device, in one call: ``python tests/gpu_checks.py``.
+"""Run everything that needs a CUDA device: ``python tests/gpu_checks.py``.
 
-Runs the tests marked ``gpu``, then the benchmarks that need a GPU, which print their table.
+First come the tests marked ``gpu``, then the benchmarks that need a GPU, which print a table.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from pathlib import Path
 import torch
 
 TESTS = Path(__file__).parent
-# In one process, and without the plug-ins that share the work; what other tests import may be missing here.
+# One process suffices. The GPU machine may lack packages that other tests import.
 CHECKS = ("-o", "addopts=--import-mode=importlib", "-m", "gpu", "-q", "--continue-on-collection-errors", TESTS)
 BENCHMARKS = (TESTS / "benchmarks", "--gpu")
 
 
 def main() -> int:
     if not torch.cuda.is_available():
-        print("no CUDA device here: nothing was checked")
+        print("there is no CUDA device: nothing was checked")
         return 2
     statuses = [
         subprocess.run([sys.executable, "-m", "pytest", *map(str, words)], cwd=TESTS.parent, check=False).returncode

@@ -1,4 +1,4 @@
-"""Devices and arithmetic."""
+"""Devices, precision of arithmetic, and memory."""
 
 import platform
 import subprocess
@@ -13,13 +13,13 @@ from lba_cli.compute import arithmetic, mixed_precision, resolve_device, resolve
 from lba_cli.errors import ConfigError
 from lba_cli.reporting import Silent
 from lba_cli.training import loop
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(("precision", "convolutions"), [("float32", False), ("tf32", True), ("bfloat16", True)])
-def test_only_convolutions_may_be_rounded_and_the_flags_are_put_back(precision, convolutions):
+def test_only_convolutions_may_round_and_pytorchs_flags_are_restored(precision, convolutions):
     before = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     with arithmetic(precision, CPU):
         assert torch.backends.cudnn.allow_tf32 is convolutions
@@ -27,7 +27,7 @@ def test_only_convolutions_may_be_rounded_and_the_flags_are_put_back(precision, 
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
 
 
-NEWER = """
+NEW_FLAGS = """
 import torch
 from lba_cli.compute import arithmetic
 torch.backends.cuda.matmul.fp32_precision = "tf32"
@@ -41,10 +41,10 @@ for precision in ("float32", "tf32"):
 
 
 @pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="since PyTorch 2.9")
-def test_flags_that_were_set_by_their_newer_names():
-    """In a process of its own: PyTorch doesn't forget by which names."""
+def test_flags_that_were_set_by_their_new_names():
+    """PyTorch remembers by which names they were set, so this needs a process of its own."""
     root = Path(__file__).parent.parent
-    done = subprocess.run([sys.executable, "-c", NEWER], cwd=root, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", NEW_FLAGS], cwd=root, capture_output=True, text=True, check=False)
     assert done.stdout.splitlines() == ["['ieee', 'ieee']", "['tf32', 'ieee']"], done.stderr
 
 
@@ -56,65 +56,66 @@ def test_mixed_precision_rounds_matrix_products_only_when_asked():
     assert product == {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-def test_auto_is_resolved():
+def test_auto_resolves_to_a_device_and_a_precision():
     assert resolve_precision("auto", CPU) in ("tf32", "bfloat16")
     assert resolve_precision("float32", CPU) == "float32"
     assert resolve_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
 
 
-CLEARED = """
+PAGE_FAULTS = """
 import resource, sys, torch
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from lba_cli.compute import memory_kept
+from lba_cli.compute import keep_memory
 CPU = torch.device("cpu")
 def touch(count):
     torch.ones(count)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-def resident():
+def resident_pages():
     return int(Path("/proc/self/statm").read_text().split()[1])
 def cleared(count):
-    seen = [touch(count) for _ in range(10)]  # small pieces may come to lie in the way of the first
+    seen = [touch(count) for _ in range(10)]  # small blocks may be in the way of the first
     return seen[-1] - seen[-2]
-with suppress(KeyError), memory_kept(CPU) if sys.argv[1] == "keep" else nullcontext():
-    within, had = cleared(2**24), resident()
+with suppress(KeyError), keep_memory(CPU) if sys.argv[1] == "keep" else nullcontext():
+    within, before = cleared(2**24), resident_pages()
     raise KeyError
-given_back = had - resident()
-print(within, given_back * resource.getpagesize(), cleared(2**26))
+returned = before - resident_pages()
+print(within, returned * resource.getpagesize(), cleared(2**26))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
-def test_memory_is_kept_for_the_next_tensors_and_given_back_at_the_end():
-    """In processes of their own, which write 64 MiB again and again: a thousand pages, or 32 huge ones."""
+def test_memory_of_freed_tensors_is_reused_and_returned_at_the_end():
+    """A process writes 64 MiB repeatedly (a thousand pages, or 32 huge ones) and counts the pages that the system clears."""
     root = Path(__file__).parent.parent
     seen = {}
     for way in ("keep", "return"):
-        words = [sys.executable, "-c", CLEARED, way]
+        words = [sys.executable, "-c", PAGE_FAULTS, way]
         seen[way] = subprocess.run(words, cwd=root, capture_output=True, check=True).stdout.split()
-    (within, given_back, after), (always, _, _) = (map(int, seen[way]) for way in ("keep", "return"))
+    (within, returned, after), (always, _, _) = (map(int, seen[way]) for way in ("keep", "return"))
     assert within < 10 < always
-    assert given_back >= 2**26
-    assert after > 10  # what doesn't fit into the heap comes from the system again
+    assert returned >= 2**26
+    assert after > 10  # blocks beyond the threshold come from the system again
 
 
-def test_the_steps_of_an_epoch_keep_memory_and_what_comes_between_does_not(small_run, source, tmp_path, monkeypatch):
+def test_training_keeps_memory_during_steps_and_not_during_evaluations(small_run, source, tmp_path, monkeypatch):
     seen = []
 
     @contextmanager
-    def told(device):
-        seen.append(f"kept on {device}")
+    def recorded(device):
+        seen.append(f"memory kept on {device}")
         yield
-        seen.append("given back")
+        seen.append("returned")
 
-    monkeypatch.setattr(loop, "memory_kept", told)
+    monkeypatch.setattr(loop, "keep_memory", recorded)
     evaluate = loop.evaluate
     monkeypatch.setattr(loop, "evaluate", lambda *given, **more: seen.append("evaluated") or evaluate(*given, **more))
     loop.train(small_run(), source, RunFolder(tmp_path / "run"), Silent())
-    assert seen == ["kept on cpu", "given back", "evaluated"] * 2
+    assert seen == ["memory kept on cpu", "returned", "evaluated"] * 2
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
-def test_a_missing_device():
+def test_missing_device_is_refused():
     with pytest.raises(ConfigError, match="sees no CUDA device"):
         resolve_device("cuda:1")

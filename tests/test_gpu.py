@@ -1,4 +1,4 @@
-"""Golden figures and a whole run on a CUDA device (``-m gpu``; ``python tests/gpu_checks.py`` runs them all)."""
+"""Golden figures and whole runs on a CUDA device (``-m gpu``; ``python tests/gpu_checks.py`` runs all GPU checks)."""
 
 import os
 import subprocess
@@ -8,24 +8,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.alignment import Pairs, align, sample_pairs
 from lba_cli.compute import arithmetic
-from lba_cli.config import TrainSection
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
+from lba_cli.config import TrainSection, write_config
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.device_cache import DeviceCache
 from lba_cli.data.loaders import to_images, training_batches
-from lba_cli.data.resident import ResidentImages
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.run import evaluate, selection
+from lba_cli.evaluation.evaluate import evaluate
+from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.settings import write_run
 from lba_cli.training import Objective, parameter_groups
-from lba_cli.training.folder import RunFolder
 from lba_cli.training.loop import train
+from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.step import TrainingStep
 
 pytestmark = pytest.mark.gpu
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.gpu
 @pytest.fixture(autouse=True)
 def device():
     if not torch.cuda.is_available():
-        pytest.fail("no CUDA device: these checks can't pass without one")
+        pytest.fail("there is no CUDA device; these checks need one")
     return torch.device("cuda")
 
 
@@ -82,11 +82,11 @@ def test_two_training_steps(golden, official_file, device):
 @pytest.mark.parametrize("synchronized", [False, True])
 @pytest.mark.parametrize("size", [1, 2])
 def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
-    """NCCL averages the gradients; one device has one process."""
+    """NCCL averages the gradients; each device has one process."""
     if size > torch.cuda.device_count():
         pytest.skip(f"{torch.cuda.device_count()} CUDA device here")
-    write_run(tmp_path / "settings.yaml", small_run(run__device="cuda", train__sync_batchnorm=synchronized))
-    words = ["train", "--config", str(tmp_path / "settings.yaml"), "--output", str(tmp_path / "run")]
+    write_config(tmp_path / "run.yaml", small_run(run__device="cuda", train__sync_batchnorm=synchronized))
+    words = ["train", "--config", str(tmp_path / "run.yaml"), "--output", str(tmp_path / "run")]
     torchrun = [
         sys.executable,
         "-m",
@@ -108,13 +108,13 @@ def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("law", [Augmentation(), Augmentation(5, 0.5, 0.7)])
-def test_images_that_live_on_the_gpu(source, device, law):
-    plans = IdentityBatches(source.samples, 3, 2, seed=5)
+@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(5, 0.5, 0.7)])
+def test_device_cache(source, device, augmentation):
+    plans = IdentitySampler(source.samples, 3, 2, seed=5)
     positions = [(0, 0), (0, 1), (2, 3)]
-    resident = ResidentImages(source, device, law.pad, workers=0, listener=Silent())
-    loaded = training_batches(source, plans, law, 5, positions, workers=0, pin=False)
-    for found, wanted in zip(resident.batches(plans, law, 5, positions), loaded, strict=True):
+    cache = DeviceCache(source, device, augmentation.pad, workers=0, listener=Silent())
+    loaded = training_batches(source, plans, augmentation, 5, positions, workers=0, pin=False)
+    for found, wanted in zip(cache.batches(plans, augmentation, 5, positions), loaded, strict=True):
         for ours, theirs in zip(found, wanted, strict=True):
             assert torch.equal(ours.cpu(), theirs)
 
@@ -123,14 +123,14 @@ def test_images_that_live_on_the_gpu(source, device, law):
 def test_no_step_waits_for_the_gpu(source, device, precision):
     network = TwoStreamNetwork("resnet18", 12, (HEIGHT, WIDTH)).to(device).train()
     step = TrainingStep(network, Objective(), TrainSection(precision=precision), device)
-    plans = IdentityBatches(source.samples, 3, 2, seed=5)
-    resident = ResidentImages(source, device, 0, workers=0, listener=Silent())
-    batches = resident.batches(plans, Augmentation(), 5, [(0, number) for number in range(6)])
+    plans = IdentitySampler(source.samples, 3, 2, seed=5)
+    cache = DeviceCache(source, device, 0, workers=0, listener=Silent())
+    batches = cache.batches(plans, Augmentation(), 5, [(0, number) for number in range(6)])
     try:
         with arithmetic(precision, device):
             for number, batch in enumerate(batches):
-                step(batch, tuple(sample_pairs(3, 2) for _ in range(2)))
-                if number == 2:  # by then everything that is made once is there
+                step(batch, lambda: tuple(sample_pairs(3, 2) for _ in range(2)))
+                if number == 2:  # one-time work is over by then
                     torch.cuda.set_sync_debug_mode("error")
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -142,7 +142,7 @@ def test_ranking(device, protocol, kind):
     random = np.random.default_rng(0)
     distance = torch.from_numpy((random.random((50, 70)) * 40).round(1)).to(kind)
     identities = [random.integers(9, size=number) for number in distance.shape]
-    identities[0][3] = 99  # isn't in the gallery
+    identities[0][3] = 99  # an identity that isn't in the gallery
     cameras = [random.choice([3, 6], 50), random.choice([1, 2, 3, 4, 5], 70)]
     there, here = (
         rank_metrics(each, *identities, *cameras, protocol=protocol) for each in (distance.to(device), distance)
@@ -157,7 +157,7 @@ def test_an_evaluation(source, device):
     torch.manual_seed(0)
     network = TwoStreamNetwork("resnet18", 12, (HEIGHT, WIDTH))
     here, there = (
-        evaluate(network.to(place), source, [selection(source)], listener=Silent())[0].mean()
+        evaluate(network.to(place), source, [selection_setting(source)], listener=Silent())[0].mean()
         for place in ("cpu", device)
     )
     assert there == pytest.approx(here, abs=0.01)

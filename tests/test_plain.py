@@ -1,22 +1,22 @@
-"""The plain way gives what the product gives; otherwise a comparison of their speed would mean nothing."""
+"""The plain way of the benchmarks gives the toolkit's results; otherwise comparing their speed would mean nothing."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
-from made_sysu import SETTINGS, ScaledDown
+from fake_sysu import SETTINGS, ScaledDown
 from plain import evaluation, objective, preparation
 from plain.loading import PlainImages, batches
 from plain.network import PlainNetwork
 from plain.ranking import rank
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.alignment import sample_pairs
-from lba_cli.data.images import read_image
+from lba_cli.data.image_files import read_image
 from lba_cli.data.loaders import to_images
 from lba_cli.evaluation import rank_metrics
-from lba_cli.evaluation.run import evaluate
+from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 from lba_cli.training import Objective, parameter_groups
@@ -31,7 +31,7 @@ def networks():
 
 
 def test_two_training_steps(networks):
-    ours, plain = (network.double().train() for network in networks)  # in float32 rounding alone can move a ReLU's edge
+    ours, plain = (network.double().train() for network in networks)  # in float32, rounding alone can flip a ReLU
     random = torch.Generator().manual_seed(1)
     labels = torch.arange(3).repeat_interleave(2)
     settings = {"momentum": 0.9, "weight_decay": 5e-4, "nesterov": True}
@@ -75,8 +75,10 @@ def test_evaluation(networks, monkeypatch):
     monkeypatch.setattr("plain.loading.WORKERS", 0)
     ours, plain = networks
     source = ScaledDown(2, HEIGHT, WIDTH)
-    for setting, result in zip(SETTINGS, evaluate(ours, source, SETTINGS, listener=Silent(), workers=0), strict=True):
-        cmc, precision, penalty = evaluation.evaluate(plain, source.pixels, source.samples, source.trials(setting))
+    settings = [SETTINGS[0], SETTINGS[-1]]
+    results = evaluate(ours, source, settings, listener=Silent(), options=EvaluationOptions(workers=0))
+    for setting, result in zip(settings, results, strict=True):
+        cmc, precision, penalty = evaluation.evaluate(plain, source.pixels, source.samples, source.draws(setting))
         mean = result.mean()
         assert (mean["rank1"], mean["mAP"], mean["mINP"]) == pytest.approx((cmc[0], precision, penalty), abs=1e-3)
 

@@ -1,9 +1,8 @@
-"""Functions of large tensors whose gradients are taken in fewer passes over memory than PyTorch's own.
+"""Functions of large tensors with gradients of their own, which pass over memory less often than PyTorch's.
 
-There are no second gradients.
+The vectors of a training batch are larger than any cache (64 images of 162 positions and 2048 channels: 85 MB), so that
+the time of these functions is the time of reading and writing them. None of them has a second derivative.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
@@ -13,60 +12,64 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 
-def of_partners(values: Tensor, partners: Tensor) -> Tensor:
-    """``values[partners]``: (N, …) → (N, K, …), ``partners`` (N, K) int64, on any device.
+def gather_partners(values: Tensor, indices: Tensor) -> Tensor:
+    """Compute ``values[indices]``: (N, …) → (N, K, …) for ``indices`` (N, K) int64, which may be on another device.
 
-    Its gradient is a product with a matrix of zeros and ones: quicker than adding images up one by one, and with the same
-    result every time on a GPU too.
+    The gradient is a product with a matrix of zeros and ones, so that a GPU sums in the same order every time; with PyTorch's
+    own (``index_put`` that accumulates) the last bits would differ from run to run. On one CPU core the product takes three
+    times as long (0.14 s instead of 0.04 s for 64 images of 162 × 1024); unlike PyTorch's own it uses all cores.
     """
-    result: Tensor = _OfPartners.apply(values, partners.to(values.device))
+    result: Tensor = _GatherPartners.apply(values, indices.to(values.device))
     return result
 
 
-def lengths(vectors: Tensor) -> Tensor:
-    """L2 norms over the last dimension, (…, C) → (…); the gradient is zero where the length is."""
-    result: Tensor = _Lengths.apply(vectors)
+def norms(vectors: Tensor) -> Tensor:
+    """Compute L2 norms over the last dimension, (…, C) → (…).
+
+    The gradient is zero where the norm is. PyTorch's own divides all vectors by their norms before it multiplies them by
+    the norms' gradients, and masks the result: two more passes over the vectors, and seven times the time on one core.
+    """
+    result: Tensor = _Norms.apply(vectors)
     return result
 
 
 def masked_distances(vectors: Tensor, others: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-    """‖mask · (vectors − others) + epsilon‖ over channels, for K others of each.
+    """Compute ‖mask · (vectors − others) + epsilon‖ over channels, for K others of each vector.
 
     Args:
-        vectors: (N, P, C).
-        others: (N, K, P, C), in any precision.
-        mask: (N, P), a constant.
-        epsilon: added to every difference.
+        vectors: (N, HW, C).
+        others: (N, K, HW, C), of any floating-point dtype.
+        mask: (N, HW); it gets no gradient.
 
     Returns:
-        (N, K, P).
+        (N, K, HW), of the dtype of ``vectors``.
+
+    PyTorch's own gradient keeps the product and the sum beside the difference, each as large as ``others``, and passes over
+    each of them once more: five times the time on one core. This one keeps one tensor.
     """
     result: Tensor = _MaskedDistances.apply(vectors, others, mask, epsilon)
     return result
 
 
-class _OfPartners(torch.autograd.Function):
+class _GatherPartners(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, values: Tensor, partners: Tensor) -> Tensor:
-        """Gather."""
-        ctx.save_for_backward(partners)
+    def forward(ctx: Any, values: Tensor, indices: Tensor) -> Tensor:
+        ctx.save_for_backward(indices)
         ctx.count = len(values)
-        return values[partners]
+        return values[indices]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        """Add up what each image gets from those whose partner it is."""
-        (partners,) = ctx.saved_tensors
-        chosen = F.one_hot(partners.flatten(), ctx.count).to(gradient.dtype)
+        (indices,) = ctx.saved_tensors
+        chosen = F.one_hot(indices.flatten(), ctx.count).to(gradient.dtype)
         shape = ctx.count, *gradient.shape[2:]
         return (chosen.T @ gradient.reshape(len(chosen), -1)).view(shape), None
 
 
-class _Lengths(torch.autograd.Function):
+class _Norms(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors: Tensor) -> Tensor:
-        """Norms."""
         result: Tensor = torch.linalg.vector_norm(vectors, dim=-1)
         ctx.save_for_backward(vectors, result)
         return result
@@ -74,17 +77,15 @@ class _Lengths(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """Each vector in its direction."""
         vectors, norms = ctx.saved_tensors
-        share = (gradient / norms).masked_fill_(norms == 0, 0)
-        result: Tensor = vectors * share.unsqueeze(-1)
+        factor = (gradient / norms).masked_fill_(norms == 0, 0)
+        result: Tensor = vectors * factor.unsqueeze(-1)
         return result
 
 
 class _MaskedDistances(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, vectors: Tensor, others: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-        """Norms of differences, which are kept."""
         differences = (vectors.unsqueeze(1) - others).mul_(mask[:, None, :, None]).add_(epsilon)
         result: Tensor = torch.linalg.vector_norm(differences, dim=-1)
         ctx.save_for_backward(differences, result, mask)
@@ -94,8 +95,7 @@ class _MaskedDistances(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        """Each difference in its direction."""
         differences, norms, mask = ctx.saved_tensors
-        share = (gradient / norms).masked_fill_(norms == 0, 0) * mask[:, None]
-        each = differences * share.unsqueeze(-1)
-        return each.sum(dim=1), each.to(ctx.dtype).neg_(), None, None
+        factor = (gradient / norms).masked_fill_(norms == 0, 0) * mask[:, None]
+        gradients = differences * factor.unsqueeze(-1)
+        return gradients.sum(dim=1), gradients.to(ctx.dtype).neg_(), None, None

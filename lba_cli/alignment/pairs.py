@@ -1,4 +1,4 @@
-"""Who is aligned with whom: for every image one of the same and one of another identity in the other modality."""
+"""Partners to align with: for each image one of the same and one of another identity, both in the other modality."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from torch import Tensor
 
 
 class Pairs(NamedTuple):
-    """Partners of the N images of a batch.
+    """The partners of the N images of a batch, (N,) int64 each.
 
-    Attributes:
-        positive: (N,) int64; image ``positive[i]`` shows the identity of image i in the other modality.
-        negative: (N,) int64; image ``negative[i]`` shows another identity in the other modality.
+    Images ``positive[i]`` and ``negative[i]`` show the identity of image i, and another one, in the other modality.
     """
 
     positive: Tensor
     negative: Tensor
 
     def to(self, device: torch.device) -> Pairs:
-        """The same pairs on ``device``; from pinned memory without waiting for it."""
+        """Copy the pairs to ``device``, without waiting for it if they are in pinned memory."""
         return Pairs(*(index.to(device, non_blocking=True) for index in self))
 
 
@@ -32,25 +30,32 @@ def sample_pairs(num_identities: int, num_instances: int, generator: torch.Gener
     other identities they are drawn with replacement.
 
     Args:
-        num_identities: B, at least 2.
-        num_instances: P, at least 1.
-        generator: a CPU generator; the global one when None.
+        num_identities, num_instances: B, at least 2, and P, at least 1.
+        generator: a CPU generator; PyTorch's global one if None.
+
+    Returns:
+        Indices into the batch, two (N,) int64 tensors on the CPU.
 
     Raises:
-        ValueError: a batch of fewer than two identities has no negatives.
+        ValueError: there are fewer than two identities, so that there are no negatives, or no image.
+
+    Example:
+        >>> pairs = sample_pairs(num_identities=8, num_instances=4)
+        >>> pairs.positive.shape  # 8 identities × 4 images × 2 modalities
+        torch.Size([64])
     """
     if num_identities < 2 or num_instances < 1:
-        raise ValueError(f"pairs need at least 2 identities and 1 image, not {num_identities} and {num_instances}")
+        raise ValueError(f"pairs need at least 2 identities and 1 image each, not {num_identities} and {num_instances}")
     halves = [_sample_half(num_identities, num_instances, generator) for _ in range(2)]
     size = num_identities * num_instances
-    # The partners of the visible half are infrared (second half), those of the infrared half visible (first half).
+    # The partners of the first, visible half are in the second, infrared half, and the other way round.
     positive = torch.cat([halves[0].positive + size, halves[1].positive])
     negative = torch.cat([halves[0].negative + size, halves[1].negative])
     return Pairs(positive, negative)
 
 
 def _sample_half(num_identities: int, num_instances: int, generator: torch.Generator | None) -> Pairs:
-    """Partners of one half, as indices into the other half."""
+    """Draw the partners of one modality's images, as indices into the other modality's half of the batch."""
     positive, negative = [], []
     for identity in range(num_identities):
         positive.append(identity * num_instances + torch.randperm(num_instances, generator=generator))
@@ -60,7 +65,7 @@ def _sample_half(num_identities: int, num_instances: int, generator: torch.Gener
 
 
 def _other_identities(identity: int, num_identities: int, count: int, generator: torch.Generator | None) -> Tensor:
-    """(count,) identities other than ``identity``, distinct where there are enough."""
+    """Draw ``count`` identities other than ``identity``, distinct ones where there are enough."""
     if num_identities - 1 >= count:
         drawn = torch.randperm(num_identities - 1, generator=generator)[:count]
     else:

@@ -1,10 +1,12 @@
-"""What a person sees: bars on a terminal, plain lines elsewhere, tables of figures. Progress goes to stderr."""
+"""Output for people: results on stdout; progress on stderr, as bars on a terminal and as plain lines elsewhere."""
 
 from __future__ import annotations
 
 import os
+import re
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -13,28 +15,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from lba_cli.errors import printable
-from lba_cli.processes import launched
+from lba_cli.processes import torchrun_world
 from lba_cli.reporting import Silent
 
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
 
-QUIET_SECONDS = 15.0
-FILE_WIDTH = 120
-SHORT_NAMES = {
-    "identity_consistency_stage3": "ic3",
-    "identity_consistency_stage4": "ic4",
-    "identity": "id",
-    "hard_triplet": "triplet",
-    "dense_triplet": "dense",
-    "learning_rate": "lr",
-}
+QUIET_SECONDS = 15.0  # between two lines of one task
+FILE_WIDTH = 120  # of tables that are redirected to a file
 
 
 @cache
-def output() -> Console:
-    """Where results go: stdout; of several processes, one prints them."""
-    if not launched().is_writer:
+def get_console() -> Console:
+    """Return the console for results, on stdout. Under ``torchrun`` only one process prints."""
+    if not torchrun_world().is_writer:
         return Console(quiet=True)
     console = Console(highlight=False)
     if console.is_terminal or "COLUMNS" in os.environ:
@@ -43,29 +37,34 @@ def output() -> Console:
 
 
 @cache
-def listener() -> Listener:
-    """The listener that suits stderr: bars on a terminal, lines elsewhere; of several processes, one tells."""
-    if not launched().is_writer:
+def get_listener() -> Listener:
+    """Return the listener for stderr: bars on a terminal, lines elsewhere. Under ``torchrun`` only one process writes."""
+    if not torchrun_world().is_writer:
         return Silent()
-    console = _Unbroken(stderr=True, highlight=False)
+    console = _UnbreakableConsole(stderr=True, highlight=False)
     return Bars(console) if console.is_terminal else Lines(console)
 
 
-class _Unbroken(Console):
-    """A console whose reader may go away: Rich would end the program then, in the middle of its work."""
+def print_line(text: str) -> None:
+    """Print a line of a command's result, without wrapping it or interpreting markup in it."""
+    get_console().print(printable(text), markup=False, soft_wrap=True)
+
+
+class _UnbreakableConsole(Console):
+    """A console that ignores a closed output pipe, where Rich would exit in the middle of the work."""
 
     def on_broken_pipe(self) -> None:
-        """Go on."""
+        """Continue."""
 
 
 class Lines:
-    """Plain lines, at most one every few seconds for a task."""
+    """A listener that prints plain lines, at most one every few seconds for a task."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def say(self, message: str) -> None:
-        """Print ``message``; work doesn't stop because nobody can be told."""
+        """Print ``message``. A closed stderr doesn't stop the work."""
         with suppress(OSError):
             self._console.print(printable(message), markup=False, soft_wrap=True)
 
@@ -75,7 +74,7 @@ class Lines:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Line]:
-        """Print a line now and then while the work goes on."""
+        """Print a line every few seconds during the work."""
         yield _Line(self, description, total, unit, done)
 
 
@@ -97,7 +96,7 @@ class _Line:
 
 
 class Bars:
-    """Bars that live while the work goes on; messages appear above them."""
+    """A listener that shows progress bars, with messages above them."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -113,7 +112,7 @@ class Bars:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:
-        """Show a bar for the work; tasks within tasks share one display."""
+        """Show a progress bar during the work. A nested task shares the display of the outer one."""
         outer = self._progress
         progress = outer or Progress(
             TextColumn("{task.description}"),
@@ -149,11 +148,29 @@ class _Bar:
 
 
 def describe(facts: dict[str, Any], rate: float) -> str:
-    """Losses and rates in a line; ``images_a_step`` becomes images a second."""
-    words = [f"{SHORT_NAMES.get(name, name)} {value:.3g}" for name, value in facts.items() if name != "images_a_step"]
+    """Format ``facts`` as one line, such as ``identity 5.98  ht 0.31  total 6.29``.
+
+    Args:
+        facts: values by name. ``images_a_step`` is shown as images per second.
+        rate: steps per second.
+    """
+    shown = {name: value for name, value in facts.items() if name != "images_a_step"}
+    words = [f"{label} {shown[name]:.3g}" for name, label in short_labels(shown).items()]
     if "images_a_step" in facts:
         words.append(f"{facts['images_a_step'] * rate:.0f} images/s")
     return "  ".join(words)
+
+
+def short_labels(names: Iterable[str]) -> dict[str, str]:
+    """Abbreviate names of several words by their initials, unless two would get the same label.
+
+    Example:
+        >>> short_labels(["identity", "identity_consistency_stage3", "learning_rate"])
+        {'identity': 'identity', 'identity_consistency_stage3': 'ics3', 'learning_rate': 'lr'}
+    """
+    labels = {name: re.sub(r"([a-z])[a-z]*_?", r"\1", name) if "_" in name else name for name in names}
+    counts = Counter(labels.values())
+    return {name: label if counts[label] == 1 else name for name, label in labels.items()}
 
 
 def _time_left(done: int, total: int | None, rate: float) -> str:

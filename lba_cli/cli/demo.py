@@ -1,4 +1,4 @@
-"""``lba demo``: the whole of it on synthetic people, in a folder of its own."""
+"""``lba demo``: generate synthetic people, train, evaluate and draw, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -8,139 +8,125 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import Assignments, ConfigFile, Debug, examples
+from lba_cli.cli.options import CommonOptions, command, group
+from lba_cli.outputs import require_new_folder
 
 if TYPE_CHECKING:
-    from lba_cli.config import Run
+    from lba_cli.config import Config
     from lba_cli.data.store import ImageSource
-    from lba_cli.evaluation.report import Result
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.model import TwoStreamNetwork
     from lba_cli.reporting import Listener
-    from lba_cli.training.folder import RunFolder
+    from lba_cli.training.run_folder import RunFolder
 
-app = commands()
-EXAMPLES = examples("lba demo", "lba demo --output somewhere --set train.seed=1")
+app = group()
+EXAMPLES = ("lba demo", "lba demo --output elsewhere --set train.seed=1")
 
 
-@app.command(epilog=EXAMPLES)
-@guarded
+@command(app, *EXAMPLES)
 def demo(
+    common: CommonOptions,
     output: Annotated[Path, typer.Option("--output", metavar="DIR", help="The folder to make.")] = Path("lba-demo"),
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Draw people, train the full method on them for minutes, evaluate before and after, and draw the pictures."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.console import output as out
-    from lba_cli.cli.tables import figures_table
-    from lba_cli.evaluation.report import Report
+    """Try everything on synthetic people: generate, train, evaluate and draw, within minutes.
+
+    The full method is trained after a short warm-up with the identity loss. The network is evaluated before and after.
+    """
+    from lba_cli.cli.console import print_line
     from lba_cli.files import write_text
     from lba_cli.model import load_network
-    from lba_cli.training.folder import RunFolder
     from lba_cli.training.loop import train
+    from lba_cli.training.run_folder import RunFolder
 
-    started, told = time.monotonic(), listener()
-    _require_new(output)
+    started, listener = time.monotonic(), common.listener
+    require_new_folder(output)
     warm_up, folder = RunFolder(output / "warm-up"), RunFolder(output / "run")
     people = {"data.root": str(output / "people")}
-    first = _demo_run("demo-warmup.yaml", config, people, assignments)
-    run = _demo_run("demo.yaml", config, {**people, "model.pretrained": str(warm_up.last)}, assignments)
-    source = _draw_and_prepare(output, run, told)
-    untrained = Report((_evaluate(_untrained(first, source), source, run, told),))
-    out().print(figures_table(untrained, out().width))
-    told.say(f"these are an untrained network's figures; now warming up a {run.model.backbone} by the identity loss")
+    warm_up_config = _demo_config("demo-warmup.yaml", common, people)
+    config = _demo_config("demo.yaml", common, {**people, "model.pretrained": str(warm_up.last)})
+    source = _generate_and_prepare(output, config, listener)
+    untrained = _evaluate(_untrained(warm_up_config, source), source, config, listener)
+    listener.say(
+        f"these are the results of an untrained network; now a {config.model.backbone} is warmed up with the identity loss"
+    )
     with warm_up.locked():
-        train(first, source, warm_up, told)
-    told.say(f"now training by the method '{run.train.method}'")
+        train(warm_up_config, source, warm_up, listener)
+    listener.say(f"now the network is trained with the method '{config.train.method}'")
     with folder.locked():
-        train(run, source, folder, told)
+        train(config, source, folder, listener)
     network = load_network(folder.best)
-    trained = Report((_evaluate(network, source, run, told),))
-    out().print(figures_table(trained, out().width))
+    trained = _evaluate(network, source, config, listener)
     write_text(output / "untrained.json", untrained.as_json())
     write_text(output / "trained.json", trained.as_json())
-    _draw_pictures(output, network, source, folder, run, told)
+    _draw_pictures(output, network, source, folder, config, listener)
     before, after = (report.results[0].mean()["rank1"] for report in (untrained, trained))
-    out().print(_farewell(output, before, after, time.monotonic() - started), markup=False, soft_wrap=True)
+    print_line(_summary(output, before, after, time.monotonic() - started))
 
 
-def _require_new(output: Path) -> None:
-    from lba_cli.errors import LbaError
+def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> Config:
+    """Resolve the configuration of one of the demo's runs: a shipped file, then ``--config`` and ``--set``."""
+    from lba_cli.config import ConfigLayer, resolve_config
 
-    if output.exists():
-        raise LbaError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
-
-
-def _demo_run(name: str, config: Path | None, options: dict[str, str], assignments: list[str] | None) -> Run:
-    """One of the demo's two runs: its shipped configuration, with ``config`` and ``--set`` laid over it."""
-    from importlib.resources import as_file, files
-
-    from lba_cli.settings import Layer, resolve
-
-    with as_file(files("lba_cli") / "configs" / name) as path:
-        layers = [Layer.from_file(path)]
-    if config:
-        layers.append(Layer.from_file(config))
-    return resolve([*layers, Layer.from_options(options), Layer.from_assignments(assignments or [])])
+    shipped = ConfigLayer.from_file(Path(__file__).parents[1] / "configs" / name)
+    return resolve_config([shipped, *common.layers(options)])
 
 
-def _draw_and_prepare(output: Path, run: Run, told: Listener) -> ImageSource:
-    from lba_cli.data.open import open_data
+def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> ImageSource:
     from lba_cli.data.prepare import prepare
-    from lba_cli.data.readers import read_sysu
     from lba_cli.data.store import default_store
-    from lba_cli.data.synthetic import write_dataset
+    from lba_cli.datasets import read_dataset
+    from lba_cli.datasets.open import open_data
+    from lba_cli.datasets.synthesize import write_synthetic
+    from lba_cli.datasets.sysu import SYSU
 
-    people, data = output / "people", run.data
-    write_dataset("small", people, seed=run.train.seed, listener=told)
+    people, data = output / "people", config.data
+    write_synthetic(SYSU, "small", people, seed=config.train.seed, listener=listener)
     store = default_store(people, data.height, data.width)
-    prepare(read_sysu(people), store, data.height, data.width, listener=told)
-    return open_data(data, told)
+    prepare(read_dataset(people), store, data.height, data.width, listener=listener)
+    return open_data(data, listener)
 
 
-def _untrained(run: Run, source: ImageSource) -> TwoStreamNetwork:
-    """The network that training starts from."""
+def _untrained(config: Config, source: ImageSource) -> TwoStreamNetwork:
+    """Build the network that training starts from."""
     from lba_cli.compute import resolve_device
     from lba_cli.data.samples import identity_classes
-    from lba_cli.model.weights import build_network
+    from lba_cli.model.initial_weights import build_network
 
     classes = len(identity_classes(source.samples))
-    size = run.data.height, run.data.width
-    network = build_network(run.model.backbone, classes, run.model.pretrained, run.train.seed, size)
-    return network.to(resolve_device(run.run.device))
+    size = config.data.height, config.data.width
+    network = build_network(config.model.backbone, classes, config.model.pretrained, config.train.seed, size)
+    return network.to(resolve_device(config.run.device))
 
 
-def _evaluate(network: TwoStreamNetwork, source: ImageSource, run: Run, told: Listener) -> tuple[Result, ...]:
-    from lba_cli.evaluation.run import evaluate, settings
+def _evaluate(network: TwoStreamNetwork, source: ImageSource, config: Config, listener: Listener) -> EvaluationResults:
+    """Score the network, and print the table of results."""
+    from lba_cli.cli.console import get_console
+    from lba_cli.cli.console_tables import figures_table
+    from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+    from lba_cli.evaluation.results import EvaluationResults
+    from lba_cli.evaluation.setting_choice import choose_settings
 
-    results = evaluate(
-        network,
-        source,
-        settings(run.evaluation, source),
-        listener=told,
-        batch_size=run.evaluation.batch_size,
-        workers=run.data.workers,
-    )
-    return tuple(results)
+    settings = choose_settings(config.evaluation, source)
+    options = EvaluationOptions(batch_size=config.evaluation.batch_size, workers=config.data.workers)
+    results = EvaluationResults((tuple(evaluate(network, source, settings, listener=listener, options=options)),))
+    get_console().print(figures_table(results, get_console().width))
+    return results
 
 
 def _draw_pictures(
-    output: Path, network: TwoStreamNetwork, source: ImageSource, folder: RunFolder, run: Run, told: Listener
+    output: Path, network: TwoStreamNetwork, source: ImageSource, folder: RunFolder, config: Config, listener: Listener
 ) -> None:
-    from lba_cli.evaluation.run import settings
+    from lba_cli.evaluation.setting_choice import choose_settings
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.correspondences import correspondences
     from lba_cli.visualize.curves import curves
     from lba_cli.visualize.masks import masks
     from lba_cli.visualize.ranking import ranking
 
-    (setting, *_) = settings(run.evaluation, source)
+    (setting, *_) = choose_settings(config.evaluation, source)
     pictures = {
         "correspondences": correspondences(network, source),
-        "ranking": ranking(network, source, setting, listener=told),
+        "ranking": ranking(network, source, setting, listener=listener),
         "masks": masks(network, source),
         "curves": curves(folder.records(), str(folder.path)),
     }
@@ -148,7 +134,7 @@ def _draw_pictures(
         save(figure, output / f"{name}.png")
 
 
-def _farewell(output: Path, before: float, after: float, seconds: float) -> str:
+def _summary(output: Path, before: float, after: float, seconds: float) -> str:
     return f"""
 Done in {seconds / 60:.1f} minutes: rank-1 {before:.1%} untrained, {after:.1%} trained.
 Pictures: {output}/correspondences.png, ranking.png, masks.png, curves.png

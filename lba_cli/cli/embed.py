@@ -1,79 +1,46 @@
-"""``lba embed``: vectors of any images, as a file that other programs load."""
-
-from __future__ import annotations
+"""``lba embed``: embeddings of images, as a file for other programs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import (
-    Assignments,
-    CheckpointFile,
-    ConfigFile,
-    Debug,
-    Force,
-    ImageNames,
-    ModelFile,
-    SkipBroken,
-    examples,
-)
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
 from lba_cli.vocabulary import Modality
 
-app = commands()
-EXAMPLES = examples(
+app = group()
+EXAMPLES = (
     "lba embed photos --modality visible --output photos.npz",
     "lba embed 'night/**/*.png' --modality infrared --output night.csv --skip-broken",
     "lba embed photos --modality visible --output photos.npz --model person.onnx",
 )
 
 
-@app.command(epilog=EXAMPLES)
-@guarded
+@command(app, *EXAMPLES)
 def embed(
+    common: CommonOptions,
     images: ImageNames,
-    modality: Annotated[Modality, typer.Option(help="What the images are: it chooses the network's stem.")],
-    output: Annotated[Path, typer.Option(metavar="FILE", help="What to write: .npz or .csv.")],
+    modality: Annotated[Modality, typer.Option(help="The modality of the images; it selects the network's stem.")],
+    output: Annotated[Path, typer.Option(metavar="FILE", help="The file to write: .npz or .csv.")],
     checkpoint: CheckpointFile = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Embed any images: unit-length vectors whose dot products are the scores.
+    """Compute embeddings of images and save them to a file.
 
-    A .npz has the arrays `paths`, `features` (n × D, float32), and `modality`, `model`, `height`, `width`; a .csv has a row
-    an image: path, modality, D numbers. What was interrupted, by whatever, goes on with the same command.
+    Embeddings have unit length; the dot product of two is their similarity. An .npz file has the arrays `paths`, `features`
+    (n × D, float32), `modality`, `model`, `height` and `width`; a .csv file has one row per image: path, modality, D numbers.
+    The same command continues after an interruption.
     """
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.console import output as out
-    from lba_cli.cli.opening import image_paths, open_embedder
-    from lba_cli.cli.outputs import require_free
-    from lba_cli.search.run import embed_to_file, require_writable
+    from lba_cli.cli.checkpoints import embedding_request, image_paths
+    from lba_cli.cli.console import print_line
+    from lba_cli.outputs import require_new_file
+    from lba_cli.search.embed_file import embed_to_file
+    from lba_cli.search.vector_files import FORMATS
 
-    told = listener()
-    require_writable(output, force)
-    require_free([output], force)
-    paths = image_paths(images, told)
-    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
-    made = embed_to_file(
-        embedder,
-        modality,
-        paths,
-        output,
-        batch_size=run.evaluation.batch_size,
-        listener=told,
-        skip_broken=skip_broken,
-        force=force,
-    )
-    for line in made.left_out:
-        told.warn(f"left out {line}")
-    out().print(
-        f"{output}: {made.images:,} {modality} images, vectors of {made.dimension} numbers",
-        markup=False,
-        soft_wrap=True,
-    )
+    require_new_file(output, force=force, suffixes=tuple(FORMATS))
+    paths = image_paths(images, common.listener)
+    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    written = embed_to_file(request, output, listener=common.listener, force=force)
+    print_line(f"{output}: {written:,} {modality} images, embeddings of {request.embedder.dimension} numbers")

@@ -1,130 +1,109 @@
-"""``lba evaluate``: the protocols' figures of checkpoints or of features, as tables and as files."""
+"""``lba evaluate``: score checkpoints or feature files, and show the results as tables and files."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.boundary import shared
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import (
-    AllTrials,
-    Assignments,
-    CheckpointFile,
-    ConfigFile,
-    DataFolder,
-    Debug,
-    Force,
-    examples,
-)
-from lba_cli.cli.outputs import require_free
+from lba_cli.cli.options import AllTrials, CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.errors import LbaError
-from lba_cli.processes import launched
-from lba_cli.vocabulary import Dataset, Draw, FeaturePlace, ModeChoice, ShotsChoice
+from lba_cli.outputs import require_new_files
+from lba_cli.processes import torchrun_world
+from lba_cli.vocabulary import FeaturePlace, ShotsChoice
 
 if TYPE_CHECKING:
-    from lba_cli.evaluation.report import Report
+    from lba_cli.evaluation.results import EvaluationResults
     from lba_cli.reporting import Listener
 
-app = commands()
-EXAMPLES = examples(
+app = group()
+EXAMPLES = (
     "lba evaluate --mode all-search",
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",
     "lba evaluate runs/baseline runs/full --flip --rerank --published --markdown table.md",
     "lba evaluate --trials all --checkpoint runs/regdb --csv figures.csv",
-    "lba evaluate --features theirs.npz --protocol-of llcm",
+    "lba evaluate --features features.npz --protocol-of llcm",
     "lba evaluate --protocol official --json figures.json",
 )
 
 Models = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="CHECKPOINT",
-        help="Checkpoints or runs to score; several are set side by side, with the difference to the first.",
-        show_default=False,
+        metavar="CHECKPOINT", help="Checkpoints or run folders to score. Several are compared with the first one."
     ),
 ]
 ModeOption = Annotated[
-    ModeChoice | None,
+    str | None,
     typer.Option(
         metavar="MODE",
-        help="SYSU-MM01: all-search, indoor-search; elsewhere query-to-gallery: infrared-to-visible, visible-to-infrared; "
-        "all; auto: the data set's usual [evaluation.mode].",
-        show_default=False,
+        help="SYSU-MM01: all-search or indoor-search. Other data sets: infrared-to-visible or visible-to-infrared (query to "
+        "gallery). all: every mode; auto: the usual ones [evaluation.mode].",
     ),
 ]
 ShotsOption = Annotated[
     ShotsChoice | None,
     typer.Option(
-        help="Gallery images an identity and camera: 1, 10 or all; both: 1 and 10 [evaluation.shots].",
-        show_default=False,
+        help="Gallery images per identity and camera: single (1), multi (10) or whole (all); both: single and multi [evaluation.shots]."
     ),
 ]
 ProtocolOption = Annotated[
-    Draw | None,
+    str | None,
     typer.Option(
-        help="Whose draws: the papers', SYSU-MM01's own, or LLCM's transposed release [evaluation.protocol].",
-        show_default=False,
+        metavar="PROTOCOL",
+        help="How galleries are drawn. community: as in most papers; official: SYSU-MM01's own permutations; released: as LLCM's "
+        "script does it, with the matrix transposed [evaluation.protocol].",
     ),
 ]
 Rerank = Annotated[
     bool | None,
     typer.Option(
         "--rerank",
-        help="Also: k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
-        show_default=False,
+        help="Also score with k-reciprocal re-ranking [evaluation.rerank, rerank_k1, rerank_k2, rerank_lambda].",
     ),
 ]
 Flip = Annotated[
     bool | None,
-    typer.Option("--flip", help="Also: the mean with the mirror image's embedding.", show_default=False),
+    typer.Option("--flip", help="Also score the mean embedding of each image and its mirror image [evaluation.flip]."),
 ]
 FeaturesFrom = Annotated[
     FeaturePlace | None,
-    typer.Option(help="neck: also the features after the neck [evaluation.features_from].", show_default=False),
+    typer.Option(help="neck: also score the features after the neck (batch norm) [evaluation.features_from]."),
 ]
 Features = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Score these features instead of a checkpoint's: arrays features (n, D), identities (n,), modalities (n,) of the "
-        "words visible and infrared, cameras (n,) (-1: not known), paths (n,); optionally dataset, name, split, trained_on.",
-        show_default=False,
+        help="Score the features in this file instead of a checkpoint. Its arrays: features (n, D), identities (n,), modalities "
+        "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on.",
     ),
 ]
 ProtocolOf = Annotated[
-    Dataset | None,
-    typer.Option(help="Whose protocol scores --features; default: as the file says.", show_default=False),
+    str | None,
+    typer.Option(
+        metavar="DATASET",
+        help="The data set whose protocol is used for --features. Default: the one named in the file.",
+    ),
 ]
 SaveFeatures = Annotated[
     Path | None,
-    typer.Option(
-        metavar="FILE.npz",
-        help="Also write the test images' features there, the plain ones whatever the extras, in the arrays of --features.",
-        show_default=False,
-    ),
+    typer.Option(metavar="FILE.npz", help="Also save the features of the test images, in the format of --features."),
 ]
-Json = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write every trial's figures there.", show_default=False)
-]
-Csv = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write means and deviations there.", show_default=False)
-]
-Markdown = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Also write a paper's table there.", show_default=False)
-]
-WithPublished = Annotated[bool, typer.Option("--published", help="Show the method's published figures beside.")]
-OtherSplit = Annotated[
-    bool, typer.Option("--allow-other-split", help="Score a model on another split than it was trained for.")
+Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results of every draw as JSON.")]
+Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write means and standard deviations as CSV.")]
+Markdown = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a Markdown table.")]
+WithPublished = Annotated[bool, typer.Option("--published", help="Also show the published results.")]
+OtherTrial = Annotated[
+    bool,
+    typer.Option("--allow-other-trial", help="Score a model even if it was trained on some of the test identities."),
 ]
 
 
-@app.command(epilog=EXAMPLES)
-@shared
+@command(app, *EXAMPLES, distributed=True)
 def evaluate(
+    common: CommonOptions,
     models: Models = None,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
@@ -142,20 +121,26 @@ def evaluate(
     csv: Csv = None,
     markdown: Markdown = None,
     published: WithPublished = False,
-    allow_other_split: OtherSplit = False,
+    allow_other_trial: OtherTrial = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP, mean ± deviation over the trials."""
-    files = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
-    require_free([path for path in files.values() if path], force)
+    """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP.
+
+    The results are means ± standard deviations over the ten random galleries that a protocol draws, or over RegDB's trials
+    with --trials all.
+    """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    _require_sense(names, data, features, protocol_of, save_features, trials)
-    from lba_cli.cli.console import listener, output
-    from lba_cli.cli.scoring import Request, score_features, score_models
-    from lba_cli.cli.tables import report_tables
+    needs_network = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
+    if features and any(needs_network.values()):
+        given = next(name for name, value in needs_network.items() if value)
+        raise LbaError(f"--features scores a feature file: leave out {given}")
+    if protocol_of and not features:
+        raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
+    outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
+    require_new_files(outputs, force=force)
+    from lba_cli.cli.console import get_console
+    from lba_cli.cli.console_tables import report_tables
+    from lba_cli.cli.evaluate_models import EvaluateRequest, score_features, score_models
 
     options = {
         "evaluation.mode": mode,
@@ -165,57 +150,40 @@ def evaluate(
         "evaluation.flip": flip,
         "evaluation.features_from": features_from,
     }
-    request, told = Request(data, config, assignments, options, allow_other_split, save_features), listener()
+    request = EvaluateRequest(data, common, options, allow_other_trial, save_features)
     if features:
-        report = score_features(features, protocol_of, request, told)
+        report = score_features(features, protocol_of, request)
     else:
-        report = score_models(names or [None], request, told, all_trials=bool(trials))
-    if not launched().is_writer:
+        report = score_models(names or [None], request, all_trials=bool(trials))
+    if not torchrun_world().is_writer:
         return
-    report = _with_published(report, told) if published else report
-    _write_files(report, json, csv, markdown, force, told)
-    for table in report_tables(report, output().width):
-        output().print(table, markup=False)
+    report = _with_published(report, common.listener) if published else report
+    _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
+    for table in report_tables(report, get_console().width):
+        get_console().print(table, markup=False)
 
 
-def _require_sense(
-    names: list[Path],
-    data: Path | None,
-    features: Path | None,
-    protocol_of: Dataset | None,
-    save_features: Path | None,
-    trials: str | None,
-) -> None:
-    """Refuse options that would have no effect beside each other."""
-    idle = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
-    for name in [name for name, given in idle.items() if features and given]:
-        raise LbaError(f"--features scores a file of features alone: leave {name} out")
-    if protocol_of and not features:
-        raise LbaError("--protocol-of says whose protocol scores --features; a checkpoint is scored by its data set's")
+def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:
+    from lba_cli.datasets import get_dataset
 
-
-def _with_published(report: Report, told: Listener) -> Report:
-    from lba_cli.evaluation.published import published_for
-
-    rows = published_for(report.results[0].benchmark, [result.setting for result in report.results])
+    settings = {result.setting for result in report.results}
+    rows = tuple(row for row in get_dataset(report.results[0].benchmark).published if row.setting in settings)
     if not rows:
-        told.warn("the method's authors published no figures for these settings")
+        listener.warn("there are no published results for these settings")
     return replace(report, published=rows)
 
 
-def _write_files(
-    report: Report, json: Path | None, csv: Path | None, markdown: Path | None, force: bool, told: Listener
-) -> None:
-    from lba_cli.evaluation.tables import csv_text, markdown_text
+def _write_files(report: EvaluationResults, paths: Mapping[str, Path | None], force: bool, listener: Listener) -> None:
+    from lba_cli.evaluation.result_tables import csv_text, markdown_text
     from lba_cli.files import write_text
 
-    first = report.models[0][0].origin
-    if json:
-        write_text(json, report.as_json(checkpoint=first.model, epoch=first.epoch), replace=force)
-        told.say(f"figures of every trial: {json}")
-    if csv:
-        write_text(csv, csv_text(report), replace=force)
-        told.say(f"means and deviations: {csv}")
-    if markdown:
-        write_text(markdown, markdown_text(report), replace=force)
-        told.say(f"the table: {markdown}")
+    model = report.models[0][0].model
+    writers: dict[str, tuple[str, Callable[[], str]]] = {
+        "json": ("results of every draw", lambda: report.as_json(checkpoint=model.path, epoch=model.epoch)),
+        "csv": ("means and standard deviations", lambda: csv_text(report)),
+        "markdown": ("table", lambda: markdown_text(report)),
+    }
+    for kind, (title, text) in writers.items():
+        if path := paths[kind]:
+            write_text(path, text(), replace=force)
+            listener.say(f"{title}: {path}")

@@ -1,17 +1,22 @@
-"""Options that commands share, and how they become a configuration."""
+"""Options that commands share, and the decorator that makes a function a command."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 
+from lba_cli.cli.error_handling import guarded
+from lba_cli.reporting import Listener, Silent
+
 if TYPE_CHECKING:
-    from lba_cli.config import Run
-    from lba_cli.reporting import Listener
+    from lba_cli.config import Config, ConfigLayer
 
 LOCAL_CONFIG = Path("lba.yaml")
 CONFIG_VARIABLE = "LBA_CONFIG"
@@ -21,96 +26,138 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help=f"YAML settings. Without it the file that ${CONFIG_VARIABLE} names is read, or {LOCAL_CONFIG} here if there is one.",
-        show_default=False,
+        help=f"A YAML configuration file. Without it, the file named by ${CONFIG_VARIABLE} is read, or ./{LOCAL_CONFIG} if it exists.",
     ),
 ]
 Assignments = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting; may be repeated.", show_default=False),
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set one config key; can be repeated.")
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace existing output files.")]
 CheckpointFile = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint",
         metavar="FILE",
-        help="A checkpoint of lba, or the method's released one. Without it the newest run's best.pt is taken.",
-        show_default=False,
+        help="A checkpoint or a run's folder; also the authors' released file. Default: best.pt of the newest run.",
     ),
 ]
 ModelFile = Annotated[
     Path | None,
     typer.Option(
-        "--model",
-        metavar="FILE.onnx",
-        help="An exported ONNX file instead of a checkpoint (the extra onnx).",
-        show_default=False,
+        "--model", metavar="FILE.onnx", help="Use an exported ONNX file instead of a checkpoint (needs the extra onnx)."
     ),
 ]
 ImageNames = Annotated[
     list[str],
     typer.Argument(
-        metavar="IMAGES…",
-        help="Images, folders with all below them, or globs in quotes; they are taken in the order of their paths.",
-        show_default=False,
+        metavar="IMAGES",
+        help="Images, folders (searched recursively), or quoted glob patterns. Images are sorted by path.",
     ),
 ]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded.")]
 DataFolder = Annotated[
-    Path | None,
-    typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store.", show_default=False),
+    Path | None, typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store [data.root].")
 ]
-
 AllTrials = Annotated[
     Literal["all"] | None,
-    typer.Option(
-        "--trials",
-        help="A model for each of the data set's ten splits: RUN/trial-1 … RUN/trial-10.",
-        show_default=False,
-    ),
+    typer.Option("--trials", help="Use one model per trial of RegDB: RUN/trial-1 … RUN/trial-10."),
 ]
 
 
-def examples(*lines: str) -> str:
-    """The epilog of a command's help."""
-    return "\n\n".join(["**Examples**", *(f"`{line}`" for line in lines)])
+@dataclass(frozen=True)
+class CommonOptions:
+    """What every command has: ``--config FILE``, ``--set section.key=value``, and a listener for messages and progress."""
+
+    config_file: Path | None = None
+    assignments: Sequence[str] = ()
+    listener: Listener = field(default_factory=Silent)
+
+    def load(
+        self,
+        options: Mapping[str, Any] | None = None,
+        *,
+        base: Mapping[str, Any] | None = None,
+        fixed: Mapping[str, Any] | None = None,
+    ) -> Config:
+        """Resolve the configuration: defaults, ``base``, the config file, ``options``, then ``--set``.
+
+        Args:
+            options: the command's other options by their config keys; a value of None stands for an option not given.
+            base: sections that replace the defaults, such as a checkpoint's own configuration.
+            fixed: values by config key that a config file which nobody named can't change.
+        """
+        from lba_cli.config import ConfigLayer, resolve_config
+
+        layers = [ConfigLayer(dict(base or {}), "the checkpoint's configuration")]
+        default_file = None if self.config_file else find_config()
+        if default_file:
+            self.listener.say(f"config: {default_file}")
+            layers.append(ConfigLayer.from_file(default_file))
+        return resolve_config([*layers, ConfigLayer.from_options(fixed or {}), *self.layers(options or {})])
+
+    def layers(self, options: Mapping[str, Any]) -> list[ConfigLayer]:
+        """Return the layers that the command line asks for: the file of ``--config``, ``options``, and ``--set``."""
+        from lba_cli.config import ConfigLayer
+
+        named = [ConfigLayer.from_file(self.config_file)] if self.config_file else []
+        return [*named, ConfigLayer.from_options(options), ConfigLayer.from_assignments(self.assignments)]
 
 
-def load_config(
-    config: Path | None,
-    assignments: list[str] | None,
-    options: Mapping[str, Any],
-    listener: Listener,
-    *,
-    base: Mapping[str, Any] | None = None,
-    fixed: Mapping[str, Any] | None = None,
-) -> Run:
-    """Lay the defaults, ``base``, the configuration file, the options and ``--set`` over each other, in this order.
-
-    ``fixed`` (by dotted keys) lies over a configuration file that nobody named, and under one that somebody did.
-
-    Raises:
-        ConfigError: one of them is malformed or names a setting that doesn't exist.
-    """
-    from lba_cli.settings import Layer, resolve
-
-    layers = [Layer(dict(base or {}), "the checkpoint's configuration")]
-    ambient = None if config else _ambient_config()
-    if ambient:
-        listener.say(f"settings from {ambient}")
-        layers.append(Layer.from_file(ambient))
-    layers.append(Layer.from_options(fixed or {}))
-    if config:
-        layers.append(Layer.from_file(config))
-    layers += [Layer.from_options(options), Layer.from_assignments(assignments or [])]
-    return resolve(layers)
-
-
-def _ambient_config() -> Path | None:
-    """The configuration file that nobody named on the command line."""
-    named = os.environ.get(CONFIG_VARIABLE)
-    if named:
+def find_config() -> Path | None:
+    """The config file that is read when the command line names none; None if there is none."""
+    if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
+
+
+def group() -> typer.Typer:
+    """Create the group that a command's module adds its command, or its subcommands, to."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)
+
+
+def command(
+    app: typer.Typer, *examples: str, name: str | None = None, help: str | None = None, distributed: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command of ``app``.
+
+    The function's first parameter receives the :class:`CommonOptions`; its other parameters are the command's own
+    options. Errors become one line and an exit status (see :mod:`lba_cli.cli.error_handling`).
+
+    Args:
+        app: the group that the command belongs to.
+        examples: command lines shown in the help.
+        name, help: the command's name and help text. Default: the function's name and docstring.
+        distributed: whether the command runs in several processes under ``torchrun``.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def wrapper(*, config: Path | None, assignments: list[str] | None, debug: bool, **own: Any) -> None:
+            from lba_cli.cli.console import get_listener
+
+            function(CommonOptions(config, assignments or (), get_listener()), **own)
+
+        _add_common_options(wrapper, function)
+        guarded_command = guarded(wrapper, distributed=distributed)
+        epilog = "\n\n".join(["**Examples**", *(f"`{line}`" for line in examples)])
+        app.command(name, help=help, epilog=epilog)(guarded_command)
+        return guarded_command
+
+    return decorate
+
+
+def _add_common_options(wrapper: Callable[..., None], function: Callable[..., None]) -> None:
+    """Give ``wrapper`` the signature of ``function``, whose first parameter is replaced by the common options."""
+    hints = get_type_hints(function, include_extras=True)
+    own = list(inspect.signature(function).parameters.values())[1:]
+    common = {"config": (ConfigFile, None), "assignments": (Assignments, None), "debug": (Debug, False)}
+    parameters = [parameter.replace(annotation=hints[parameter.name]) for parameter in own]
+    parameters += [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (annotation, default) in common.items()
+    ]
+    parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    del wrapper.__wrapped__  # type: ignore[attr-defined]  # otherwise inspect takes the signature of the function

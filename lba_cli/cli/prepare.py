@@ -1,145 +1,198 @@
-"""``lba prepare``: from a data set's folder to a store; or draw a synthetic data set."""
+"""``lba prepare``: make the store of a data set, or generate a synthetic data set."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import Assignments, ConfigFile, Debug, examples, load_config
-from lba_cli.cli.preparing import Request, prepare_store
-from lba_cli.vocabulary import Dataset
+from lba_cli.cli.options import CommonOptions, command, group
+from lba_cli.datasets import AUTO, DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
+from lba_cli.errors import ConfigError
+from lba_cli.vocabulary import MODALITIES, SPLITS
 
-app = commands()
+if TYPE_CHECKING:
+    from rich.table import Table
 
-Root = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].", show_default=False)
-]
+    from lba_cli.config import DataSection
+    from lba_cli.data.store import StoredImages
+    from lba_cli.datasets.spec import Shortfall
+
+MOST_IDENTITIES = 8  # listed in a row of the table of missing images
+
+Root = Annotated[Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].")]
 Output = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The store to make; by default beside the root.", show_default=False)
+    Path | None, typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.")
 ]
-Npy = Annotated[bool, typer.Option("--npy", help="Also write the field's four train_*_resized_*.npy into the store.")]
+Npy = Annotated[
+    bool,
+    typer.Option(
+        "--npy", help="Also write the training images as the four `train_*_resized_*.npy` files that other code reads."
+    ),
+]
 SkipBroken = Annotated[
-    bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them.")
+    bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded, and record them in the store.")
 ]
-Verify = Annotated[
-    bool, typer.Option("--verify", help="Make nothing: check the store that is there, every byte of it.")
-]
-Workers = Annotated[int | None, typer.Option(min=1, help="Processes; all cores by default.", show_default=False)]
+Verify = Annotated[bool, typer.Option("--verify", help="Make nothing; check every byte of the existing store.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")]
 
 
-@app.command(
-    epilog=examples(
-        "lba prepare sysu",
-        "lba prepare sysu --root /data/SYSU-MM01 --output /fast/sysu --npy",
-        "lba prepare sysu --verify",
-        "lba prepare sysu --set data.height=384 --set data.width=192",
-    )
-)
-@guarded
-def sysu(
-    root: Root = None,
-    output: Output = None,
-    npy: Npy = False,
-    skip_broken: SkipBroken = False,
-    verify: Verify = False,
-    workers: Workers = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
-) -> None:
-    """Resize SYSU-MM01 (cam1…cam6 and exp) once into a memory-mapped store.
+class _DatasetCommands(TyperGroup):
+    """The commands of ``lba prepare``: one for each data set that is known when the group is built, and ``synthetic``."""
 
-    Training and evaluation find a store beside the root by themselves; name one elsewhere with their --data.
-    """
-    prepare_store("sysu", Request(root, output, skip_broken, verify, workers, config, assignments, npy))
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = {**{spec.name: _prepare_command(spec) for spec in DATASETS.values()}, **self.commands}
 
 
-def _offer(dataset: Dataset, description: str, *lines: str) -> None:
-    """Make ``lba prepare DATASET`` a command; ``lines`` are its examples."""
+app = group()
 
-    @app.command(dataset, help=description, epilog=examples(*lines))
-    @guarded
-    def command(
+
+@app.callback(cls=_DatasetCommands)
+def _group() -> None: ...  # without a callback, Typer would make a group of one command that command
+
+
+def _prepare_command(spec: DatasetSpec) -> Any:
+    """Make the command ``lba prepare NAME`` of a data set."""
+    single = group()
+
+    @command(single, *spec.prepare_examples, name=spec.name, help=spec.prepare_help)
+    def prepare(
+        common: CommonOptions,
         root: Root = None,
         output: Output = None,
+        npy: Npy = False,
         skip_broken: SkipBroken = False,
         verify: Verify = False,
         workers: Workers = None,
-        config: ConfigFile = None,
-        assignments: Assignments = None,
-        debug: Debug = False,
     ) -> None:
-        prepare_store(dataset, Request(root, output, skip_broken, verify, workers, config, assignments))
+        from lba_cli.cli.console import get_console, print_line
+        from lba_cli.data.prepare import prepare
+        from lba_cli.data.store import StoredImages, default_store
+        from lba_cli.datasets.open import verify_store
+
+        listener = common.listener
+        data = _data_config(spec, root, common)
+        folder = Path(data.root)
+        store = output or default_store(folder, data.height, data.width)
+        if verify:
+            known = spec.read(folder, data.options_for(spec)) if folder.exists() else None
+            checked = verify_store(store, known, listener)
+            source = "its source isn't here, so it wasn't compared with it"
+            if known:
+                source = f"{known.root} still has the same files, by name and size"
+            print_line(f"{store} is intact: {checked.images:,} images; {source}")
+            return
+        listing = spec.read(folder, data.options_for(spec))
+        for note in listing.notes:
+            listener.warn(note)
+        if shortfalls := spec.shortfalls(listing):
+            listener.warn(f"{folder} differs from the complete {spec.title}:")
+            get_console().print(_shortfall_table(shortfalls))
+        made = prepare(
+            listing,
+            store,
+            data.height,
+            data.width,
+            listener=listener,
+            workers=workers,
+            skip_broken=skip_broken,
+            shared_arrays=npy,
+        )
+        for path, reason in made.skipped:
+            listener.warn(f"left out {path}: {reason}")
+        get_console().print(_counts_table(StoredImages(made.store)))
+        print_line(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}")
+
+    return typer.main.get_command(single)
 
 
-_offer(
-    "regdb",
-    "Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten splits.\n\n"
-    "Training and evaluation take one of them: --set data.trial=1 to 10.",
-    "lba prepare regdb",
-    "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken",
+@command(
+    app,
+    "lba prepare synthetic --preset tiny --output datasets/SYSU-MM01",
+    "lba prepare synthetic --preset tiny --layout regdb",
+    "lba prepare synthetic --preset sysu --seed 7",
 )
-_offer(
-    "llcm",
-    "Resize LLCM (idx, test_vis, test_nir and the training folders) once into a store.",
-    "lba prepare llcm",
-    "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken",
-)
-_offer(
-    "folder",
-    "Resize your own images once into a store: visible/IDENTITY/* and infrared/IDENTITY/*, any names, any format.\n\n"
-    "A name with _c and a number in it tells the camera (007_c3_12.png). Half of the identities, drawn by seed, are "
-    "trained on; change that by data.split_seed and data.test_share, or name them in two files, one identity a line.",
-    "lba prepare folder --root cameras",
-    "lba prepare folder --root cameras --set data.split_seed=1 --set data.test_share=0.3",
-    "lba prepare folder --root cameras --set data.train_ids=train.txt --set data.test_ids=test.txt",
-)
-
-
-@app.command(
-    epilog=examples(
-        "lba prepare synthetic --preset tiny --output datasets/SYSU-MM01",
-        "lba prepare synthetic --preset tiny --layout regdb",
-        "lba prepare synthetic --preset sysu --seed 7",
-    )
-)
-@guarded
 def synthetic(
+    common: CommonOptions,
     preset: Annotated[
         str,
-        typer.Option(metavar="tiny|small|sysu", help="How many people and images; sysu: the real one's exact counts."),
+        typer.Option(
+            metavar="tiny|small|sysu", help="How many people and images; sysu has exactly the counts of SYSU-MM01."
+        ),
     ] = "small",
-    layout: Annotated[Dataset, typer.Option(help="Whose folders and lists are written; sysu: SYSU-MM01's.")] = "sysu",
+    layout: Annotated[
+        str, typer.Option(metavar="|".join(DATASETS), help="The data set whose folder layout is written.")
+    ] = DEFAULT_DATASET,
     output: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIR", help="The folder to make; default: datasets/synthetic-PRESET[-LAYOUT].", show_default=False
-        ),
+        typer.Option(metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT]."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
     workers: Workers = None,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Draw people under visible and near-infrared cameras, in any data set's layout on disk. No real person is shown."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.console import output as out
-    from lba_cli.data.synthetic import write_dataset
+    """Generate images of synthetic people under visible and near-infrared cameras, in the folder layout of a data set."""
+    from lba_cli.cli.console import print_line
+    from lba_cli.datasets.synthesize import write_synthetic
 
-    told = listener()
-    load_config(config, assignments, {}, told)
-    usual = f"synthetic-{preset}" if layout == "sysu" else f"synthetic-{preset}-{layout}"
+    common.load()
+    usual = f"synthetic-{preset}" if layout == DEFAULT_DATASET else f"synthetic-{preset}-{layout}"
     place = output or Path("datasets") / usual
-    written = write_dataset(preset, place, layout=layout, seed=seed, workers=workers, listener=told)
-    out().print(
+    written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=common.listener)
+    print_line(
         f"{written.images:,} images of {written.identities} people are in {place}. "
-        f"Next: lba prepare {layout} --root {shlex.quote(str(place))}",
-        markup=False,
-        soft_wrap=True,
+        f"Next: lba prepare {layout} --root {shlex.quote(str(place))}"
     )
+
+
+def _data_config(spec: DatasetSpec, root: Path | None, common: CommonOptions) -> DataSection:
+    """Return the section ``data``; the root is the data set's usual folder unless another one is named."""
+    from lba_cli.config import DataSection
+
+    usual = {"dataset": spec.name, **({"root": spec.default_root} if spec.default_root else {})}
+    options = {"data.root": root and str(root), "data.dataset": spec.name if root else None}
+    data = common.load(options, base={"data": usual}).data
+    if data.dataset not in (spec.name, AUTO):
+        raise ConfigError(
+            f"the configuration is for the data set '{data.dataset}' (data.dataset): use lba prepare {data.dataset}, or name "
+            f"the folder of '{spec.name}' with --root"
+        )
+    if not spec.default_root and root is None and data.root == DataSection().root:
+        raise ConfigError("data.root is needed: name the folder with --root DIR, or in a config file")
+    return data
+
+
+def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
+    """List how many images a copy lacks, by camera."""
+    from rich.table import Table
+
+    table = Table("camera", "images", "complete", "difference", "identities")
+    for each in shortfalls:
+        names = ", ".join(f"{identity:04d}" for identity in each.identities[:MOST_IDENTITIES])
+        rest = len(each.identities) - MOST_IDENTITIES
+        more = f" and {rest} more" if rest > 0 else ""
+        row = (each.camera, f"{each.found:,}", f"{each.expected:,}", f"{each.found - each.expected:+,}", names + more)
+        table.add_row(*map(str, row))
+    return table
+
+
+def _counts_table(store: StoredImages) -> Table:
+    """Count identities and images by split and modality, in every trial."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from lba_cli.data.samples import select
+
+    trials = sorted({sample.trial for sample in store.samples})
+    several = trials != [0]
+    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
+    for trial in trials:
+        samples = store.of_trial(trial or None).samples
+        for split in SPLITS:
+            identities = {sample.identity for sample in samples if sample.split == split}
+            counts = [f"{len(select(samples, split, modality)):,}" for modality in MODALITIES]
+            table.add_row(*([str(trial)] if several else []), split, str(len(identities)), *counts)
+    return table

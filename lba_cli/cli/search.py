@@ -1,4 +1,4 @@
-"""``lba search``: an index of a gallery, ranked for query images."""
+"""``lba search``: build an index of gallery images and search it with query images."""
 
 from __future__ import annotations
 
@@ -7,270 +7,207 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import (
-    Assignments,
-    CheckpointFile,
-    ConfigFile,
-    Debug,
-    Force,
-    ImageNames,
-    ModelFile,
-    SkipBroken,
-    examples,
-    load_config,
-)
+from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
 from lba_cli.errors import LbaError
+from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
-    from lba_cli.config import Run
     from lba_cli.reporting import Listener
-    from lba_cli.search.embedder import Embedder
-    from lba_cli.search.index import Index
-    from lba_cli.search.manifest import Manifest
+    from lba_cli.search.index import Index, Manifest
 
-app = commands()
+app = group()
 
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The index's folder.", show_default=False)]
+IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
 SearchEngine = Annotated[
     Engine,
-    typer.Option(help="exact compares with every image; faiss, for millions, with a share of them (the extra faiss)."),
+    typer.Option(
+        help="exact compares a query with every image; faiss only with some, for millions of images (needs the extra faiss)."
+    ),
 ]
 IndexCheckpoint = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint",
         metavar="FILE",
-        help="The checkpoint that built the index; default: the file that it was.",
-        show_default=False,
+        help="The checkpoint that built the index. Default: the file recorded in the index.",
     ),
 ]
 
 
-@app.command(
-    epilog=examples(
-        "lba search build photos --index gallery --modality visible",
-        "lba search build photos 'more/*.jpg' --index gallery --modality visible --model person.onnx --engine faiss",
-    )
+@command(
+    app,
+    "lba search build photos --index gallery --modality visible",
+    "lba search build photos 'more/*.jpg' --index gallery --modality visible --model person.onnx --engine faiss",
 )
-@guarded
 def build(
+    common: CommonOptions,
     gallery: ImageNames,
     index: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
-    modality: Annotated[Modality, typer.Option(help="What the gallery's images are.")],
+    modality: Annotated[Modality, typer.Option(help="The modality of the gallery images.")],
     checkpoint: CheckpointFile = None,
     model: ModelFile = None,
     engine: Annotated[
-        Engine,
-        typer.Option(help="faiss: also make what queries with --engine faiss need (the extra faiss)."),
+        Engine, typer.Option(help="faiss: also build what queries with --engine faiss need (needs the extra faiss).")
     ] = "exact",
     skip_broken: SkipBroken = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Embed a gallery into an index: a folder that appears whole or not at all. Images are known by absolute paths."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_embedder
-    from lba_cli.search.approximate import require_faiss
-    from lba_cli.search.embedding import embedded_rows
-    from lba_cli.search.index import About
-    from lba_cli.search.update import build_index, require_place
+    """Embed gallery images into an index: a folder that appears complete or not at all. It names images by absolute paths."""
+    from lba_cli.cli.checkpoints import embedding_request
+    from lba_cli.search.embed_paths import embedded_rows
+    from lba_cli.search.faiss_index import require_faiss
+    from lba_cli.search.index import IndexDescription
+    from lba_cli.search.update import build_index, require_new_index
 
-    told, left_out = listener(), list[str]()
-    require_place(index, replace=force)
+    require_new_index(index, replace=force)
     if engine == "faiss":
         require_faiss()
-    paths = _gallery_paths(gallery, told)
-    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
-    size = run.evaluation.batch_size
-    rows = embedded_rows(embedder, modality, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
-    made = build_index(index, About.of(embedder, modality, faiss=engine == "faiss"), rows, replace=force)
-    _finish(index, made, left_out, told)
+    paths = _gallery_paths(gallery, common.listener)
+    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    description = IndexDescription.from_embedder(request.embedder, modality)
+    rows = embedded_rows(request, common.listener)
+    _print_contents(index, build_index(index, description, rows, faiss=engine == "faiss", replace=force))
 
 
-@app.command(
-    epilog=examples(
-        "lba search query gallery night.png --modality infrared",
-        "lba search query gallery night --modality infrared --top 20 --json ranks.json --picture ranks.png",
-    )
+@command(
+    app,
+    "lba search query gallery night.png --modality infrared",
+    "lba search query gallery night --modality infrared --top 20 --json ranks.json --picture ranks.png",
 )
-@guarded
 def query(
+    common: CommonOptions,
     index: IndexFolder,
     images: ImageNames,
-    modality: Annotated[Modality, typer.Option(help="What the query images are.")],
-    top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images of each list.")] = 10,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write the lists there.", show_default=False)
-    ] = None,
+    modality: Annotated[Modality, typer.Option(help="The modality of the query images.")],
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images to list per query.")] = 10,
+    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the ranked lists as JSON.")] = None,
     picture: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Also draw the first lists there: .png, .svg or .pdf.", show_default=False),
+        Path | None, typer.Option(metavar="FILE", help="Also draw the first ranked lists: .png, .svg or .pdf.")
     ] = None,
     engine: SearchEngine = "exact",
     same_modality: Annotated[
-        bool, typer.Option("--same-modality", help="Allow queries of the gallery's own modality.")
+        bool, typer.Option("--same-modality", help="Allow queries of the same modality as the gallery.")
     ] = False,
     checkpoint: IndexCheckpoint = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Rank the gallery for query images: a table with scores (dot products, 1 at most), best first."""
-    from lba_cli.cli.console import listener, output
-    from lba_cli.cli.opening import image_paths
-    from lba_cli.cli.outputs import require_free
-    from lba_cli.cli.rankings import draw_lists, ranking_table, write_lists
+    """Rank the gallery images by their similarity to each query. Scores are dot products, at most 1."""
+    from lba_cli.cli.checkpoints import embedding_request, image_paths
+    from lba_cli.cli.console import get_console
+    from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
     from lba_cli.search.index import open_index
     from lba_cli.search.query import rank_images
 
-    require_free([path for path in (json, picture) if path], force)
+    require_new_files({"--json": json, "--picture": picture}, force=force)
     if picture:
-        from lba_cli.visualize.canvas import require_free as require_picture
+        from lba_cli.visualize.canvas import require_new_picture
 
-        require_picture(picture, force)
-    told = listener()
+        require_new_picture(picture, force=force, option="--picture")
     opened = open_index(index)
-    _require_other_modality(opened, modality, same_modality)
-    paths = image_paths(images, told)
-    embedder, run = _model_of(opened, modality, checkpoint, model, config, assignments, told)
-    size = run.evaluation.batch_size
-    lists, broken = rank_images(
-        opened, embedder, modality, paths, top, engine, batch_size=size, listener=told, skip_broken=skip_broken
-    )
-    for line in broken:
-        told.warn(f"left out {line}")
+    if opened.manifest.modality == modality and not same_modality:
+        raise LbaError(
+            f"{index}: holds {modality} images, the same modality as the queries: correct --modality, or allow this with "
+            "--same-modality"
+        )
+    paths = image_paths(images, common.listener)
+    files = _model_of(opened, checkpoint, model, common.listener)
+    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken)
+    opened.require_model(request.embedder)
+    lists = rank_images(opened, request, top, engine, common.listener)
     for each in lists:
-        output().print(ranking_table(each))
+        get_console().print(ranking_table(each))
     if json:
         write_lists(json, opened, modality, engine, lists, force)
     if picture:
-        draw_lists(picture, opened, lists, force, told)
+        draw_lists(picture, opened, lists, force, common.listener)
 
 
-@app.command(epilog=examples("lba search add gallery new-photos"))
-@guarded
+@command(app, "lba search add gallery new-photos")
 def add(
+    common: CommonOptions,
     index: IndexFolder,
     images: ImageNames,
     modality: Annotated[
-        Modality | None,
-        typer.Option(help="What the images are; they must be what the gallery's are.", show_default=False),
+        Modality | None, typer.Option(help="The modality of the images, which must be the gallery's.")
     ] = None,
     checkpoint: IndexCheckpoint = None,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Add images to an index; those that it has already are embedded again."""
-    from lba_cli.cli.console import listener
-    from lba_cli.search.embedding import embedded_rows
-    from lba_cli.search.index import About, open_index
+    """Add images to an index. Images that it already has are embedded again."""
+    from lba_cli.cli.checkpoints import embedding_request
+    from lba_cli.search.embed_paths import embedded_rows
+    from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
 
-    told, left_out = listener(), list[str]()
     opened = open_index(index)
-    opened.require_modality(modality or opened.manifest.modality)
-    paths = _gallery_paths(images, told)
     kind = opened.manifest.modality
-    embedder, run = _model_of(opened, kind, checkpoint, model, config, assignments, told)
-    size = run.evaluation.batch_size
-    rows = embedded_rows(embedder, kind, paths, left_out, batch_size=size, listener=told, skip_broken=skip_broken)
-    made, replaced = add_rows(index, About.of(embedder, kind), rows)
+    opened.require_modality(modality or kind)
+    paths = _gallery_paths(images, common.listener)
+    files = _model_of(opened, checkpoint, model, common.listener)
+    request = embedding_request(paths, kind, *files, common, skip_broken=skip_broken)
+    opened.require_model(request.embedder)
+    description = IndexDescription.from_embedder(request.embedder, kind)
+    made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
-        told.say(f"{replaced} images were there already and are embedded again")
-    _finish(index, made, left_out, told)
+        common.listener.say(f"{replaced} images were in the index already and are embedded again")
+    _print_contents(index, made)
 
 
-@app.command(epilog=examples("lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos"))
-@guarded
+@command(app, "lba search remove gallery photos/0001.jpg", "lba search remove gallery old-photos")
 def remove(
+    common: CommonOptions,
     index: IndexFolder,
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS…",
-            help="Images, folders or globs in quotes; the files needn't exist any more.",
-            show_default=False,
+            metavar="PATHS", help="Images, folders or quoted glob patterns. The files may be deleted already."
         ),
     ],
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Remove images from an index; the image files stay."""
-    from lba_cli.cli.console import listener
+    """Remove images from an index. The image files are not touched."""
     from lba_cli.search.update import remove_rows
 
-    told = listener()
-    load_config(config, assignments, {}, told)
+    common.load()
     made, count = remove_rows(index, paths)
-    told.say(f"{count} images were removed")
-    _finish(index, made, [], told)
+    common.listener.say(f"{count} images were removed")
+    _print_contents(index, made)
 
 
-@app.command(epilog=examples("lba search info gallery"))
-@guarded
-def info(index: IndexFolder, config: ConfigFile = None, assignments: Assignments = None, debug: Debug = False) -> None:
-    """Check every byte of an index, and say what it holds."""
-    from lba_cli.cli.console import listener, output
-    from lba_cli.cli.rankings import info_table
+@command(app, "lba search info gallery")
+def info(common: CommonOptions, index: IndexFolder) -> None:
+    """Check every byte of an index, and show what it contains."""
+    from lba_cli.cli.console import get_console
+    from lba_cli.cli.search_tables import info_table
     from lba_cli.search.index import open_index
 
-    load_config(config, assignments, {}, listener())
-    output().print(info_table(open_index(index, fully=True)))
+    common.load()
+    get_console().print(info_table(open_index(index, fully=True)))
 
 
-def _gallery_paths(names: list[str], told: Listener) -> list[str]:
-    """The images of ``names`` by their absolute paths, in their order."""
-    from lba_cli.cli.opening import image_paths
-    from lba_cli.search.images import absolute_path
+def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
+    """Return the absolute paths of the images that a command line names, sorted."""
+    from lba_cli.cli.checkpoints import image_paths
+    from lba_cli.search.image_paths import absolute_path
 
-    return sorted({absolute_path(path) for path in image_paths(names, told)})
+    return sorted({absolute_path(path) for path in image_paths(names, listener)})
 
 
 def _model_of(
-    index: Index,
-    modality: Modality,
-    checkpoint: Path | None,
-    model: Path | None,
-    config: Path | None,
-    assignments: list[str] | None,
-    told: Listener,
-) -> tuple[Embedder, Run]:
-    """The model that is named, or the file that built the index; it must be the one that did."""
-    from lba_cli.cli.opening import open_embedder
-
+    index: Index, checkpoint: Path | None, model: Path | None, listener: Listener
+) -> tuple[Path | None, Path | None]:
+    """Return the checkpoint and the ONNX file that are named. If neither is, one of them is the file recorded in the index."""
     origin = Path(index.manifest.origin)
-    if checkpoint is None and model is None and origin.is_file():
-        told.say(f"model: {origin}, which built the index")
-        checkpoint, model = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    embedder, run = open_embedder(modality, checkpoint, model, config, assignments, told)
-    index.require_model(embedder)
-    return embedder, run
+    if checkpoint or model or not origin.is_file():
+        return checkpoint, model
+    listener.say(f"model: {origin}, which built the index")
+    return (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
 
 
-def _require_other_modality(index: Index, modality: Modality, allowed: bool) -> None:
-    if index.manifest.modality == modality and not allowed:
-        raise LbaError(
-            f"{index.folder}: holds {modality} images, as the queries are: name the queries' true --modality, or search "
-            "within one modality with --same-modality"
-        )
+def _print_contents(index: Path, made: Manifest) -> None:
+    from lba_cli.cli.console import print_line
 
-
-def _finish(index: Path, made: Manifest, left_out: list[str], told: Listener) -> None:
-    from lba_cli.cli.console import output
-
-    for line in left_out:
-        told.warn(f"left out {line}")
-    words = f"{index}: {made.images:,} {made.modality} images, vectors of {made.dimension} numbers"
-    output().print(words, markup=False, soft_wrap=True)
+    print_line(f"{index}: {made.images:,} {made.modality} images, embeddings of {made.dimension} numbers")

@@ -1,141 +1,112 @@
-"""``--trials all``: a model for each split of a data set, in a run's folders ``trial-1`` … ``trial-10``."""
-
-from __future__ import annotations
+"""``--trials all``: one run per trial of RegDB, in the subfolders ``trial-1`` … ``trial-10`` of one folder."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lba_cli.config import Run
-from lba_cli.data.open import open_data
+from lba_cli.config import Config, ConfigLayer, write_config
+from lba_cli.datasets.open import open_data
+from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import CheckpointError, ConfigError, Interrupted, TrainingError
 from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.reporting import Listener
-from lba_cli.settings import Layer, write_run
-from lba_cli.training.folder import RUNS, TRIAL, RunFolder
 from lba_cli.training.loop import train
-
-SPLITS = range(1, 11)
-# The settings of one trial, and its state where it goes on with one.
-Resume = Callable[[RunFolder, dict[str, Any]], tuple[Run, Checkpoint | None]]
+from lba_cli.training.run_folder import RUNS, TRIAL, RunFolder
 
 
-@dataclass(frozen=True)
-class TrialRuns:
-    """A folder with a run a split."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        """The settings that all the trials share."""
-        return self.path / "config.yaml"
-
-    def of(self, split: int) -> RunFolder:
-        """The run of ``split``."""
-        return RunFolder(self.path / f"{TRIAL}{split}")
-
-    def require_new(self) -> None:
-        """Refuse a folder that holds something already.
-
-        Raises:
-            TrainingError: it does; nothing is overwritten.
-        """
-        if any(self.of(split).path.exists() for split in SPLITS):
-            raise TrainingError(
-                f"{self.path}: holds trials already: continue them with --trials all --resume {self.path}, or name another "
-                "--output"
-            )
-        RunFolder(self.path).require_new()
-
-    def require_all(self) -> dict[int, RunFolder]:
-        """The runs of all the splits, by split.
-
-        Raises:
-            CheckpointError: naming the trials that have no checkpoint.
-        """
-        runs = {split: self.of(split) for split in SPLITS}
-        missing = [run.path.name for run in runs.values() if not run.last.is_file()]
-        if missing:
-            raise CheckpointError(
-                f"{self.path}: {', '.join(missing)} of the trials {TRIAL}{SPLITS[0]} … {TRIAL}{SPLITS[-1]} have no checkpoint: "
-                f"train them with lba train --trials all --resume {self.path}"
-            )
-        return runs
+def trial_runs(folder: Path) -> dict[int, RunFolder]:
+    """Return the runs of all trials, which may not have begun."""
+    return {trial: RunFolder(folder / f"{TRIAL}{trial}") for trial in TRIALS}
 
 
-def newest_trials(folder: Path = RUNS) -> TrialRuns:
-    """The folder of trials with the newest checkpoint below ``folder``.
+def complete_trial_runs(folder: Path) -> dict[int, RunFolder]:
+    """Return the runs of all trials."""
+    runs = trial_runs(folder)
+    if missing := [run.path.name for run in runs.values() if not run.last.is_file()]:
+        raise CheckpointError(
+            f"{folder}: no checkpoint of {', '.join(missing)}: train the missing trials with lba train --trials all "
+            f"--resume {folder}"
+        )
+    return runs
 
-    Raises:
-        CheckpointError: there is none.
-    """
-    found = sorted(folder.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
+
+def with_trial(config: Config, trial: int | None) -> Config:
+    """Return the configuration with another ``data.trial``."""
+    return config.model_copy(update={"data": config.data.model_copy(update={"trial": trial})})
+
+
+def newest_trials() -> Path:
+    """Find the folder of trials with the newest checkpoint."""
+    found = sorted(RUNS.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
-            f"no run of all trials under {folder}/: train one with lba train --trials all, or name its folder"
+            f"no folder of trials under {RUNS}/: train them with lba train --trials all, or name the folder"
         )
-    return TrialRuns(found[-1].parents[2])
+    return found[-1].parents[2]
+
+
+def shared_config(folder: Path) -> dict[str, Any]:
+    """Read the configuration that the trials were started with."""
+    path = RunFolder(folder).config
+    if not path.is_file():
+        raise CheckpointError(f"{folder}: not a folder of trials: it has no {path.name}")
+    return ConfigLayer.from_file(path).values
 
 
 def train_trials(
-    make: Callable[[dict[str, Any]], Run], resume: Resume, runs: TrialRuns, listener: Listener, *, resuming: bool
+    folder: Path,
+    new_config: Callable[[dict[str, Any]], Config],
+    resumed: Callable[[RunFolder, dict[str, Any]], tuple[Config, Checkpoint | None]],
+    listener: Listener,
+    *,
+    resuming: bool,
 ) -> None:
-    """Train a model for each split, one after another; finished ones are skipped, unfinished ones go on.
+    """Train one model per trial, one after another. Complete ones are skipped, and incomplete ones continue.
 
     Args:
-        make: the configuration of a new trial, given the settings that are the trial's own.
-        resume: the same and the state for one that has started.
-        runs: where.
-        listener: told of the progress.
+        folder: the folder of the trials.
+        new_config: makes the configuration of a new trial from the config keys that differ between trials.
+        resumed: reads the configuration and the state of a trial that has begun; takes its run and the same keys.
+        listener: receives messages and progress.
         resuming: whether the folder may hold trials already.
-
-    Raises:
-        DataError: the data set has one split. Interrupted: with how to go on.
     """
-    first = make(_own(SPLITS[0]))
-    open_data(first.data, listener)  # a data set with one split is refused before anything is written
-    with RunFolder(runs.path).locked():
+    first = new_config({"data.trial": TRIALS[0]})
+    open_data(first.data, listener)  # refuses a data set without trials before anything is written
+    shared = RunFolder(folder)
+    with shared.locked():
         if not resuming:
-            runs.require_new()
-            write_run(runs.config, first.model_copy(update={"data": first.data.model_copy(update={"trial": None})}))
+            _require_new(folder)
+            write_config(shared.config, with_trial(first, None))
         try:
-            for split in SPLITS:
-                _train_trial(split, make, resume, runs.of(split), listener)
+            for trial, run in trial_runs(folder).items():
+                own = {"data.trial": trial}
+                with run.locked():
+                    again = run.is_begun
+                    config, state = resumed(run, own) if again else (new_config(own), None)
+                    _train_trial(trial, run, config, state, listener, again)
         except Interrupted as stop:
-            message = f"stopped in {runs.of(split).path}; go on with: lba train --trials all --resume {runs.path}"
+            message = f"stopped in {run.path}; continue with: lba train --trials all --resume {folder}"
             raise Interrupted(stop.signal, message) from stop
         finally:
-            if not any(runs.path.glob(f"{TRIAL}*")):
-                runs.config.unlink(missing_ok=True)
-
-
-def shared_settings(runs: TrialRuns) -> Layer:
-    """The settings that all the trials of a folder were started with.
-
-    Raises:
-        CheckpointError: the folder holds no trials.
-    """
-    if not runs.config.is_file():
-        raise CheckpointError(f"{runs.path}: not a folder of trials: it has no {runs.config.name}")
-    return Layer.from_file(runs.config)
+            if not any(folder.glob(f"{TRIAL}*")):
+                shared.config.unlink(missing_ok=True)
 
 
 def _train_trial(
-    split: int, make: Callable[[dict[str, Any]], Run], resume: Resume, folder: RunFolder, listener: Listener
+    trial: int, run: RunFolder, config: Config, state: Checkpoint | None, listener: Listener, again: bool
 ) -> None:
-    with folder.locked():
-        started = folder.is_begun
-        run, state = resume(folder, _own(split)) if started else (make(_own(split)), None)
-        if run.data.trial != split:
-            raise ConfigError("--trials all sets data.trial for each model: leave --set data.trial out")
-        if state and state.training.get("progress", {}).get("epoch", 0) >= run.train.epochs:
-            listener.say(f"{folder.path} is complete already")
-            return
-        listener.say(f"trial {split} of {SPLITS[-1]}: {folder.path}")
-        train(run, open_data(run.data, listener), folder, listener, state, again=started)
+    if config.data.trial != trial:
+        raise ConfigError("--trials all sets data.trial for each model, so leave out --set data.trial")
+    if state and state.training.get("progress", {}).get("epoch", 0) >= config.train.epochs:
+        listener.say(f"{run.path} is complete already")
+        return
+    listener.say(f"trial {trial} of {TRIALS[-1]}: {run.path}")
+    train(config, open_data(config.data, listener), run, listener, state, again=again)
 
 
-def _own(split: int) -> dict[str, Any]:
-    return {"data.trial": split}
+def _require_new(folder: Path) -> None:
+    if any(run.path.exists() for run in trial_runs(folder).values()):
+        raise TrainingError(
+            f"{folder}: holds trials already: continue them with --trials all --resume {folder}, or name another --output"
+        )
+    RunFolder(folder).require_new()

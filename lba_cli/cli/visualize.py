@@ -1,4 +1,4 @@
-"""``lba visualize``: pictures of what a network sees."""
+"""``lba visualize``: pictures of what a network sees and how it was trained."""
 
 from __future__ import annotations
 
@@ -8,145 +8,109 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from lba_cli.cli.boundary import guarded
-from lba_cli.cli.deferred import commands
-from lba_cli.cli.options import Assignments, CheckpointFile, ConfigFile, DataFolder, Debug, Force, examples, load_config
-from lba_cli.cli.report import EXAMPLES as REPORT_EXAMPLES
-from lba_cli.cli.report import report
-from lba_cli.vocabulary import Mode, PaperWidth, Shots
+from lba_cli.cli.evaluate import ModeOption, OtherTrial, ProtocolOption, ShotsOption
+from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command, group
+from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lba_cli.cli.opening import Opened
+    from lba_cli.cli.checkpoints import OpenedCheckpoint
 
-app = commands()
-
-app.command(epilog=REPORT_EXAMPLES)(report)
+app = group()
 
 FIGURES = Path("figures")
 Picture = Annotated[
     Path | None,
-    typer.Option(
-        "--output",
-        metavar="FILE",
-        help="The picture: .png, .svg or .pdf; default: figures/NAME.png.",
-        show_default=False,
-    ),
+    typer.Option("--output", metavar="FILE", help="The picture: .png, .svg or .pdf. Default: figures/NAME.png."),
 ]
-People = Annotated[int, typer.Option(min=1, max=100, help="How many people, chosen by the seed.")]
+People = Annotated[int, typer.Option(min=1, max=100, help="How many people to show, chosen at random by --seed.")]
 Identities = Annotated[
     list[int] | None,
-    typer.Option(
-        "--identity", help="A test identity to show, instead of chosen ones; may be repeated.", show_default=False
-    ),
+    typer.Option("--identity", help="A test identity to show instead of random ones; can be repeated."),
 ]
-Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="Whose features are matched.")]
+Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="The stage of the network whose features are used.")]
 Width = Annotated[
-    PaperWidth, typer.Option(help="Of a two-column paper, for which type is legible: a column of 3.3 inches, or 7.")
+    PaperWidth,
+    typer.Option(help="The width in a two-column paper, for legible type: one column (3.3 inches) or the page (7)."),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the choice of people and images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the choice of people and images.")]
 
 
-@app.command(
-    epilog=examples(
-        "lba visualize correspondences",
-        "lba visualize correspondences --identity 6 --identity 10 --stage layer4 --output people.pdf",
-    )
+@command(
+    app,
+    "lba visualize correspondences",
+    "lba visualize correspondences --identity 6 --identity 10 --stage layer4 --output people.pdf",
 )
-@guarded
 def correspondences(
+    common: CommonOptions,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
     output: Picture = None,
     people: People = 4,
     identity: Identities = None,
     stage: Stage = "layer3",
-    matches: Annotated[int, typer.Option(min=1, max=500, help="How many of the strongest matches are drawn.")] = 20,
+    matches: Annotated[int, typer.Option(min=1, max=500, help="How many of the strongest matches to draw.")] = 20,
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Join places of an infrared image with where the network finds them in a visible one, and with another person."""
+    """Match places of an infrared image with visible images of the same person and of another one."""
+    from lba_cli.visualize.correspondences import Matching
     from lba_cli.visualize.correspondences import correspondences as draw
+    from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "correspondences.png"
-    opened = _open(path, force, checkpoint, data, config, assignments)
-    temperature = opened.run.alignment.temperature
-    figure = draw(
-        opened.network,
-        opened.images(),
-        people=people,
-        identities=identity,
-        stage=stage,
-        matches=matches,
-        temperature=temperature,
-        seed=seed,
-        width=width,
-    )
+    opened = _open(path, force, checkpoint, data, common)
+    matching = Matching(stage, matches, opened.config.alignment.temperature)
+    figure = draw(opened.network, opened.images(), PictureOptions(people, identity, seed, width), matching)
     _save(figure, path, force)
 
 
-@app.command(epilog=examples("lba visualize ranking", "lba visualize ranking --mode indoor-search --queries 8"))
-@guarded
+@command(app, "lba visualize ranking", "lba visualize ranking --mode indoor-search --queries 8")
 def ranking(
+    common: CommonOptions,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
     output: Picture = None,
-    queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen by the seed.")] = 6,
+    queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen at random by --seed.")] = 6,
     identity: Identities = None,
     top: Annotated[
         int | None,
-        typer.Option(
-            min=1, max=50, help="How many gallery images of each list; default: 10, in a column 5.", show_default=False
-        ),
+        typer.Option(min=1, max=50, help="How many gallery images per query. Default: 10; 5 with --width column."),
     ] = None,
-    mode: Annotated[
-        Mode | None,
-        typer.Option(help="SYSU-MM01: the gallery's cameras; elsewhere query-to-gallery.", show_default=False),
-    ] = None,
-    shots: Annotated[
-        Shots | None,
-        typer.Option(help="Gallery images an identity and camera: 1, 10 or all.", show_default=False),
-    ] = None,
-    trial: Annotated[int, typer.Option(min=0, max=9, help="Which trial's gallery.")] = 0,
+    mode: ModeOption = None,
+    shots: ShotsOption = None,
+    draw: Annotated[int, typer.Option(min=0, max=9, help="Which of the ten random galleries.")] = 0,
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Show queries with the first of their ranked gallery, right ones in solid green frames (✓), wrong ones in dashed orange (✗)."""
-    from lba_cli.evaluation.run import settings
-    from lba_cli.visualize.ranking import ranking as draw
+    """Show queries and their first gallery images: correct ones framed in solid green (✓), wrong ones in dashed orange (✗)."""
+    from lba_cli.evaluation.setting_choice import choose_settings
+    from lba_cli.visualize.people import PictureOptions
+    from lba_cli.visualize.ranking import ranking as draw_ranking
 
     path = output or FIGURES / "ranking.png"
     options = {"evaluation.mode": mode, "evaluation.shots": shots}
-    opened = _open(path, force, checkpoint, data, config, assignments, options)
-    source = opened.images(own_split=True)
-    figure = draw(
+    opened = _open(path, force, checkpoint, data, common, options)
+    source = opened.images(refuse_training_people=True)
+    figure = draw_ranking(
         opened.network,
         source,
-        settings(opened.run.evaluation, source)[0],
+        choose_settings(opened.config.evaluation, source)[0],
+        PictureOptions(queries, identity, seed, width),
         listener=opened.listener,
-        queries=queries,
         top=top or (10 if width == "page" else 5),
-        trial=trial,
-        seed=seed,
-        width=width,
-        identities=identity,
-        workers=opened.run.data.workers,
+        draw=draw,
+        workers=opened.config.data.workers,
     )
     _save(figure, path, force)
 
 
-@app.command(epilog=examples("lba visualize masks", "lba visualize masks --stage layer4 --people 6"))
-@guarded
+@command(app, "lba visualize masks", "lba visualize masks --stage layer4 --people 6")
 def masks(
+    common: CommonOptions,
     checkpoint: CheckpointFile = None,
     data: DataFolder = None,
     output: Picture = None,
@@ -156,56 +120,94 @@ def masks(
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Show where the network sees a person, and where two images of the person both show it."""
+    """Show where the network sees a person, and which parts of it two images have in common."""
     from lba_cli.visualize.masks import masks as draw
+    from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "masks.png"
-    opened = _open(path, force, checkpoint, data, config, assignments)
-    temperature = opened.run.alignment.temperature
-    figure = draw(
-        opened.network,
-        opened.images(),
-        people=people,
-        identities=identity,
-        stage=stage,
-        temperature=temperature,
-        seed=seed,
-        width=width,
-    )
+    opened = _open(path, force, checkpoint, data, common)
+    options = PictureOptions(people, identity, seed, width)
+    temperature = opened.config.alignment.temperature
+    figure = draw(opened.network, opened.images(), options, stage=stage, temperature=temperature)
     _save(figure, path, force)
 
 
-@app.command(epilog=examples("lba visualize curves", "lba visualize curves --run runs/paper --output curves.svg"))
-@guarded
+@command(app, "lba visualize curves", "lba visualize curves --run runs/paper --output curves.svg")
 def curves(
+    common: CommonOptions,
     run: Annotated[
-        Path | None,
-        typer.Option("--run", metavar="RUN", help="The run's folder; default: the newest.", show_default=False),
+        Path | None, typer.Option("--run", metavar="RUN", help="The folder of the run. Default: the newest run.")
     ] = None,
     output: Picture = None,
     width: Width = "page",
     force: Force = False,
-    config: ConfigFile = None,
-    assignments: Assignments = None,
-    debug: Debug = False,
 ) -> None:
-    """Plot a run's losses, learning rate, retrieval figures and CMC."""
-    from lba_cli.cli.console import listener
-    from lba_cli.training.folder import RunFolder, newest_run
-    from lba_cli.visualize.canvas import require_free
+    """Plot a run's losses, learning rate, retrieval results and CMC."""
+    from lba_cli.training.run_folder import RunFolder, newest_run
+    from lba_cli.visualize.canvas import require_new_picture
     from lba_cli.visualize.curves import curves as draw
 
     path = output or FIGURES / "curves.png"
-    require_free(path, force)
-    load_config(config, assignments, {}, listener())
+    require_new_picture(path, force=force)
+    common.load()
     folder = RunFolder(run) if run else newest_run()
     if not run:
-        listener().say(f"run: {folder.path}, the newest")
+        common.listener.say(f"run: {folder.path}, the newest")
     _save(draw(folder.records(), str(folder.path), width=width), path, force)
+
+
+@command(
+    app,
+    "lba visualize report",
+    "lba visualize report --checkpoint runs/full --mode all --shots both --output full.html",
+    "lba visualize report --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --queries 400",
+)
+def report(
+    common: CommonOptions,
+    checkpoint: CheckpointFile = None,
+    data: DataFolder = None,
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file to write.")] = Path(
+        "figures/report.html"
+    ),
+    mode: ModeOption = None,
+    shots: ShotsOption = None,
+    protocol: ProtocolOption = None,
+    queries: Annotated[
+        int,
+        typer.Option(min=1, max=5000, help="How many ranked lists: half of the hardest queries, half of random ones."),
+    ] = 120,
+    top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images per query.")] = 10,
+    people: Annotated[int, typer.Option(min=1, max=50, help="How many people to show correspondences of.")] = 8,
+    points: Annotated[
+        int, typer.Option(min=2, max=5000, help="How many images to show on the map of embeddings.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    allow_other_trial: OtherTrial = False,
+    force: Force = False,
+) -> None:
+    """Write an HTML page about a model: results, curves, ranked lists, correspondences, masks and embeddings.
+
+    The page works offline. It stays below 20 MB by showing fewer images of a large data set, and says so. Correspondences
+    react to the pointer and the keyboard, and ranked lists can be filtered. The map of embeddings uses t-SNE if
+    scikit-learn is installed (the extra report).
+    """
+    from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.cli.console import print_line
+    from lba_cli.cli.evaluate_models import trained_on
+    from lba_cli.evaluation.results import ScoredModel
+    from lba_cli.outputs import require_new_file
+    from lba_cli.visualize.report import SUFFIXES, Bounds, Subject, write_report
+
+    require_new_file(output, force=force, suffixes=SUFFIXES)
+    options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
+    opened = open_checkpoint(checkpoint, data, common, options)
+    source = opened.images(refuse_training_people=not allow_other_trial)
+    bounds = Bounds(queries, top, people, points)
+    model = ScoredModel(str(opened.path), trained_on(opened, source))
+    subject = Subject(opened.network, opened.description, model, opened.config, _records(opened.path))
+    size = write_report(output, subject, source, listener=common.listener, bounds=bounds, seed=seed, force=force)
+    print_line(f"{output} is written, {size / 1e6:.1f} MB")
 
 
 def _open(
@@ -213,22 +215,29 @@ def _open(
     force: bool,
     checkpoint: Path | None,
     data: Path | None,
-    config: Path | None,
-    assignments: list[str] | None,
+    common: CommonOptions,
     options: Mapping[str, Any] | None = None,
-) -> Opened:
-    """Open a checkpoint for a picture at ``path``, which is refused before the work if it can't be written."""
-    from lba_cli.cli.console import listener
-    from lba_cli.cli.opening import open_checkpoint
-    from lba_cli.visualize.canvas import require_free
+) -> OpenedCheckpoint:
+    """Open a checkpoint for a picture, after checking that the picture can be written to ``path``."""
+    from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.visualize.canvas import require_new_picture
 
-    require_free(path, force)
-    return open_checkpoint(checkpoint, data, config, assignments, options or {}, listener())
+    require_new_picture(path, force=force)
+    return open_checkpoint(checkpoint, data, common, options)
 
 
 def _save(figure: Figure, path: Path, force: bool) -> None:
-    from lba_cli.cli.console import output
+    from lba_cli.cli.console import print_line
     from lba_cli.visualize.canvas import save
 
     save(figure, path, force=force)
-    output().print(f"{path} is drawn", markup=False, soft_wrap=True)
+    print_line(f"{path} is drawn")
+
+
+def _records(checkpoint: Path) -> list[dict[str, Any]] | None:
+    """Read the metrics of the run that the checkpoint belongs to; None if it belongs to none."""
+    from lba_cli.training.run_folder import RunFolder
+
+    folder = checkpoint.absolute().parent
+    run = RunFolder(folder.parent)
+    return run.records() if folder.name == "checkpoints" and run.metrics.is_file() else None

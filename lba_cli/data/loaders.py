@@ -1,35 +1,31 @@
-"""From a source of images to tensors on a device: training batches, and images in order for embedding."""
-
-from __future__ import annotations
+"""Load images as tensors, in worker processes: training batches, and images in a given order."""
 
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Generator, Iterator, Sequence
+from functools import cache, partial
 from multiprocessing.queues import Queue
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, overload
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from lba_cli import processes
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
-from lba_cli.data.images import MEAN, STANDARD_DEVIATION
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.image_files import MEAN, STANDARD_DEVIATION
 from lba_cli.data.parallel import cores
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LOST_WORKER, LbaError
 from lba_cli.randomness import Stream, numpy_generator
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-MOST_WORKERS = 4
-# What PyTorch's loader says, in RuntimeErrors, when a worker died or a resource was used up.
+DEFAULT_WORKERS = 4
+# Parts of the messages of PyTorch's RuntimeErrors that mean that a worker process died or a resource ran out.
 OUT_OF_RESOURCES = (
     "DataLoader worker",
     "shared memory",
@@ -38,12 +34,17 @@ OUT_OF_RESOURCES = (
     "ancdata",
     "Cannot allocate",
 )
-Position = TypeVar("Position")
+Key = TypeVar("Key")
 Item = TypeVar("Item")
 
 
 class TrainingBatch(NamedTuple):
-    """One step's images, still as bytes: (B·P, H, W, 3) uint8 of each modality, and (B·P,) int64 labels."""
+    """The images of one step, not normalised yet.
+
+    Attributes:
+        visible, infrared: (B·P, H, W, 3) uint8, of the same identities in the same order.
+        labels: (B·P,) int64 class labels, shared by both modalities.
+    """
 
     visible: Tensor
     infrared: Tensor
@@ -51,7 +52,10 @@ class TrainingBatch(NamedTuple):
 
 
 class StepPositions(Sequence[tuple[int, int]]):
-    """The (epoch, step) of each of ``numbers``, counted over epochs of ``steps``, without a list of them all."""
+    """The (epoch, step) pairs of a range of steps, computed when they are asked for instead of kept in a list.
+
+    An epoch has ``steps`` steps; ``numbers`` counts them from the first step of epoch 0.
+    """
 
     def __init__(self, steps: int, numbers: range) -> None:
         self._steps, self._numbers = steps, numbers
@@ -59,61 +63,29 @@ class StepPositions(Sequence[tuple[int, int]]):
     def __len__(self) -> int:
         return len(self._numbers)
 
-    @overload
-    def __getitem__(self, index: int) -> tuple[int, int]: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> StepPositions: ...
-
-    def __getitem__(self, index: int | slice) -> tuple[int, int] | StepPositions:
-        if isinstance(index, slice):
-            return StepPositions(self._steps, self._numbers[index])
+    def __getitem__(self, index: int) -> tuple[int, int]:  # type: ignore[override]  # no slices
         return divmod(self._numbers[index], self._steps)
 
 
-class Maker(Dataset["Item | LbaError"], Generic[Position, Item]):
-    """Makes an item for a position; a user's mistake is returned, because a worker process can't raise it plainly."""
+class _Items(Dataset["Item | LbaError"], Generic[Key, Item]):
+    """The items that a function loads. It returns an :class:`LbaError` in place of an item instead of raising it.
 
-    def __getitem__(self, position: Position) -> Item | LbaError:
+    PyTorch would wrap an error that a worker process raises in a new one with a traceback as its message.
+    """
+
+    def __init__(self, load: Callable[[Key], Item]) -> None:
+        self._load = load
+
+    def __getitem__(self, key: Key) -> Item | LbaError:
         try:
-            return self.make(position)
+            return self._load(key)
         except LbaError as problem:
             return problem
-
-    def make(self, position: Position) -> Item:
-        """The item."""
-        raise NotImplementedError
-
-
-class _TrainingBatches(Maker[tuple[int, int], TrainingBatch]):
-    """Makes the batch of an (epoch, step)."""
-
-    def __init__(self, source: ImageSource, batches: IdentityBatches, augmentation: Augmentation, seed: int) -> None:
-        self._source, self._batches, self._augmentation, self._seed = source, batches, augmentation, seed
-
-    def make(self, position: tuple[int, int]) -> TrainingBatch:
-        plan = self._batches.plan(*position)
-        random = numpy_generator(self._seed, Stream.AUGMENTATION, *self._batches.address(*position))
-        visible, infrared = (
-            torch.from_numpy(self._augmentation(self._source.read(indices.tolist()), random))
-            for indices in (plan.visible, plan.infrared)
-        )
-        return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
-
-
-class _Images(Maker[Sequence[int], Tensor]):
-    """Makes the (n, H, W, 3) uint8 images of a list of sample indices."""
-
-    def __init__(self, source: ImageSource) -> None:
-        self._source = source
-
-    def make(self, position: Sequence[int]) -> Tensor:
-        return torch.from_numpy(self._source.read(position))
 
 
 def training_batches(
     source: ImageSource,
-    batches: IdentityBatches,
+    sampler: IdentitySampler,
     augmentation: Augmentation,
     seed: int,
     positions: Sequence[tuple[int, int]],
@@ -121,24 +93,51 @@ def training_batches(
     workers: int | None,
     pin: bool,
 ) -> Generator[TrainingBatch]:
-    """Yield the batch of each (epoch, step) of ``positions``; the same whatever the number of workers.
+    """Yield the batch of each (epoch, step) in ``positions``. The batches don't depend on the number of workers.
 
-    One loader serves all the epochs given, so that the first batch of an epoch is ready when the last one ends.
+    ``positions`` may cover several epochs: workers then prepare the next epoch's first batches while one epoch ends.
+
+    Args:
+        source, sampler, augmentation: the images, which of them a step takes, and how they are changed.
+        seed: the run's seed.
+        positions: the (epoch, step) pairs.
+        workers, pin: see :func:`load_items`.
     """
-    dataset = _TrainingBatches(source, batches, augmentation, seed)
-    yield from load(dataset, positions, workers, pin)
+    yield from load_items(partial(_training_batch, source, sampler, augmentation, seed), positions, workers, pin)
+
+
+def _training_batch(
+    source: ImageSource, sampler: IdentitySampler, augmentation: Augmentation, seed: int, position: tuple[int, int]
+) -> TrainingBatch:
+    plan = sampler.plan(*position)
+    random = numpy_generator(seed, Stream.AUGMENTATION, *sampler.address(*position))
+    visible, infrared = (
+        torch.from_numpy(augmentation(source.read(indices.tolist()), random))
+        for indices in (plan.visible, plan.infrared)
+    )
+    return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
 
 
 def images_in_order(
     source: ImageSource, indices: Sequence[int], batch_size: int, *, workers: int | None, pin: bool
 ) -> Iterator[Tensor]:
-    """Yield the images of ``indices``, in order, (≤ batch_size, H, W, 3) uint8 at a time."""
-    pieces = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
-    yield from load(_Images(source), pieces, workers, pin)
+    """Yield the images at ``indices`` in that order, as (n, H, W, 3) uint8 batches of at most ``batch_size``.
+
+    ``workers`` and ``pin`` are those of :func:`load_items`.
+    """
+    batches = [list(indices[start : start + batch_size]) for start in range(0, len(indices), batch_size)]
+    yield from load_items(partial(_images, source), batches, workers, pin)
+
+
+def _images(source: ImageSource, indices: Sequence[int]) -> Tensor:
+    return torch.from_numpy(source.read(indices))
 
 
 def normalize(images: Tensor) -> Tensor:
-    """(N, H, W, 3) uint8 → (N, 3, H, W) float32 with ImageNet's mean and standard deviation, in channels-last memory."""
+    """Normalise (N, H, W, 3) uint8 images by ImageNet's mean and standard deviation.
+
+    The result is (N, 3, H, W) float32 in the channels-last memory format, on the same device.
+    """
     mean, deviation = _statistics(images.device)
     return images.float().sub_(mean).div_(deviation).permute(0, 3, 1, 2)
 
@@ -146,35 +145,41 @@ def normalize(images: Tensor) -> Tensor:
 @cache
 @torch.inference_mode(False)
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """ImageNet's mean and standard deviation of bytes; made once, because bringing them to a GPU waits for all its work."""
+    """ImageNet's mean and standard deviation, times 255. They are cached: each copy to a GPU would wait for all its work."""
     mean, deviation = (torch.tensor(values, device=device).mul(255) for values in (MEAN, STANDARD_DEVIATION))
     return mean, deviation
 
 
 def to_images(array: NDArray[np.uint8]) -> Tensor:
-    """(N, H, W, 3) uint8 array → normalised (N, 3, H, W) float32 tensor on the CPU."""
+    """Normalise an (N, H, W, 3) uint8 array; returns an (N, 3, H, W) float32 tensor on the CPU."""
     return normalize(torch.from_numpy(array))
 
 
-def load(maker: Maker[Position, Item], positions: Sequence[Position], workers: int | None, pin: bool) -> Iterator[Item]:
-    """Yield the item of each position, made ahead by ``workers`` processes.
+def load_items(load: Callable[[Key], Item], keys: Sequence[Key], workers: int | None, pin: bool) -> Iterator[Item]:
+    """Yield ``load(key)`` for each of ``keys``, in order.
+
+    Args:
+        load: a function that can be pickled.
+        keys: what it is called with.
+        workers: number of processes that load ahead; 0 loads in this process, None takes up to 4 and leaves a core free.
+        pin: whether tensors are put into pinned memory, from which copies to a GPU are fast.
 
     Raises:
-        LbaError: what went wrong in making one.
+        LbaError: an item could not be loaded, or a worker process died.
     """
     if workers is None:
-        workers = max(0, min(MOST_WORKERS, cores() // processes.here().local_size - 1))
-    workers = min(workers, len(positions))
+        workers = max(0, min(DEFAULT_WORKERS, cores() // processes.current().local_size - 1))
+    workers = min(workers, len(keys))
     loader: DataLoader[Item | LbaError] = DataLoader(
-        maker,
+        _Items(load),
         batch_size=None,
-        sampler=positions,
+        sampler=keys,
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
-        worker_init_fn=_leave_interrupts_to_the_parent,
+        worker_init_fn=_prepare_worker,
     )
-    with held(for_children=True):
+    with signals_deferred(for_children=True):
         items = iter(loader)
     while True:
         try:
@@ -190,15 +195,13 @@ def load(maker: Maker[Position, Item], positions: Sequence[Position], workers: i
         yield item
 
 
-def _leave_interrupts_to_the_parent(_: int) -> None:
-    """The parent ends its workers; a worker that notices the parent's end has nobody to tell.
-
-    A worker that can't hand over an item, for want of shared memory or open files, would drop it and let the parent wait
-    forever; it ends instead, which the parent notices.
-    """
+def _prepare_worker(_: int) -> None:
+    """Leave interrupts to the parent, which ends its workers, and fail loudly where an item can't be handed over."""
+    # By default, a queue that runs out of shared memory or open files drops the item, and the parent waits for it forever.
+    # The parent does notice the end of a worker.
     Queue._on_queue_feeder_error = staticmethod(lambda *_: os._exit(1))  # type: ignore[attr-defined]
-    sys.excepthook = lambda *_: None
-    if processes.here().launched:  # torchrun signals whole groups
+    sys.excepthook = lambda *_: None  # when the parent is gone, nobody reads a worker's traceback
+    if processes.current().by_torchrun:  # torchrun sends signals to whole process groups
         os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,20 +1,18 @@
-"""Many independent pieces of work on all cores, in processes that never outlive their parent."""
-
-from __future__ import annotations
+"""Apply a function to many jobs on all cores, in worker processes that never outlive their parent."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing, contextmanager
+from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
 from lba_cli.errors import LbaError
-from lba_cli.signals import held
+from lba_cli.signals import signals_deferred
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -25,21 +23,24 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@contextmanager
 def map_chunks(
     function: Callable[[Sequence[Job]], Result], jobs: Sequence[Job], *, workers: int | None = None, chunk: int = 32
-) -> Iterator[Iterator[tuple[int, Result]]]:
-    """Apply ``function`` to chunks of ``jobs`` in ``workers`` processes (as many as cores when None, this one when 1).
+) -> closing[Generator[tuple[int, Result]]]:
+    """Apply ``function`` to chunks of ``jobs`` in several processes.
 
-    The block iterates over (number of jobs in the chunk, its result) as chunks are done, in any order; memory stays
-    bounded, because only a few chunks are under way. ``function`` and the jobs must be picklable. Whatever stops the
-    block, Ctrl-C included, ends the processes before the exception leaves it.
+    The result is a context manager that yields an iterator over (number of jobs in a chunk, the chunk's result), in the order in which
+    chunks are finished. Only a few chunks are in progress at a time, so that memory stays bounded. If the block is left by an
+    exception, such as Ctrl-C, the processes are ended first.
+
+    Args:
+        function: called with a chunk of jobs; it must be picklable, and so must jobs and results.
+        jobs, chunk: the jobs, and how many of them are in a chunk.
+        workers: number of processes; one per core if None. With 1, everything runs in this process.
 
     Raises:
-        LbaError: a worker was killed (by the system for want of memory, say).
+        LbaError: a worker process was killed, for example by the system because memory ran out.
     """
-    with closing(_mapped(function, jobs, workers, chunk)) as results:
-        yield results
+    return closing(_mapped(function, jobs, workers, chunk))
 
 
 def _mapped(
@@ -54,23 +55,23 @@ def _mapped(
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
     waiting = iter(chunks)
-    under_way: dict[Future[Result], int] = {}
+    in_progress: dict[Future[Result], int] = {}
     try:
         while True:
-            with held(for_children=True):
-                for piece in islice(waiting, 3 * workers - len(under_way)):
-                    under_way[pool.submit(function, piece)] = len(piece)
-            if not under_way:
+            with signals_deferred(for_children=True):
+                for piece in islice(waiting, 3 * workers - len(in_progress)):
+                    in_progress[pool.submit(function, piece)] = len(piece)
+            if not in_progress:
                 return
-            for done in wait(under_way, return_when=FIRST_COMPLETED).done:
-                yield under_way.pop(done), done.result()
+            for done in wait(in_progress, return_when=FIRST_COMPLETED).done:
+                yield in_progress.pop(done), done.result()
     except BaseException as problem:
         for worker in set(multiprocessing.active_children()) - others:
-            worker.kill()  # it would finish its chunks first; what it has half-done is thrown away anyhow
+            worker.kill()  # otherwise it would finish its chunks first, and their results aren't needed any more
         if not isinstance(problem, BrokenProcessPool):
             raise
         raise LbaError(
-            "a worker process was killed, perhaps for want of memory; try again with --workers 1"
+            "a worker process was killed, perhaps because memory ran out; try again with --workers 1"
         ) from problem
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -78,10 +79,11 @@ def _mapped(
 
 def _prepare_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_the_parent, daemon=True).start()
 
 
-def _end_with_the_parent() -> None:
+def _exit_with_the_parent() -> None:
+    """Wait until the parent process ends, however it ends, and end this process as well."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -1,6 +1,4 @@
-"""From a data set's folder to a store: every image decoded and resized once, on all cores, in constant memory."""
-
-from __future__ import annotations
+"""Prepare a data set: decode and resize every image once, on all cores and in constant memory, and write a store."""
 
 import os
 import shutil
@@ -13,23 +11,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
+from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import map_chunks
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
+from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
 from lba_cli.errors import DataError
-from lba_cli.files import is_free, whole_folder
-from lba_cli.locks import only_one
+from lba_cli.files import whole_folder
+from lba_cli.locks import exclusive, lock_beside
+from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
-SHARED_NAMES = {"visible": "rgb", "infrared": "ir"}
+ARRAY_NAMES = {"visible": "rgb", "infrared": "ir"}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a preparation made: the store's folder, how many images it holds, and which were broken."""
+    """A new store: its folder, its number of images, and (path, reason) of the images that can't be decoded."""
 
     store: Path
     images: int
@@ -47,133 +46,104 @@ def prepare(
     skip_broken: bool = False,
     shared_arrays: bool = False,
 ) -> Prepared:
-    """Write ``listing``'s images, train and test, resized to ``height`` × ``width``, as a store at ``output``.
+    """Resize all images of a data set and write them as a store.
 
     Args:
-        listing: what a reader found.
-        output: the folder to make; it appears whole or not at all.
-        height, width: in pixels.
-        listener: told of the progress.
-        workers: processes; all cores when None.
-        skip_broken: leave out images that can't be decoded, and record them in the manifest.
-        shared_arrays: also write the four ``train_{rgb,ir}_resized_{img,label}.npy`` that projects of the field share.
+        listing: the data set's images.
+        output: the store's folder; it appears whole or not at all.
+        height, width: the size of the resized images, in pixels.
+        listener: receives the progress.
+        workers: number of processes; one per core if None.
+        skip_broken: whether images that can't be decoded are left out and recorded in the manifest.
+        shared_arrays: whether to write the training images also as ``train_{rgb,ir}_resized_{img,label}.npy``, the four
+            arrays that other code bases of the field read.
 
     Raises:
-        DataError: ``output`` holds something already, or images are broken (all of them are listed).
+        LbaError: there is something at ``output`` already.
+        DataError: some images can't be decoded; the message lists them all.
     """
-    if not is_free(output):
-        raise DataError(f"{output}: exists already and is not replaced; remove it, or name another with --output")
-    with only_one(lock_of(output), f"preparing {output}"), whole_folder(output) as folder:
-        checksums, broken = _write_images(listing, folder / IMAGES, height, width, workers, listener)
+    require_new_folder(output)
+    # A data set of several trials has several samples per image.
+    rows = {path: row for row, path in enumerate(dict.fromkeys(sample.path for sample in listing.samples))}
+    with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
+        checksums, broken = _write_images(listing.root, list(rows), folder / IMAGES, (height, width), workers, listener)
         if broken and not skip_broken:
-            raise DataError(_broken_message(listing, broken))
+            lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
+            raise DataError(
+                f"{len(broken)} of {len(rows)} images can't be decoded; replace them, or leave them out with --skip-broken. "
+                "Nothing was written.\n" + "\n".join(lines)
+            )
         kept = [sample for sample in listing.samples if sample.path in checksums]
-        rows = {path: row for row, path in enumerate(_paths(listing))}
         write_samples(folder, [rows[s.path] for s in kept], [checksums[s.path] for s in kept], kept)
         if listing.permutations:
             shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
         skipped = tuple(sorted(broken.items()))
-        manifest = _manifest(listing, height, width, len(checksums), skipped)
+        manifest = Manifest(
+            name=listing.name,
+            dataset=listing.dataset,
+            height=height,
+            width=width,
+            images=len(checksums),
+            source=str(listing.root.resolve()),
+            fingerprint=fingerprint(listing),
+            skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
+        )
         write_manifest(folder, manifest)
         if shared_arrays:
             _write_shared_arrays(folder, listener)
-            write_manifest(folder, manifest)  # it now lists these as well
+            write_manifest(folder, manifest)  # again, because the manifest lists all files
     return Prepared(output, len(checksums), skipped)
 
 
-def lock_of(output: Path) -> Path:
-    """The lock file of whoever makes ``output``: beside it, because the folder isn't there yet."""
-    output = output.absolute()
-    return output.with_name(f".{output.name}.lock")
-
-
-def _manifest(listing: Listing, height: int, width: int, images: int, skipped: Sequence[tuple[str, str]]) -> Manifest:
-    return Manifest(
-        dataset=listing.name,
-        reader=listing.dataset,
-        height=height,
-        width=width,
-        images=images,
-        source=str(listing.root.resolve()),
-        fingerprint=fingerprint(listing),
-        skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
-    )
-
-
-class _Filled(NamedTuple):
-    """By their paths: the checksums of images that were written, and the reasons why others are broken."""
+class _Outcome(NamedTuple):
+    """For each image's path, its checksum if it was written, or the reason why it can't be decoded."""
 
     checksums: dict[str, int]
     broken: dict[str, str]
 
 
 def _write_images(
-    listing: Listing, path: Path, height: int, width: int, workers: int | None, listener: Listener
-) -> _Filled:
-    """Fill the array at ``path``, a row an image."""
-    jobs = list(enumerate(_paths(listing)))
-    count = len(jobs)
-    np.lib.format.open_memmap(path, "w+", np.uint8, (count, height, width, 3)).flush()
-    _reserve(path)
-    filled = _Filled({}, {})
-    fill = partial(_fill_rows, listing.root, path)
+    root: Path, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
+) -> _Outcome:
+    """Write all images into the new file ``array``, one row per image."""
+    np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3)).flush()
+    if hasattr(os, "posix_fallocate"):  # a full disk raises an error now; later it would kill the process
+        with array.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
+    outcome = _Outcome({}, {})
     with (
-        listener.task(f"resizing to {height}×{width}", count, "images") as progress,
-        map_chunks(fill, jobs, workers=workers) as chunks,
+        listener.task(f"resizing to {size[0]}×{size[1]}", len(paths), "images") as progress,
+        map_chunks(partial(_fill_rows, root, array), list(enumerate(paths)), workers=workers) as chunks,
     ):
         for done, part in chunks:
-            filled.checksums.update(part.checksums)
-            filled.broken.update(part.broken)
+            outcome.checksums.update(part.checksums)
+            outcome.broken.update(part.broken)
             progress.advance(done)
-    return filled
+    return outcome
 
 
-def _paths(listing: Listing) -> list[str]:
-    """Every image once, in the order of the first record of it."""
-    return list(dict.fromkeys(sample.path for sample in listing.samples))
-
-
-def _reserve(path: Path) -> None:
-    """Take the file's place on the disk now: a full disk is an error here, but a killed process in a memory map.
-
-    Raises:
-        OSError: there is too little room.
-    """
-    if hasattr(os, "posix_fallocate"):
-        with path.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Filled:
-    """Decode the images of ``jobs`` straight into their rows of the memory-mapped ``array``."""
+def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Outcome:
+    """Decode the images of ``jobs``, which are (row, path), into their rows of the memory-mapped ``array``."""
     rows = np.load(array, mmap_mode="r+")
-    filled = _Filled({}, {})
+    outcome = _Outcome({}, {})
     for row, path in jobs:
         try:
             image = read_image(root / path, *rows.shape[1:3])
         except BrokenImage as problem:
-            filled.broken[path] = str(problem)
+            outcome.broken[path] = str(problem)
         else:
             rows[row] = image
-            filled.checksums[path] = zlib.crc32(image.data)
-    return filled
-
-
-def _broken_message(listing: Listing, broken: dict[str, str]) -> str:
-    lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
-    return (
-        f"{len(broken)} of {len(_paths(listing))} images can't be decoded; replace them, or leave them out with "
-        "--skip-broken. Nothing was written.\n" + "\n".join(lines)
-    )
+            outcome.checksums[path] = zlib.crc32(image.data)
+    return outcome
 
 
 def _write_shared_arrays(folder: Path, listener: Listener, chunk: int = 256) -> None:
-    """Write the field's four training arrays, from the store, a few images at a time."""
+    """Write the training images of the store in ``folder`` as the field's four arrays, a few images at a time."""
     store = StoredImages(folder)
     classes = identity_classes(store.samples)
     for modality in MODALITIES:
         chosen = select(store.samples, "train", modality)
-        stem = f"train_{SHARED_NAMES[modality]}_resized"
+        stem = f"train_{ARRAY_NAMES[modality]}_resized"
         np.save(
             folder / f"{stem}_label.npy", np.asarray([classes[store.samples[i].identity] for i in chosen], np.int64)
         )

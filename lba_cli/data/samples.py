@@ -1,16 +1,15 @@
-"""The one record type of all data sets. Only readers parse file names; everything after them reads these."""
-
-from __future__ import annotations
+"""The records of all data sets. Readers make them from files and lists; all other code uses the records alone."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from lba_cli.errors import DataError
-from lba_cli.vocabulary import Dataset, Modality, Part
+from lba_cli.vocabulary import Modality, Split
 
-NO_CAMERA = -1  # where nobody says which camera it was; 0 is a camera like others
+NO_CAMERA = -1  # the camera is unknown; 0 is a camera like any other
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +18,20 @@ class Sample:
 
     Attributes:
         path: relative to the data set's root, with forward slashes.
-        identity: who, in the numbering of the data set and the part: train and test never share people.
-        camera: by which camera, in the data set's own numbering; ``NO_CAMERA`` where that isn't known.
-        modality: of that camera.
-        part: whether it is trained on or tested with.
-        split: the trial whose split this record belongs to, from 1; 0 where the data set has one split. An image of a
-            data set with several has a record in each.
+        identity: the person's number within the split; train and test never share people.
+        camera: the camera's number in the data set; ``NO_CAMERA`` if it is unknown.
+        modality: the camera's modality.
+        split: whether the image is trained on or tested with.
+        trial: the trial that this record belongs to, from 1; 0 where the data set has only one. A data set with several
+            trials has one record per image and trial.
     """
 
     path: str
     identity: int
     camera: int
     modality: Modality
-    part: Part
-    split: int = 0
+    split: Split
+    trial: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,78 +39,82 @@ class Listing:
     """A data set on disk.
 
     Attributes:
-        name: as reports call it.
+        name, dataset: see :class:`EvaluationSet`.
         root: the folder that sample paths start from.
-        samples: in the order split, part, identity, camera, path.
-        permutations: the file of the official protocol's draws, where the data set has one.
-        notes: what a user should know of this copy, one line each.
-        dataset: whose layout it has, which says by which protocol it is scored.
+        samples: sorted by trial, split, identity, camera and path.
+        permutations: the file with the fixed draws of the data set's release, if it has one.
+        notes: what the user should know about this copy, one line each.
     """
 
     name: str
+    dataset: str
     root: Path
     samples: tuple[Sample, ...]
     permutations: Path | None = None
-    notes: tuple[str, ...] = field(default=())
-    dataset: Dataset = "sysu"
+    notes: tuple[str, ...] = ()
 
-    @property
-    def splits(self) -> int:
-        """How many splits it has, one of which is trained and tested on at a time; 0: it has just one."""
-        return max((sample.split for sample in self.samples), default=0)
+
+class EvaluationSet(Protocol):
+    """The part of a data set that an evaluation needs; images or features come from elsewhere.
+
+    Attributes:
+        name: the data set's name in reports.
+        dataset: the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        trial: the trial that the samples belong to, from 1; 0 where the data set has only one.
+        samples: one record per image.
+        permutations: the file with the fixed draws of the data set's release, if it has one.
+    """
+
+    name: str
+    dataset: str
+    trial: int
+    samples: tuple[Sample, ...]
+    permutations: Path | None
 
 
 def in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """The samples in the order of a :class:`Listing`."""
-    return tuple(sorted(samples, key=lambda s: (s.split, s.part != "train", s.identity, s.camera, s.path)))
+    """Sort samples by trial, split (train first), identity, camera and path."""
+    return tuple(sorted(samples, key=lambda s: (s.trial, s.split != "train", s.identity, s.camera, s.path)))
 
 
 def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
-    """Class labels of the training identities: numbered from 0 in ascending order."""
-    return {
-        identity: label for label, identity in enumerate(sorted({s.identity for s in samples if s.part == "train"}))
-    }
+    """The class label of every training identity: labels count from 0, in the order of the identities."""
+    trained = {sample.identity for sample in samples if sample.split == "train"}
+    return {identity: label for label, identity in enumerate(sorted(trained))}
 
 
-def select(samples: Sequence[Sample], part: Part, modality: Modality) -> list[int]:
-    """Indices of the samples of one part and modality, in order."""
-    return [index for index, s in enumerate(samples) if s.part == part and s.modality == modality]
+def select(samples: Sequence[Sample], split: Split, modality: Modality) -> list[int]:
+    """The indices of the samples of one split and modality, in order."""
+    return [index for index, s in enumerate(samples) if s.split == split and s.modality == modality]
 
 
-def indices_of_split(samples: Sequence[Sample], split: int | None, name: str) -> list[int]:
-    """Indices of the samples of one split, in order.
+def indices_of_trial(samples: Sequence[Sample], trial: int | None, name: str) -> list[int]:
+    """The indices of the samples of one trial of the data set ``name``, in order.
 
-    Args:
-        samples: of a whole data set.
-        split: from 1; None where the data set has one split.
-        name: of the data set, for messages.
+    Trials count from 1; ``trial`` is None where the data set has only one.
 
     Raises:
-        DataError: the data set has several splits and ``split`` is none of them, or one split and ``split`` isn't None.
+        DataError: the data set has several trials and ``trial`` is none of them, or it has one and ``trial`` is given.
     """
-    splits = sorted({sample.split for sample in samples} - {0})
-    if splits and split is None:
+    trials = sorted({sample.trial for sample in samples} - {0})
+    if trials and trial is None:
         raise DataError(
-            f"data.trial is needed: {name} has {len(splits)} splits; --set data.trial={splits[0]}, or --trials all"
+            f"{name} has {len(trials)} trials: choose one with --set data.trial={trials[0]}, or take all with --trials all"
         )
-    if split is not None and split not in splits:
-        if not splits:
-            raise DataError(f"{name} has one split: leave --trials all out, and data.trial={split}")
-        raise DataError(f"data.trial={split}: {name} has the splits {splits[0]} to {splits[-1]}")
-    return [index for index, sample in enumerate(samples) if sample.split == (split or 0)]
+    if trial is not None and not trials:
+        raise DataError(f"{name} has a single train/test split: leave out --trials all and data.trial={trial}")
+    if trial is not None and trial not in trials:
+        raise DataError(f"data.trial={trial}: {name} has the trials {trials[0]} to {trials[-1]}")
+    return [index for index, sample in enumerate(samples) if sample.trial == (trial or 0)]
 
 
 def fingerprint(listing: Listing) -> str:
-    """A digest of which images a copy of a data set has: paths, sizes, identities, cameras, parts, splits, and the draws.
-
-    Raises:
-        FileNotFoundError: an image has vanished since it was listed.
-    """
+    """A SHA-256 over the records of a data set, the sizes of its images, and its fixed draws."""
     digest = hashlib.sha256()
     size = {path: (listing.root / path).stat().st_size for path in {s.path for s in listing.samples}}
     for s in listing.samples:
-        split = f"\t{s.split}" if s.split else ""
-        digest.update(f"{s.path}\t{size[s.path]}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.part}{split}\n".encode())
+        fields = (s.path, size[s.path], s.identity, s.camera, s.modality, s.split, s.trial)
+        digest.update("\t".join(map(str, fields)).encode() + b"\n")
     if listing.permutations:
         digest.update(listing.permutations.read_bytes())
     return digest.hexdigest()

@@ -1,6 +1,4 @@
-"""Images ready to use: a prepared store (memory-mapped), or the data set's folder read image by image."""
-
-from __future__ import annotations
+"""The images of a data set at one size: from a prepared, memory-mapped store, or decoded from the data set's folder."""
 
 import hashlib
 import zlib
@@ -8,74 +6,73 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.manifest import IMAGES, MANIFEST, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
+from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
-from lba_cli.data.samples import Listing, Sample, fingerprint, indices_of_split
-from lba_cli.errors import DataError, is_of_the_machine
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, fingerprint, indices_of_trial
+from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
+from lba_cli.errors import DataError, is_resource_error
+from lba_cli.manifest import MANIFEST
 from lba_cli.reporting import Listener
-from lba_cli.vocabulary import Dataset
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-CHECKED_AT_ONCE = 64
+IMAGES_PER_CHECK = 64
 
 
-class ImageSource(Protocol):
-    """A data set whose images can be had at one size.
+class ImageSource(EvaluationSet):
+    """The images of a data set, at one size. The samples are those of all trials; :meth:`of_trial` selects one.
 
     Attributes:
-        name: as reports call it.
-        dataset: its reader, which says by which protocol it is scored.
-        split: the one that the samples are of, from 1; 0 where the data set has one split.
-        height, width: of the images, in pixels.
-        samples: one record an image.
-        permutations: the file of the official protocol's draws, where the data set has one.
-        fingerprint: of the whole data set, all its splits.
-        content: of the images themselves, where they are prepared; empty where each is read from its file.
+        height, width: size of the images, in pixels.
+        fingerprint: a digest of the whole data set's records, including all trials, see
+            :func:`~lba_cli.data.samples.fingerprint`.
     """
 
-    name: str
-    dataset: Dataset
-    split: int
+    trial = 0
     height: int
     width: int
     samples: tuple[Sample, ...]
-    permutations: Path | None
     fingerprint: str
 
     @property
     def content(self) -> str:
-        """A digest of the images."""
+        """A digest of the prepared images; empty if images are decoded when they are read."""
+        return ""
+
+    def of_trial(self, trial: int | None) -> Self:
+        """A copy with the samples of one trial only; raises what :func:`~lba_cli.data.samples.indices_of_trial` raises."""
+        chosen = indices_of_trial(self.samples, trial, self.name)
+        view = copy(self)
+        view.trial = trial or 0
+        view._keep(chosen)
+        return view
+
+    def _keep(self, chosen: list[int]) -> None:
+        self.samples = tuple(self.samples[index] for index in chosen)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8."""
+        """The images of the samples at ``indices``: (n, height, width, 3) uint8. One that can't be read is a DataError."""
+        raise NotImplementedError
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Make sure, before the work, that the images at ``indices`` are as they were prepared.
-
-        Raises:
-            DataError: naming those that aren't.
-        """
+        """Raise a DataError that names the images at ``indices`` that have changed since they were prepared, if they were."""
 
 
-class StoredImages:
-    """A prepared store: the records of all its splits, until one is chosen by :meth:`of_split`.
+class StoredImages(ImageSource):
+    """The images of the prepared store in a folder; ``images`` is how many it holds.
 
     Raises:
-        DataError: the folder isn't a whole store of this version.
+        DataError: the folder is no store, or an incomplete one, or one of another format version.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
-        self.name, self.dataset, self.split = manifest.dataset, manifest.reader, 0
+        self.name, self.dataset = manifest.name, manifest.dataset
         self.height, self.width = manifest.height, manifest.width
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
         rows, checksums, self.samples = read_samples(folder)
@@ -85,22 +82,21 @@ class StoredImages:
         if len(set(rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
             raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't fit {MANIFEST}; prepare it again")
         if len(rows) and not 0 <= self._rows.min() <= self._rows.max() < shape[0]:
-            raise DataError(f"{folder / SAMPLES}: names rows that {IMAGES} doesn't have; prepare it again")
+            raise DataError(f"{folder / SAMPLES}: has rows that {IMAGES} lacks; prepare it again")
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
 
-    def of_split(self, split: int | None) -> Self:
-        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_split`."""
-        chosen = indices_of_split(self.samples, split, self.name)
-        view = copy(self)
-        view.split, view.samples = split or 0, tuple(self.samples[index] for index in chosen)
-        view._rows, view._checksums = self._rows[chosen], self._checksums[chosen]
-        return view
+    def _keep(self, chosen: list[int]) -> None:
+        super()._keep(chosen)
+        self._rows, self._checksums = self._rows[chosen], self._checksums[chosen]
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8.
+        """Read images, see :meth:`ImageSource.read`.
 
-        The file is mapped for this call alone, so that the pages once read don't count as this process's memory.
+        The file is mapped again in each call, because pages of a lasting map would count as memory of this process.
+
+        Raises:
+            DataError: the file of images was replaced or changed while the store was in use.
         """
         if _identity(self._folder) != self._identity:
             raise DataError(f"{self._folder / IMAGES}: replaced or changed while it was in use; put the store back")
@@ -112,18 +108,18 @@ class StoredImages:
         return hashlib.sha256(self._checksums.tobytes()).hexdigest()
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Compare the images at ``indices`` with their checksums, each once; raises as :meth:`ImageSource.check`."""
-        asked = np.asarray(indices, np.int64)
-        indices = asked[np.unique(self._rows[asked], return_index=True)[1]].tolist()
-        pieces = [indices[start : start + CHECKED_AT_ONCE] for start in range(0, len(indices), CHECKED_AT_ONCE)]
+        """Compare the images at ``indices`` with their checksums; raises what :meth:`ImageSource.check` raises."""
+        requested = np.asarray(indices, np.int64)
+        indices = requested[np.unique(self._rows[requested], return_index=True)[1]].tolist()  # each image once
+        chunks = [indices[start : start + IMAGES_PER_CHECK] for start in range(0, len(indices), IMAGES_PER_CHECK)]
         changed: list[int] = []
         with (
             listener.task("checking the store", len(indices), "images") as progress,
             ThreadPoolExecutor(cores()) as threads,
         ):
-            for piece, found in zip(pieces, threads.map(self._changed, pieces), strict=True):
+            for chunk, found in zip(chunks, threads.map(self._changed, chunks), strict=True):
                 changed += found
-                progress.advance(len(piece))
+                progress.advance(len(chunk))
         if changed:
             paths = [self.samples[index].path for index in changed]
             more = f" and {len(paths) - 10} more" if len(paths) > 10 else ""
@@ -133,50 +129,33 @@ class StoredImages:
             )
 
     def _changed(self, indices: Sequence[int]) -> list[int]:
-        """Which of the images at ``indices`` don't have their checksum."""
+        """Those of ``indices`` whose images differ from their checksums."""
         pixels = _open_pixels(self._folder)
         return [index for index in indices if zlib.crc32(pixels[self._rows[index]].data) != self._checksums[index]]
 
 
-class FolderImages:
-    """A data set's own folder; every image is decoded and resized when it is read.
-
-    It has the records of all splits, until one is chosen by :meth:`of_split`.
-    """
+class FolderImages(ImageSource):
+    """The images of a data set's own folder. Each is decoded and resized when it is read, so there is nothing to check."""
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
-        self.name, self.dataset, self.split = listing.name, listing.dataset, 0
+        self.name, self.dataset = listing.name, listing.dataset
         self.samples, self.permutations = listing.samples, listing.permutations
         self.height, self.width = height, width
-        self.fingerprint, self.content = fingerprint(listing), ""
+        self.fingerprint = fingerprint(listing)
         self._root = listing.root
 
-    def of_split(self, split: int | None) -> Self:
-        """The same with the samples of one split; raises as :func:`~lba_cli.data.samples.indices_of_split`."""
-        chosen = indices_of_split(self.samples, split, self.name)
-        view = copy(self)
-        view.split, view.samples = split or 0, tuple(self.samples[index] for index in chosen)
-        return view
-
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8.
-
-        Raises:
-            DataError: an image can't be decoded.
-        """
+        """Decode images, see :meth:`ImageSource.read`."""
         images = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for row, index in enumerate(indices):
             try:
                 images[row] = read_image(self._root / self.samples[index].path, self.height, self.width)
             except BrokenImage as problem:
                 raise DataError(
-                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave out "
-                    "such images with lba prepare … --skip-broken"
+                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave such "
+                    "images out with lba prepare … --skip-broken"
                 ) from problem
         return images
-
-    def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Nothing was prepared, so there is nothing to compare with; damage is told when an image is read."""
 
 
 def is_store(folder: Path) -> bool:
@@ -185,13 +164,13 @@ def is_store(folder: Path) -> bool:
 
 
 def default_store(root: Path, height: int, width: int) -> Path:
-    """Where the data set at ``root`` is prepared to, and looked for, when no folder is named: beside it."""
+    """The default place of the store of the data set at ``root``: beside it, with the size in its name."""
     root = root.resolve() if root.name in ("", "..") else root
     return root.with_name(f"{root.name}-{height}x{width}")
 
 
 def _identity(folder: Path) -> tuple[int, int, int, int]:
-    """Which file the images are in, and when it was changed last."""
+    """The identity of a store's file of images: device, inode, size, and time of the last change."""
     stat = (folder / IMAGES).stat()
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
@@ -199,10 +178,10 @@ def _identity(folder: Path) -> tuple[int, int, int, int]:
 def _open_pixels(folder: Path) -> NDArray[np.uint8]:
     try:
         pixels: NDArray[np.uint8] = np.lib.format.open_memmap(folder / IMAGES, mode="r")
-    except Exception as problem:  # NumPy raises many kinds for damaged headers
-        if is_of_the_machine(problem):
+    except Exception as problem:  # NumPy raises errors of many types for damaged headers
+        if is_resource_error(problem):
             raise
-        raise DataError(f"{folder / IMAGES}: damaged or cut short; prepare the data set again") from problem
+        raise DataError(f"{folder / IMAGES}: damaged or truncated; prepare the data set again") from problem
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or not pixels.flags.c_contiguous:
         raise DataError(f"{folder / IMAGES}: holds {pixels.dtype} of shape {pixels.shape}, not images; prepare again")
     return pixels

@@ -1,7 +1,8 @@
-"""Evaluation: embed once, draw the trials, rank, report."""
+"""Evaluation: embed every image once, draw queries and galleries, rank, and summarise the figures."""
 
-from lba_cli.evaluation.images import embed_images
-from lba_cli.evaluation.protocols import community_gallery, load_permutations, official_gallery
+from lba_cli.datasets.galleries import community_gallery
+from lba_cli.datasets.permutations import load_permutations, official_gallery
+from lba_cli.evaluation.embed_images import embed_images
 from lba_cli.evaluation.ranking import Metrics, rank_metrics
 
 __all__ = ["Metrics", "community_gallery", "embed_images", "load_permutations", "official_gallery", "rank_metrics"]

@@ -1,77 +1,55 @@
-"""Distances of queries to gallery images, a bounded piece at a time, on the device that will rank them."""
+"""Distances between queries and gallery images, computed on the device of the network, a bounded block at a time."""
 
-from __future__ import annotations
-
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from itertools import chain
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from lba_cli.compute import arithmetic
-from lba_cli.evaluation.features import Embeddings
-from lba_cli.evaluation.protocols import Trial
+from lba_cli.datasets import Draw
+from lba_cli.evaluation.embedding import Embeddings
 
-Block = tuple[slice, Any]  # which queries of a trial, and their (rows, G) distances
-LARGEST_KEPT = 2**28  # elements: 1 GiB
+Block = tuple[slice, NDArray[np.float32]]  # which queries of a draw, and their (rows, G) distances
+MAX_SHARED_ELEMENTS = 2**28  # 1 GiB
 BLOCK_ELEMENTS = 2**25
 
 
 class Distances:
-    """Distances within trials that share embeddings; smaller is more alike.
+    """Negative dot products of unit-length embeddings: smaller is more alike.
 
-    Trials draw again and again from the same images, so that the distances of everybody who is compared are taken in one
-    product where they fit in ``LARGEST_KEPT``, and for each trial anew where they don't.
-
-    Args:
-        embeddings: of everybody.
-        trials: all that will be asked for.
-        device: where distances are computed and returned: tensors on a GPU, NumPy arrays otherwise.
+    The draws of a protocol choose from the same images again and again. The distances between all their queries and all their
+    gallery images are therefore computed once, if they fit in ``MAX_SHARED_ELEMENTS``; otherwise each draw's are computed
+    when they are asked for.
     """
 
-    def __init__(self, embeddings: Embeddings, trials: Sequence[Trial], device: torch.device) -> None:
+    def __init__(self, embeddings: Embeddings, draws: Sequence[Draw], device: torch.device) -> None:
         self._embeddings, self._device = embeddings, device
-        self._row = _places(trial.queries for trial in trials)
-        self._column = _places(trial.gallery for trial in trials)
-        self._kept: Any = None
-        drawn = sum(len(trial.queries) * len(trial.gallery) for trial in trials)
-        everybody = len(self._row) * len(self._column)
-        if everybody <= min(drawn, LARGEST_KEPT):
-            self._kept = self._product(self._vectors(self._row), self._vectors(self._column))
+        self._queries = np.unique(np.fromiter(chain.from_iterable(draw.queries for draw in draws), np.int64))
+        self._gallery = np.unique(np.fromiter(chain.from_iterable(draw.gallery for draw in draws), np.int64))
+        self._shared: NDArray[np.float32] | None = None
+        separate = sum(len(draw.queries) * len(draw.gallery) for draw in draws)
+        if len(self._queries) * len(self._gallery) <= min(separate, MAX_SHARED_ELEMENTS):
+            self._shared = self._distances(self._vectors(self._queries), self._vectors(self._gallery))
 
-    def blocks(self, trial: Trial) -> Iterator[Block]:
-        """Yield the float32 distances of a trial, as many queries at a time as fit in ``BLOCK_ELEMENTS``."""
-        step = max(1, BLOCK_ELEMENTS // len(trial.gallery))
-        gallery = self._vectors(trial.gallery) if self._kept is None else None
-        for start in range(0, len(trial.queries), step):
+    def blocks(self, draw: Draw) -> Iterator[Block]:
+        """Yield the distances of a draw, of as many queries at a time as fit in ``BLOCK_ELEMENTS``."""
+        gallery = self._vectors(draw.gallery) if self._shared is None else None
+        columns = np.searchsorted(self._gallery, draw.gallery)
+        step = max(1, BLOCK_ELEMENTS // len(draw.gallery))
+        for start in range(0, len(draw.queries), step):
             rows = slice(start, start + step)
-            queries = trial.queries[rows]
-            if gallery is None:
-                yield rows, self._of(queries, trial.gallery)
-            else:
-                yield rows, self._product(self._vectors(queries), gallery)
+            queries = draw.queries[rows]
+            if self._shared is not None:
+                yield rows, self._shared[np.searchsorted(self._queries, queries)[:, None], columns]
+            elif gallery is not None:
+                yield rows, self._distances(self._vectors(queries), gallery)
 
-    def _of(self, queries: Sequence[int], gallery: Sequence[int]) -> Any:
-        """From those that are kept."""
-        row, column = ([places[i] for i in side] for places, side in ((self._row, queries), (self._column, gallery)))
-        if isinstance(self._kept, torch.Tensor):
-            return self._kept[torch.tensor(row)[:, None], torch.tensor(column)]
-        return self._kept[np.asarray(row)[:, None], column]
+    def _vectors(self, indices: Iterable[int]) -> torch.Tensor:
+        return torch.from_numpy(self._embeddings.of(indices)).to(self._device)
 
-    def _vectors(self, indices: Iterable[int]) -> Any:
-        """Embeddings: an array, or a tensor on a GPU."""
-        vectors = self._embeddings.of(indices)
-        return vectors if self._device.type == "cpu" else torch.from_numpy(vectors).to(self._device)
-
-    def _product(self, queries: Any, gallery: Any) -> Any:
-        if isinstance(queries, torch.Tensor):
-            with torch.inference_mode(), arithmetic("float32", self._device):
-                return (queries @ gallery.T).neg_()
-        result = queries @ gallery.T
-        return np.negative(result, out=result)
-
-
-def _places(lists: Iterable[Sequence[int]]) -> dict[int, int]:
-    """A place for every index that occurs, in the order of the first time."""
-    return {index: place for place, index in enumerate(dict.fromkeys(itertools.chain.from_iterable(lists)))}
+    def _distances(self, queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[np.float32]:
+        with torch.inference_mode(), arithmetic("float32", self._device):
+            distances: NDArray[np.float32] = (queries @ gallery.T).neg_().cpu().numpy()
+        return distances

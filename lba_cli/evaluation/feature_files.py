@@ -1,44 +1,44 @@
-"""Features as files: a NumPy ``.npz`` of plain arrays, so that the protocols can score what any program has made.
+"""Files of features: a NumPy ``.npz`` of plain arrays, so that the protocols can score the features of any program.
 
-Arrays, n rows for n test images: ``features`` (n, D) floats; ``identities`` (n,) integers; ``modalities`` (n,) the words
-visible and infrared; ``cameras`` (n,) integers (SYSU-MM01 and LLCM need them; -1: not known); ``paths`` (n,) words, distinct
-(draws go through each directory's images in their order; without them, in the order of the rows). Single values, all
-optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in reports), ``split`` (of
-RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before anything is read.
+Arrays have n rows for n test images:
+
+- ``features`` (n, D) floats, ``identities`` (n,) integers, ``modalities`` (n,) text, ``visible`` or ``infrared``.
+- ``cameras`` (n,) integers, -1 if unknown; SYSU-MM01 and LLCM need them.
+- ``paths`` (n,) text, distinct. Draws go through the images of each folder in the order of their paths, or without paths in
+  the order of the rows.
+
+Single values, all optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in tables),
+``trial`` (of RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before any array is read.
 """
-
-from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lba_cli.data.readers.sysu import MODALITY_OF_CAMERA
 from lba_cli.data.samples import NO_CAMERA, Sample
+from lba_cli.datasets import DATASETS, EvaluationSet, get_dataset
 from lba_cli.errors import DataError
-from lba_cli.evaluation.features import Embeddings
-from lba_cli.evaluation.protocols import BENCHMARKS, ScoredSet
+from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.files import whole_file
-from lba_cli.vocabulary import DATASETS, MODALITIES, Dataset
+from lba_cli.vocabulary import MODALITIES
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, NDArray[Any]]
 
 MOST_ROWS, MOST_COLUMNS, MOST_BYTES = 1_000_000, 65_536, 8 * 1024**3
 ROWS_AT_ONCE = 4096
 LONGEST_WORD, LARGEST_INTEGER = 1024, 2**31
-MOST_COMPRESSION, SMALL_BYTES = 100, 64 * 1024**2  # zipped further than this, a large array isn't features
+# Features don't compress well: an array above SMALL_BYTES that is compressed more than MOST_COMPRESSION-fold is refused.
+MOST_COMPRESSION, SMALL_BYTES = 100, 64 * 1024**2
 UNIT_TOLERANCE = 1e-5
 
 
-class _Kind(NamedTuple):
-    """What an array has to be: NumPy's kinds of its values, its dimensions (0: a single value), whether it must be there."""
+class _ArrayRule(NamedTuple):
+    """What an array has to be: the kinds of its values, as NumPy's letters and in words, and the number of its dimensions."""
 
     kinds: str
     dimensions: int
@@ -47,25 +47,25 @@ class _Kind(NamedTuple):
 
 
 ARRAYS = {
-    "features": _Kind("f", 2, True, "floating-point numbers"),
-    "identities": _Kind("iu", 1, True),
-    "modalities": _Kind("U", 1, True, "words"),
-    "cameras": _Kind("iu", 1),
-    "paths": _Kind("U", 1, words="words"),
-    "dataset": _Kind("U", 0, words="a word"),
-    "name": _Kind("U", 0, words="a word"),
-    "split": _Kind("iu", 0, words="an integer"),
-    "trained_on": _Kind("U", 0, words="a word"),
+    "features": _ArrayRule("f", 2, True, "floating-point numbers"),
+    "identities": _ArrayRule("iu", 1, True),
+    "modalities": _ArrayRule("U", 1, True, "words"),
+    "cameras": _ArrayRule("iu", 1),
+    "paths": _ArrayRule("U", 1, words="words"),
+    "dataset": _ArrayRule("U", 0, words="a word"),
+    "name": _ArrayRule("U", 0, words="a word"),
+    "trial": _ArrayRule("iu", 0, words="an integer"),
+    "trained_on": _ArrayRule("U", 0, words="a word"),
 }
 
 
 @dataclass
 class FeatureSet:
-    """The test images of a data set as somebody's features; see :class:`lba_cli.evaluation.protocols.ScoredSet`."""
+    """The test images of a data set with the features from a file; it is an :class:`lba_cli.datasets.EvaluationSet`."""
 
     name: str
-    dataset: Dataset
-    split: int
+    dataset: str
+    trial: int
     samples: tuple[Sample, ...]
     embeddings: Embeddings
     trained_on: str = ""
@@ -73,9 +73,9 @@ class FeatureSet:
 
 
 def write_features(
-    path: Path, source: ScoredSet, indices: Iterable[int], embeddings: Embeddings, *, trained_on: str = ""
+    path: Path, source: EvaluationSet, indices: Iterable[int], embeddings: Embeddings, *, trained_on: str = ""
 ) -> None:
-    """Write the embeddings of the samples at ``indices`` to ``path``, whole or not at all."""
+    """Write the embeddings of the samples at ``indices``; the file appears whole or not at all."""
     chosen = list(indices)
     samples = [source.samples[index] for index in chosen]
     with whole_file(path) as partial, partial.open("wb") as file:
@@ -88,33 +88,30 @@ def write_features(
             paths=np.asarray([s.path for s in samples]),
             dataset=np.asarray(source.dataset),
             name=np.asarray(source.name),
-            split=np.asarray(source.split),
+            trial=np.asarray(source.trial),
             trained_on=np.asarray(trained_on),
         )
 
 
-def read_features(path: Path, dataset: Dataset | None = None) -> FeatureSet:
-    """Read and check a file of features; they are brought to unit length.
+def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
+    """Read and check a ``.npz`` of features, and scale them to unit length.
 
-    Args:
-        path: the ``.npz``.
-        dataset: whose protocol scores them; as the file says when None.
+    The protocol of ``dataset`` scores them; None stands for the data set that the file names.
 
     Raises:
-        DataError: the file isn't one, holds Python objects, is too large, or its arrays don't fit each other.
+        DataError: the file is no such ``.npz``, holds Python objects, is too large, or its arrays don't fit each other.
     """
     arrays = _read_arrays(path)
     if dataset is None:
         dataset = _stored_dataset(path, arrays)
     samples = _samples(path, arrays)
     _require_cameras(path, dataset, samples)
-    vectors = _unit(path, arrays["features"])
     return FeatureSet(
         name=_words(arrays, "name") or path.stem,
         dataset=dataset,
-        split=int(arrays.get("split", np.asarray(0))),
+        trial=int(arrays.get("trial", np.asarray(0))),
         samples=samples,
-        embeddings=Embeddings(np.arange(len(samples)), vectors),
+        embeddings=Embeddings(np.arange(len(samples)), _unit(path, arrays["features"])),
         trained_on=_words(arrays, "trained_on"),
     )
 
@@ -125,7 +122,7 @@ def _read_arrays(path: Path) -> Arrays:
     try:
         with zipfile.ZipFile(path) as archive:
             entries = {entry.filename.removesuffix(".npy"): entry for entry in archive.infolist()}
-            for name in [name for name, kind in ARRAYS.items() if kind.required and name not in entries]:
+            for name in [name for name, rule in ARRAYS.items() if rule.required and name not in entries]:
                 raise DataError(f"{path}: the array '{name}' is missing; see lba evaluate --help")
             known = {name: entry for name, entry in entries.items() if name in ARRAYS}
             shapes = {name: _check_header(path, archive, name, entry) for name, entry in known.items()}
@@ -143,38 +140,29 @@ def _read_arrays(path: Path) -> Arrays:
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
-    """The shape of an array, from its header alone, which has to be of the right kind and of the entry's size."""
-    kind = ARRAYS[name]
-    if entry.file_size > MOST_BYTES or (
-        entry.file_size > SMALL_BYTES and entry.file_size > MOST_COMPRESSION * entry.compress_size
-    ):
-        raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes: these are no features")
+    """Return an array's shape, read from its header, which has to fit the array's rule and the size of the archive's entry."""
+    rule = ARRAYS[name]
+    if entry.file_size > min(MOST_BYTES, max(SMALL_BYTES, MOST_COMPRESSION * entry.compress_size)):
+        raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes, which is too much for features")
     with archive.open(entry) as file:
-        shape, dtype = _header(file)
+        version = np.lib.format.read_magic(file)
+        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = reader(file)
         start = file.tell()
     if dtype.hasobject:
         raise DataError(f"{path}: '{name}' holds Python objects, which are never loaded; save plain arrays")
-    if dtype.kind not in kind.kinds or len(shape) != kind.dimensions:
-        wanted = f"{kind.words}, {kind.dimensions}-dimensional" if kind.dimensions else kind.words
+    if dtype.kind not in rule.kinds or len(shape) != rule.dimensions:
+        wanted = f"{rule.words}, {rule.dimensions}-dimensional" if rule.dimensions else rule.words
         raise DataError(f"{path}: '{name}' should be {wanted}, not {dtype} of shape {shape}")
     if dtype.kind == "U" and dtype.itemsize > 4 * LONGEST_WORD:
-        raise DataError(
-            f"{path}: '{name}' has words of up to {dtype.itemsize // 4} letters; {LONGEST_WORD} are allowed"
-        )
+        length = dtype.itemsize // 4
+        raise DataError(f"{path}: '{name}' has text of up to {length} characters; {LONGEST_WORD} are allowed")
     if any(size > limit for size, limit in zip(shape, (MOST_ROWS, MOST_COLUMNS), strict=False)):
-        raise DataError(
-            f"{path}: '{name}' of shape {shape} is too large; at most {MOST_ROWS} rows, {MOST_COLUMNS} columns"
-        )
+        most = f"at most {MOST_ROWS} rows, {MOST_COLUMNS} columns"
+        raise DataError(f"{path}: '{name}' of shape {shape} is too large; {most}")
     if entry.file_size != start + int(np.prod(shape, dtype=object)) * dtype.itemsize:
         raise DataError(f"{path}: damaged: '{name}' is not as long as its header says")
     return shape
-
-
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = reader(file)
-    return shape, dtype
 
 
 def _require_one_length(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -186,17 +174,16 @@ def _require_one_length(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> No
             raise DataError(f"{path}: '{name}' has {shape[0]} rows, 'features' has {rows}")
 
 
-def _stored_dataset(path: Path, arrays: Arrays) -> Dataset:
+def _stored_dataset(path: Path, arrays: Arrays) -> str:
     stored = str(arrays.get("dataset", ""))
-    for name in DATASETS:
-        if name == stored:
-            return name
-    says = f"names the data set {stored[:40]!r}" if stored else "does not say whose protocol scores it"
-    raise DataError(f"{path}: {says}: give --protocol-of {', '.join(DATASETS)}")
+    if stored in DATASETS:
+        return stored
+    says = f"names the data set {stored[:40]!r}" if stored else "does not name the data set whose protocol scores it"
+    raise DataError(f"{path}: {says}: choose one with --protocol-of: {', '.join(DATASETS)}")
 
 
 def _words(arrays: Arrays, name: str) -> str:
-    """A single value as text of one printable line."""
+    """Return a single value as text on one printable line."""
     return "".join(letter if letter.isprintable() else " " for letter in str(arrays.get(name, "")))
 
 
@@ -210,27 +197,25 @@ def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
     for row, modality in enumerate(modalities):
         if modality not in MODALITIES:
             raise DataError(f"{path}: 'modalities', row {row}: {modality[:40]!r} is neither visible nor infrared")
-    for name, least in (("identities", 0), ("cameras", NO_CAMERA), ("split", 0)):
+    for name, least in (("identities", 0), ("cameras", NO_CAMERA), ("trial", 0)):
         if name in arrays and (arrays[name].max() >= LARGEST_INTEGER or arrays[name].min() < least):
             raise DataError(f"{path}: '{name}' should be between {least} and {LARGEST_INTEGER - 1}")
     columns = (paths, arrays["identities"].tolist(), cameras, modalities)
-    return tuple(Sample(*values, part="test") for values in zip(*columns, strict=True))
+    return tuple(Sample(*values, split="test") for values in zip(*columns, strict=True))
 
 
-def _require_cameras(path: Path, dataset: Dataset, samples: Iterable[Sample]) -> None:
-    """Refuse cameras that the protocol can't go by."""
-    benchmark = BENCHMARKS[dataset]
+def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> None:
+    """Refuse cameras that don't fit the protocol."""
+    spec = get_dataset(dataset)
     for row, sample in enumerate(samples):
-        if benchmark.needs_cameras and sample.camera <= 0:
-            raise DataError(f"{path}: 'cameras', row {row}: {benchmark.name}'s protocol needs every image's camera")
-        if dataset == "sysu" and MODALITY_OF_CAMERA.get(sample.camera) != sample.modality:
-            raise DataError(
-                f"{path}: 'cameras', row {row}: SYSU-MM01's camera {sample.camera} is not {sample.modality}"
-            )
+        if spec.needs_cameras and sample.camera <= 0:
+            raise DataError(f"{path}: 'cameras', row {row}: {spec.title}'s protocol needs every image's camera")
+        if problem := spec.check_sample(sample):
+            raise DataError(f"{path}: 'cameras', row {row}: {problem}")
 
 
 def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
-    """Rows of unit length; those that have it already stay as they are, to the bit. A few rows are worked on at a time."""
+    """Scale rows to unit length, a few at a time; float32 rows that have it already are not changed, to the bit."""
     result = np.empty(features.shape, np.float32)
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
@@ -239,9 +224,8 @@ def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
             raise DataError(f"{path}: 'features', row {row}: a value is not finite")
         lengths = np.linalg.norm(part, axis=1, keepdims=True)
         if not lengths.all():
-            raise DataError(
-                f"{path}: 'features', row {start + int(np.argmin(lengths))}: all zero, so it points nowhere"
-            )
+            row = start + int(np.argmin(lengths))
+            raise DataError(f"{path}: 'features', row {row}: all values are zero, so it has no direction")
         near = features.dtype == np.float32 and bool((abs(lengths - 1) < UNIT_TOLERANCE).all())
         result[start : start + len(part)] = part if near else part / lengths
     return result

@@ -1,99 +1,54 @@
-"""From distances to figures: CMC, mAP and mINP under the rules of each data set's protocol.
+r"""Retrieval metrics: CMC, mAP and mINP from the distances between queries and gallery images.
 
-Shapes: Q queries, G gallery images. Ties in distance are broken by gallery order.
+Every query ranks the gallery images that it does not ignore by distance, the nearest first; equally distant images keep the
+gallery's order. Let :math:`r_1 < \dots < r_n` be the ranks, from 1, of a query's n true matches, the images of its identity.
+
+- CMC(k), the rank-k rate, is the share of queries with :math:`r_1 \le k`.
+  Where the CMC counts identities, every identity is listed once, at its nearest image, and r₁ is the rank in that list.
+- AP, the average precision, is the mean over the true matches of the precision at their ranks:
+  :math:`AP = \frac{1}{n} \sum_i i / r_i`.
+- INP, the inverse negative penalty (Ye et al., 2021), is the share of true matches among the images up to the last one:
+  :math:`INP = n / r_n`.
+
+mAP and mINP are means over the queries. A query without a true match counts for nothing.
+
+Ranks are found without sorting gallery images. Each query's distances are sorted as bare numbers, several times faster than
+NumPy finds the order of the images. A binary search for a true match's distance gives its rank, unless another image is exactly
+as distant. The few queries where that happens are ranked again, by a stable sort of their images.
+
+Shapes: Q queries, G gallery images, P pairs of a query and one of its true matches.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from lba_cli.data.parallel import cores
-from lba_cli.evaluation.placing import Places, places
+from lba_cli.evaluation.labels import Labels, as_array, encode_labels, ignored_by
+from lba_cli.match_rules import MatchRules, MatchRulesName, match_rules
 
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+Floats = NDArray[np.floating[Any]]  # float32 or float64
+Integers = NDArray[np.int64]
 
-Protocol = Literal["sysu", "regdb", "llcm", "plain"]
-PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
-CHUNK_ELEMENTS = 2**17  # fits in a core's cache
-GPU_CHUNK_ELEMENTS = 2**25
+CHUNK_ELEMENTS = 2**18  # distances that are ranked at a time; they fit in a core's cache
+EXACT_IN_FLOAT64 = 2**53  # integers up to it
 
 
 class Metrics(NamedTuple):
-    """Figures of one trial, as fractions.
+    """The metrics of one draw, as fractions.
 
     Attributes:
         cmc: (max_rank,) float64; ``cmc[k - 1]`` is the rank-k rate.
-        mAP: mean average precision.
-        mINP: mean inverse negative penalty (Ye et al., 2021).
-        num_queries: how many queries have a true match left and were counted.
+        mAP, mINP: the means of the average precision and of the inverse negative penalty.
+        num_queries: number of queries with a true match, over which the means are taken.
     """
 
     cmc: NDArray[np.float64]
     mAP: float  # noqa: N815
     mINP: float  # noqa: N815
     num_queries: int = 0
-
-
-class _Columns(NamedTuple):
-    """Of the images of one side: arrays, or tensors where the distances are one."""
-
-    identity: Any
-    camera: Any
-
-    def part(self, rows: slice) -> _Columns:
-        """Of some of them."""
-        return _Columns(self.identity[rows], None if self.camera is None else self.camera[rows])
-
-
-Exclusion = Callable[[_Columns, _Columns], Any]
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """Which gallery images a query ignores, as (Q, G) bool or None, and whether CMC counts identities or images."""
-
-    excluded: Exclusion
-    cmc_counts_identities: bool
-
-
-def _none(query: _Columns, gallery: _Columns) -> None:
-    """Nothing is ignored."""
-
-
-def _same_room(query: _Columns, gallery: _Columns) -> Any:
-    """SYSU-MM01: cameras 2 (visible) and 3 (infrared) look at the same room."""
-    if query.camera is None or gallery.camera is None:
-        return None
-    return (query.camera[:, None] == 3) & (gallery.camera[None, :] == 2)
-
-
-def _same_view(query: _Columns, gallery: _Columns) -> Any:
-    """The query's own identity under the query's own camera."""
-    if query.camera is None or gallery.camera is None:
-        return None
-    same_identity = query.identity[:, None] == gallery.identity[None, :]
-    return same_identity & (query.camera[:, None] == gallery.camera[None, :])
-
-
-RULES: dict[Protocol, _Rules] = {
-    "sysu": _Rules(_same_room, cmc_counts_identities=True),
-    "regdb": _Rules(_none, cmc_counts_identities=False),
-    "llcm": _Rules(_same_view, cmc_counts_identities=True),
-    "plain": _Rules(_same_view, cmc_counts_identities=False),
-}
-
-
-def counts_identities(protocol: Protocol) -> bool:
-    """Whether the CMC's rank k is among the first k identities of the ranked list, not among its first k images."""
-    return RULES[protocol].cmc_counts_identities
 
 
 def rank_metrics(
@@ -103,166 +58,191 @@ def rank_metrics(
     query_cameras: ArrayLike | None = None,
     gallery_cameras: ArrayLike | None = None,
     *,
-    protocol: Protocol = "sysu",
+    protocol: MatchRulesName | MatchRules = "sysu",
     max_rank: int = 20,
 ) -> Metrics:
-    """Rank the gallery for every query and take the figures.
+    """Compute CMC, mAP and mINP; :mod:`lba_cli.evaluation.ranking` gives their formulas.
 
     Args:
-        distance: (Q, G), smaller is more alike; finite. A tensor on a GPU is ranked there.
-        query_ids, gallery_ids: (Q,) and (G,) identities.
-        query_cameras, gallery_cameras: (Q,) and (G,) cameras, where the protocol excludes by camera.
-        protocol: ``sysu`` (camera 3 ignores camera 2; CMC counts identities), ``regdb`` (nothing ignored; CMC counts
-            images), ``llcm`` (same identity and camera ignored; CMC counts identities), ``plain`` (same identity and
-            camera ignored where cameras are given; CMC counts images).
-        max_rank: length of the CMC; ranks beyond the gallery keep the last value.
+        distance: (Q, G) finite numbers, smaller is more alike. They are compared without rounding, whatever their dtype.
+        query_ids, gallery_ids: (Q,) and (G,) identities, of any type that can be sorted.
+        query_cameras, gallery_cameras: (Q,) and (G,) numbers of cameras. Without them nothing is ignored.
+        protocol: ``"sysu"`` (queries of camera 3 ignore camera 2; the CMC counts identities), ``"regdb"`` (nothing is
+            ignored; the CMC counts images), ``"llcm"`` (the query's own identity under its own camera is ignored; the CMC
+            counts identities), ``"plain"`` (as ``"llcm"``, but the CMC counts images), or any other match rules.
+        max_rank: length of the CMC, which stays at its last value beyond the end of the ranked list.
 
     Raises:
-        ValueError: shapes that don't fit, distances that aren't numbers, an unknown protocol, or no query with a match.
+        ValueError: shapes do not fit, distances are not finite numbers, the protocol is unknown, or no query has a true
+            match.
+
+    Example:
+        The gallery's second image is nearest and shows somebody else; the true matches have the ranks 2 and 3.
+
+        >>> metrics = rank_metrics([[0.3, 0.1, 0.2]], [7], [7, 5, 7], protocol="regdb", max_rank=3)
+        >>> metrics.cmc.tolist()
+        [0.0, 1.0, 1.0]
+        >>> round(metrics.mAP, 4)  # (1/2 + 2/3) / 2
+        0.5833
+        >>> round(metrics.mINP, 4)  # 2/3
+        0.6667
     """
-    return rank_blocks(
-        [(slice(None), distance)],
-        query_ids,
-        gallery_ids,
-        query_cameras,
-        gallery_cameras,
-        protocol=protocol,
-        max_rank=max_rank,
+    rules = match_rules(protocol)
+    query, gallery = encode_labels(query_ids, gallery_ids, query_cameras, gallery_cameras)
+    return rank_metrics_blockwise([(slice(None), distance)], query, gallery, rules, max_rank)
+
+
+def rank_metrics_blockwise(
+    blocks: Iterable[tuple[slice, ArrayLike | Tensor]],
+    query: Labels,
+    gallery: Labels,
+    rules: MatchRules,
+    max_rank: int = 20,
+) -> Metrics:
+    """Compute the metrics from blocks of distances, so that the whole matrix never has to exist.
+
+    Args:
+        blocks: the distances of all queries, some at a time: which queries, and their (rows, G) distances.
+        query, gallery, rules, max_rank: the labels of both sides, and otherwise as in :func:`rank_metrics`.
+
+    Raises:
+        ValueError: as in :func:`rank_metrics`, or a query is in no block or in several.
+    """
+    ranked = _joined(piece for rows, distance in blocks for piece in _rank(distance, query.rows(rows), gallery, rules))
+    if len(ranked.matches) != len(query.identity):
+        raise ValueError(f"the blocks of distances should hold each of the {len(query.identity)} queries once")
+    counted = ranked.matches > 0
+    if not counted.any():
+        raise ValueError("no query has a true match in the gallery")
+    matches = ranked.matches[counted]
+    last = ranked.ranks[matches.cumsum() - 1]
+    return Metrics(
+        np.asarray([(ranked.first <= k).mean() for k in range(1, max_rank + 1)]),
+        float(_average_precisions(ranked)[counted].mean()),
+        float((matches / last).mean()),
+        len(matches),
     )
 
 
-def rank_blocks(
-    blocks: Iterable[tuple[slice, ArrayLike | Tensor]],
-    query_ids: ArrayLike,
-    gallery_ids: ArrayLike,
-    query_cameras: ArrayLike | None = None,
-    gallery_cameras: ArrayLike | None = None,
-    *,
-    protocol: Protocol = "sysu",
-    max_rank: int = 20,
-) -> Metrics:
-    """As :func:`rank_metrics`, of distances that never all exist at once.
-
-    Args:
-        blocks: of queries, in order, which of them and their (rows, G) distances; all the queries together.
-        query_ids, gallery_ids, query_cameras, gallery_cameras, protocol, max_rank: and what is raised: as there.
-    """
-    query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
-    pieces = [_rank(distance, query.part(rows), gallery, protocol) for rows, distance in blocks]
-    if sum(len(piece.counted) for piece in pieces) != len(query.identity) or not pieces:
-        raise ValueError(f"the blocks of distances should be of all {len(query.identity)} queries, each in one")
-    ranked = Places(*map(np.concatenate, zip(*pieces, strict=True)))
-    first = ranked.identities if RULES[protocol].cmc_counts_identities else ranked.first
-    if not len(first):
-        raise ValueError("no query has a true match in the gallery")
-    cmc = np.bincount(np.minimum(first, max_rank), minlength=max_rank)[:max_rank].cumsum() / len(first)
-    return Metrics(cmc, float(ranked.precision.mean()), float(ranked.penalty.mean()), len(first))
-
-
 def average_precisions(
-    distance: ArrayLike | Tensor,
-    query_ids: ArrayLike,
-    gallery_ids: ArrayLike,
-    query_cameras: ArrayLike | None = None,
-    gallery_cameras: ArrayLike | None = None,
-    *,
-    protocol: Protocol = "sysu",
+    distance: ArrayLike | Tensor, query: Labels, gallery: Labels, rules: MatchRules
 ) -> NDArray[np.float64]:
-    """(Q,) average precision of each query, nan where it has no true match left and isn't counted.
+    """Compute each query's average precision, (Q,), nan for a query without a true match, from (Q, G) distances.
 
-    Their mean over the counted ones is the mAP of :func:`rank_metrics`; arguments and errors are as there.
+    The mean of the others is the mAP of :func:`rank_metrics`, which raises the same errors.
     """
-    query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
-    ranked = _rank(distance, query, gallery, protocol)
-    each = np.full(len(ranked.counted), np.nan)
-    each[ranked.counted] = ranked.precision
-    return each
+    return _average_precisions(_joined(_rank(distance, query, gallery, rules)))
 
 
-def ignored_pairs(
-    query_ids: ArrayLike,
-    gallery_ids: ArrayLike,
-    query_cameras: ArrayLike | None = None,
-    gallery_cameras: ArrayLike | None = None,
-    *,
-    protocol: Protocol = "sysu",
-) -> NDArray[np.bool_]:
-    """(Q, G) bool: which gallery images each query ignores under ``protocol``; arguments as :func:`rank_metrics`."""
-    query, gallery = _columns(query_ids, query_cameras), _columns(gallery_ids, gallery_cameras)
-    excluded = RULES[protocol].excluded(query, gallery)
-    return np.zeros((len(query.identity), len(gallery.identity)), bool) if excluded is None else excluded
+class _Ranked(NamedTuple):
+    """The ranks of the true matches, counted from 1.
+
+    Attributes:
+        matches: (Q,) number of each query's true matches.
+        ranks: (P,) ranks of the true matches, query after query, ascending within each.
+        first: rank of the first match as the CMC counts it, for each query that has a match.
+    """
+
+    matches: Integers
+    ranks: Integers
+    first: Integers
 
 
-def _columns(identities: ArrayLike, cameras: ArrayLike | None) -> _Columns:
-    return _Columns(_array(identities), None if cameras is None else _array(cameras))
+def _average_precisions(ranked: _Ranked) -> NDArray[np.float64]:
+    """(Q,) average precisions, nan without a match."""
+    queries = len(ranked.matches)
+    query = np.repeat(np.arange(queries), ranked.matches)
+    nth = np.arange(1, len(query) + 1) - (ranked.matches.cumsum() - ranked.matches)[query]
+    precisions = np.bincount(query, nth / ranked.ranks, minlength=queries)
+    with np.errstate(invalid="ignore"):  # 0/0
+        return precisions / ranked.matches
 
 
-def _array(values: Any) -> NDArray[Any]:
-    """As an array; of a tensor too, wherever it is."""
-    if not isinstance(values, Tensor):
-        return np.asarray(values)
-    array: NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy(force=True)
-    return array
-
-
-def _rank(distance: ArrayLike | Tensor, query: _Columns, gallery: _Columns, protocol: Protocol) -> Places:
-    """Rank every query, as many at a time as fit in a chunk; NumPy arrays. Raises as :func:`rank_metrics`."""
-    if protocol not in RULES:
-        raise ValueError(f"protocol must be one of {', '.join(PROTOCOLS)}, not {protocol!r}")
-    scores: Any = distance.detach() if isinstance(distance, Tensor) and distance.is_cuda else _array(distance)
-    on_gpu = isinstance(scores, Tensor)
-    _require_shapes(scores, query, gallery)
-    names, codes = np.unique(gallery.identity, return_inverse=True)
-    query, gallery = query._replace(identity=_codes(names, query.identity)), gallery._replace(identity=codes)
-    if on_gpu:
-        query, gallery = (_Columns(*(_tensor(column, scores) for column in side)) for side in (query, gallery))
-    step = max(1, (GPU_CHUNK_ELEMENTS if on_gpu else CHUNK_ELEMENTS) // len(codes))
-
-    def rank_chunk(start: int) -> Places:
-        rows = slice(start, start + step)
-        part = query.part(rows)
-        ignored = RULES[protocol].excluded(part, gallery)
-        return places(scores[rows], part.identity, gallery.identity, ignored, len(names))
-
-    starts = range(0, len(scores), step)
-    if on_gpu or len(starts) == 1:
-        pieces = [rank_chunk(start) for start in starts]
-    else:
-        with ThreadPoolExecutor(min(cores(), len(starts))) as pool:
-            pieces = list(pool.map(rank_chunk, starts))
-    return Places(*(_joined(piece) for piece in zip(*pieces, strict=True)))
-
-
-def _codes(names: NDArray[Any], identities: NDArray[Any]) -> NDArray[np.int64]:
-    """Where each identity stands in the ascending ``names``; -1 where it doesn't."""
-    at = np.searchsorted(names, identities)
-    known = names[np.minimum(at, len(names) - 1)] == identities
-    result: NDArray[np.int64] = np.where(known, at, -1)
-    return result
-
-
-def _tensor(column: Any, like: Tensor) -> Any:
-    """On the device of ``like``, integers as int64: of the unsigned ones CUDA compares only the shortest."""
-    if column is None:
-        return None
-    return torch.as_tensor(column.astype(np.int64) if column.dtype.kind in "iu" else column, device=like.device)
-
-
-def _joined(pieces: Sequence[Any]) -> NDArray[Any]:
-    return np.concatenate([piece.cpu().numpy() if isinstance(piece, Tensor) else piece for piece in pieces])
-
-
-def _require_shapes(distance: Any, query: _Columns, gallery: _Columns) -> None:
+def _rank(distance: ArrayLike | Tensor, query: Labels, gallery: Labels, rules: MatchRules) -> Iterator[_Ranked]:
+    """Rank the true matches of all queries, a chunk of queries at a time."""
+    scores = as_array(distance)
     wanted = (len(query.identity), len(gallery.identity))
-    if tuple(distance.shape) != wanted or 0 in wanted:
-        raise ValueError(f"distance should have shape (queries, gallery) = {wanted}, not {tuple(distance.shape)}")
-    if (query.camera is None) != (gallery.camera is None):
-        raise ValueError("cameras should be given of queries and gallery, or of neither")
-    for side, columns in (("query", query), ("gallery", gallery)):
-        if columns.identity.ndim != 1:
-            raise ValueError(f"{side} identities should be a list, not of shape {columns.identity.shape}")
-        if columns.camera is not None and columns.camera.shape != columns.identity.shape:
-            raise ValueError(f"{side} cameras should have shape {columns.identity.shape}, not {columns.camera.shape}")
-    library = torch if isinstance(distance, Tensor) else np
-    if not library.isfinite(distance).all():
+    if scores.shape != wanted or 0 in wanted:
+        raise ValueError(f"distance should have shape (queries, gallery) = {wanted}, not {scores.shape}")
+    step = max(1, CHUNK_ELEMENTS // len(gallery.identity))
+    for start in range(0, len(scores), step):
+        rows = slice(start, start + step)
+        yield _rank_chunk(_as_floats(scores[rows]), query.rows(rows), gallery, rules)
+
+
+def _rank_chunk(distance: Floats, query: Labels, gallery: Labels, rules: MatchRules) -> _Ranked:
+    """Rank the true matches of some queries."""
+    match = query.identity[:, None] == gallery.identity
+    ignored = ignored_by(rules, query, gallery)
+    if ignored is not None:
+        match &= ~ignored
+        distance = np.where(ignored, distance.dtype.type(np.inf), distance)  # behind all others
+    row, column = np.divmod(np.flatnonzero(match), match.shape[1])  # (P,) each
+    rank = _ranks(distance, row, column)
+    order = np.lexsort((rank, row))
+    matches = np.bincount(row, minlength=len(match))
+    nearest = order[(matches.cumsum() - matches)[matches > 0]]
+    first = rank[nearest]
+    if rules.cmc_counts == "identities":
+        late = nearest[first > 1]
+        first[first > 1] = 1 + _identities_before(distance, row[late], column[late], gallery.identity)
+    return _Ranked(matches, rank[order], first)
+
+
+def _ranks(distance: Floats, row: Integers, column: Integers) -> Integers:
+    """(P,) rank of gallery image ``column[i]`` in the list of query ``row[i]``, counted from 1."""
+    ascending = np.sort(distance, axis=1)
+    wanted = distance[row, column]
+    place = _places(ascending, row, wanted)
+    following = np.minimum(place + 1, distance.shape[1] - 1)
+    tied = (following > place) & (ascending[row, following] == wanted)
+    if tied.any():
+        queries, query = np.unique(row[tied], return_inverse=True)
+        order = np.argsort(distance[queries], axis=1, kind="stable")
+        place[tied] = np.argsort(order, axis=1)[query, column[tied]]  # the inverse of a permutation
+    return place + 1
+
+
+def _places(ascending: Floats, row: Integers, wanted: Floats) -> Integers:
+    """(P,) number of elements of the ``row[i]``-th ascending row that are less than ``wanted[i]``, which is one of them."""
+    low, high = np.zeros_like(row), np.full_like(row, ascending.shape[1] - 1)
+    for _ in range(ascending.shape[1].bit_length()):
+        middle = (low + high) // 2
+        less = ascending[row, middle] < wanted
+        low, high = np.where(less, middle + 1, low), np.where(less, high, middle)
+    return low
+
+
+def _identities_before(distance: Floats, row: Integers, column: Integers, identity: Integers) -> Integers:
+    """(n,) number of identities among the images that come before image ``column[i]`` in the list of query ``row[i]``."""
+    candidates, limit = distance[row], distance[row, column][:, None]
+    earlier = np.arange(distance.shape[1]) < column[:, None]
+    before = (candidates < limit) | ((candidates == limit) & earlier)
+    listed, image = np.divmod(np.flatnonzero(before), before.shape[1])
+    seen = np.zeros_like(before)  # a column for each identity code; there are no more of them than images
+    seen[listed, identity[image]] = True
+    identities: Integers = seen.sum(axis=1)
+    return identities
+
+
+def _joined(pieces: Iterable[_Ranked]) -> _Ranked:
+    nothing = np.zeros(0, np.int64)
+    return _Ranked(*map(np.concatenate, zip(_Ranked(nothing, nothing, nothing), *pieces, strict=True)))
+
+
+def _as_floats(distance: NDArray[Any]) -> Floats:
+    """Return float32 or float64 numbers that are ordered, and tied, as the distances of each query are.
+
+    Raises:
+        ValueError: a distance is not a finite number.
+    """
+    if distance.dtype.kind not in "biuf":
+        raise ValueError(f"distances should be real numbers, not of type {distance.dtype}")
+    if not np.isfinite(distance).all():
         raise ValueError("distances must be finite")
+    if distance.dtype.kind == "f" and distance.dtype.itemsize <= 8:
+        return distance.astype(np.float64 if distance.dtype.itemsize == 8 else np.float32, copy=False)
+    if distance.dtype.kind != "f" and max(abs(int(distance.min())), abs(int(distance.max()))) <= EXACT_IN_FLOAT64:
+        return distance.astype(np.float64)
+    _, ranks = np.unique(distance, return_inverse=True)  # float64 would round the distances, but not their ranks
+    return ranks.reshape(distance.shape).astype(np.float64)

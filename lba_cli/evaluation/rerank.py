@@ -1,21 +1,19 @@
 """Re-ranking with k-reciprocal encoding (Zhong et al., CVPR 2017).
 
-Shapes: Q queries and G gallery images make one pool of N = Q + G images. Only pieces of the N × N matrix of distances exist
-at a time; neighbourhoods and encodings are sparse. Of the paper's choices that are often made otherwise: an expanding
-neighbourhood has to overlap by at least two thirds, and the encodings are not normalised.
-"""
+Shapes: Q queries and G gallery images make one pool of N = Q + G images. The N × N matrix of distances is computed in blocks
+and never exists as a whole; neighbourhoods and encodings are sparse.
 
-from __future__ import annotations
+This follows the paper in two points where implementations often differ: a neighbourhood joins another one if at least two
+thirds of it lie in the other, and encodings are not normalised.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 CHUNK_ELEMENTS = 8_000_000
 
@@ -25,44 +23,44 @@ class Reranking:
     """The parameters of k-reciprocal re-ranking.
 
     Attributes:
-        k1: how many neighbours of an image, beside itself, may be reciprocal.
-        k2: over how many neighbours, itself among them, an image's encoding is averaged.
-        share: of the original distance in the final one (the paper's lambda).
+        k1: number of nearest neighbours, besides the image itself, that may be reciprocal.
+        k2: number of nearest neighbours, including the image itself, over which encodings are averaged.
+        original_weight: weight of the original distance in the final one (the paper's lambda).
     """
 
     k1: int = 20
     k2: int = 6
-    share: float = 0.3
+    original_weight: float = 0.3
 
 
 def rerank(
     queries: NDArray[np.float32], gallery: NDArray[np.float32], parameters: Reranking = Reranking()
 ) -> NDArray[np.float32]:
-    """Distances of queries to gallery images, re-ranked.
+    """Compute re-ranked distances between queries and gallery images.
 
     Args:
         queries, gallery: (Q, D) and (G, D) float32 features of unit length.
         parameters: see :class:`Reranking`.
 
     Returns:
-        (Q, G) float32: (1 − share) · Jaccard distance + share · original distance, where the original is the squared
-        Euclidean distance divided by the query's largest one in the pool.
+        (Q, G) float32: (1 − λ) · Jaccard distance + λ · original distance, where λ is the original distance's weight and
+        the original distance is the squared Euclidean one divided by the query's largest one in the pool.
     """
     pool = np.concatenate([queries, gallery])
     near = _neighbours(pool, max(parameters.k1 + 1, parameters.k2))
-    encodings = _encode(pool, _expanded(near, parameters.k1))
+    encodings = _encode(pool, _expanded_reciprocal(near, parameters.k1))
     if parameters.k2 > 1:
         nearest = near[:, : parameters.k2]
-        encodings = _relation(nearest) @ encodings / np.float32(nearest.shape[1])
+        encodings = _adjacency(nearest) @ encodings / np.float32(nearest.shape[1])
     final = _jaccard(encodings.tocsr(), len(queries))
-    final *= np.float32(1 - parameters.share)
+    final *= np.float32(1 - parameters.original_weight)
     for rows, distance in _distances(pool, len(queries)):
-        final[rows] += np.float32(parameters.share) * distance[:, len(queries) :]
+        final[rows] += np.float32(parameters.original_weight) * distance[:, len(queries) :]
     return final
 
 
 def _distances(pool: NDArray[np.float32], count: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield pieces of the first ``count`` rows: (rows, N) squared distances, each row divided by its largest."""
+    """Yield blocks of the first ``count`` rows: (rows, N) squared distances, each row divided by its largest."""
     step = max(1, CHUNK_ELEMENTS // len(pool))
     for start in range(0, count, step):
         rows = slice(start, min(start + step, count))
@@ -74,7 +72,7 @@ def _distances(pool: NDArray[np.float32], count: int) -> Iterator[tuple[slice, N
 
 
 def _neighbours(pool: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """(N, count) indices of each image's nearest, itself first; ties go to the earlier image."""
+    """(N, count) indices of each image's nearest images, itself first; ties are broken by the order of the pool."""
     count = min(count, len(pool))
     near = np.empty((len(pool), count), np.int64)
     for rows, distance in _distances(pool, len(pool)):
@@ -82,28 +80,26 @@ def _neighbours(pool: NDArray[np.float32], count: int) -> NDArray[np.int64]:
         farthest = np.partition(distance, count - 1, axis=1)[:, count - 1, None]
         row, column = np.nonzero(distance <= farthest)
         order = np.lexsort((column, distance[row, column], row))
-        first = np.searchsorted(row, np.arange(len(distance)))  # rows are in ascending order, before and after sorting
+        first = np.searchsorted(row, np.arange(len(distance)))  # sorting keeps rows in ascending order
         near[rows] = column[order][first[:, None] + np.arange(count)]
     return near
 
 
-def _relation(near: NDArray[np.int64], kept: NDArray[np.bool_] | None = None) -> Any:
-    """(N, N) sparse matrix with a one where a row's image has the column's in ``near`` (and the pair is ``kept``)."""
+def _adjacency(near: NDArray[np.int64]) -> Any:
+    """(N, N) sparse, 1 where the column's image is in the row of ``near``."""
     rows = np.repeat(np.arange(len(near)), near.shape[1])
     columns = near.ravel()
-    if kept is not None:
-        rows, columns = rows[kept.ravel()], columns[kept.ravel()]
     return sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(near), len(near)))
 
 
 def _reciprocal(near: NDArray[np.int64]) -> Any:
-    """R(p, k) as a sparse relation: p's neighbours that have p among theirs."""
-    relation = _relation(near)
-    return relation.multiply(relation.T).tocsr()
+    """R(p, k) for every p, (N, N) sparse: the neighbours of p that have p among their own neighbours."""
+    adjacency = _adjacency(near)
+    return adjacency.multiply(adjacency.T).tocsr()
 
 
-def _expanded(near: NDArray[np.int64], k1: int) -> Any:
-    """R*(p, k1): R(p, k1) and each R(q, k1/2) of its members q of which at least two thirds lie in R(p, k1)."""
+def _expanded_reciprocal(near: NDArray[np.int64], k1: int) -> Any:
+    """R*(p, k1) for every p: R(p, k1) joined by those R(q, k1/2) of its members q that lie in it by at least two thirds."""
     reciprocal = _reciprocal(near[:, : k1 + 1])
     half = _reciprocal(near[:, : round(k1 / 2) + 1])
     overlap = (reciprocal @ half.T).multiply(reciprocal).tocoo()
@@ -115,7 +111,7 @@ def _expanded(near: NDArray[np.int64], k1: int) -> Any:
 
 
 def _encode(pool: NDArray[np.float32], members: Any) -> Any:
-    """V: for each image exp(−d) at the members of its neighbourhood, and zero elsewhere; (N, N) sparse."""
+    """V, (N, N) sparse: exp(−d) where the column's image is in the neighbourhood of the row's image."""
     members.sum_duplicates()
     for rows, distance in _distances(pool, len(pool)):
         start, stop = members.indptr[rows.start], members.indptr[rows.stop]
@@ -126,15 +122,15 @@ def _encode(pool: NDArray[np.float32], members: Any) -> Any:
 
 
 def _jaccard(encodings: Any, queries: int) -> NDArray[np.float32]:
-    """(Q, G) Jaccard distances 1 − Σ min(V_q, V_g) / Σ max(V_q, V_g), from an index of who has which neighbour."""
+    """(Q, G) Jaccard distances 1 − Σ min(V_q, V_g) / Σ max(V_q, V_g), computed through an inverted index of the gallery."""
     mass = np.asarray(encodings.sum(axis=1)).ravel()
-    index = encodings[queries:].T.tocsr()  # row: a neighbour; columns: the gallery images that have it
+    index = encodings[queries:].T.tocsr()  # for each neighbour, the gallery images that have it
     gallery = encodings.shape[0] - queries
     result = np.empty((queries, gallery), np.float32)
     for query in range(queries):
         place = slice(encodings.indptr[query], encodings.indptr[query + 1])
-        having = index[encodings.indices[place]]
-        own = np.repeat(encodings.data[place], np.diff(having.indptr))
-        shared = np.bincount(having.indices, np.minimum(own, having.data), minlength=gallery)
+        sharing = index[encodings.indices[place]]
+        own = np.repeat(encodings.data[place], np.diff(sharing.indptr))
+        shared = np.bincount(sharing.indices, np.minimum(own, sharing.data), minlength=gallery)
         result[query] = 1 - shared / (mass[query] + mass[queries:] - shared)
     return result

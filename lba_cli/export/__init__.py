@@ -1,6 +1,6 @@
-"""Export: the embedding network in other programs' formats, each checked against the trained network."""
+"""Export: the embedding network in formats of other programs, each file compared with the trained network."""
 
-from lba_cli.export.card import Export, Measured, Measuring, card_text
-from lba_cli.export.run import FORMATS, export
+from lba_cli.export.export import FORMATS, ExportOptions, export
+from lba_cli.export.model_card import ExportResult, ExportScorer, ExportScores, card_text
 
-__all__ = ["FORMATS", "Export", "Measured", "Measuring", "card_text", "export"]
+__all__ = ["FORMATS", "ExportOptions", "ExportResult", "ExportScorer", "ExportScores", "card_text", "export"]

@@ -1,4 +1,4 @@
-"""The two-stream network: stems, shared trunk, neck; its weights and its files."""
+"""The two-stream network, its initial weights and its files."""
 
 from lba_cli.model.checkpoint import load_network
 from lba_cli.model.network import TwoStreamNetwork

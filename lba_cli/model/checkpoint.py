@@ -1,6 +1,4 @@
-"""Checkpoints that describe themselves: ours, the method's released one, and exported safetensors."""
-
-from __future__ import annotations
+"""Checkpoints, from which a network can be rebuilt: those of lba, the method's released one, and exported safetensors."""
 
 import hashlib
 import io
@@ -13,53 +11,42 @@ from typing import Any, TypeGuard
 import torch
 from torch import Tensor
 
-from lba_cli.config import LARGEST_SIDE
-from lba_cli.errors import CheckpointError, quoted, shown
+from lba_cli.errors import CheckpointError, quoted, short_repr
 from lba_cli.files import whole_file
-from lba_cli.model.files import fits, load_pickled, load_safetensors
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
-from lba_cli.model.released import BACKBONE, from_released
-from lba_cli.signals import held
-from lba_cli.vocabulary import BACKBONES
+from lba_cli.model.official_layout import BACKBONE, from_released
+from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
+from lba_cli.signals import signals_deferred
+from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
 
 FORMAT = "lba-checkpoint"
-VERSION = 1
-MOST_CLASSES = 2**20
-LONGEST_NAME = 200
-HALVES = (torch.float16, torch.bfloat16)
+VERSION = 2
+MAX_CLASSES = 2**20
+MAX_NAME_LENGTH = 200
+HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a network file says of itself, enough to rebuild the network and to feed it.
+    """A description of a network, from which it can be rebuilt and fed with images."""
 
-    Attributes:
-        backbone: a torchvision ResNet's name.
-        num_classes: identities the classifier tells apart.
-        height, width: of the input images, in pixels.
-        dataset: the name of the data set it was trained on.
-        epoch: the last one it was trained for, counted from 0.
-        figures: retrieval figures at that epoch, as fractions.
-        config: the resolved configuration of its run; empty for the released checkpoint.
-        split: which of the data set's splits it was trained on; 0 where the data set has one.
-        identities: whom it was trained on, where a user draws the split; empty for data sets that come with theirs.
-    """
-
-    backbone: str
-    num_classes: int
-    height: int
+    backbone: str  # the name of a torchvision ResNet
+    num_classes: int  # the number of identities that the classifier tells apart
+    height: int  # of the input images, in pixels
     width: int
-    dataset: str = ""
-    epoch: int = -1
-    figures: dict[str, float] = field(default_factory=dict)
-    config: dict[str, Any] = field(default_factory=dict)
-    split: int = 0
+    dataset: str = ""  # the name of the data set that the network was trained on
+    epoch: int = -1  # the last epoch of its training, counted from 0; -1 if unknown
+    figures: dict[str, float] = field(default_factory=dict)  # of retrieval at that epoch, as fractions
+    figures_setting: str = ""  # the evaluation setting of the figures, in words
+    config: dict[str, Any] = field(default_factory=dict)  # of its run, resolved; empty for the released checkpoint
+    trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
+    # the identities that it was trained on, for data sets whose split the user draws; otherwise empty
     identities: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A file's content: its description, the network's state dict, and the state of the training, where it has one."""
+    """A network's state dict with its description, and the state of its training, which is empty if it can't be resumed."""
 
     description: Description
     weights: dict[str, Tensor]
@@ -67,33 +54,38 @@ class Checkpoint:
 
 
 def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStreamNetwork:
-    """Rebuild a network, in eval mode, from a checkpoint alone: ours, the released one, or our safetensors export.
+    """Load a network from a file: a checkpoint of lba, the method's released checkpoint, or an exported safetensors file.
+
+    No code in the file is run.
+
+    Returns:
+        The network in eval mode, on ``device``.
 
     Raises:
         CheckpointError: the file is missing, damaged, of another network, or would run code.
+
+    Example:
+        >>> network = load_network("runs/paper/checkpoints/best.pt")
+        >>> network.embed(images, "infrared")  # (N, 3, H, W) normalised images → (N, 2048)
     """
-    return rebuild(read_checkpoint(Path(path))).to(device)
+    return rebuild_network(read_checkpoint(Path(path))).to(device)
 
 
-def rebuild(checkpoint: Checkpoint) -> TwoStreamNetwork:
-    """The checkpoint's network, on the CPU and in eval mode."""
-    description = checkpoint.description
-    with torch.device("meta"):
-        size = description.height, description.width
-        network = TwoStreamNetwork(description.backbone, description.num_classes, size)
-    weights = {
-        name: tensor.contiguous() for name, tensor in checkpoint.weights.items()
-    }  # they were trained channels-last
+def rebuild_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
+    """Build the network of a checkpoint, on the CPU and in eval mode."""
+    network = _empty_network(checkpoint)
+    # The weights come in the channels-last memory that they were trained in.
+    weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
     network.load_state_dict(weights, assign=True)
     network.neck.bias.requires_grad_(False)
     return network.eval()
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read and check a checkpoint: every tensor's name, shape and finiteness.
+    """Read a checkpoint and check it: its description, and the name, shape, dtype and values of every tensor.
 
     Raises:
-        CheckpointError: naming what is wrong with it.
+        CheckpointError: the file is missing, damaged, of another network, or would run code.
     """
     if path.suffix == ".safetensors":
         return from_safetensors(path, *load_safetensors(path))
@@ -101,18 +93,22 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
-    """The checkpoint that a safetensors file's content is; raises as :func:`read_checkpoint`.
+    """Make a checkpoint of a safetensors file's content, and check it as :func:`read_checkpoint` does.
 
     Weights that were exported in half precision become float32.
     """
-    full = {name: value.float() if value.dtype in HALVES else value for name, value in weights.items()}
-    checkpoint = Checkpoint(_description(_metadata(path, metadata), path), full)
+    full = {name: value.float() if value.dtype in HALF_PRECISION else value for name, value in weights.items()}
+    try:
+        description = json.loads(metadata["lba"])["lba"]
+    except (KeyError, TypeError, ValueError, RecursionError) as problem:
+        raise CheckpointError(f"{path}: not exported by lba: its metadata doesn't describe a network") from problem
+    checkpoint = Checkpoint(_description(description, path), full)
     _check_weights(path, checkpoint)
     return checkpoint
 
 
 def from_pickled(path: Path, content: Any) -> Checkpoint:
-    """The checkpoint that a pickled file's content is; raises as :func:`read_checkpoint`."""
+    """Make a checkpoint of a pickled file's content, and check it as :func:`read_checkpoint` does."""
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
     checkpoint = _released(path, content) if "net" in content else _ours(path, content)
@@ -121,7 +117,7 @@ def from_pickled(path: Path, content: Any) -> Checkpoint:
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """The SHA-256 of a network's weights, in hexadecimal: their names, types, shapes and values."""
+    """Compute the SHA-256 of weights, in hexadecimal, over their names, dtypes, shapes and values."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -130,7 +126,7 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Whether a pickled file's content is a checkpoint's: ours, or the released one."""
+    """Whether a pickled file's content is a checkpoint, of lba or the released one, rather than a bare state dict."""
     return isinstance(content, dict) and (content.get("format") == FORMAT or isinstance(content.get("net"), dict))
 
 
@@ -144,7 +140,7 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "training": checkpoint.training,
     }
     buffer = io.BytesIO()
-    with held():  # PyTorch's writer ends the process when an exception, or a full disk, comes in between
+    with signals_deferred():  # an exception in PyTorch's writer would end the process
         torch.save(content, buffer)
     with whole_file(path) as partial:
         partial.write_bytes(buffer.getbuffer())
@@ -157,15 +153,18 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
         )
     version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
     if type(version) is not int or version != VERSION:
-        raise CheckpointError(f"{path}: format version {shown(version)}; this lba reads version {VERSION}")
-    if not _has_names(weights) or not isinstance(training, dict):
+        raise CheckpointError(
+            f"{path}: a checkpoint of format version {short_repr(version)}, but this lba release reads "
+            f"version {VERSION}: train the network again (lba train), with the config.yaml of its run"
+        )
+    if not _has_string_keys(weights) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
     return Checkpoint(_description(content.get("description"), path), weights, training)
 
 
 def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
     state = content["net"]
-    classifier = state.get("classifier.weight") if _has_names(state) else None
+    classifier = state.get("classifier.weight") if _has_string_keys(state) else None
     if not isinstance(classifier, Tensor) or classifier.ndim != 2:
         raise CheckpointError(f"{path}: 'net' is not the method's state dict: it has no 'classifier.weight'")
     epoch = content.get("epoch")
@@ -174,66 +173,60 @@ def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
     return Checkpoint(description, from_released(state))
 
 
-def _has_names(state: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether ``state`` is a dictionary whose keys are words."""
+def _has_string_keys(state: Any) -> TypeGuard[dict[str, Any]]:
     return isinstance(state, dict) and all(type(name) is str for name in state)
 
 
-def _metadata(path: Path, metadata: dict[str, str]) -> Any:
-    try:
-        return json.loads(metadata["lba"])["lba"]
-    except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{path}: not exported by lba: its metadata don't describe a network") from problem
-
-
 def _description(values: Any, path: Path) -> Description:
+    """Make a description of untrusted values."""
     try:
         description = Description(**values)
-        sound = (
-            description.backbone in BACKBONES
-            and _is_count(description.num_classes, MOST_CLASSES)
-            and all(_is_count(side, LARGEST_SIDE) for side in (description.height, description.width))
-            and isinstance(description.dataset, str)
-            and description.dataset.isprintable()
-            and len(description.dataset) < LONGEST_NAME
-            and all(type(number) is int for number in (description.epoch, description.split))
-            and isinstance(description.identities, list)
-            and all(type(identity) is int for identity in description.identities)
-            and all(type(figure) is float for figure in description.figures.values())
-            and all(isinstance(section, dict) for section in description.config.values())
-            and all(
-                isinstance(name, str)
-                for section in (description.config, *description.config.values())
-                for name in section
-            )
-        )
+        is_valid = _is_valid(description)
     except (TypeError, AttributeError):
-        sound = False
-    if not sound:
+        is_valid = False
+    if not is_valid:
         raise CheckpointError(f"{path}: damaged: it doesn't describe its network")
     return description
 
 
-def _is_count(value: Any, most: int) -> bool:
-    return type(value) is int and 0 < value <= most
+def _is_valid(description: Description) -> bool:
+    """Check the types and ranges of all values; raise TypeError or AttributeError, or return False, if one is wrong."""
+    sections = description.config.values()
+    return (
+        description.backbone in BACKBONES
+        and _is_count(description.num_classes, MAX_CLASSES)
+        and _is_count(description.height, LARGEST_SIDE)
+        and _is_count(description.width, LARGEST_SIDE)
+        and isinstance(description.dataset, str)
+        and description.dataset.isprintable()
+        and len(description.dataset) < MAX_NAME_LENGTH
+        and isinstance(description.figures_setting, str)
+        and len(description.figures_setting) < MAX_NAME_LENGTH
+        and type(description.epoch) is int
+        and type(description.trial) is int
+        and isinstance(description.identities, list)
+        and all(type(identity) is int for identity in description.identities)
+        and all(type(figure) is float for figure in description.figures.values())
+        and all(isinstance(section, dict) for section in sections)
+        and all(isinstance(name, str) for section in (description.config, *sections) for name in section)
+    )
+
+
+def _is_count(value: Any, largest: int) -> bool:
+    return type(value) is int and 0 < value <= largest
 
 
 def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
+    wanted, network = _empty_network(checkpoint).state_dict(), f"two-stream {checkpoint.description.backbone}"
+    for name in sorted(wanted.keys() ^ checkpoint.weights.keys()):
+        state = "missing" if name in wanted else "unknown"
+        raise CheckpointError(f"{path}: not weights of a {network}: tensor {quoted(name)} is {state}")
+    require_tensors(str(path), network, checkpoint.weights, wanted)
+
+
+def _empty_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
+    """The network of a checkpoint without memory for its weights."""
+    description = checkpoint.description
     with torch.device("meta"):
-        expected = TwoStreamNetwork(checkpoint.description.backbone, checkpoint.description.num_classes).state_dict()
-    found = checkpoint.weights
-    what = f"{path}: not the weights of a two-stream {checkpoint.description.backbone}"
-    for name in sorted(expected.keys() ^ found.keys()):
-        raise CheckpointError(f"{what}: tensor {quoted(name)} is {'missing' if name in expected else 'unknown'}")
-    for name, tensor in expected.items():
-        value = found[name]
-        if not fits(value, tensor):
-            plain = isinstance(value, Tensor) and value.layout is torch.strided
-            seen = f"{tuple(value.shape)} {value.dtype}" if plain else f"a {type(value).__name__}"
-            if plain and value.shape == tensor.shape and value.dtype == tensor.dtype:
-                seen = "a tensor without its values"
-            raise CheckpointError(
-                f"{what}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has {seen}"
-            )
-        if not torch.isfinite(value).all():
-            raise CheckpointError(f"{path}: tensor '{name}' has values that are not finite")
+        size = description.height, description.width
+        return TwoStreamNetwork(description.backbone, description.num_classes, size)

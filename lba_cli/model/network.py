@@ -1,10 +1,8 @@
-"""The network: a stem for each modality, one shared trunk, a normalising neck and a classifier (paper, section 3.1).
+"""The network: a stem for each modality, a shared trunk, a neck and a classifier (paper, section 3.1).
 
 Shapes: N images of 3 × H × W; with a ResNet-50 and 288 × 144 input, layer3 gives (N, 1024, 18, 9) and layer4
 (N, 2048, 18, 9), because layer4 keeps its input's resolution.
 """
-
-from __future__ import annotations
 
 from typing import NamedTuple
 
@@ -16,23 +14,26 @@ from torchvision.models import resnet
 from lba_cli.model.pooling import generalized_mean_pool
 from lba_cli.vocabulary import BACKBONES, Modality
 
-IMAGE_SIZE = (288, 144)  # the paper's
+IMAGE_SIZE = (288, 144)  # height and width in the paper
 
 
 class StageMaps(NamedTuple):
-    """Feature maps of the two stages that are aligned."""
+    """The feature maps of the two stages that are aligned."""
 
     layer3: Tensor  # (N, C3, H, W)
     layer4: Tensor  # (N, C4, H, W)
 
 
 class TwoStreamNetwork(nn.Module):
-    """Two stems, one trunk, neck and classifier.
+    """A ResNet with a stem (conv1 to maxpool) for each modality, followed by a neck and a classifier.
+
+    The trunk (layer1 to layer4) is shared. The neck is a batch normalisation whose bias stays 0. Weights are random, see
+    :func:`lba_cli.model.initial_weights.build_network`.
 
     Args:
         backbone: the name of a torchvision ResNet.
-        num_classes: how many identities the classifier tells apart.
-        image_size: height and width of the images it is made for, in pixels; whoever feeds it from files goes by this.
+        num_classes: the number of identities that the classifier tells apart.
+        image_size: height and width of the images that the network is made for, in pixels; files are resized to it.
 
     Attributes:
         embedding_size: D, the length of an embedding.
@@ -62,46 +63,48 @@ class TwoStreamNetwork(nn.Module):
         nn.init.normal_(self.classifier.weight, 0.0, 0.001)
 
     def forward(self, visible: Tensor, infrared: Tensor) -> StageMaps:
-        """Maps of a training batch: (n, 3, H, W) visible and (m, 3, H, W) infrared images, visible ones first."""
+        """Compute the feature maps of (n, 3, H, W) visible and (m, 3, H, W) infrared images, visible ones first."""
         return self._trunk_maps(torch.cat([self.stems["visible"](visible), self.stems["infrared"](infrared)]))
 
     def maps(self, images: Tensor, modality: Modality) -> StageMaps:
-        """Maps of (N, 3, H, W) normalised images of one modality."""
+        """Compute the feature maps of (N, 3, H, W) normalised images of one modality."""
         return self._trunk_maps(self.stems[modality](images))
 
     def embed(self, images: Tensor, modality: Modality) -> Tensor:
-        """Retrieval embeddings: the pooled layer4 features before the neck, at unit length (paper, section 4.1).
+        """Embed images for retrieval: pooled layer4 features before the neck, at unit length (paper, section 4.1).
+
+        Put the network in eval mode first.
 
         Args:
-            images: (N, 3, H, W), normalised with ImageNet's mean and standard deviation; infrared images have three
-                equal channels.
-            modality: whose stem they go through.
+            images: (N, 3, H, W), normalised with ImageNet's mean and standard deviation. Infrared images have three equal
+                channels.
+            modality: chooses the stem.
 
         Returns:
-            (N, D) float32; their dot products are the retrieval scores. Put the network in eval mode first.
+            (N, D) float32, whose dot products are the retrieval scores.
         """
         return F.normalize(self.pooled(images, modality), dim=1)
 
     def pooled(self, images: Tensor, modality: Modality) -> Tensor:
-        """(N, D) pooled layer4 features before the neck, not normalised; arguments as :meth:`embed`."""
+        """Compute (N, D) pooled layer4 features, before the neck and not normalised; arguments as for :meth:`embed`."""
         return generalized_mean_pool(self.maps(images, modality).layer4)
 
     def embed_mixed(self, images: Tensor, infrared: Tensor) -> Tensor:
-        """As :meth:`embed` for a batch of both modalities: (N,) bool ``infrared`` chooses each image's stem.
+        """Embed a batch of both modalities, as :meth:`embed` does; ``infrared`` (N,) bool chooses each image's stem.
 
-        Both stems see every image and one result is kept, so that the computation doesn't depend on the values.
+        Every image goes through both stems, so that the computation doesn't depend on the values of ``infrared``.
         """
         chosen = infrared.view(-1, 1, 1, 1)
         x = torch.where(chosen, self.stems["infrared"](images), self.stems["visible"](images))
         return F.normalize(generalized_mean_pool(self._trunk_maps(x).layer4), dim=1)
 
     def layer4(self, layer3: Tensor) -> Tensor:
-        """The last stage alone: (N, C3, H, W) → (N, C4, H, W)."""
+        """Apply the last stage: (N, C3, H, W) → (N, C4, H, W)."""
         result: Tensor = self.trunk["layer4"](layer3)
         return result
 
     def classify(self, pooled: Tensor) -> Tensor:
-        """(N, D) pooled features → (N, classes) logits, through the neck."""
+        """Apply neck and classifier: (N, D) pooled features → (N, num_classes) logits."""
         result: Tensor = self.classifier(self.neck(pooled))
         return result
 

@@ -1,6 +1,4 @@
-"""From feature maps to one vector an image."""
-
-from __future__ import annotations
+"""Pooling: from feature maps to one vector per image."""
 
 from typing import Any
 
@@ -8,17 +6,21 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lba_cli.model.pieces import in_pieces
-
 EXPONENT = 3.0
 EPSILON = 1e-12
-CPU_IMAGES = 2  # at a time
+CPU_IMAGES = 2  # pooled at a time on a CPU
 
 
 def generalized_mean_pool(maps: Tensor) -> Tensor:
-    """Pool (N, C, H, W) maps to (N, C): (mean over positions of x³ + 1e-12)^(1/3), in at least float32.
+    """Pool feature maps by the generalised mean over positions, (mean(x³) + 1e-12)^(1/3).
 
-    The maps must not be negative (they come after a ReLU); the exponent is fixed, not learned. There is no second gradient.
+    The exponent is fixed, not learned. There is no second derivative.
+
+    Args:
+        maps: (N, C, H, W), not negative, as they are after a ReLU.
+
+    Returns:
+        (N, C), in float32 or, for float64 maps, float64.
     """
     if maps.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():  # nor exporting
         result: Tensor = _Pool.apply(maps)
@@ -27,11 +29,10 @@ def generalized_mean_pool(maps: Tensor) -> Tensor:
 
 
 class _Pool(torch.autograd.Function):
-    """Keeps the maps as they came and the result alone; PyTorch's own gradient keeps two more copies in float32."""
+    """Pooling that keeps only the maps and the result for its gradient; PyTorch's own keeps two more copies in float32."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
-        """Pool a few images at a time."""
         result = torch.cat([_pooled(few) for few in in_pieces(maps, CPU_IMAGES)])
         ctx.save_for_backward(maps, result)
         return result
@@ -39,13 +40,18 @@ class _Pool(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        """x² / result² / positions, by the gradient of the result."""
+        # x² / result² / HW times the gradient of the result, a few images at a time
         maps, result = ctx.saved_tensors
-        share = gradient / result.pow(EXPONENT - 1) / maps.shape[2:].numel()
+        scale = gradient / result.pow(EXPONENT - 1) / maps.shape[2:].numel()
         gradients = torch.empty_like(maps)
-        for into, few, factor in zip(*(in_pieces(each, CPU_IMAGES) for each in (gradients, maps, share)), strict=True):
+        for into, few, factor in zip(*(in_pieces(each, CPU_IMAGES) for each in (gradients, maps, scale)), strict=True):
             into.copy_(_precise(few).pow(EXPONENT - 1).mul_(factor[:, :, None, None]))
         return gradients
+
+
+def in_pieces(images: Tensor, on_cpu: int) -> tuple[Tensor, ...]:
+    """Split (N, …) images into views: of ``on_cpu`` images each on a CPU, whose caches then hold the results; one on a GPU."""
+    return torch.split(images, on_cpu if images.device.type == "cpu" else max(1, len(images)))
 
 
 def _pooled(maps: Tensor) -> Tensor:

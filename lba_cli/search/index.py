@@ -1,91 +1,125 @@
-"""An index of a gallery: a folder with its vectors, their paths, in whose order they lie, and a manifest."""
+"""An index of a gallery: a folder with the vectors, the paths in the same order, and a manifest."""
 
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
 
 from lba_cli.errors import SearchError
+from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
 from lba_cli.search.embedder import Embedder
-from lba_cli.search.images import absolute_path
-from lba_cli.search.manifest import (
-    AGAIN,
-    Manifest,
-    read_manifest,
-    require_whole,
-)
-from lba_cli.vocabulary import Modality
+from lba_cli.search.image_paths import absolute_path
+from lba_cli.vocabulary import LARGEST_SIDE, Modality
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-ATTEMPTS = 3  # to read an index that others are replacing
+# The files of a generation, and what an update that was killed may leave.
+OURS = re.compile(r"(vectors|paths|faiss|added)-([0-9]{1,12})\.(npy|csv|index)")
+AGAIN = "rebuild it with lba search build"
+ATTEMPTS = 3  # at reading an index that another process is replacing
 
 
-@dataclass(frozen=True)
-class About:
-    """What all vectors of an index have in common; see :class:`~lba_cli.search.manifest.Manifest`."""
+class IndexFile(FileRecord):
+    """A file of an index: its name in the folder, size and SHA-256."""
+
+    name: str = Field(pattern=rf"^{OURS.pattern}$")
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> IndexFile:
+        """Return the record of a file that has just been written."""
+        return cls(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+class IndexDescription(StrictModel):
+    """What all the vectors of an index have in common.
+
+    Attributes:
+        model: the fingerprint of the model that embedded the gallery.
+        origin: the file that the model came from.
+        height, width: the size in pixels at which the model saw the images.
+        modality: the modality of the images.
+        dimension: D, the length of the vectors.
+    """
 
     model: str
     origin: str
-    height: int
-    width: int
+    height: int = Field(ge=1, le=LARGEST_SIDE)
+    width: int = Field(ge=1, le=LARGEST_SIDE)
     modality: Modality
-    dimension: int
-    faiss: bool = False
+    dimension: int = Field(ge=1, le=65_536)
 
     @classmethod
-    def of(cls, embedder: Embedder, modality: Modality, *, faiss: bool = False) -> About:
-        """Of vectors that ``embedder`` makes of images of ``modality``."""
-        origin = absolute_path(embedder.origin)
-        size = (embedder.height, embedder.width)
-        return cls(embedder.fingerprint, origin, *size, modality, embedder.dimension, faiss)
+    def from_embedder(cls, embedder: Embedder, modality: Modality) -> IndexDescription:
+        """Describe an index of vectors that ``embedder`` makes from images of ``modality``."""
+        return cls(
+            model=embedder.fingerprint,
+            origin=absolute_path(embedder.origin),
+            height=embedder.height,
+            width=embedder.width,
+            modality=modality,
+            dimension=embedder.dimension,
+        )
+
+
+class Manifest(IndexDescription):
+    """What an index holds.
+
+    Attributes:
+        images: n, the number of images.
+        vectors: a ``.npy`` file, (n, D) float32 of unit length, in the order of the paths.
+        paths: a ``.csv`` file with the header ``path`` and n absolute paths, sorted.
+        faiss: the approximate index, if one was asked for.
+    """
+
+    images: int = Field(ge=1, le=2**40)
+    vectors: IndexFile
+    paths: IndexFile
+    faiss: IndexFile | None = None
+    format: Literal["lba-index"] = "lba-index"
+    version: Literal[1] = 1
+
+
+KIND = ManifestKind(Manifest, noun="an index of a gallery", remedy=AGAIN, error=SearchError, most_bytes=2**16)
 
 
 @dataclass(frozen=True)
 class Index:
-    """An open index: ``vectors`` is (n, D) float32, mapped from the disk, in the order of ``paths``."""
+    """An open index.
+
+    Attributes:
+        folder, manifest: where it lies, and what it holds.
+        paths: n absolute paths, sorted.
+        vectors: (n, D) float32 in the order of ``paths``, mapped from the disk.
+    """
 
     folder: Path
     manifest: Manifest
     paths: list[str]
     vectors: NDArray[np.float32]
 
-    @property
-    def about(self) -> About:
-        """What its vectors have in common."""
-        made = self.manifest
-        size = (made.height, made.width)
-        return About(made.model, made.origin, *size, made.modality, made.dimension, made.faiss is not None)
-
     def require_model(self, embedder: Embedder) -> None:
-        """Refuse vectors of another model than the gallery's.
-
-        Raises:
-            SearchError: saying which model made the index.
-        """
+        """Raise a SearchError if another model made the index; the message names it."""
         made = self.manifest
         if made.model != embedder.fingerprint:
             raise SearchError(
-                f"{self.folder}: built with another model ({made.origin}, weights {made.model:.12}) than "
-                f"{embedder.origin} (weights {embedder.fingerprint:.12}): name that model, or build the index anew"
+                f"{self.folder}: built with another model ({made.origin}, weights {made.model:.12}), not "
+                f"{embedder.origin} (weights {embedder.fingerprint:.12}): name that model, or rebuild the index"
             )
         if (made.dimension, made.height, made.width) != (embedder.dimension, embedder.height, embedder.width):
             raise SearchError(
-                f"{self.folder}: has vectors of {made.dimension} numbers from images of {made.height}×{made.width}, "
-                f"{embedder.origin} makes {embedder.dimension} from {embedder.height}×{embedder.width}; {AGAIN}"
+                f"{self.folder}: holds {made.dimension}-dimensional vectors of {made.height}×{made.width} images, but "
+                f"{embedder.origin} makes {embedder.dimension}-dimensional ones of {embedder.height}×{embedder.width}; "
+                f"{AGAIN}"
             )
 
     def require_modality(self, modality: Modality) -> None:
-        """Refuse images of another modality than the gallery's.
-
-        Raises:
-            SearchError: they are.
-        """
+        """Raise a SearchError if the gallery holds images of the other modality."""
         if self.manifest.modality != modality:
             raise SearchError(
                 f"{self.folder}: holds {self.manifest.modality} images; {modality} ones need an index of their own"
@@ -93,20 +127,28 @@ class Index:
 
 
 def open_index(folder: Path, *, fully: bool = False) -> Index:
-    """Open an index; ``fully`` also compares every byte with its checksum.
+    """Open an index; with ``fully`` every file is compared with its checksum, not only sizes and paths.
 
     Raises:
-        SearchError: it is absent, damaged, cut short or of another version.
+        SearchError: there is no index, or it is damaged or of another format version.
     """
     for attempt in range(ATTEMPTS):
-        manifest = read_manifest(folder)
+        manifest = _read_manifest(folder)
         try:
-            require_whole(folder, manifest, fully=fully)
+            for each in filter(None, (manifest.vectors, manifest.paths, manifest.faiss)):
+                KIND.require_file(folder / each.name, each, checksum=fully or each is manifest.paths)
             return Index(folder, manifest, _read_paths(folder, manifest), _map_vectors(folder, manifest))
         except (SearchError, OSError):
-            if attempt == ATTEMPTS - 1 or read_manifest(folder) == manifest:
+            if attempt == ATTEMPTS - 1 or _read_manifest(folder) == manifest:
                 raise
     raise AssertionError
+
+
+def _read_manifest(folder: Path) -> Manifest:
+    if not (folder / MANIFEST).exists():
+        what = "not an index of a gallery" if folder.is_dir() else "no such index"
+        raise SearchError(f"{folder}: {what}; make one with lba search build GALLERY --index {folder}")
+    return KIND.read(folder)
 
 
 def _read_paths(folder: Path, manifest: Manifest) -> list[str]:
@@ -127,7 +169,7 @@ def _map_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
     try:
         vectors: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as problem:
-        raise SearchError(f"{path}: damaged or cut short; {AGAIN}") from problem
+        raise SearchError(f"{path}: damaged or truncated; {AGAIN}") from problem
     if vectors.dtype != np.float32 or vectors.shape != (manifest.images, manifest.dimension):
         raise SearchError(f"{path}: damaged: {vectors.dtype} of shape {vectors.shape}; {AGAIN}")
     return vectors

@@ -1,135 +1,127 @@
-"""An index is made, added to and removed from: whole or not at all.
+"""Make an index, add images to it and remove images from it, all atomically.
 
-An update writes a new generation of files, and the manifest, which is replaced last and at once, makes it the index:
-whoever reads meanwhile has the old one or the new one, and so has everybody after a kill. Adding and removing give what
-building anew gives: the same paths in the same order, and the same vectors but for the last bits (an image embedded beside
-other images may differ there).
+An update writes a new generation of files and then replaces the manifest, which makes the new generation the index. Whoever
+reads meanwhile, or after a kill, sees either the old index or the new one. After adding or removing images, the index
+equals one rebuilt from the same images, bit for bit.
 """
-
-from __future__ import annotations
 
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lba_cli.data.prepare import lock_of
 from lba_cli.errors import SearchError, quoted
-from lba_cli.files import is_free, whole_folder
-from lba_cli.locks import only_one
-from lba_cli.search.approximate import write_faiss
+from lba_cli.files import is_free, whole_folder, write_text
+from lba_cli.locks import exclusive, lock_beside
+from lba_cli.manifest import MANIFEST
+from lba_cli.outputs import require_new_folder
 from lba_cli.search.embedder import UNIT_TOLERANCE
-from lba_cli.search.images import meaning, require_name, under
-from lba_cli.search.index import About, Index, open_index
-from lba_cli.search.manifest import AGAIN, MANIFEST, OURS, Manifest, record, write_manifest
-from lba_cli.search.vectors import ROWS_AT_ONCE, write_npy
+from lba_cli.search.faiss_index import write_faiss
+from lba_cli.search.image_paths import is_below, is_meant_by, require_name
+from lba_cli.search.index import AGAIN, OURS, IndexDescription, IndexFile, Manifest, open_index
+from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    # The paths of some vectors, and the vectors, (n, D) float32.
-    Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
+# Blocks of an index: n paths, and their (n, D) float32 vectors.
+Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 
 
-def require_place(folder: Path, *, replace: bool) -> None:
-    """Refuse a place for a new index, before the work for it is done.
-
-    Raises:
-        SearchError: something is there already, and it is no index or ``replace`` isn't given.
-    """
-    if is_free(folder) or (replace and (folder / MANIFEST).is_file()):
-        return
+def require_new_index(folder: Path, *, replace: bool) -> None:
+    """Raise an LbaError if ``folder`` exists, unless it is an index that may be replaced."""
+    remedy = "remove it first: it is not an index"
     if (folder / MANIFEST).is_file():
-        raise SearchError(f"{folder}: exists already; add to it, name another --index, or replace it with --force")
-    raise SearchError(f"{folder}: holds something that is no index; name another --index")
+        if replace:
+            return
+        remedy = "add to it with lba search add, or replace it with --force"
+    require_new_folder(folder, option="--index", remedy=remedy)
 
 
-def build_index(folder: Path, about: About, rows: Rows, *, replace: bool = False) -> Manifest:
-    """Make an index of ``rows``, which come in the order of their absolute paths, at ``folder``.
+def build_index(
+    folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool = False, replace: bool = False
+) -> Manifest:
+    """Make an index at ``folder`` of ``rows``, which must be in the order of their absolute paths.
+
+    With ``faiss`` it has an approximate index, too, as have all its later generations.
 
     Raises:
-        SearchError: the place isn't free (see :func:`require_place`), or there are no rows.
+        SearchError: the folder exists (see :func:`require_new_index`), or there are no rows.
     """
-    with only_one(lock_of(folder), f"changing {folder}"):
-        require_place(folder, replace=replace)
+    with exclusive(lock_beside(folder), f"changing {folder}"):
+        require_new_index(folder, replace=replace)
         if is_free(folder):
             with whole_folder(folder) as partial:
-                manifest = _write_generation(partial, 1, about, rows, folder)
-                write_manifest(partial, manifest)
-            return manifest
-        return _replace(folder, about, rows)
+                return _write_generation(partial, 1, description, rows, faiss=faiss)
+        return _replace(folder, description, rows, faiss=faiss)
 
 
-def add_rows(folder: Path, about: About, rows: Rows) -> tuple[Manifest, int]:
-    """Add ``rows``, in the order of their absolute paths; those of paths that are there already take their place.
+def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[Manifest, int]:
+    """Add ``rows``, which must be in the order of their absolute paths; those of paths that are there already are replaced.
 
     Returns:
-        The new manifest, and how many were there already.
+        The new manifest, and the number of vectors that were replaced.
 
     Raises:
-        SearchError: the index is damaged, or of another model or modality.
+        SearchError: the index is damaged, or has another model or modality.
     """
-    with only_one(lock_of(folder), f"changing {folder}"):
-        index = _open_to_change(folder, about)
+    with exclusive(lock_beside(folder), f"changing {folder}"):
+        index = open_index(folder, fully=True)
+        if any(
+            getattr(index.manifest, name) != getattr(description, name) for name in ("model", "modality", "dimension")
+        ):
+            raise SearchError(f"{folder}: has another model or modality than the images to add; {AGAIN}")
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:
-            write_npy(added, about.dimension, _noting(rows, names, about.dimension))
+            write_npy(added, description.dimension, _vectors_of(rows, names, description.dimension))
             fresh = set(names)
             entries = [(path, 0, row) for row, path in enumerate(index.paths) if path not in fresh]
             replaced = len(index.paths) - len(entries)
             entries = sorted(entries + [(path, 1, row) for row, path in enumerate(names)])
             sources = (index.vectors, np.load(added, mmap_mode="r", allow_pickle=False))
-            return _replace(folder, index.about, _gather(entries, sources)), replaced
+            return _replace(
+                folder, index.manifest, _gather(entries, sources), faiss=bool(index.manifest.faiss)
+            ), replaced
         finally:
             added.unlink(missing_ok=True)
 
 
 def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
-    """Remove the images that ``names`` mean: paths, folders of them, or globs; the files needn't exist any more.
+    """Remove images by their paths, their folders, or globs; the files may already be deleted.
 
     Returns:
-        The new manifest, and how many were removed.
+        The new manifest, and the number of images that were removed.
 
     Raises:
-        SearchError: the index is damaged, a name means no image of it, or none would be left; nothing is changed.
+        SearchError: the index is damaged, a name matches no image of it, or no image would be left. Nothing is changed then.
     """
-    with only_one(lock_of(folder), f"changing {folder}"):
+    with exclusive(lock_beside(folder), f"changing {folder}"):
         index = open_index(folder, fully=True)
         gone: set[str] = set()
         for name in names:
             require_name(name)
-            matching = set(filter(under(name), index.paths)) or set(filter(meaning(name), index.paths))
+            matching = set(filter(is_below(name), index.paths)) or set(filter(is_meant_by(name), index.paths))
             if not matching:
                 raise SearchError(f"{folder}: {quoted(name, 200)}: no image of the index; nothing was removed")
             gone |= matching
         entries = [(path, 0, row) for row, path in enumerate(index.paths) if path not in gone]
         if not entries:
             raise SearchError(f"{folder}: no image would be left; remove the folder instead")
-        return _replace(folder, index.about, _gather(entries, (index.vectors,))), len(gone)
+        left = _gather(entries, (index.vectors,))
+        return _replace(folder, index.manifest, left, faiss=bool(index.manifest.faiss)), len(gone)
 
 
-def _open_to_change(folder: Path, about: About) -> Index:
-    index = open_index(folder, fully=True)
-    there = index.about
-    if (there.model, there.modality, there.dimension) != (about.model, about.modality, about.dimension):
-        raise SearchError(f"{folder}: of another model or modality than what is added; {AGAIN}")
-    return index
-
-
-def _replace(folder: Path, about: About, rows: Rows) -> Manifest:
-    """Write a new generation into ``folder``, make it the index, and remove all others."""
+def _replace(folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool) -> Manifest:
+    """Write a new generation into ``folder``, which makes it the index, and delete the files of all others."""
     generation = _next_generation(folder)
     try:
-        manifest = _write_generation(folder, generation, about, rows, folder)
-        write_manifest(folder, manifest)
+        manifest = _write_generation(folder, generation, description, rows, faiss=faiss)
     except BaseException:
-        _sweep(folder, lambda number: number == generation)
+        _delete_generations(folder, lambda number: number == generation)
         raise
-    _sweep(folder, lambda number: number != generation)
+    _delete_generations(folder, lambda number: number != generation)
     return manifest
 
 
@@ -138,44 +130,42 @@ def _next_generation(folder: Path) -> int:
     return 1 + max((int(match[2]) for match in found if match), default=0)
 
 
-def _sweep(folder: Path, wanted: Callable[[int], bool]) -> None:
+def _delete_generations(folder: Path, wanted: Callable[[int], bool]) -> None:
     for path in folder.iterdir():
         match = OURS.fullmatch(path.name)
         if match and wanted(int(match[2])):
             path.unlink(missing_ok=True)
 
 
-def _write_generation(folder: Path, generation: int, about: About, rows: Rows, named: Path) -> Manifest:
-    """Write the files of a generation, and flush them; its manifest, which isn't written."""
-    vectors, paths = folder / f"vectors-{generation}.npy", folder / f"paths-{generation}.csv"
+def _write_generation(
+    folder: Path, generation: int, description: IndexDescription, rows: Rows, *, faiss: bool
+) -> Manifest:
+    """Write the files of a generation to the disk, and then the manifest that makes it the index."""
+    files = {
+        "vectors": folder / f"vectors-{generation}.npy",
+        "paths": folder / f"paths-{generation}.csv",
+        **({"faiss": folder / f"faiss-{generation}.index"} if faiss else {}),
+    }
     names: list[str] = []
-    count = write_npy(vectors, about.dimension, _noting(rows, names, about.dimension))
+    count = write_npy(files["vectors"], description.dimension, _vectors_of(rows, names, description.dimension))
     if not count:
-        raise SearchError(f"{named}: there are no images to build an index of")
-    with paths.open("w", encoding="utf-8", newline="") as file:
+        raise SearchError("there are no images to build an index of")
+    with files["paths"].open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["path"], *([name] for name in names)])
-    faiss = folder / f"faiss-{generation}.index"
-    if about.faiss:
-        write_faiss(np.load(vectors, mmap_mode="r", allow_pickle=False), faiss)
-    for path in (vectors, paths, *([faiss] if about.faiss else [])):
+    if faiss:
+        write_faiss(np.load(files["vectors"], mmap_mode="r", allow_pickle=False), files["faiss"])
+    for path in files.values():
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    return Manifest(
-        model=about.model,
-        origin=about.origin,
-        height=about.height,
-        width=about.width,
-        modality=about.modality,
-        dimension=about.dimension,
-        images=count,
-        vectors=record(vectors),
-        paths=record(paths),
-        faiss=record(faiss) if about.faiss else None,
-    )
+    common = {name: getattr(description, name) for name in IndexDescription.model_fields}
+    records: dict[str, Any] = {kind: IndexFile.of(path) for kind, path in files.items()}
+    manifest = Manifest(**common, **records, images=count)
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
+    return manifest
 
 
-def _noting(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArray[np.float32]]:
-    """The vectors of ``rows``, while their paths are noted in ``names``."""
+def _vectors_of(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArray[np.float32]]:
+    """Check ``rows``, yield their vectors, and append their paths to ``names``."""
     for paths, vectors in rows:
         if vectors.shape != (len(paths), dimension):
             raise SearchError(f"vectors of shape {vectors.shape} for {len(paths)} paths and {dimension} dimensions")
@@ -188,12 +178,11 @@ def _noting(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArray[np
 
 
 def _gather(entries: Sequence[tuple[str, int, int]], sources: Sequence[NDArray[np.float32]]) -> Rows:
-    """The rows of several arrays in another order: a (path, which array, which of its rows) each."""
+    """Yield rows of several (n, D) arrays in a new order: each entry has a path, the number of an array, and a row in it."""
     for start in range(0, len(entries), ROWS_AT_ONCE):
         piece = entries[start : start + ROWS_AT_ONCE]
         block = np.empty((len(piece), sources[0].shape[1]), np.float32)
-        chosen = np.asarray([source for _, source, _ in piece])
-        rows = np.asarray([row for _, _, row in piece])
+        chosen, rows = (np.asarray(column) for column in list(zip(*piece, strict=True))[1:])
         for number, source in enumerate(sources):
             block[chosen == number] = source[rows[chosen == number]]
         yield [path for path, _, _ in piece], block

@@ -1,287 +1,265 @@
-"""The training loop: epochs of steps, figures, checkpoints."""
-
-from __future__ import annotations
+"""The training loop: epochs of steps, each with an evaluation and a checkpoint."""
 
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, nullcontext
 from typing import Any, NoReturn
 
-import torch
-from torch import Tensor
-
 from lba_cli import processes
 from lba_cli.alignment import Pairs, sample_pairs
-from lba_cli.compute import arithmetic, memory_kept, own_device
-from lba_cli.config import Run
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
+from lba_cli.compute import arithmetic, keep_memory, own_device
+from lba_cli.config import Config
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.device_cache import DeviceCache, fits
 from lba_cli.data.loaders import StepPositions, TrainingBatch, training_batches
-from lba_cli.data.resident import ResidentImages, fits
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import Interrupted
-from lba_cli.evaluation.run import evaluate, require_scorable, selection
-from lba_cli.model.checkpoint import Checkpoint
-from lba_cli.model.weights import build_network
+from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+from lba_cli.evaluation.setting_choice import selection_setting
+from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
 from lba_cli.randomness import Stream, torch_generator
 from lba_cli.reporting import Listener
-from lba_cli.training.events import event_writer
-from lba_cli.training.folder import RunFolder
-from lba_cli.training.interrupt import StopRequest, stop_between_steps
-from lba_cli.training.keeping import Keeper
-from lba_cli.training.losses import PendingLosses, require_finite
-from lba_cli.training.objective import Objective
-from lba_cli.training.state import Progress, require_possible, restore, settle, snapshot
+from lba_cli.training.components import build_objective, build_sampler, build_training_network, can_evaluate
+from lba_cli.training.distributed import report_processes
+from lba_cli.training.loss_meter import LossMeter, require_finite
+from lba_cli.training.run_folder import RunFolder
+from lba_cli.training.state import Progress, make_checkpoint, resolve_auto, restore
 from lba_cli.training.step import TrainingStep
-from lba_cli.training.together import say_who, shared_statistics, synchronized
+from lba_cli.training.stop_request import StopRequest, stop_between_steps
+from lba_cli.training.tensorboard_log import event_writer
 
-READ_BACK_STEPS = 10
+STEPS_BETWEEN_READS = 10  # of the losses, because reading them waits for the device
 
 
 def train(
-    config: Run,
+    config: Config,
     source: ImageSource,
     folder: RunFolder,
     listener: Listener,
-    state: Checkpoint | None = None,
+    checkpoint: Checkpoint | None = None,
     *,
     again: bool = False,
 ) -> Progress:
-    """Train a network as ``config`` says and keep it in ``folder``.
+    """Train a network, and save it in ``folder``.
 
-    Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``; ``best.pt`` is the network with
-    the highest mAP on the test images in the data set's most usual setting (SYSU-MM01: all-search, single-shot, mean of
-    ten trials), the field's habit. Of the processes that have joined (:mod:`lba_cli.processes`), all call this with the same
-    arguments; one of them writes, and all end with the same weights and statistics.
+    Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``. ``best.pt`` is the network with the
+    highest mAP on the test images, as is the field's habit, in the data set's most usual setting (SYSU-MM01: all-search,
+    single-shot, mean of ten draws). In a job of several processes (:mod:`lba_cli.processes`) all call this with the same
+    arguments. One of them writes, and all end with the same weights and statistics.
 
     Args:
-        config, source: the settings and the images.
-        folder: of the run; the caller holds its lock where other processes could train into it (:meth:`RunFolder.locked`).
-        listener: told of the progress.
-        state: of this run, to go on from.
-        again: whether the folder's run, which has no state yet, is begun again; otherwise ``folder`` must be new.
+        folder: the run's folder. The caller holds its lock if other processes could train into it (:meth:`RunFolder.locked`).
+        checkpoint: a checkpoint of this run to continue from.
+        again: whether the folder holds a run that ended before its first checkpoint, and is started again. Otherwise, without
+            a ``checkpoint``, the folder must be new.
+
+    Returns:
+        The position at the end, with the best mAP.
 
     Raises:
-        DataError: the data can't be trained on. TrainingError: a loss isn't finite, or the run can't be resumed.
-        Interrupted: SIGINT or SIGTERM came; the state is saved.
+        DataError: the data can't be trained on.
+        TrainingError: a loss isn't finite, or the run can't be resumed.
+        Interrupted: SIGINT, SIGTERM or SIGHUP has stopped the run; its state is saved.
     """
-    config = settle(config, source.dataset)
-    trainer = Trainer(config, source, folder, listener, pretrained="none" if state else config.model.pretrained)
+    config = resolve_auto(config, source.dataset)
+    trainer = Trainer(config, source, folder, listener, pretrained="none" if checkpoint else config.model.pretrained)
     source.check(range(len(source.samples)), listener)
     trainer.load_images()
-    if state:
+    if checkpoint:
         again = True
-        trainer.progress = restore(state, trainer.network, trainer.step.optimizer, source, str(folder.path))
-        require_possible(trainer.progress, config.train.epochs, trainer.batches.steps, str(folder.path))
+        end, name = (config.train.epochs, trainer.sampler.steps), str(folder.path)
+        trainer.progress = restore(checkpoint, trainer.network, trainer.step.optimizer, source, name, end)
     if again:
         epoch, best = trainer.progress.epoch, trainer.progress.best
-        trainer.progress.best = processes.from_writer(lambda: folder.go_on(config, epoch, best, listener))
-    say_who(trainer.batches, config.train, trainer.images_a_step, listener)
-    claims = processes.here().is_writer and not again
-    with folder.claimed(config) if claims else nullcontext(), stop_between_steps() as stop:
+        trainer.progress.best = processes.run_on_writer(lambda: folder.prepare_resume(config, epoch, best, listener))
+    report_processes(trainer.sampler, config.train, trainer.images_per_step, listener)
+    with folder.claimed(config) if trainer.writes and not again else nullcontext(), stop_between_steps() as stop:
         trainer.run(stop)
     return trainer.progress
 
 
 class Trainer:
-    """A run under way: network, optimizer, data and progress."""
+    """A run in progress.
+
+    Attributes:
+        sampler: chooses the images of every step.
+        step: updates the network.
+        writes: whether this process writes the records and checkpoints.
+        saved_at: when it last did.
+    """
 
     def __init__(
-        self, config: Run, source: ImageSource, folder: RunFolder, listener: Listener, *, pretrained: str
+        self, config: Config, source: ImageSource, folder: RunFolder, listener: Listener, *, pretrained: str
     ) -> None:
-        recipe, data, world = config.train, config.data, processes.here()
+        recipe = config.train
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
         self.device = own_device(config.run.device)
-        self.batches = IdentityBatches(
-            source.samples,
-            recipe.identities,
-            recipe.instances,
-            recipe.seed,
-            steps=recipe.steps_per_epoch,
-            skip_incomplete=data.skip_incomplete,
-            rank=world.rank,
-            size=world.size,
-        )
-        self.images_a_step = 2 * recipe.identities * recipe.instances * world.size
-        if self.batches.left_out:
-            listener.warn(f"{len(self.batches.left_out)} training identities lack a modality and are left out")
-        self.can_evaluate = any(sample.part == "test" for sample in source.samples)
-        if self.can_evaluate:
-            require_scorable(source)
-        else:
-            listener.warn(
-                f"{source.name}: no test images; the run goes without evaluation, and best.pt is its last state"
-            )
-        self.augmentation = Augmentation(data.pad, data.flip, data.erase)
-        size = config.data.height, config.data.width
-        network = build_network(config.model.backbone, len(self.batches.classes), pretrained, recipe.seed, size)
-        if recipe.sync_batchnorm:
-            network = synchronized(network, self.device, listener)
-        self.network = network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        objective = Objective(
-            recipe.method,
-            config.alignment.weighting,
-            temperature=config.alignment.temperature,
-            dense_margin=config.alignment.margin,
-            margin=recipe.triplet_margin,
-            triplet_weight=recipe.triplet_weight,
-            dense_triplet_weight=config.alignment.weight,
-        )
-        self.step = TrainingStep(self.network, objective, recipe, self.device)
-        self.resident: ResidentImages | None = None
+        self.sampler = build_sampler(config, source, listener)
+        self.images_per_step = 2 * recipe.identities * recipe.instances * processes.current().size
+        self.can_evaluate = can_evaluate(source, listener)
+        self.augmentation = Augmentation(config.data.pad, config.data.flip, config.data.erase)
+        self.network = build_training_network(config, len(self.sampler.classes), pretrained, self.device, listener)
+        self.step = TrainingStep(self.network, build_objective(config), recipe, self.device)
+        self.device_cache: DeviceCache | None = None
         self.progress = Progress()
-        self.keeper = Keeper(folder, recipe.checkpoint_minutes, self._snapshot)
-        self._timing: dict[str, float] = {}
+        self.writes = processes.current().is_writer
+        self.saved_at = time.monotonic()
 
     def load_images(self) -> None:
-        """Bring the training images onto the device, if the settings ask for it or they fit there."""
-        data, own = self.config.data, self.images_a_step // processes.here().size
-        if fits(self.source, self.device, own) if data.resident is None else data.resident:
-            self.resident = ResidentImages(
+        """Load the training images onto the device, if the configuration asks for it or if they fit on a GPU."""
+        data, own_images = self.config.data, self.images_per_step // processes.current().size
+        if fits(self.source, self.device, own_images) if data.device_cache is None else data.device_cache:
+            self.device_cache = DeviceCache(
                 self.source, self.device, data.pad, workers=data.workers, listener=self.listener
             )
 
     def run(self, stop: StopRequest) -> None:
-        """Train from the present position to the last epoch."""
-        epochs = range(self.progress.epoch, self.config.train.epochs)
+        """Train from the present position to the end of the last epoch."""
+        recipe, progress = self.config.train, self.progress
         with (
             closing(self._batches()) as batches,
-            event_writer(
-                self.folder.path, self.config.train.tensorboard and processes.here().is_writer
-            ) as write_events,
-            arithmetic(self.config.train.precision, self.device),
-            self.listener.task("training", self.config.train.epochs, "epochs", done=self.progress.epoch) as whole,
+            event_writer(self.folder.path, recipe.tensorboard and self.writes) as write_events,
+            arithmetic(recipe.precision, self.device),
+            self.listener.task("training", recipe.epochs, "epochs", done=progress.epoch) as epochs_bar,
         ):
-            for _ in epochs:
-                self._time_epoch(batches, stop)
-                record = self._record(stop)
-                self._finish_epoch(record)
+            while progress.epoch < recipe.epochs:
+                timing = self._timed_epoch(batches, stop)
+                record = self._make_record(stop)
+                self._finish_epoch(record, timing)
                 write_events(record)
-                whole.advance()
-                if self.progress.epoch < self.config.train.epochs:
+                epochs_bar.advance()
+                if progress.epoch < recipe.epochs:
                     self._stop_if_asked(stop)
-            shared_statistics(self.network)
+            processes.broadcast_from_writer(self.network.buffers())
 
     def _batches(self) -> Generator[TrainingBatch]:
-        """All the batches from the present position to the run's end."""
-        first = self.progress.epoch * self.batches.steps + self.progress.step
-        positions = StepPositions(self.batches.steps, range(first, self.config.train.epochs * self.batches.steps))
-        data, seed = self.config.data, self.config.train.seed
-        if self.resident:
-            return self.resident.batches(self.batches, self.augmentation, seed, positions)
+        """Yield every batch from the present position to the end of the run."""
+        steps, data, seed = self.sampler.steps, self.config.data, self.config.train.seed
+        first = self.progress.epoch * steps + self.progress.step
+        positions = StepPositions(steps, range(first, self.config.train.epochs * steps))
+        if self.device_cache:
+            return self.device_cache.batches(self.sampler, self.augmentation, seed, positions)
         on_gpu = self.device.type == "cuda"
         return training_batches(
-            self.source, self.batches, self.augmentation, seed, positions, workers=data.workers, pin=on_gpu
+            self.source, self.sampler, self.augmentation, seed, positions, workers=data.workers, pin=on_gpu
         )
 
-    def _time_epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
-        """Take the steps that are left of this epoch, and note how long they took."""
+    def _timed_epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> dict[str, float]:
+        """Take the remaining steps of the epoch; return the line for ``timings.jsonl``."""
         started, first = time.perf_counter(), self.progress.step
-        self._epoch(batches, stop)
+        self._take_steps(batches, stop)
         seconds, steps = time.perf_counter() - started, self.progress.step - first
-        self._timing = {
+        return {
             "epoch": self.progress.epoch,
             "steps": steps,
             "seconds": round(seconds, 3),
-            "images_per_second": round(self.images_a_step * steps / seconds, 1),
+            "images_per_second": round(self.images_per_step * steps / seconds, 1),
         }
 
-    def _epoch(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
-        """Take the steps that are left of this epoch; keep the state in between, now and then."""
-        self.step.set_rates(self.progress.epoch)
+    def _take_steps(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
+        """Take the remaining steps of the epoch, and save the state in between where it is time."""
+        progress, steps = self.progress, self.sampler.steps
+        self.step.set_learning_rates(progress.epoch)
         self.network.train()
-        steps, pending = self.batches.steps, PendingLosses(self.progress)
-        title = f"epoch {self.progress.epoch + 1}/{self.config.train.epochs}"
-        with memory_kept(self.device), self.listener.task(title, steps, "steps", done=self.progress.step) as bar:
-            while self.progress.step < steps:
-                pending.add(self._step(next(batches)))
-                self.progress.step += 1
-                asked, due = processes.largest(stop.signal, self.keeper.is_due())
-                saving = bool(asked) or (self.progress.step < steps and bool(due))
-                if self.progress.step % READ_BACK_STEPS == 0 or self.progress.step == steps or saving:
-                    taken, means = pending.read_back()
-                    bar.advance(taken, **means, learning_rate=self.step.rate, images_a_step=self.images_a_step)
-                if asked:
-                    self._save_and_stop(asked)
-                if saving:
+        meter = LossMeter(progress)
+        title = f"epoch {progress.epoch + 1}/{self.config.train.epochs}"
+        with keep_memory(self.device), self.listener.task(title, steps, "steps", done=progress.step) as bar:
+            while progress.step < steps:
+                meter.add(self.step(next(batches), self._draw_pairs))
+                progress.step += 1
+                signal, due = processes.all_reduce_max(stop.signal, self._is_checkpoint_due())
+                saves = bool(signal) or (bool(due) and progress.step < steps)
+                if progress.step % STEPS_BETWEEN_READS == 0 or progress.step == steps or saves:
+                    taken, losses = meter.read_back()
+                    facts = {"learning_rate": self.step.learning_rate, "images_a_step": self.images_per_step}
+                    bar.advance(taken, **losses, **facts)
+                if signal:
+                    self._save_and_stop(signal)
+                if saves:
                     self._save()
 
-    def _step(self, batch: TrainingBatch) -> dict[str, Tensor]:
-        return self.step(batch, self._pairs())
-
-    def _pairs(self) -> tuple[Pairs, Pairs]:
-        """This step's partners for layer3 and for layer4."""
+    def _draw_pairs(self) -> tuple[Pairs, Pairs]:
+        """Draw the partners of this step for layer3 and for layer4."""
         recipe = self.config.train
-        address = self.batches.address(self.progress.epoch, self.progress.step)
+        address = self.sampler.address(self.progress.epoch, self.progress.step)
         generator = torch_generator(recipe.seed, Stream.PAIRS, *address)
         layer3, layer4 = (sample_pairs(recipe.identities, recipe.instances, generator) for _ in range(2))
         return layer3, layer4
 
-    def _record(self, stop: StopRequest) -> dict[str, Any]:
-        """This epoch's line in ``metrics.jsonl``, evaluated where it is due."""
+    def _make_record(self, stop: StopRequest) -> dict[str, Any]:
+        """Return the epoch's line for ``metrics.jsonl``, with an evaluation where one is due."""
         recipe, progress = self.config.train, self.progress
         self._stop_if_asked(stop)  # a signal came after the last step
         require_finite(self.network, progress)
-        last = progress.epoch + 1 == recipe.epochs
-        due = last or (recipe.evaluate_every and (progress.epoch + 1) % recipe.evaluate_every == 0)
-        record: dict[str, Any] = {
-            "epoch": progress.epoch,
-            "learning_rate": self.step.rate,
-            "losses": {name: total / self.batches.steps for name, total in progress.sums.items()},
-        }
+        record: dict[str, Any] = {"epoch": progress.epoch, "learning_rate": self.step.learning_rate}
+        for group, sums in progress.sums.items():
+            record[group] = {name: total / self.sampler.steps for name, total in sums.items()}
+        finished = progress.epoch + 1
+        due = finished == recipe.epochs or (recipe.evaluate_every and finished % recipe.evaluate_every == 0)
         if due and self.can_evaluate:
             with stop.at_once():
                 record["evaluation"] = self._evaluate()
-            self._stop_if_asked(stop)  # the epoch's steps are kept; resuming starts with its evaluation
+            self._stop_if_asked(stop)  # the epoch's steps are saved; a resumed run starts with its evaluation
         return record
 
     def _evaluate(self) -> dict[str, Any]:
-        """Figures of the network as it is; the whole CMC with them."""
-        section = self.config.evaluation
-        shared_statistics(self.network)
+        """Evaluate the network as it is; return its figures and the whole CMC."""
+        processes.broadcast_from_writer(self.network.buffers())  # all evaluate the network that is saved
         (result,) = evaluate(
             self.network,
             self.source,
-            [selection(self.source)],
+            [selection_setting(self.source)],
             listener=self.listener,
-            batch_size=section.batch_size,
-            workers=self.config.data.workers,
+            options=EvaluationOptions(batch_size=self.config.evaluation.batch_size, workers=self.config.data.workers),
         )
         self.progress.figures = result.mean()
         return {**self.progress.figures, "cmc": result.mean_cmc()}
 
-    def _finish_epoch(self, record: dict[str, Any]) -> None:
-        """Write the epoch's line, and the checkpoints."""
-        figures, epoch = record.get("evaluation"), self.progress.epoch
-        better = figures is not None and figures["mAP"] > self.progress.best
-        if better and figures:
-            self.progress.best = figures["mAP"]
-        self.progress.begin_epoch(epoch + 1)
-        self.keeper.keep_epoch(record, self._timing, best=better or not self.can_evaluate)
-        found = f", mAP {figures['mAP']:.2%}, rank-1 {figures['rank1']:.2%}" if figures else ""
-        total = record["losses"]["total"]
-        speed = f"{self._timing['images_per_second']:.0f} images/s"
+    def _finish_epoch(self, record: dict[str, Any], timing: dict[str, float]) -> None:
+        """Write the epoch's lines and checkpoints, and move on to the next epoch."""
+        figures, progress = record.get("evaluation"), self.progress
+        best = not self.can_evaluate
+        if figures and figures["mAP"] > progress.best:
+            best, progress.best = True, figures["mAP"]
+        progress.epoch, progress.step, progress.sums = record["epoch"] + 1, 0, {}
+        if self.writes:
+            self.folder.append(record)
+            if best:
+                write_checkpoint(self.folder.best, self._make_checkpoint(resumable=False))
+        self._write_last()
+        if self.writes:
+            self.folder.append_timing(timing)
+        shown = f", mAP {figures['mAP']:.2%}, rank-1 {figures['rank1']:.2%}" if figures else ""
         self.listener.say(
-            f"epoch {epoch + 1}/{self.config.train.epochs}: loss {total:.3f}{found}, "
-            f"learning rate {record['learning_rate']:g}, {speed}"
+            f"epoch {progress.epoch}/{self.config.train.epochs}: loss {record['losses']['total']:.3f}{shown}, "
+            f"learning rate {record['learning_rate']:g}, {timing['images_per_second']:.0f} images/s"
         )
 
-    def _snapshot(self, resumable: bool) -> Checkpoint:
+    def _is_checkpoint_due(self) -> bool:
+        """Whether it is time for a checkpoint within an epoch."""
+        minutes = self.config.train.checkpoint_minutes
+        return self.writes and minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes
+
+    def _make_checkpoint(self, *, resumable: bool) -> Checkpoint:
         optimizer = self.step.optimizer if resumable else None
-        return snapshot(self.config, self.source, self.network, self.progress, optimizer)
+        return make_checkpoint(self.config, self.source, self.network, self.progress, optimizer)
+
+    def _write_last(self) -> None:
+        if self.writes:
+            self.folder.write_last(self._make_checkpoint(resumable=True))
+        self.saved_at = time.monotonic()
 
     def _save(self) -> None:
-        """Keep the state in the middle of an epoch."""
         require_finite(self.network, self.progress)
-        self.keeper.keep()
+        self._write_last()
 
     def _stop_if_asked(self, stop: StopRequest) -> None:
-        """Save the state and stop, if any process was asked to."""
-        (asked,) = processes.largest(stop.signal)
-        if asked:
-            self._save_and_stop(asked)
+        """Save the state and stop, if a signal has asked any process to."""
+        (signal,) = processes.all_reduce_max(stop.signal)
+        if signal:
+            self._save_and_stop(signal)
 
-    def _save_and_stop(self, number: int) -> NoReturn:
+    def _save_and_stop(self, signal: int) -> NoReturn:
         self._save()
         where = f"epoch {self.progress.epoch + 1} at step {self.progress.step}"
-        raise Interrupted(number, f"stopped in {where}; go on with: lba train --resume {self.folder.path}")
+        raise Interrupted(signal, f"stopped in {where}; continue with: lba train --resume {self.folder.path}")

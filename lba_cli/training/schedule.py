@@ -1,20 +1,20 @@
-"""The learning rate as a pure function of the epoch, and which parameters get how much of it."""
-
-from __future__ import annotations
+"""The learning rate as a pure function of the epoch, and the groups of parameters that it applies to."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from lba_cli.model import TwoStreamNetwork
 
-TRUNK_SHARE = 0.1
-
 
 def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay: float = 0.1) -> float:
-    """What the base learning rate is multiplied by in ``epoch`` (from 0).
+    """Return the factor of the base learning rate in ``epoch``, counted from 0.
 
-    A linear warm-up to 1 over ``warmup_epochs``, then ``decay`` once for every milestone reached. The paper's recipe:
-    10 epochs of warm-up, milestones 20 and 50.
+    It rises linearly to 1 over ``warmup_epochs``, and is multiplied by ``decay`` at every milestone. The paper's recipe has 10
+    epochs of warm-up, and milestones at 20 and 50 (section 4.1).
+
+    Example:
+        >>> [rate_factor(epoch, warmup_epochs=2, milestones=(3,)) for epoch in range(4)]
+        [0.5, 1.0, 1.0, 0.1]
     """
     if epoch < warmup_epochs:
         return (epoch + 1) / warmup_epochs
@@ -23,15 +23,21 @@ def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay
 
 
 def parameter_groups(
-    network: TwoStreamNetwork, learning_rate: float, trunk_share: float = TRUNK_SHARE
+    network: TwoStreamNetwork, learning_rate: float, backbone_lr_multiplier: float = 0.1
 ) -> list[dict[str, Any]]:
-    """Parameters for ``torch.optim.SGD``: neck and classifier at ``learning_rate``, stems and trunk at a share of it.
+    """Group a network's parameters for ``torch.optim.SGD``.
 
-    Each group carries ``base_lr``, from which an epoch's rate is computed. The neck's bias stays out: it isn't trained.
+    Args:
+        learning_rate: the learning rate of neck and classifier.
+        backbone_lr_multiplier: the factor of the learning rate for stems and trunk.
+
+    Returns:
+        One group for stems and trunk, one for neck and classifier. Each has ``base_lr``, from which an epoch's learning rate is
+        computed. The neck's bias is in neither, as it isn't trained.
     """
     pretrained = [*network.stems.parameters(), *network.trunk.parameters()]
     fresh = [network.neck.weight, *network.classifier.parameters()]
     return [
         {"params": parameters, "lr": rate, "base_lr": rate}
-        for parameters, rate in ((pretrained, trunk_share * learning_rate), (fresh, learning_rate))
+        for parameters, rate in ((pretrained, backbone_lr_multiplier * learning_rate), (fresh, learning_rate))
     ]

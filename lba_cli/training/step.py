@@ -1,67 +1,78 @@
-"""One update of a network: forward, backward, and the optimizer's."""
+"""One update of the network: forward pass, backward pass, optimizer."""
 
-from __future__ import annotations
+import math
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from lba_cli.alignment import Pairs
 from lba_cli.compute import mixed_precision
 from lba_cli.config import TrainSection
 from lba_cli.data.loaders import TrainingBatch, normalize
+from lba_cli.methods import Objective, ObjectiveValues
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.training.objective import Objective
+from lba_cli.training.distributed import averaged_objective
 from lba_cli.training.schedule import parameter_groups, rate_factor
-from lba_cli.training.together import losses_of
 
 
 class TrainingStep:
-    """Takes steps on ``device`` within :func:`lba_cli.compute.arithmetic`; nothing in it waits for the device.
+    """Updates a network, batch by batch, within :func:`lba_cli.compute.arithmetic`. It never waits for the device.
 
     Args:
         network: on the device.
-        objective: whose total loss is minimised; kept as an attribute.
-        recipe: the optimizer's settings and the precision.
-        device: a GPU or the CPU.
+        recipe: the optimizer's options, the precision, and the largest norm of a gradient.
 
     Attributes:
-        optimizer: SGD with the recipe's momentum (Nesterov's) and weight decay (paper, section 4.1).
-        losses_of: the objective of the network, see :func:`~lba_cli.training.together.losses_of`.
+        optimizer: SGD with Nesterov momentum and weight decay (paper, section 4.1).
+        evaluate: the objective as a function of a batch, see :func:`~lba_cli.training.distributed.averaged_objective`.
     """
 
     def __init__(
         self, network: TwoStreamNetwork, objective: Objective, recipe: TrainSection, device: torch.device
     ) -> None:
-        self.objective, self._recipe, self._device = objective, recipe, device
+        self.network, self._recipe, self._device = network, recipe, device
+        groups = parameter_groups(network, recipe.learning_rate, recipe.backbone_lr_multiplier)
+        self._parameters = [parameter for group in groups for parameter in group["params"]]
         self.optimizer = torch.optim.SGD(
-            parameter_groups(network, recipe.learning_rate, recipe.trunk_share),
+            groups,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.momentum > 0,
             fused=True,
         )
-        self.losses_of = losses_of(network, objective)
+        self.evaluate = averaged_objective(network, objective)
 
-    def __call__(self, batch: TrainingBatch, pairs: tuple[Pairs, Pairs]) -> dict[str, Tensor]:
-        """Update the network by a batch; its losses, left on the device."""
+    def __call__(self, batch: TrainingBatch, draw_pairs: Callable[[], tuple[Pairs, Pairs]]) -> ObjectiveValues:
+        """Update the network.
+
+        Args:
+            batch: images and labels, on any device.
+            draw_pairs: draws the partners for layer3 and for layer4, for methods that align.
+
+        Returns:
+            The objective's values before the update, on the device. The diagnostics include ``gradient_norm``, the L2 norm of
+            the gradient before it is clipped.
+        """
         visible, infrared = (normalize(images.to(self._device, non_blocking=True)) for images in batch[:2])
         labels = batch.labels.to(self._device, non_blocking=True)
-        layer3, layer4 = (each.to(self._device) for each in pairs)
         with mixed_precision(self._recipe.precision, self._device):
-            losses = self.losses_of(visible, infrared, labels, (layer3, layer4))
+            values = self.evaluate(visible, infrared, labels, draw_pairs)
         self.optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()  # type: ignore[no-untyped-call]
+        values.losses["total"].backward()  # type: ignore[no-untyped-call]
+        # Without a limit the gradient is multiplied by exactly 1, which changes no bit.
+        norm = nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_grad_norm or math.inf)
         self.optimizer.step()
-        return losses
+        return values._replace(diagnostics={**values.diagnostics, "gradient_norm": norm})
 
-    def set_rates(self, epoch: int) -> None:
-        """Set the learning rates of ``epoch``."""
+    def set_learning_rates(self, epoch: int) -> None:
+        """Set the learning rates of ``epoch``, counted from 0."""
         factor = rate_factor(epoch, self._recipe.warmup_epochs, self._recipe.milestones)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base_lr"] * factor
 
     @property
-    def rate(self) -> float:
+    def learning_rate(self) -> float:
         """The present learning rate of neck and classifier."""
         rate: float = self.optimizer.param_groups[-1]["lr"]
         return rate

@@ -1,8 +1,10 @@
-"""Pictures of what a network sees: correspondences, ranked lists, masks, and the curves of a run.
+"""Pictures of what a network has learned: correspondences, ranked galleries, masks, and the curves of a run.
 
-Each is a function that returns a matplotlib figure, which notebooks show: :func:`draw_correspondences` of any two pictures;
-of a data set's test images ``correspondences.correspondences``, ``masks.masks`` and ``ranking.ranking``, of a run
-``curves.curves``.
+Every function here returns a matplotlib figure, which notebooks display and :func:`save` writes.
+
+- Two images of your own: :func:`draw_correspondences`.
+- A data set's test images: ``correspondences.correspondences``, ``masks.masks`` and ``ranking.ranking``.
+- A training run: ``curves.curves``.
 """
 
 from lba_cli.visualize.canvas import save

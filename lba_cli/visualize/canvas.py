@@ -1,6 +1,4 @@
-"""Drawing primitives that know no model: arrays in, picture out."""
-
-from __future__ import annotations
+"""Drawing primitives: they take arrays and know nothing of networks or data sets."""
 
 import io
 import math
@@ -8,7 +6,7 @@ import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -17,29 +15,30 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
-from lba_cli.errors import LbaError
-from lba_cli.files import require_place, whole_file
+from lba_cli.files import whole_file
+from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import PaperWidth
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-# Okabe and Ito's colours, which the colour-blind can tell apart; what they say is also said by marks, frames and dashes.
+# The palette of Okabe and Ito, which colour-blind readers can tell apart. No meaning rests on colour alone: marks, frames
+# and dashes repeat it.
 RIGHT, WRONG, QUERY = "#009e73", "#d55e00", "#0072b2"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 RIGHT_MARK, WRONG_MARK = "✓", "✗"
-# A two-column paper's widths in inches, for which sizes of type are given in points: nothing is below 6.
+# The widths of a picture in a two-column paper, in inches. At these widths no type is smaller than 6 points.
 INCHES: dict[PaperWidth, float] = {"column": 3.3, "page": 7.0}
-HEADLINE, TEXT, SMALL = 8.0, 7.0, 6.0
-# Inches around plots: for the headline of all, left of each, right of each, below each; and a line of a legend.
-HEADROOM, LABELS, EDGE, BELOW, LEGEND_LINE = 0.3, 0.5, 0.1, 0.4, 0.125
+HEADLINE, TEXT, SMALL = 8.0, 7.0, 6.0  # font sizes in points
+# The space around plots in inches: for the picture's headline, then left of, right of and below each plot; and the height
+# of one line of a legend.
+HEADROOM, LEFT_SPACE, RIGHT_SPACE, SPACE_BELOW, LEGEND_LINE = 0.3, 0.5, 0.1, 0.4, 0.125
 DOTS_PER_INCH = 300
+SUFFIXES = (".png", ".svg", ".pdf")
 STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": TEXT,
-    "text.parse_math": False,  # a dollar in a stranger's file name is a dollar
+    "text.parse_math": False,  # file names may contain dollar signs
     "axes.labelsize": TEXT,
     "axes.linewidth": 0.6,
     "xtick.labelsize": SMALL,
@@ -54,35 +53,41 @@ STYLE: Any = {
 
 
 class Picture(Figure):
-    """A figure that a notebook shows when it is a cell's result, without pyplot and its list of open figures."""
+    """A figure that notebooks display. It doesn't use pyplot, which would keep every figure open."""
 
     def _repr_png_(self) -> bytes:
-        return _drawn(self, "png")
+        return _encode(self, "png")
 
 
 def new_figure(width: float, height: float) -> Picture:
-    """An empty figure of ``width`` × ``height`` inches, independent of any display."""
+    """Create an empty figure of ``width`` × ``height`` inches; no display is needed."""
     with rc_context(STYLE):
         figure = Picture(figsize=(width, height), dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
     return figure
 
 
-def plot_grid(figure: Figure, heads: Sequence[float], columns: int) -> list[Axes]:
-    """Axes for plots, row by row, below a headline; above row n are ``heads[n]`` inches for titles and legends."""
-    width, height = figure.get_size_inches()
-    wide = width / columns - LABELS - EDGE
-    tall = (height - HEADROOM - sum(heads)) / len(heads) - BELOW
-    found, top = [], HEADROOM
-    for head in heads:
+def plot_grid(
+    width: float, legends: Sequence[Sequence[str]], columns: int, plot_height: float
+) -> tuple[Picture, list[Axes]]:
+    """Create a figure ``width`` inches wide, with axes for plots row by row below the headline.
+
+    ``legends`` has the names in the legend of each plot. Above each row there is room for titles and legends.
+    """
+    plot_width = width / columns - LEFT_SPACE - RIGHT_SPACE
+    heads = [0.24 + LEGEND_LINE * legend_shape(names, plot_width)[1] for names in legends]
+    rows = [max(heads[n : n + columns]) for n in range(0, len(heads), columns)]
+    figure = new_figure(width, HEADROOM + sum(rows) + len(rows) * (plot_height + SPACE_BELOW))
+    grid, top = [], HEADROOM
+    for head in rows:
         top += head
-        found += [place(figure, n * width / columns + LABELS, top, wide, tall) for n in range(columns)]
-        top += tall + BELOW
-    return found
+        grid += [place(figure, n * width / columns + LEFT_SPACE, top, plot_width, plot_height) for n in range(columns)]
+        top += plot_height + SPACE_BELOW
+    return figure, grid
 
 
 def legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
-    """In how many columns and rows a legend of ``names`` fits ``width`` inches; one name alone needs none."""
+    """The columns and rows of a legend of ``names`` that is ``width`` inches wide; (0, 0) for fewer than two names."""
     if len(names) < 2:
         return 0, 0
     longest = max(map(len, names)) * 0.5 * SMALL / 72 + 0.28
@@ -90,27 +95,25 @@ def legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
     return columns, math.ceil(len(names) / columns)
 
 
-def head_of(names: Sequence[str], width: float) -> float:
-    """Inches above a plot of ``width`` inches for its title and the legend of ``names``."""
-    return 0.24 + LEGEND_LINE * legend_shape(names, width)[1]
-
-
 def place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """New axes of ``width`` × ``height`` inches, ``left`` and ``top`` inches from the figure's upper left corner."""
-    whole_width, whole_height = figure.get_size_inches()
-    bottom = whole_height - top - height
+    """Add axes of ``width`` × ``height`` inches, ``left`` and ``top`` inches from the figure's upper left corner."""
+    full_width, full_height = figure.get_size_inches()
+    bottom = full_height - top - height
     with rc_context(STYLE):
-        return figure.add_axes((left / whole_width, bottom / whole_height, width / whole_width, height / whole_height))
+        return figure.add_axes((left / full_width, bottom / full_height, width / full_width, height / full_height))
 
 
 def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
-    """Write ``text`` with its baseline ``top`` inches below the upper edge, from ``left`` inches (or as ``ha`` says)."""
+    """Write ``text`` at ``left`` inches, with its baseline ``top`` inches below the figure's upper edge.
+
+    ``style`` holds properties of matplotlib's text, such as ``ha`` and ``fontsize``.
+    """
     width, height = figure.get_size_inches()
     figure.text(left / width, 1 - top / height, text, **{"fontsize": TEXT, "parse_math": False, **style})
 
 
 def headline(figure: Figure, left: float, text: str) -> None:
-    """Write what a picture shows at its top, on two lines at most; what is longer ends in an ellipsis."""
+    """Write the title of a whole picture, on at most two lines; a longer one ends in an ellipsis."""
     width = figure.get_size_inches()[0]
     letters = int((width - 2 * left) * 72 / (0.56 * HEADLINE))
     shown = textwrap.fill(text, letters, break_on_hyphens=False, max_lines=2, placeholder=" …")
@@ -118,86 +121,86 @@ def headline(figure: Figure, left: float, text: str) -> None:
 
 
 def save(figure: Figure, path: Path, *, force: bool = False) -> None:
-    """Write ``figure`` as a picture whose kind is the path's ending, whole or not at all.
+    """Write ``figure`` to ``path``, completely or not at all.
+
+    Args:
+        path: a file that ends in .png, .svg or .pdf, which decides the format.
+        force: replace an existing file.
 
     Raises:
-        LbaError: the file exists and ``force`` isn't given, or its ending isn't png, svg or pdf.
+        LbaError: the file exists and ``force`` is false, or its ending is another one.
     """
-    require_free(path, force)
-    content = _drawn(figure, path.suffix[1:].lower())
+    require_new_picture(path, force=force)
+    content = _encode(figure, path.suffix[1:].lower())
     with whole_file(path, replace=force) as partial:
         partial.write_bytes(content)
 
 
-def _drawn(figure: Figure, kind: str) -> bytes:
-    """The picture in memory, so that a full disk is an error of writing, not a surprise within the drawing."""
+def _encode(figure: Figure, kind: str) -> bytes:
+    """Encode in memory first, so that a full disk fails in our writing and not inside matplotlib."""
     buffer = io.BytesIO()
     with rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # names in other scripts: a box stands for a letter
+        warnings.filterwarnings("ignore", "Glyph .* missing from")  # the font lacks some scripts and draws boxes
         figure.savefig(buffer, format=kind, facecolor="white")
     return buffer.getvalue()
 
 
-def require_free(path: Path, force: bool) -> None:
-    """Refuse a picture's path before the work for it is done; see :func:`save`."""
-    if path.suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise LbaError(f"{path}: pictures end in .png, .svg or .pdf")
-    require_place(path, force)
+def require_new_picture(path: Path, *, force: bool, option: str = "--output") -> None:
+    """Check a picture's path before any work is done; raises what :func:`save` raises."""
+    require_new_file(path, force=force, suffixes=SUFFIXES, option=option)
+
+
+def verdict(right: bool) -> tuple[str, str]:
+    """The colour and the mark of a right or a wrong match."""
+    return (RIGHT, RIGHT_MARK) if right else (WRONG, WRONG_MARK)
 
 
 def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: str | None = None) -> None:
-    """Show an (H, W, 3) uint8 image without axes, with a frame of the colour ``frame``: dashed where that is WRONG."""
+    """Show an (H, W, 3) uint8 image in a frame of the colour ``frame``; the frame is dashed if that is ``WRONG``."""
     axes.imshow(image)
-    axes.set_axis_off()
-    if title:
-        axes.set_title(title, fontsize=SMALL, pad=2.5)
+    _hide_axes(axes, title)
     if frame:
         height, width = image.shape[:2]
-        dashes = (0, (2.5, 1.5)) if frame == WRONG else "-"
         axes.add_patch(
             Rectangle(
-                (-0.5, -0.5), width, height, fill=False, edgecolor=frame, linewidth=1.8, linestyle=dashes, clip_on=False
+                (-0.5, -0.5), width, height, fill=False, edgecolor=frame, linewidth=1.8, clip_on=False,
+                linestyle=(0, (2.5, 1.5)) if frame == WRONG else "-",
             )
-        )
+        )  # fmt: skip
 
 
 def show_heat(axes: Axes, image: NDArray[np.uint8], heat: NDArray[np.float32], title: str = "") -> None:
-    """Lay an (h, w) map with values in [0, 1] over an (H, W, 3) image, smoothly enlarged."""
+    """Show an (H, W, 3) image in gray, overlaid with an (h, w) map of values in [0, 1] that is enlarged smoothly."""
     height, width = image.shape[:2]
     axes.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
     axes.imshow(
         heat, cmap="magma", vmin=0, vmax=1, alpha=0.6, extent=(-0.5, width - 0.5, height - 0.5, -0.5),
         interpolation="bilinear",
     )  # fmt: skip
+    _hide_axes(axes, title)
+
+
+def _hide_axes(axes: Axes, title: str) -> None:
     axes.set_axis_off()
-    if title:
-        axes.set_title(title, fontsize=SMALL, pad=2.5)
+    axes.set_title(title, fontsize=SMALL, pad=2.5)
 
 
-def connect(
-    left: Axes,
-    right: Axes,
-    points: NDArray[np.float64],
-    strength: NDArray[np.float64],
-    span: float,
-) -> None:
-    """Draw lines from places in the left image to places in the right one.
+def connect(left: Axes, right: Axes, points: NDArray[np.float64], strength: NDArray[np.float64], height: float) -> None:
+    """Draw lines from positions in the left image to positions in the right one.
 
     Args:
         left, right: axes that show images.
-        points: (M, 4) x, y in the left and x, y in the right image, in pixels.
+        points: (M, 4) x and y in the left image, x and y in the right image, in pixels.
         strength: (M,) in [0, 1]; stronger lines are thicker and more opaque.
-        span: height of the left image; a line's colour tells how far down it starts.
+        height: of the left image; the colour of a line shows how far down it starts.
     """
-    colours = colormaps["plasma"](0.05 + 0.85 * points[:, 1] / span)
+    colours = colormaps["plasma"](0.05 + 0.85 * points[:, 1] / height)
     for (x1, y1, x2, y2), weight, colour in zip(points, strength, colours, strict=True):
         line = ConnectionPatch(
             (x1, y1), (x2, y2), "data", "data", axesA=left, axesB=right,
             color=colour, linewidth=0.6 + 1.2 * weight, alpha=0.45 + 0.55 * weight,
         )  # fmt: skip
-        figure = left.get_figure()
-        assert figure is not None
-        figure.add_artist(line)
+        left.figure.add_artist(line)
         for axes, x, y in ((left, x1, y1), (right, x2, y2)):
             axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgecolor="white", markeredgewidth=0.4)
 
@@ -205,22 +208,23 @@ def connect(
 def plot_curves(
     axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, title: str = ""
 ) -> None:
-    """Plot named (x values, y values) curves, told apart by colours, dashes and marks, below their legend and a title."""
+    """Plot curves below their title and legend; colour, dashes and marker all differ from curve to curve.
+
+    ``curves`` has the x values and the y values of each curve, by its name; ``x`` and ``y`` are the labels of the axes.
+    """
     for index, (name, (xs, ys)) in enumerate(curves.items()):
-        kind = index % len(COLOURS)
-        style: Any = {"color": COLOURS[kind], "linestyle": DASHES[kind], "linewidth": 1.1}
+        turn, kind = divmod(index, len(COLOURS))  # once all colours are used, they come again with other dashes
+        style: Any = {"color": COLOURS[kind], "linestyle": DASHES[(kind + turn) % len(DASHES)], "linewidth": 1.1}
         axes.plot(xs, ys, label=name, marker="os^Dv<>"[kind] if len(xs) < 25 else "", markersize=2.5, **style)
     if not curves:
-        axes.text(0.5, 0.5, "none yet", transform=axes.transAxes, ha="center", fontsize=SMALL)
+        axes.text(0.5, 0.5, "no data yet", transform=axes.transAxes, ha="center", fontsize=SMALL)
         axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len({value for xs, _ in curves.values() for value in xs}) == 1:
         axes.set_xlim(xs[0] - 1, xs[0] + 1)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    figure = axes.get_figure()
-    assert figure is not None
-    columns, rows = legend_shape(list(curves), axes.bbox.width / figure.dpi)
+    columns, rows = legend_shape(list(curves), axes.bbox.width / axes.figure.dpi)
     axes.set_title(title, fontsize=TEXT, loc="left", pad=3 + 72 * LEGEND_LINE * rows)
     if rows:
         axes.legend(

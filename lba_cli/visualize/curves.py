@@ -1,69 +1,59 @@
 """The curves of a run: losses, learning rate, retrieval figures and CMC."""
 
-from __future__ import annotations
-
+import re
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
 from lba_cli.errors import LbaError
-from lba_cli.visualize.canvas import (
-    BELOW,
-    EDGE,
-    HEADROOM,
-    INCHES,
-    LABELS,
-    head_of,
-    headline,
-    new_figure,
-    plot_curves,
-    plot_grid,
-)
+from lba_cli.visualize.canvas import INCHES, headline, plot_curves, plot_grid
 from lba_cli.vocabulary import PaperWidth
 
-LOSS_NAMES = {
-    "identity": "identity",
-    "hard_triplet": "hard triplet",
-    "identity_consistency_stage3": "identity consistency, layer3",
-    "identity_consistency_stage4": "identity consistency, layer4",
-    "dense_triplet": "dense triplet",
-}
-FIGURE_NAMES = {"rank1": "rank-1", "mAP": "mAP", "mINP": "mINP"}
+FIGURES = ("rank1", "mAP", "mINP")
+NOT_TERMS = ("total", "correct")
+LARGEST = 1e300  # larger integers can't be plotted, and JavaScript has no larger numbers
 
 
-def curves(records: list[dict[str, Any]], name: str, *, width: PaperWidth = "page") -> Figure:
-    """Draw the curves of a run from the lines of its ``metrics.jsonl``, in one column or in two.
+def loss_terms(records: Iterable[dict[str, Any]]) -> list[str]:
+    """The keys of all loss terms in the lines of a ``metrics.jsonl``, in the order of their first appearance."""
+    losses = [record["losses"] for record in records if isinstance(record.get("losses"), dict)]
+    keys = dict.fromkeys(key for terms in losses for key, value in terms.items() if is_number(value))
+    return [key for key in keys if key not in NOT_TERMS]
+
+
+def label(key: str) -> str:
+    """The words for a key in pictures: ``hard_triplet`` becomes ``hard triplet``, ``rank1`` becomes ``rank-1``."""
+    return re.sub(r"^rank(\d+)$", r"rank-\1", key.replace("_", " "))
+
+
+def is_number(value: object) -> bool:
+    """Whether a value from JSON is a number that can be plotted."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
+
+
+def curves(records: Sequence[dict[str, Any]], name: str, *, width: PaperWidth = "page") -> Figure:
+    """Draw the curves of a run, in one column or in two.
+
+    Args:
+        records: the lines of its ``metrics.jsonl``.
+        name: the run's name, for the headline and for messages.
 
     Raises:
-        LbaError: the run has no epoch yet, or a line lacks what runs write.
+        LbaError: the run has no complete epoch yet, or a record isn't one that training writes.
     """
     if not records:
         raise LbaError(f"{name}: no epoch is complete yet, so there are no curves")
     try:
-        return _draw(records, name, width)
+        plots = (_losses(records), _learning_rate(records), _figures(records), _cmc(records))
     except (LookupError, TypeError, ValueError, AttributeError) as problem:
-        raise LbaError(
-            f"{name}: its metrics.jsonl has lines that no run writes; put the run's own file back"
-        ) from problem
-
-
-def _draw(records: list[dict[str, Any]], name: str, width: PaperWidth) -> Figure:
-    plots = (_losses(records), _rate(records), _figures(records), _cmc(records))
-    columns, tall = (2, 1.4) if width == "page" else (1, 1.2)
-    wide = INCHES[width] / columns - LABELS - EDGE
-    heads = [head_of(list(plot.curves), wide) for plot in plots]
-    rows = [max(heads[n : n + columns]) for n in range(0, len(plots), columns)]
-    figure = new_figure(INCHES[width], HEADROOM + sum(rows) + len(rows) * (tall + BELOW))
-    for axes, plot in zip(plot_grid(figure, rows, columns), plots, strict=True):
-        plot_curves(axes, plot.curves, plot.x, plot.y, plot.title)
-        if plot.x == "rank" and plot.curves:
-            axes.set_xticks([1, 5, 10, 15, 20])
-    headline(figure, 0.1, name)
-    return figure
+        reason = "its metrics.jsonl has lines that no run writes; put the run's own file back"
+        raise LbaError(f"{name}: {reason}") from problem
+    return _draw(plots, name, width)
 
 
 class _Plot(NamedTuple):
-    """What one of the plots shows."""
+    """One plot: its title, the labels of its axes, and the x and y values of each curve by its name."""
 
     title: str
     x: str
@@ -71,36 +61,55 @@ class _Plot(NamedTuple):
     curves: dict[str, tuple[list[float], list[float]]]
 
 
-def _losses(records: list[dict[str, Any]]) -> _Plot:
-    epochs = [record["epoch"] for record in records]
-    terms = {
-        shown: (epochs, [record["losses"][key] for record in records])
-        for key, shown in LOSS_NAMES.items()
-        if key in records[0]["losses"]
-    }
-    return _Plot("Losses", "epoch", "loss", terms)
+def _draw(plots: Sequence[_Plot], name: str, width: PaperWidth) -> Figure:
+    columns, plot_height = (2, 1.4) if width == "page" else (1, 1.2)
+    figure, grid = plot_grid(INCHES[width], [list(plot.curves) for plot in plots], columns, plot_height)
+    for axes, plot in zip(grid, plots, strict=True):
+        plot_curves(axes, plot.curves, plot.x, plot.y, plot.title)
+        if plot.x == "rank" and plot.curves:
+            axes.set_xticks([1, 5, 10, 15, 20])
+    headline(figure, 0.1, name)
+    return figure
 
 
-def _rate(records: list[dict[str, Any]]) -> _Plot:
-    values = [record["epoch"] for record in records], [record["learning_rate"] for record in records]
-    return _Plot("Learning rate", "epoch", "", {"learning rate": values})
+def _losses(records: Sequence[dict[str, Any]]) -> _Plot:
+    losses = [(_number(record["epoch"]), dict(record["losses"])) for record in records]
+    lines = {}
+    for key in loss_terms(records):
+        points = [(epoch, terms[key]) for epoch, terms in losses if is_number(terms.get(key))]
+        lines[label(key)] = ([epoch for epoch, _ in points], [value for _, value in points])
+    return _Plot("Losses", "epoch", "loss", lines)
 
 
-def _figures(records: list[dict[str, Any]]) -> _Plot:
-    at = [record for record in records if "evaluation" in record]
+def _learning_rate(records: Sequence[dict[str, Any]]) -> _Plot:
+    epochs = [_number(record["epoch"]) for record in records]
+    rates = [_number(record["learning_rate"]) for record in records]
+    return _Plot("Learning rate", "epoch", "", {"learning rate": (epochs, rates)})
+
+
+def _figures(records: Sequence[dict[str, Any]]) -> _Plot:
+    evaluated = [record for record in records if "evaluation" in record]
+    epochs = [_number(record["epoch"]) for record in evaluated]
     lines = {
-        shown: ([record["epoch"] for record in at], [100 * record["evaluation"][key] for record in at])
-        for key, shown in FIGURE_NAMES.items()
-        if at
+        label(key): (epochs, [100 * _number(record["evaluation"][key]) for record in evaluated])
+        for key in FIGURES
+        if evaluated
     }
     return _Plot("Retrieval", "epoch", "percent", lines)
 
 
-def _cmc(records: list[dict[str, Any]]) -> _Plot:
-    """Of the first evaluated epoch, the one of the best mAP, and the last."""
+def _cmc(records: Sequence[dict[str, Any]]) -> _Plot:
+    """The CMC of the first evaluated epoch, of the one with the best mAP, and of the last."""
     evaluated = [record for record in records if "evaluation" in record]
     best = max(evaluated, key=lambda record: record["evaluation"]["mAP"], default=None)
-    chosen = (evaluated[0], best, evaluated[-1]) if best else ()
-    ranks: list[float] = list(range(1, 21))
-    lines = {f"epoch {each['epoch']}": (ranks, [100 * rate for rate in each["evaluation"]["cmc"]]) for each in chosen}
+    lines = {}
+    for record in (evaluated[0], best, evaluated[-1]) if best else ():
+        rates = [100 * _number(rate) for rate in record["evaluation"]["cmc"]]
+        lines[f"epoch {record['epoch']}"] = ([float(rank) for rank in range(1, len(rates) + 1)], rates)
     return _Plot("CMC", "rank", "percent", lines)
+
+
+def _number(value: Any) -> float:
+    if not is_number(value):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)

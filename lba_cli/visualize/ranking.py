@@ -1,38 +1,25 @@
-"""Queries with the first ten of their ranked gallery, right ones framed green and wrong ones red."""
+"""Queries beside the gallery images that rank first, with right and wrong ones marked."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.data.store import ImageSource
+from lba_cli.datasets import Draw, EvaluationSet, Setting
 from lba_cli.errors import DataError
-from lba_cli.evaluation.features import embed_samples
-from lba_cli.evaluation.protocols import Setting
-from lba_cli.evaluation.run import draw_trials, excluded
+from lba_cli.evaluation.embedding import embed_views
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
-from lba_cli.visualize.canvas import (
-    INCHES,
-    QUERY,
-    RIGHT,
-    RIGHT_MARK,
-    WRONG,
-    WRONG_MARK,
-    headline,
-    new_figure,
-    place,
-    show_image,
-)
-from lba_cli.vocabulary import PaperWidth
+from lba_cli.visualize.canvas import INCHES, QUERY, headline, new_figure, place, show_image, verdict
+from lba_cli.visualize.people import MOST_LISTED, PictureOptions
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-# Inches: an image's least width, the gap between images, the outer margin, a row's two lines of text, the head.
+# Inches: the smallest width of an image, the gap between images, the outer margin, the two lines of text above a row, and
+# the headline.
 LEAST, GAP, MARGIN, LINE, HEAD = 0.42, 0.07, 0.1, 0.28, 0.3
 
 
@@ -40,42 +27,44 @@ def ranking(
     network: TwoStreamNetwork,
     source: ImageSource,
     setting: Setting,
+    options: PictureOptions = PictureOptions(people=6),
     *,
     listener: Listener,
-    queries: int = 6,
     top: int = 10,
-    trial: int = 0,
-    seed: int = 0,
-    identities: Sequence[int] | None = None,
+    draw: int = 0,
     workers: int | None = None,
-    width: PaperWidth = "page",
 ) -> Figure:
-    """Draw queries in rows, each with the ``top`` gallery images of one trial, best first, and their scores.
+    """Draw a row for each query: the query and the ``top`` gallery images of one draw, best first, with their scores.
 
-    Gallery images that the protocol ignores for a query are left out, as in the figures. Right ones have a solid frame and
-    a tick, wrong ones a dashed frame and a cross. A list too long for ``width`` makes the picture wider.
+    Each query is of a different person. Gallery images that the match rules ignore for a query are left out, as they are
+    in the figures. Right images have a solid frame and a tick, wrong ones a dashed frame and a cross. If the images would
+    become too small for ``options.width``, the picture gets wider.
+
+    Args:
+        source: the data set at the network's image size.
+        setting: which queries search which gallery.
+        options: the people who are searched for, and the width.
+        top: how many gallery images a row has.
+        draw: the number of the gallery draw, from 0.
+        workers: how images are loaded.
 
     Raises:
-        DataError: there is nothing to rank, or a named identity has no query.
+        DataError: there is nothing to rank, no such draw, or one of ``options.identities`` has no query.
     """
-    drawn = draw_trials(source, setting).each
-    if trial >= len(drawn):
-        raise DataError(
-            f"{source.name}: {setting.mode} has {len(drawn)} trials, counted from 0; there is no trial {trial}"
-        )
-    chosen = _choose(source, drawn[trial].queries, queries, seed, identities)
-    gallery = drawn[trial].gallery
-    embeddings = embed_samples(network, source, [*chosen, *gallery], listener=listener, workers=workers)
-    scores = embeddings.of(chosen) @ embeddings.of(gallery).T
-    scores[excluded(source, chosen, gallery)] = -np.inf
-    tile = max(LEAST, (INCHES[width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
+    draws = draw_setting(source, setting).draws
+    if draw >= len(draws):
+        numbered = f"{len(draws)} draws, numbered from 0"
+        raise DataError(f"{source.name}: {setting.mode} has {numbered}; there is no draw {draw}")
+    queries, gallery = _choose_queries(source, draws[draw].queries, options), draws[draw].gallery
+    embeddings = embed_views(network, source, [*queries, *gallery], listener=listener, workers=workers)[PLAIN]
+    scores: NDArray[np.float32] = embeddings.of(queries) @ embeddings.of(gallery).T
+    scores[ignored_images(source, queries, gallery)] = -np.inf
+    tile = max(LEAST, (INCHES[options.width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
     tall = tile * source.height / source.width
-    figure = new_figure(2 * MARGIN + (top + 1) * (tile + GAP) + GAP, HEAD + len(chosen) * (tall + LINE) + MARGIN)
-    title = (
-        f"Ranked galleries, {setting.mode}, {setting.gallery_words()}, trial\u00a0{drawn[trial].number}, {source.name}"
-    )
-    headline(figure, MARGIN, title)
-    for row, (query, values) in enumerate(zip(chosen, scores, strict=True)):
+    figure = new_figure(2 * MARGIN + (top + 1) * (tile + GAP) + GAP, HEAD + len(queries) * (tall + LINE) + MARGIN)
+    drawn = draw_name(source, draws[draw]).replace(" ", "\u00a0")
+    headline(figure, MARGIN, f"Ranked galleries, {setting}, {drawn}, {source.name}")
+    for row, (query, values) in enumerate(zip(queries, scores, strict=True)):
         height = HEAD + row * (tall + LINE) + LINE
         sample = source.samples[query]
         axes = place(figure, MARGIN, height, tile, tall)
@@ -84,28 +73,30 @@ def ranking(
         for column, index in enumerate(order[np.isfinite(values[order])], start=1):
             found = source.samples[gallery[index]]
             axes = place(figure, MARGIN + GAP + column * (tile + GAP), height, tile, tall)
-            colour, mark = (RIGHT, RIGHT_MARK) if found.identity == sample.identity else (WRONG, WRONG_MARK)
+            colour, mark = verdict(found.identity == sample.identity)
             label = f"{mark} {found.identity:04d}\n{values[index]:.3f}"
             show_image(axes, source.read([gallery[index]])[0], label, frame=colour)
     return figure
+
+
+def draw_name(source: EvaluationSet, draw: Draw) -> str:
+    """The name of a gallery draw in titles: ``draw 0``, or ``trial 3`` if the data set has several trials."""
+    return f"{'trial' if source.trial else 'draw'} {draw.number}"
 
 
 def _query_label(sample: Sample) -> str:
     return f"query {sample.identity:04d}" + ("" if sample.camera == NO_CAMERA else f"\ncam {sample.camera}")
 
 
-def _choose(
-    source: ImageSource, queries: Sequence[int], count: int, seed: int, identities: Sequence[int] | None
-) -> list[int]:
-    """Queries of different identities, drawn by ``seed``, or one of each named identity."""
-    of_identity: dict[int, list[int]] = {}
+def _choose_queries(source: ImageSource, queries: Sequence[int], options: PictureOptions) -> list[int]:
+    """Choose people at random, or the named ones, and one query of each at random."""
+    by_identity: dict[int, list[int]] = {}
     for index in queries:
-        of_identity.setdefault(source.samples[index].identity, []).append(index)
-    random = np.random.default_rng(seed)
-    names = identities or sorted(random.permutation(list(of_identity))[:count].tolist())
-    for name in names:
-        if name not in of_identity:
-            raise DataError(
-                f"identity {name} has no query image; there are {', '.join(map(str, list(of_identity)[:20]))}"
-            )
-    return [int(random.choice(of_identity[name])) for name in names]
+        by_identity.setdefault(source.samples[index].identity, []).append(index)
+    random = np.random.default_rng(options.seed)
+    identities = options.identities or sorted(random.permutation(list(by_identity))[: options.people].tolist())
+    for identity in identities:
+        if identity not in by_identity:
+            available = ", ".join(map(str, list(by_identity)[:MOST_LISTED]))
+            raise DataError(f"identity {identity} has no query image (available: {available})")
+    return [int(random.choice(by_identity[identity])) for identity in identities]

@@ -1,4 +1,4 @@
-"""Who is aligned with whom."""
+"""Sampling the partners that images are aligned with."""
 
 import pytest
 import torch
@@ -7,7 +7,7 @@ from lba_cli.alignment import sample_pairs
 
 
 @pytest.mark.parametrize(("identities", "instances"), [(8, 4), (5, 4), (2, 1), (3, 7)])
-def test_partners_are_of_the_other_modality_and_the_right_identity(identities, instances):
+def test_partners_have_the_other_modality_and_the_right_identity(identities, instances):
     half = identities * instances
     labels = torch.arange(identities).repeat_interleave(instances).repeat(2)
     modality = torch.arange(2 * half) >= half
@@ -29,7 +29,7 @@ def test_negatives_of_an_identity_are_distinct_identities_and_positions():
             assert sorted((group % 4).tolist()) == [0, 1, 2, 3]
 
 
-def test_too_few_identities_are_drawn_with_replacement():
+def test_identities_are_drawn_with_replacement_where_there_are_too_few():
     _, negative = sample_pairs(3, 5, torch.Generator().manual_seed(0))
     assert len(set((negative[:5] % 15 // 5).tolist())) <= 2
     assert sorted((negative[:5] % 5).tolist()) == [0, 1, 2, 3, 4]
@@ -45,12 +45,12 @@ def test_every_other_identity_is_drawn_equally_often():
     assert (counts[1:] / counts.sum() - 1 / 3).abs().max() < 0.05
 
 
-def test_same_generator_same_pairs():
+def test_same_seed_gives_same_pairs():
     first, second = (sample_pairs(4, 2, torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(first.positive, second.positive)
     assert torch.equal(first.negative, second.negative)
 
 
-def test_one_identity_has_no_negatives():
+def test_a_batch_of_one_identity_is_refused():
     with pytest.raises(ValueError, match="at least 2 identities"):
         sample_pairs(1, 4)

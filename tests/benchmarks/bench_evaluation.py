@@ -1,21 +1,21 @@
-"""SYSU-MM01's protocol on prepared images with a ResNet-50, on a scaled-down data set with the real one's proportions."""
+"""SYSU-MM01's protocol with a ResNet-50 on prepared images; the data set is scaled down, with the real one's proportions."""
 
 from __future__ import annotations
 
 import pytest
 import torch
-from made_sysu import SETTINGS, ScaledDown
-from measuring import side_by_side
+from fake_sysu import SETTINGS, ScaledDown
 from plain import evaluation
 from plain.network import PlainNetwork
+from timing import side_by_side
 
-from lba_cli.evaluation.run import evaluate
+from lba_cli.evaluation.evaluate import evaluate
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 
 
 def ways(source, settings, device):
-    """Ours and the plain one."""
+    """The toolkit's evaluation and the plain one, as two functions without arguments."""
     torch.manual_seed(0)
     ours = TwoStreamNetwork("resnet50", 395)
     plain = PlainNetwork(ours).to(device)
@@ -23,7 +23,7 @@ def ways(source, settings, device):
 
     def plainly():
         for setting in settings:
-            evaluation.evaluate(plain, source.pixels, source.samples, source.trials(setting), device=device)
+            evaluation.evaluate(plain, source.pixels, source.samples, source.draws(setting), device=device)
 
     return lambda: evaluate(ours, source, settings, listener=Silent()), plainly
 
@@ -33,7 +33,7 @@ def compared(name, settings, identities, device="cpu", **rounds):
     side_by_side(
         name,
         *ways(source, settings, device),
-        note=f"{len(source.trials(settings[0])[0].queries)} queries, {identities} identities, ten trials a setting",
+        note=f"{len(source.draws(settings[0])[0].queries)} queries, {identities} identities, ten draws per setting",
         **rounds,
     )
 
@@ -48,7 +48,7 @@ def test_four_settings_together():
 
 @pytest.mark.gpu
 def test_four_settings_together_on_the_gpu():
-    """At full size, where the plain way takes minutes; what a device does once is done on a few images before."""
+    """Measure at full size, where the plain way takes minutes; a small run before warms the device up."""
     for way in ways(ScaledDown(1), SETTINGS[:1], "cuda"):
         way()
     compared(

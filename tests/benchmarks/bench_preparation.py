@@ -1,4 +1,4 @@
-"""Preparing 10,000 images: decoded, resized to 288 × 144 and written."""
+"""Preparing 10,000 images: decode, resize to 288 × 144, write."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from measuring import side_by_side
 from plain import preparation
+from timing import side_by_side
 
 from lba_cli.data.prepare import prepare
-from lba_cli.data.readers import read_sysu
-from lba_cli.data.synthetic import write_dataset
+from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.sysu import SYSU, read_sysu
 from lba_cli.reporting import Silent
 
 IMAGES = 10_000
@@ -21,7 +21,7 @@ IMAGES = 10_000
 @pytest.mark.everywhere
 def test_preparation(tmp_path):
     root = tmp_path / "SYSU-MM01"
-    write_dataset("small", root, seed=0, listener=Silent())
+    write_synthetic(SYSU, "small", root, seed=0, listener=Silent())
     listing = repeated(root, read_sysu(root))
     paths = [root / sample.path for sample in listing.samples]
     store, array = tmp_path / "store", tmp_path / "plain.npy"
@@ -43,8 +43,8 @@ def test_preparation(tmp_path):
 
 
 def repeated(root, listing):
-    """The listing with hard links to its images until there are ``IMAGES``."""
-    samples = [sample for sample in listing.samples if sample.part == "train"]
+    """Return a listing of ``IMAGES`` training images, all of them hard links to those of ``listing``."""
+    samples = [sample for sample in listing.samples if sample.split == "train"]
     made = []
     for number in range(IMAGES):
         sample = samples[number % len(samples)]

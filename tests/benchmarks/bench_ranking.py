@@ -1,26 +1,25 @@
-"""Ten trials of SYSU-MM01's all-search, single-shot, from scores to CMC, mAP and mINP."""
+"""Ranking ten draws of SYSU-MM01's all-search, single-shot: from distances to CMC, mAP and mINP."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from measuring import side_by_side
 from plain.ranking import rank
+from timing import side_by_side
 
 from lba_cli.evaluation import rank_metrics
 
-QUERIES, GALLERY, IDENTITIES, TRIALS = 3803, 301, 96, 10
+QUERIES, GALLERY, IDENTITIES, DRAWS = 3803, 301, 96, 10
 
 
-def trials():
-    """Distances of features as good as the paper's (mAP near 0.55), identities and cameras."""
+def draws():
+    """Return distances, identities and cameras of each draw, for features about as good as the paper's (mAP near 0.55)."""
     random = np.random.default_rng(0)
     centres = random.standard_normal((IDENTITIES, 64))
     sides = [(random.integers(IDENTITIES, size=QUERIES), random.choice([3, 6], QUERIES))]
     sides += [
-        (np.sort(random.integers(IDENTITIES, size=GALLERY)), random.choice([1, 2, 4, 5], GALLERY))
-        for _ in range(TRIALS)
+        (np.sort(random.integers(IDENTITIES, size=GALLERY)), random.choice([1, 2, 4, 5], GALLERY)) for _ in range(DRAWS)
     ]
     vectors = []
     for identity, _ in sides:
@@ -34,26 +33,26 @@ def trials():
 
 
 def compared(name, ours, plain):
-    for found, wanted in zip(map(rank_metrics_of, ours[:2]), (rank(*trial) for trial in plain[:2]), strict=True):
+    for found, wanted in zip(map(rank_metrics_of, ours[:2]), (rank(*draw) for draw in plain[:2]), strict=True):
         np.testing.assert_allclose((found.mAP, found.mINP, *found.cmc), (*wanted[1:], *wanted[0]), rtol=1e-5)
     side_by_side(
         name,
-        lambda: [rank_metrics_of(trial) for trial in ours],
-        lambda: [rank(*trial) for trial in plain],
-        note=f"{TRIALS} trials of {QUERIES} × {GALLERY}",
+        lambda: [rank_metrics_of(draw) for draw in ours],
+        lambda: [rank(*draw) for draw in plain],
+        note=f"{DRAWS} draws of {QUERIES} × {GALLERY}",
     )
 
 
-def rank_metrics_of(trial):
-    return rank_metrics(*trial, protocol="sysu")
+def rank_metrics_of(draw):
+    return rank_metrics(*draw, protocol="sysu")
 
 
 def test_ranking():
-    drawn = trials()
+    drawn = draws()
     compared("ranking", drawn, drawn)
 
 
 @pytest.mark.gpu
 def test_ranking_on_the_gpu():
-    drawn = trials()
+    drawn = draws()
     compared("ranking, on the GPU", [(torch.from_numpy(distance).cuda(), *rest) for distance, *rest in drawn], drawn)

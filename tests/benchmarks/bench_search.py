@@ -1,10 +1,10 @@
-"""A million vectors of 256 numbers, searched in a mapped file block by block, and in memory all at once."""
+"""Searching a million vectors of 256 numbers: block by block in a memory-mapped file, against all at once in memory."""
 
 from __future__ import annotations
 
 import numpy as np
-from measuring import side_by_side
-from search_made import index_of
+from fake_gallery import index_of
+from timing import side_by_side
 
 from lba_cli.search.query import search
 

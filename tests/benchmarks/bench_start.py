@@ -1,11 +1,11 @@
-"""How soon a command answers."""
+"""The time until ``lba --help`` answers."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-from measuring import side_by_side
+from timing import side_by_side
 
 
 def call(*arguments):

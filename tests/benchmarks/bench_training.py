@@ -1,4 +1,4 @@
-"""Training the full method with a ResNet-50 on 64 images of 288 × 144 a step, as the recipe asks for it."""
+"""Training the full method with a ResNet-50 by the recipe: 64 images of 288 × 144 per step."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from statistics import median
 import numpy as np
 import pytest
 import torch
-from made_sysu import ScaledDown
-from measuring import TABLE, OwnProcess, side_by_side
+from fake_sysu import ScaledDown
 from plain import objective as plain_objective
 from plain.loading import PlainPairs, batches
 from plain.network import PlainNetwork
+from timing import TABLE, OwnProcess, side_by_side
 
 from lba_cli.alignment import sample_pairs
-from lba_cli.compute import arithmetic, memory_kept, resolve_precision
+from lba_cli.compute import arithmetic, keep_memory, resolve_precision
 from lba_cli.config import TrainSection
-from lba_cli.data.augment import Augmentation
-from lba_cli.data.batches import IdentityBatches
+from lba_cli.data.augmentation import Augmentation
+from lba_cli.data.device_cache import DeviceCache
 from lba_cli.data.loaders import StepPositions, TrainingBatch
-from lba_cli.data.resident import ResidentImages
+from lba_cli.data.sampler import IdentitySampler
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 from lba_cli.training import Objective
@@ -33,7 +33,7 @@ IDENTITIES, INSTANCES = RECIPE.identities, RECIPE.instances
 SETTINGS = {"momentum": RECIPE.momentum, "weight_decay": RECIPE.weight_decay, "nesterov": True}
 GPU_STEPS = 30
 CPU = torch.device("cpu")
-KEPT = contextlib.ExitStack()  # until the process ends
+KEPT = contextlib.ExitStack()  # never closed: it lasts until the process ends
 
 
 def pairs():
@@ -52,7 +52,7 @@ def our_step(network, device, precision="auto"):
 
     def take(batch):
         with arithmetic(precision, device):
-            return step(batch, pairs())
+            return step(batch, pairs).losses
 
     return take
 
@@ -74,7 +74,7 @@ def plain_step(network, device):
 
 
 def cpu_images():
-    """Two halves of a batch, (n, H, W, 3) uint8, and (n,) labels."""
+    """Return the two halves of a batch, (n, H, W, 3) uint8, and (n,) labels."""
     random = torch.Generator().manual_seed(0)
     shape = IDENTITIES * INSTANCES, 288, 144, 3
     images = [torch.randint(0, 256, shape, generator=random, dtype=torch.uint8) for _ in range(2)]
@@ -84,7 +84,7 @@ def cpu_images():
 def ours_on_the_cpu():
     ours, _ = networks(CPU)
     take, batch = our_step(ours, CPU), TrainingBatch(*cpu_images())
-    KEPT.enter_context(memory_kept(CPU))  # as lba train does for the steps of an epoch
+    KEPT.enter_context(keep_memory(CPU))  # as `lba train` does for the steps of an epoch
     return lambda: take(batch)
 
 
@@ -98,7 +98,7 @@ def plain_on_the_cpu():
 
 def plain_with_kept_memory():
     take = plain_on_the_cpu()
-    KEPT.enter_context(memory_kept(CPU))
+    KEPT.enter_context(keep_memory(CPU))
     return take
 
 
@@ -118,22 +118,22 @@ def test_step(name, plain, rounds):
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_training_on_the_gpu(precision):
-    """Loading, augmentation and steps; the plain way in four workers."""
+    """Measure loading, augmentation and steps together; the plain way loads in four workers."""
     device = torch.device("cuda")
     ours, plain = networks(torch.device("cpu"))
     ours.to(device, memory_format=torch.channels_last)
     source = training_source()
-    plans = IdentityBatches(source.samples, IDENTITIES, INSTANCES, seed=0, steps=10_000)
-    resident = ResidentImages(source, device, 0, workers=4, listener=Silent())
+    plans = IdentitySampler(source.samples, IDENTITIES, INSTANCES, seed=0, steps=10_000)
+    cache = DeviceCache(source, device, 0, workers=4, listener=Silent())
     positions = StepPositions(10_000, range(10_000))
-    loaded = resident.batches(plans, Augmentation(), 0, positions)
+    loaded = cache.batches(plans, Augmentation(), 0, positions)
     drawn = [plans.plan(0, step) for step in range(4 * GPU_STEPS)]
     order = [np.concatenate([getattr(plan, side) for plan in drawn]) for side in ("visible", "infrared", "labels")]
     loader = batches(PlainPairs(source.pixels, *order), IDENTITIES * INSTANCES)
     plainly = itertools.chain.from_iterable(itertools.repeat(loader))
     take = our_step(ours, device, precision)
     torch.cuda.reset_peak_memory_stats()
-    for _ in range(3):  # from the second one on, gradients and momentum are there all the time
+    for _ in range(3):  # from the second step on, gradients and momentum stay in memory
         take(next(loaded))
     memory = torch.cuda.max_memory_allocated() / 1e9
     take_plainly = plain_step(plain.to(device), device)
@@ -142,17 +142,17 @@ def test_training_on_the_gpu(precision):
         lambda: [take(next(loaded)) for _ in range(GPU_STEPS)],
         lambda: [take_plainly(*next(plainly)) for _ in range(GPU_STEPS)],
         images=2 * IDENTITIES * INSTANCES * GPU_STEPS,
-        note=f"{GPU_STEPS} steps; ours at most {memory:.1f} GB of the GPU, images included",
+        note=f"{GPU_STEPS} steps; ours takes at most {memory:.1f} GB of the GPU, images included",
     )
     share = flops(take, next(loaded)) * GPU_STEPS / median(case.ours.seconds) / ceiling(precision)
-    TABLE[-1].note += f", {share:.0%} of what products of matrices reach"
+    TABLE[-1].note += f", {share:.0%} of the speed of large matrix products"
     loaded.close()
 
 
 def training_source():
-    """A scaled-down data set to train on."""
+    """Return a scaled-down data set whose images are all for training."""
     source = ScaledDown(40)
-    source.samples = tuple(replace(sample, part="train") for sample in source.samples)
+    source.samples = tuple(replace(sample, split="train") for sample in source.samples)
     return source
 
 
@@ -165,7 +165,7 @@ def flops(take, batch):
 
 
 def ceiling(precision, size=8192, rounds=20):
-    """FLOP/s of large products of matrices in this arithmetic, on this card."""
+    """Measure the FLOP/s of large matrix products in this precision on this GPU."""
     kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
     one, other = (torch.randn(size, size, device="cuda", dtype=kind) for _ in range(2))
     allowed, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, precision == "tf32"

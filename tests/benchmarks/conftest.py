@@ -1,4 +1,4 @@
-"""The machine and the table at the end."""
+"""The option ``--gpu``, and the table of results with the machine's name."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import os
 import platform
 from pathlib import Path
 
-import measuring
 import pytest
+import timing
 import torch
 
 
@@ -15,7 +15,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--gpu",
         action="store_true",
-        help="measure what needs a CUDA device, and preparing, which depends on the cores beside it",
+        help="run the benchmarks that need a CUDA device, and preparation, which depends on the machine's cores",
     )
 
 
@@ -24,39 +24,39 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         here = Path(__file__).parent in item.path.parents and not item.get_closest_marker("everywhere")
         if here and bool(item.get_closest_marker("gpu")) != asked:
-            item.add_marker(pytest.mark.skip(reason="with --gpu alone" if not asked else "without --gpu alone"))
+            item.add_marker(pytest.mark.skip(reason="runs only without --gpu" if asked else "runs only with --gpu"))
 
 
 def pytest_configure(config):
     config.addinivalue_line("filterwarnings", "ignore:This DataLoader will create:UserWarning")
-    config.pluginmanager.register(AsTheyCome(config), "benchmarks")
+    config.pluginmanager.register(PrintAtOnce(config), "benchmarks")
 
 
-class AsTheyCome:
-    """Prints each line once it is measured: a run that is ended before its end has told what it found."""
+class PrintAtOnce:
+    """Prints each row when it has been measured, so that an interrupted run shows what it has found."""
 
     def __init__(self, config):
-        self.config, self.told = config, 0
+        self.config, self.printed = config, 0
 
     def pytest_runtest_logfinish(self):
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
-        for case in measuring.TABLE[self.told :]:
+        for case in timing.TABLE[self.printed :]:
             reporter.ensure_newline()
             reporter.write_line(case.row(), flush=True)
-        self.told = len(measuring.TABLE)
+        self.printed = len(timing.TABLE)
 
 
 def pytest_terminal_summary(terminalreporter):
-    if measuring.TABLE:
+    if timing.TABLE:
         terminalreporter.section("benchmarks")
-        terminalreporter.write_line(f"{machine()}; memory: what the work takes beyond the program and its images\n")
-        terminalreporter.write_line(measuring.HEADER)
-        for case in measuring.TABLE:
+        terminalreporter.write_line(f"{machine()}; memory is counted beyond that of the program and its images\n")
+        terminalreporter.write_line(timing.HEADER)
+        for case in timing.TABLE:
             terminalreporter.write_line(case.row())
 
 
 def machine():
-    """What this is measured on, in words."""
+    """Name the machine, for the table."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.is_file():

@@ -1,14 +1,15 @@
-"""The four lines that people type, verbatim and in order, as real processes in a folder of their own."""
+"""The contract: the four command lines verbatim and in order, the Python names, and the help of every command."""
 
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 import yaml
-from cases import SMALL
+from small_setup import SMALL
 
 LINES = (
     "lba prepare sysu",
@@ -18,7 +19,7 @@ LINES = (
 )
 
 
-def test_the_four_lines(tiny, tmp_path):
+def test_the_four_command_lines_work_in_order(tiny, tmp_path):
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "SYSU-MM01").symlink_to(tiny)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(dict(SMALL.items())))
@@ -40,7 +41,7 @@ def test_the_four_lines(tiny, tmp_path):
     assert (tmp_path / "figures" / "correspondences.png").is_file()
 
 
-def test_the_python_names():
+def test_the_python_names_can_be_imported_and_are_documented():
     from lba_cli.alignment import Pairs, align, co_attention, matching_probability, person_mask, sample_pairs, warp
     from lba_cli.evaluation import Metrics, community_gallery, load_permutations, official_gallery, rank_metrics
     from lba_cli.model import TwoStreamNetwork, generalized_mean_pool, load_network
@@ -55,7 +56,7 @@ def test_the_python_names():
 
 
 PICTURES = ("correspondences", "ranking", "masks", "curves", "report")
-ORDER = ("prepare", "train", "evaluate", "export", "visualize", "embed", "search", "demo")
+ORDER = ("prepare", "train", "evaluate", "export", "visualize", "embed", "search", "demo", "doctor")
 COMMANDS = (
     "prepare sysu",
     "prepare regdb",
@@ -68,11 +69,12 @@ COMMANDS = (
     "embed",
     *(f"search {command}" for command in ("build", "query", "add", "remove", "info")),
     "demo",
+    "doctor",
     *(f"visualize {p}" for p in PICTURES),
 )
 
 
-def test_the_list_of_commands_says_what_each_says_of_itself(lba):
+def test_the_list_of_commands_repeats_the_first_line_of_each_help(lba):
     from lba_cli.cli.app import COMMANDS as SUMMARIES
 
     listed = " ".join(re.sub("[│╭╮╰╯─]", "", lba("--help").output).split())
@@ -92,11 +94,11 @@ def test_every_command_has_help_with_examples(lba, command):
         assert option in result.output
 
 
-def test_version(lba):
+def test_the_version_is_shown(lba):
     assert lba("--version").output.startswith("lba ")
 
 
-def test_evaluation_as_json(lba, tmp_path, network_file, store):
+def test_an_evaluation_is_written_as_json(lba, tmp_path, network_file, store):
     lba("evaluate", "--checkpoint", network_file, "--mode", "all", "--shots", "both", "--json", tmp_path / "f.json")
     results = json.loads((tmp_path / "f.json").read_text())["results"]
     settings = [(r["mode"], r["shots"], r["protocol"]) for r in results]
@@ -105,12 +107,12 @@ def test_evaluation_as_json(lba, tmp_path, network_file, store):
     assert results[0]["dataset"] == "synthetic-tiny"
 
 
-def test_a_run_folder_is_a_checkpoint_too(lba, store, small_yaml, tmp_path):
+def test_a_run_folder_stands_for_its_best_checkpoint(lba, store, small_yaml, tmp_path):
     lba("train", "--config", small_yaml, "--data", store, "--output", "run", "--set", "train.epochs=1")
     assert "run/checkpoints/best.pt" in lba("evaluate", "--checkpoint", "run").output
 
 
-def test_resume_latest(lba, store, small_yaml, tmp_path):
+def test_the_latest_run_can_be_resumed(lba, store, small_yaml, tmp_path):
     lba("train", "--config", small_yaml, "--data", store, "--set", "train.epochs=1")
     result = lba("train", "--resume", "latest", "--set", "train.epochs=2")
     assert "resuming runs/" in result.output
@@ -118,7 +120,7 @@ def test_resume_latest(lba, store, small_yaml, tmp_path):
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
-def test_export_and_the_pictures(lba, network_file, tmp_path):
+def test_a_network_is_exported_and_drawn(lba, network_file, tmp_path):
     result = lba("export", "--checkpoint", network_file, "--format", "safetensors", "--output", "x.safetensors")
     assert "equals the trained network within" in result.output
     for picture in ("correspondences", "ranking", "masks"):
@@ -126,15 +128,13 @@ def test_export_and_the_pictures(lba, network_file, tmp_path):
         assert (tmp_path / "figures" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_curves_of_the_newest_run(lba, store, small_yaml, tmp_path):
+def test_curves_are_drawn_of_the_newest_run(lba, store, small_yaml, tmp_path):
     lba("train", "--config", small_yaml, "--data", store)
     lba("visualize", "curves", "--output", "c.pdf")
     assert (tmp_path / "c.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_prepare_says_what_a_copy_lacks(lba, tiny, tmp_path):
-    import shutil
-
+def test_prepare_reports_what_a_copy_lacks(lba, tiny, tmp_path):
     shutil.copytree(tiny, tmp_path / "real")
     (tmp_path / "real" / "synthetic.json").unlink()
     result = lba("prepare", "sysu", "--root", "real", "--set", "data.height=32", "--set", "data.width=16")

@@ -1,4 +1,4 @@
-"""The demo, whole: minutes, so only with ``-m slow``."""
+"""The whole demo. It takes minutes, so it runs only with ``-m slow``."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_the_demo_learns_and_draws(lba, tmp_path):
+def test_the_demo_learns_and_draws_its_pictures(lba, tmp_path):
     result = lba("demo")
     figures = {}
     for name in ("untrained", "trained"):

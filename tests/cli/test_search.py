@@ -1,4 +1,4 @@
-"""``lba embed`` and ``lba search`` as people use them: one image to a ranked list, and what they are told otherwise."""
+"""``lba embed`` and ``lba search`` from the command line, from images to ranked lists, and their refusals."""
 
 import json
 import os
@@ -10,10 +10,10 @@ import time
 
 import numpy as np
 import pytest
-from cases import HEIGHT, SMALL, WIDTH
+from small_setup import HEIGHT, SMALL, WIDTH
 
 from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 
 
 def refused(result):
@@ -29,7 +29,7 @@ def other_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("other") / "other.pt"
     network = build_network("resnet18", 12, "none", seed=4)
     write_checkpoint(
-        path, Checkpoint(Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, {}, SMALL), network.state_dict())
+        path, Checkpoint(Description("resnet18", 12, HEIGHT, WIDTH, "x", 0, config=SMALL), network.state_dict())
     )
     return path
 
@@ -49,19 +49,19 @@ def built(lba, network_file, photos):
     return photos / "gallery"
 
 
-def test_embedding_a_folder_and_a_glob(lba, network_file, photos):
+def test_a_folder_and_a_glob_are_embedded(lba, network_file, photos):
     (photos / "cam1" / "Thumbs.db").touch()
     result = lba("embed", "cam1", "--modality", "visible", "--output", "v.npz", "--checkpoint", network_file)
     count = len(list((photos / "cam1").rglob("*.jpg")))
     assert "1 files that are not images were ignored" in result.output
-    assert f"v.npz: {count} visible images, vectors of 512 numbers" in result.output
+    assert f"v.npz: {count} visible images, embeddings of 512 numbers" in result.output
     stored = np.load(photos / "v.npz")
     assert stored["paths"].tolist() == sorted(str(p.relative_to(photos)) for p in (photos / "cam1").rglob("*.jpg"))
     lba("embed", "cam3/**/*.jpg", "--modality", "infrared", "--output", "i.csv", "--checkpoint", network_file)
     assert len((photos / "i.csv").read_text().splitlines()) == 1 + len(list((photos / "cam3").rglob("*.jpg")))
 
 
-def test_embed_refuses_before_the_work(lba, network_file, photos):
+def test_embed_refuses_mistakes_before_the_work(lba, network_file, photos):
     words = ("--modality", "visible", "--checkpoint", network_file)
     (photos / "there.npz").touch()
     assert "exists already" in refused(lba("embed", "cam1", *words, "--output", "there.npz", status=2))
@@ -69,13 +69,13 @@ def test_embed_refuses_before_the_work(lba, network_file, photos):
     assert "no such image" in refused(lba("embed", "nowhere", *words, "--output", "x.npz", status=2))
     assert "leave one out" in refused(lba("embed", "cam1", *words, "--model", "x.onnx", "--output", "x.npz", status=2))
     exported = ("--modality", "visible", "--checkpoint", "person.onnx", "--output", "x.npz")
-    assert "an exported ONNX file is named with --model" in refused(lba("embed", "cam1", *exported, status=2))
-    assert "leave data.height" in refused(
+    assert "name an exported ONNX file with --model" in refused(lba("embed", "cam1", *exported, status=2))
+    assert "leave out data.height" in refused(
         lba("embed", "cam1", *words, "--output", "x.npz", "--set", "data.height=32", status=2)
     )
 
 
-def test_names_of_files_do_not_steer_the_terminal(lba, network_file, photos):
+def test_control_characters_in_file_names_do_not_reach_the_terminal(lba, network_file, photos):
     name = "a\x1b[31m\x07[bold]\n.jpg"
     (photos / "odd").mkdir()
     shutil.copy(sorted((photos / "cam1").rglob("*.jpg"))[0], photos / "odd" / name)
@@ -89,7 +89,7 @@ def test_names_of_files_do_not_steer_the_terminal(lba, network_file, photos):
     assert "\x07" not in shown
 
 
-def test_broken_images_are_named_at_the_end(lba, network_file, photos):
+def test_broken_images_are_named_or_skipped(lba, network_file, photos):
     broken = sorted((photos / "cam1").rglob("*.jpg"))[1]
     broken.write_bytes(broken.read_bytes()[:200])
     words = ("embed", "cam1", "--modality", "visible", "--output", "x.npz", "--checkpoint", network_file)
@@ -99,7 +99,7 @@ def test_broken_images_are_named_at_the_end(lba, network_file, photos):
     assert f"left out {broken.relative_to(photos)}: " in lba(*words, "--skip-broken").output
 
 
-def test_a_checkpoint_and_its_export_give_the_same(lba, network_file, photos):
+def test_a_checkpoint_and_its_export_give_the_same_embeddings(lba, network_file, photos):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     lba("export", "--checkpoint", network_file, "--format", "onnx", "--output", "person.onnx")
@@ -107,8 +107,8 @@ def test_a_checkpoint_and_its_export_give_the_same(lba, network_file, photos):
         words = ("embed", camera, "--modality", modality)
         lba(*words, "--output", "a.npz", "--checkpoint", network_file, "--force")
         lba(*words, "--output", "b.npz", "--model", "person.onnx", "--force")
-        ours, theirs = (np.load(photos / name)["features"] for name in ("a.npz", "b.npz"))
-        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+        network, exported = (np.load(photos / name)["features"] for name in ("a.npz", "b.npz"))
+        np.testing.assert_allclose(network, exported, atol=1e-4)
     lba("search", "build", "cam1", "--index", "g", "--modality", "visible", "--model", "person.onnx")
     query = ("search", "query", "g", "cam3", "--modality", "infrared")
     assert "person.onnx, which built the index" in lba(*query, "--json", "a.json").output
@@ -118,7 +118,8 @@ def test_a_checkpoint_and_its_export_give_the_same(lba, network_file, photos):
     assert ranked[0] == ranked[1]
 
 
-def test_exports_of_two_stems_build_and_ask(lba, network_file, photos):
+@pytest.mark.slow
+def test_exports_with_two_stems_build_an_index_and_search_it(lba, network_file, photos):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
     for precision in ("float32", "float16"):
@@ -127,17 +128,17 @@ def test_exports_of_two_stems_build_and_ask(lba, network_file, photos):
     visible = ("--modality", "visible", "--model", "float16-visible.onnx")
     lba("embed", "cam1", *visible, "--output", "v.npz")
     message = refused(lba("embed", "cam3", "--modality", "infrared", *visible[2:], "--output", "i.npz", status=2))
-    assert "float16-visible.onnx: embeds visible images alone; name the file of the infrared stem" in message
+    assert "float16-visible.onnx: embeds only visible images; name the file of the infrared stem" in message
     assert not list(photos.glob("*i.npz*"))
     lba("search", "build", "cam1", "--index", "g", *visible)
     query = ("search", "query", "g", "cam3", "--modality", "infrared")
-    assert "float16-visible.onnx: embeds visible images alone" in refused(lba(*query, status=2))
+    assert "float16-visible.onnx: embeds only visible images" in refused(lba(*query, status=2))
     lba(*query, "--model", "float16-infrared.onnx")
     for other in (("--model", "float32-infrared.onnx"), ("--checkpoint", network_file)):
         assert "built with another model" in refused(lba(*query, *other, status=2))
 
 
-def test_a_query_as_a_table_json_and_a_picture(lba, network_file, built, photos):
+def test_a_query_gives_a_table_json_and_a_picture(lba, network_file, built, photos):
     query = sorted((photos / "cam3").rglob("*.jpg"))[0].relative_to(photos)
     files = ("--json", "ranks.json", "--picture", "ranks.png")
     result = lba("search", "query", "gallery", query, "--modality", "infrared", "--top", 5, *files)
@@ -159,7 +160,7 @@ def test_a_query_as_a_table_json_and_a_picture(lba, network_file, built, photos)
     assert "exists already" in message
 
 
-def test_adding_removing_and_looking(lba, network_file, built, photos, tiny):
+def test_images_are_added_to_an_index_and_removed(lba, network_file, built, photos, tiny):
     for person in sorted((tiny / "cam1").iterdir())[4:6]:
         shutil.copytree(person, photos / "more" / person.name)
     before = json.loads((built / "manifest.json").read_text())["images"]
@@ -169,13 +170,13 @@ def test_adding_removing_and_looking(lba, network_file, built, photos, tiny):
     assert f"{added} images were removed" in result.output
     shown = lba("search", "info", "gallery").output
     assert f"{before} visible" in shown
-    assert "whole: every byte" in shown
+    assert "intact: every byte" in shown
     assert "no image of the index" in refused(lba("search", "remove", "gallery", "more", status=2))
     message = refused(lba("search", "add", "gallery", "cam3", "--modality", "infrared", status=2))
     assert "holds visible images; infrared ones need an index of their own" in message
 
 
-def test_mismatches_are_recognised(lba, built, other_file):
+def test_wrong_models_modalities_and_damaged_indexes_are_refused(lba, built, other_file):
     words = ("search", "query", "gallery", "cam3", "--modality")
     assert "built with another model" in refused(lba(*words, "infrared", "--checkpoint", other_file, status=2))
     assert "--same-modality" in refused(lba(*words, "visible", status=2))
@@ -189,7 +190,7 @@ def test_mismatches_are_recognised(lba, built, other_file):
     assert "no such index" in refused(lba("search", "info", "elsewhere", status=2))
 
 
-def test_a_checkpoint_trained_on_meanwhile_is_another_model(lba, network_file, other_file, photos):
+def test_a_checkpoint_that_was_trained_further_is_another_model(lba, network_file, other_file, photos):
     shutil.copy(network_file, photos / "best.pt")
     lba("search", "build", "cam1", "--index", "g", "--modality", "visible", "--checkpoint", "best.pt")
     shutil.copy(other_file, photos / "best.pt")
@@ -197,14 +198,14 @@ def test_a_checkpoint_trained_on_meanwhile_is_another_model(lba, network_file, o
     assert "built with another model" in message
 
 
-def test_an_index_is_not_overwritten_unasked(lba, network_file, built):
+def test_an_index_is_not_overwritten_without_force(lba, network_file, built):
     words = ("search", "build", "cam1/*", "--index", "gallery", "--modality", "visible", "--checkpoint", network_file)
     assert "exists already" in refused(lba(*words, status=2))
     lba(*words, "--force")
     assert sorted(path.name for path in built.iterdir()) == ["manifest.json", "paths-2.csv", "vectors-2.npy"]
 
 
-def test_faiss_from_the_command_line(lba, network_file, photos):
+def test_faiss_finds_the_same_images(lba, network_file, photos):
     pytest.importorskip("faiss")
     words = ("--modality", "visible", "--checkpoint", network_file, "--engine", "faiss")
     lba("search", "build", "cam1", "--index", "g", *words)
@@ -215,8 +216,8 @@ def test_faiss_from_the_command_line(lba, network_file, photos):
     assert exact == near
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_an_interrupted_embedding_goes_on(lba, network_file, photos, tmp_path, number):
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
+def test_an_interrupted_embedding_continues(lba, network_file, photos, tmp_path, number):
     words = ["embed", "cam1", "--modality", "visible", "--checkpoint", str(network_file)]
     words += ["--set", "evaluation.batch_size=1"]
     process = subprocess.Popen(
@@ -232,8 +233,8 @@ def test_an_interrupted_embedding_goes_on(lba, network_file, photos, tmp_path, n
     assert "Traceback" not in errors
     assert not (tmp_path / "x.npz").exists()
     if number != signal.SIGKILL:
-        assert "the same command goes on from there" in errors
-    assert "going on after " in lba(*words, "--output", "x.npz").output
+        assert "the same command continues from there" in errors
+    assert "continuing after " in lba(*words, "--output", "x.npz").output
     lba(*words, "--output", "y.npz")
     resumed, whole = np.load(tmp_path / "x.npz"), np.load(tmp_path / "y.npz")
     assert resumed["paths"].tolist() == whole["paths"].tolist()

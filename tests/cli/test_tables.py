@@ -1,4 +1,4 @@
-"""Tables on terminals of any width: figures stay whole, and words break where they may."""
+"""Tables of results fit terminals of any width: figures stay whole, and words break at hyphens."""
 
 import io
 import re
@@ -7,34 +7,37 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from lba_cli.cli.tables import broken, report_tables
-from lba_cli.evaluation.protocols import Setting
-from lba_cli.evaluation.published import published_for
+from lba_cli.cli.console_tables import broken, report_tables
+from lba_cli.datasets import DATASETS, Setting
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.report import Origin, Report, Result
+from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel
 
 MODES = ("infrared-to-visible", "visible-to-infrared")
 
 
 def report(models=("runs/20261122-101010-baseline", "runs/full"), variants=("plain", "flip+neck+rerank(k1=5)")):
-    trials = tuple(Metrics(np.linspace(rate, 1, 20), rate, rate, 1234) for rate in (0.103, 0.6))
+    draws = tuple(Metrics(np.linspace(rate, 1, 20), rate, rate, 1234) for rate in (0.103, 0.6))
     results = [
         tuple(
             Result(
-                *("LLCM", Setting(mode, "single", "community"), trials, 7166, 351, "llcm", variant),
-                origin=Origin(model, "LLCM"),
+                *("LLCM", Setting(mode, "single", "community"), draws, 7166, 351, "llcm", variant),
+                model=ScoredModel(model, "LLCM"),
             )
             for mode in MODES
             for variant in variants
         )
         for model in models
     ]
-    return Report(tuple(results), published_for("llcm", [Setting(MODES[0], "single", "community")]))
+    published = tuple(
+        row for row in DATASETS["llcm"].published if row.setting == Setting(MODES[0], "single", "community")
+    )
+    assert published
+    return EvaluationResults(tuple(results), published)
 
 
-def shown(told, width):
+def shown(results, width):
     console = Console(width=width, file=io.StringIO(), color_system=None)
-    for table in report_tables(told, width):
+    for table in report_tables(results, width):
         console.print(table, markup=False)
     return console.file.getvalue()
 
@@ -42,7 +45,7 @@ def shown(told, width):
 @pytest.mark.parametrize("width", [78, 80, 100, 120, 200])
 @pytest.mark.parametrize("several", [False, True])
 def test_figures_stay_whole_and_words_break_at_hyphens(several, width):
-    text = shown(report() if several else Report((report().models[0][:1],)), width)
+    text = shown(report() if several else EvaluationResults((report().models[0][:1],)), width)
     assert max(map(len, text.splitlines())) <= width
     assert "35.15" in text
     assert "±24.85" in text
@@ -61,7 +64,7 @@ def test_a_narrow_table_leaves_columns_out():
         assert name in narrow
 
 
-def test_where_names_break():
+def test_long_names_break_after_hyphens_signs_and_blanks():
     assert broken("infrared-to-visible", 13) == "infrared-to-\nvisible"
     assert broken("flip+neck+rerank(k1=5)", 13) == "flip+neck+\nrerank(k1=5)"
     assert broken("whole gallery", 13) == "whole gallery"

@@ -1,33 +1,34 @@
-"""Preparing a store, and opening it."""
+"""Preparing a store, and reading it."""
 
+import errno
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import HEIGHT, WIDTH
 from PIL import Image
+from small_setup import HEIGHT, WIDTH
 
-from lba_cli.data.open import open_images
 from lba_cli.data.prepare import prepare
-from lba_cli.data.readers import read_sysu
 from lba_cli.data.samples import NO_CAMERA, Listing, Sample, identity_classes, select
-from lba_cli.data.store import FolderImages, StoredImages, default_store
-from lba_cli.errors import DataError
+from lba_cli.data.store import FolderImages, StoredImages
+from lba_cli.datasets.sysu import read_sysu
+from lba_cli.errors import DataError, LbaError
 from lba_cli.reporting import Silent
 
 
 def listing_of(root, images):
-    """A listing of arrays written as PNG files."""
+    """Write arrays as PNG files and list them."""
     samples = []
     for name, array in images.items():
         Image.fromarray(array).save(root / name)
         samples.append(Sample(name, 1, 1, "visible", "train"))
-    return Listing("made up", root, tuple(samples))
+    return Listing("made up", "sysu", root, tuple(samples))
 
 
-def test_rows_are_pillows_lanczos(tiny, source):
+def test_images_are_resized_with_pillows_lanczos_filter(tiny, source):
     listing = read_sysu(tiny)
     assert source.samples == listing.samples
     assert (source.name, source.height, source.width) == ("synthetic-tiny", HEIGHT, WIDTH)
@@ -37,13 +38,13 @@ def test_rows_are_pillows_lanczos(tiny, source):
         np.testing.assert_array_equal(source.read([index])[0], wanted)
 
 
-def test_folder_and_store_hold_the_same_pixels(tiny, source):
+def test_folder_and_store_have_the_same_pixels(tiny, source):
     folder = FolderImages(read_sysu(tiny), HEIGHT, WIDTH)
     indices = [5, 3, 3, 200]
     np.testing.assert_array_equal(folder.read(indices), source.read(indices))
 
 
-def test_a_store_keeps_camera_0_apart_from_no_camera(tmp_path):
+def test_a_store_distinguishes_camera_0_from_an_unknown_camera(tmp_path):
     made = listing_of(tmp_path, {f"{n}.png": np.zeros((4, 4, 3), np.uint8) for n in range(3)})
     cameras = (NO_CAMERA, 0, 1)
     samples = tuple(replace(sample, camera=camera) for sample, camera in zip(made.samples, cameras, strict=True))
@@ -57,7 +58,7 @@ def test_two_workers_write_the_same_store(tiny, store, tmp_path):
         assert (tmp_path / "again" / name).read_bytes() == (store / name).read_bytes()
 
 
-def test_the_fields_shared_arrays(tiny, tmp_path):
+def test_the_arrays_that_other_code_bases_read(tiny, tmp_path):
     prepare(read_sysu(tiny), tmp_path / "s", 32, 16, listener=Silent(), workers=1, shared_arrays=True)
     store = StoredImages(tmp_path / "s")
     classes = identity_classes(store.samples)
@@ -73,7 +74,7 @@ def test_the_fields_shared_arrays(tiny, tmp_path):
 
 def test_an_existing_output_is_not_replaced(tiny, store):
     before = (store / "manifest.json").read_bytes()
-    with pytest.raises(DataError, match="exists already and is not replaced"):
+    with pytest.raises(LbaError, match="exists already; name another folder with --output, or remove it first"):
         prepare(read_sysu(tiny), store, HEIGHT, WIDTH, listener=Silent())
     assert (store / "manifest.json").read_bytes() == before
 
@@ -105,7 +106,7 @@ def test_broken_images_are_left_out_and_recorded(tmp_path):
     assert [entry["path"] for entry in skipped] == ["1.png", "3.png"]
 
 
-def test_a_broken_image_of_a_folder_is_named_when_it_is_read(tmp_path):
+def test_a_broken_image_of_a_folder_is_reported_when_it_is_read(tmp_path):
     folder = FolderImages(broken_listing(tmp_path), 8, 8)
     with pytest.raises(DataError, match=r"3\.png: not a readable image.*--skip-broken"):
         folder.read([3])
@@ -129,36 +130,7 @@ def test_a_damaged_store_is_refused(tiny, store, tmp_path, name, damage):
         StoredImages(folder)
 
 
-def test_the_store_beside_the_root_is_found(tiny):
-    told = []
-
-    class Listener(Silent):
-        def say(self, message):
-            told.append(message)
-
-    assert isinstance(open_images(tiny, "sysu", 40, 20, Listener()), FolderImages)
-    assert default_store(tiny, 40, 20) == tiny.with_name("SYSU-MM01-40x20")
-    prepare(read_sysu(tiny), default_store(tiny, 40, 20), 40, 20, listener=Silent(), workers=1)
-    assert isinstance(open_images(tiny, "sysu", 40, 20, Listener()), StoredImages)
-    assert "resized as it is read" in told[0]
-    assert "SYSU-MM01-40x20" in told[1]
-
-
-def test_a_store_of_other_images_is_not_taken_silently(tiny, tmp_path):
-    import shutil
-
-    root = tmp_path / "data"
-    shutil.copytree(tiny, root)
-    prepare(read_sysu(root), default_store(root, 40, 20), 40, 20, listener=Silent(), workers=1)
-    changed = root / read_sysu(root).samples[0].path
-    changed.write_bytes(changed.read_bytes() + b"x")
-    with pytest.raises(DataError, match="prepared from other images than"):
-        open_images(root, "sysu", 40, 20, Silent())
-    shutil.rmtree(root)
-    assert isinstance(open_images(root, "sysu", 40, 20, Silent()), StoredImages)
-
-
-def test_a_full_disk_is_noticed_before_the_work(tiny, tmp_path, monkeypatch):
+def test_a_full_disk_is_noticed_before_images_are_decoded(tiny, tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -169,16 +141,14 @@ def test_a_full_disk_is_noticed_before_the_work(tiny, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("output", [".", "file"])
-def test_outputs_that_cannot_be_made(tiny, tmp_path, monkeypatch, output):
+def test_an_output_that_exists_is_refused(tiny, tmp_path, monkeypatch, output):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(DataError, match="exists already and is not replaced"):
+    with pytest.raises(LbaError, match="exists already; name another folder with --output, or remove it first"):
         prepare(read_sysu(tiny), Path(output), 32, 16, listener=Silent(), workers=1)
 
 
-def test_a_store_that_is_replaced_while_it_is_in_use(tiny, tmp_path):
-    import shutil
-
+def test_a_store_that_is_replaced_while_it_is_in_use_is_refused(tiny, tmp_path):
     prepare(read_sysu(tiny), tmp_path / "s", 32, 16, listener=Silent(), workers=1)
     store = StoredImages(tmp_path / "s")
     store.read([0])
@@ -188,9 +158,8 @@ def test_a_store_that_is_replaced_while_it_is_in_use(tiny, tmp_path):
         store.read([0])
 
 
-def test_a_failing_disk_is_not_a_broken_image(tiny, tmp_path, monkeypatch):
-    """Otherwise --skip-broken would leave out good images."""
-    import errno
+def test_a_failing_disk_is_not_reported_as_a_broken_image(tiny, tmp_path, monkeypatch):
+    """Otherwise --skip-broken would leave out intact images."""
 
     def fail(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
@@ -199,8 +168,3 @@ def test_a_failing_disk_is_not_a_broken_image(tiny, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="Input/output"):
         prepare(read_sysu(tiny), tmp_path / "s", 32, 16, listener=Silent(), workers=1, skip_broken=True)
     assert not (tmp_path / "s").exists()
-
-
-def test_a_store_of_another_size_is_refused(store):
-    with pytest.raises(DataError, match=rf"holds images of {HEIGHT}×{WIDTH}, 288×144 are asked for"):
-        open_images(store, "sysu", 288, 144, Silent())

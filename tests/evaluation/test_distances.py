@@ -1,19 +1,19 @@
-"""Distances within trials: the dot products of embeddings, however many exist at once."""
+"""Distances of draws: the negative dot products of embeddings, however many exist at once."""
 
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, tree
+from fake_dataset import MadeImages, tree
 
+from lba_cli.datasets import Draw
 from lba_cli.errors import DataError
-from lba_cli.evaluation import distances, run
+from lba_cli.evaluation import distances, scoring
 from lba_cli.evaluation.distances import Distances
-from lba_cli.evaluation.features import Embeddings
-from lba_cli.evaluation.protocols import Trial
-from lba_cli.evaluation.run import require_scorable
+from lba_cli.evaluation.embedding import Embeddings
+from lba_cli.evaluation.scoring import require_scorable
 
 DRAWS = [([4, 0, 2, 9, 5], [1, 3, 7]), ([0, 2, 5], [7, 8]), ([9, 4], [8, 3, 1, 7])]
-TRIALS = [Trial(number, *sides) for number, sides in enumerate(DRAWS)]
+TRIALS = [Draw(number, *sides) for number, sides in enumerate(DRAWS)]
 
 
 class Counted(Embeddings):
@@ -34,9 +34,9 @@ def embeddings():
 
 
 @pytest.mark.parametrize("block", [1, 6, 1000])
-@pytest.mark.parametrize("kept", [0, 1000])
-def test_blocks_are_the_products_of_embeddings(embeddings, monkeypatch, kept, block):
-    monkeypatch.setattr(distances, "LARGEST_KEPT", kept)
+@pytest.mark.parametrize("shared", [0, 1000])
+def test_blocks_are_the_products_of_embeddings(embeddings, monkeypatch, shared, block):
+    monkeypatch.setattr(distances, "MAX_SHARED_ELEMENTS", shared)
     monkeypatch.setattr(distances, "BLOCK_ELEMENTS", block)
     some, vectors = embeddings
     ours = Distances(some, TRIALS, torch.device("cpu"))
@@ -48,25 +48,25 @@ def test_blocks_are_the_products_of_embeddings(embeddings, monkeypatch, kept, bl
         np.testing.assert_allclose(np.concatenate([each for _, each in found]), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_a_trials_vectors_are_taken_once_however_many_blocks(embeddings, monkeypatch):
-    monkeypatch.setattr(distances, "LARGEST_KEPT", 0)
+def test_vectors_are_taken_once_per_draw_however_many_blocks(embeddings, monkeypatch):
+    monkeypatch.setattr(distances, "MAX_SHARED_ELEMENTS", 0)
     monkeypatch.setattr(distances, "BLOCK_ELEMENTS", 1)
     some, _ = embeddings
     list(Distances(some, TRIALS, torch.device("cpu")).blocks(TRIALS[0]))
     assert some.taken == len(TRIALS[0].queries) + len(TRIALS[0].gallery)
 
 
-def test_whether_anybody_can_be_found_is_asked_of_bounded_pieces(monkeypatch):
+def test_require_scorable_looks_at_bounded_blocks(monkeypatch):
     sizes = []
 
-    def counting(*columns, protocol):
-        ignored = ignored_pairs(*columns, protocol=protocol)
+    def counting(*columns):
+        ignored = ignored_images(*columns)
         sizes.append(ignored.size)
         return ignored
 
-    ignored_pairs = run.ignored_pairs
-    monkeypatch.setattr(run, "ignored_pairs", counting)
-    monkeypatch.setattr(run, "BLOCK_ELEMENTS", 40)
+    ignored_images = scoring.ignored_images
+    monkeypatch.setattr(scoring, "ignored_images", counting)
+    monkeypatch.setattr(scoring, "BLOCK_ELEMENTS", 40)
     require_scorable(MadeImages(tree("regdb"), "regdb"))
     assert len(sizes) == 1
     strangers = [sample for sample in tree("regdb") if (sample.modality == "visible") == (sample.identity < 4)]

@@ -1,4 +1,4 @@
-"""Features as files: what is written scores the same, and what strangers made is checked before it is used."""
+"""Files of features: what is written gives the same figures, and what others made is checked before it is used."""
 
 import pickle
 import struct
@@ -6,23 +6,25 @@ import zipfile
 
 import numpy as np
 import pytest
-from made import MadeImages, OppositeStems, tree
+from fake_dataset import MadeImages, OppositeStems, tree
 
 from lba_cli.config import EvaluationSection
 from lba_cli.data.samples import NO_CAMERA
+from lba_cli.datasets import DATASETS
 from lba_cli.errors import DataError
 from lba_cli.evaluation import feature_files
+from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.features import PLAIN
-from lba_cli.evaluation.run import draw_trials, evaluate, score, settings
-from lba_cli.evaluation.variants import variants
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.scoring import draw_setting, score
+from lba_cli.evaluation.setting_choice import choose_settings
+from lba_cli.evaluation.variants import choose_variants
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
-from lba_cli.vocabulary import DATASETS
 
 
 def content(**changes):
-    """A small, right file's arrays; None leaves one out."""
+    """Return the arrays of a small valid file; None leaves one out."""
     random = np.random.default_rng(0)
     arrays = {
         "features": random.normal(size=(8, 4)).astype(np.float32),
@@ -43,53 +45,50 @@ def file(folder, **changes):
 
 def from_features(path, section=EvaluationSection(), dataset=None):
     source = read_features(path, dataset)
-    drawn = [draw_trials(source, setting) for setting in settings(section, source)]
-    return score(source, drawn, {PLAIN: source.embeddings}, variants(section), listener=Silent())
+    drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
+    return score(source, drawn, {PLAIN: source.embeddings}, choose_variants(section), listener=Silent())
 
 
 @pytest.mark.parametrize("words", [{}, {"mode": "all", "shots": "both", "rerank": True}, {"mode": "indoor-search"}])
 def test_a_round_trip_gives_identical_figures(network_file, source, tmp_path, words):
     section = EvaluationSection(**words)
     path = tmp_path / "f.npz"
-    results = evaluate(
-        load_network(network_file),
-        source,
-        settings(section, source),
-        listener=Silent(),
-        ways=variants(section),
-        workers=0,
-        save_features=path,
-    )
+    options = EvaluationOptions(choose_variants(section), workers=0, save_features=path)
+    settings = choose_settings(section, source)
+    results = evaluate(load_network(network_file), source, settings, listener=Silent(), options=options)
     again = from_features(path, section)
     assert [r.figures() for r in again] == [r.figures() for r in results]
     assert [(r.dataset, r.variant, r.num_query, r.num_gallery) for r in again] == [
         (r.dataset, r.variant, r.num_query, r.num_gallery) for r in results
     ]
     all_search = EvaluationSection(mode="all-search")  # the file holds every test image, whatever was asked for
-    wanted = evaluate(load_network(network_file), source, settings(all_search, source), listener=Silent(), workers=0)
+    settings = choose_settings(all_search, source)
+    options = EvaluationOptions(workers=0)
+    wanted = evaluate(load_network(network_file), source, settings, listener=Silent(), options=options)
     assert from_features(path, all_search)[0].figures() == wanted[0].figures()
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_every_data_sets_round_trip(dataset, tmp_path):
+def test_a_round_trip_of_every_data_set(dataset, tmp_path):
     source = MadeImages(tree(dataset), dataset, split=4 * (dataset == "regdb"))
-    wanted = settings(EvaluationSection(), source)
+    settings = choose_settings(EvaluationSection(), source)
     path = tmp_path / "f.npz"
-    results = evaluate(OppositeStems(), source, wanted, listener=Silent(), workers=0, save_features=path)
+    options = EvaluationOptions(workers=0, save_features=path)
+    results = evaluate(OppositeStems(), source, settings, listener=Silent(), options=options)
     again = from_features(path)
     assert [r.figures() for r in again] == [r.figures() for r in results]
-    assert [r.splits for r in again] == [r.splits for r in results]
+    assert [r.trial_numbers for r in again] == [r.trial_numbers for r in results]
 
 
 @pytest.mark.parametrize(("camera", "shots"), [(NO_CAMERA, "whole"), (0, "single")])
-def test_camera_0_is_a_camera_and_minus_one_is_not_known(tmp_path, camera, shots):
+def test_camera_0_is_a_camera_and_minus_one_is_unknown(tmp_path, camera, shots):
     cameras = np.array([1, 2, 1, 2, 3, camera, 3, camera])
     results = from_features(file(tmp_path, cameras=cameras, dataset=np.array("folder")))
     assert {result.setting.shots for result in results} == {shots}
 
 
-def test_other_programs_features(tmp_path):
-    """The least that is needed; any length, any floats; the protocol by its name."""
+def test_features_of_other_programs_are_read(tmp_path):
+    """Only the required arrays, of any length and floating-point type; the protocol is named by the caller."""
     features = content()["features"].astype(np.float64) * 37
     path = file(tmp_path, features=features, paths=None, dataset=None, cameras=None)
     source = read_features(path, "regdb")
@@ -108,13 +107,16 @@ def test_other_programs_features(tmp_path):
         ({"features": None}, "the array 'features' is missing"),
         ({"identities": None}, "the array 'identities' is missing"),
         ({"modalities": None}, "the array 'modalities' is missing"),
-        ({"dataset": None}, "does not say whose protocol scores it: give --protocol-of sysu, regdb, llcm, folder"),
-        ({"dataset": np.array("market")}, "names the data set 'market': give --protocol-of"),
+        (
+            {"dataset": None},
+            "not name the data set whose protocol scores it: choose one with --protocol-of: sysu, regdb, llcm, folder",
+        ),
+        ({"dataset": np.array("market")}, "names the data set 'market': choose one with --protocol-of"),
         ({"features": np.ones((8, 4), int)}, "'features' should be floating-point numbers, 2-dimensional, not int64"),
         ({"features": np.ones(8)}, r"'features' should be .* of shape \(8,\)"),
         ({"features": np.ones((8, 0))}, "is empty"),
         ({"features": np.full((8, 4), np.nan)}, "'features', row 0: a value is not finite"),
-        ({"features": np.eye(8, 4)}, "'features', row 4: all zero"),
+        ({"features": np.eye(8, 4)}, "'features', row 4: all values are zero"),
         ({"identities": np.ones(7, int)}, "'identities' has 7 rows, 'features' has 8"),
         ({"identities": np.ones(8)}, "'identities' should be integers"),
         ({"identities": np.array(list("abcdefgh"), object)}, "'identities' holds Python objects"),
@@ -123,14 +125,14 @@ def test_other_programs_features(tmp_path):
         ({"cameras": None}, "'cameras', row 0: SYSU-MM01's protocol needs every image's camera"),
         ({"cameras": np.array([1] * 8)}, "'cameras', row 4: SYSU-MM01's camera 1 is not infrared"),
         ({"paths": np.array(["x"] * 8)}, "'paths' names an image twice"),
-        ({"paths": np.array(["x" * 2000] * 8)}, "words of up to 2000 letters"),
-        ({"split": np.array([1, 2])}, "'split' should be an integer, not int64 of shape"),
+        ({"paths": np.array(["x" * 2000] * 8)}, "text of up to 2000 characters"),
+        ({"trial": np.array([1, 2])}, "'trial' should be an integer, not int64 of shape"),
         ({"cameras": np.array([-2] * 8)}, "'cameras' should be between -1"),
-        ({"split": np.array(-1)}, "'split' should be between 0"),
+        ({"trial": np.array(-1)}, "'trial' should be between 0"),
         ({"identities": np.full(8, 2**64 - 1, np.uint64)}, "'identities' should be between 0"),
     ],
 )
-def test_arrays_that_do_not_fit(tmp_path, changes, message):
+def test_arrays_that_do_not_fit_are_refused(tmp_path, changes, message):
     with pytest.raises(DataError, match=message):
         read_features(file(tmp_path, **changes))
 
@@ -140,7 +142,7 @@ class RunsCode:
         return open, ("code-was-run", "w")
 
 
-def test_files_that_are_none(tmp_path, monkeypatch):
+def test_other_files_are_refused_in_one_line_and_run_no_code(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     good = file(tmp_path).read_bytes()
     np.save(tmp_path / "one.npy", np.ones(3))
@@ -163,13 +165,13 @@ def test_files_that_are_none(tmp_path, monkeypatch):
 
 
 def npy(shape, dtype="<f4"):
-    """An array file's header alone."""
+    """Return the header of an array file."""
     text = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape!r}, }}"
     text += " " * (64 - (len(text) + 11) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
 
 
-def test_bombs_are_not_unpacked(tmp_path, monkeypatch):
+def test_decompression_bombs_are_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(feature_files, "SMALL_BYTES", 1_000_000)
     small = content(features=None)
     headers = {

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from cases import GOLDEN
+from small_setup import GOLDEN
 
+from lba_cli.datasets.sysu import GALLERY_CAMERAS
 from lba_cli.evaluation import community_gallery, load_permutations, official_gallery, rank_metrics
-from lba_cli.evaluation.protocols import GALLERY_CAMERAS
 
 
 @pytest.mark.parametrize("protocol", ["sysu", "regdb"])
@@ -18,6 +18,17 @@ def test_ranking(golden, protocol):
     np.testing.assert_allclose(found.cmc, z["cmc"], atol=1e-6)
     assert found.mAP == pytest.approx(float(z["mAP"]), abs=1e-6)
     assert found.mINP == pytest.approx(float(z["mINP"]), abs=1e-6)
+
+
+@pytest.mark.parametrize("case", ["a", "b"])
+def test_ranking_by_llcms_rules(golden, case):
+    z = {
+        name.removeprefix(f"{case}_"): value for name, value in golden("ranking_llcm").items() if name.startswith(case)
+    }
+    labels = [z[name] for name in ("query_id", "gallery_id", "query_camera", "gallery_camera")]
+    found = rank_metrics(z["distance"], *labels, protocol="llcm")
+    np.testing.assert_allclose(found.cmc, z["cmc"], atol=1e-6)
+    assert found[1:3] == pytest.approx((float(z["mAP"]), float(z["mINP"])), abs=1e-6)
 
 
 def test_community_draws():

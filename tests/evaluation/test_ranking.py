@@ -1,13 +1,16 @@
 """Ranking against plain loops, on random and on awkward cases."""
 
+import doctest
+
 import numpy as np
 import pytest
 import torch
 from oracles.ranking import rank
 
 from lba_cli.evaluation import rank_metrics, ranking
-from lba_cli.evaluation.placing import places
-from lba_cli.evaluation.ranking import average_precisions, rank_blocks
+from lba_cli.evaluation.labels import encode_labels, ignored_by
+from lba_cli.evaluation.ranking import average_precisions, rank_metrics_blockwise
+from lba_cli.match_rules import MATCH_RULES, MatchRules
 
 
 def random_case(seed, queries=25, gallery=40, identities=9, levels=None):
@@ -31,6 +34,49 @@ def test_equals_plain_loops(protocol, seed, levels):
     assert found.mAP == pytest.approx(mean_precision, abs=1e-12)
     assert found.mINP == pytest.approx(mean_penalty, abs=1e-12)
     assert found.num_queries == counted
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("protocol", ["sysu", "regdb", "llcm", "plain"])
+@pytest.mark.parametrize("seed", range(3))
+def test_neighbouring_numbers_are_told_apart_and_equal_ones_are_ties(seed, protocol, kind):
+    """Distances are at most three steps of their dtype away from each other; in float64 float32 would make all of them equal."""
+    steps, *columns = random_case(seed, queries=40)
+    distance = np.full(steps.shape, 0.5, kind) + np.floor(steps * 4).astype(kind) * np.spacing(kind(0.5))
+    assert len(np.unique(distance)) == 4
+    cmc, mean_precision, mean_penalty, counted = rank(distance, *columns, protocol)
+    found = rank_metrics(distance, *columns, protocol=protocol)
+    np.testing.assert_allclose(found.cmc, cmc, atol=1e-12)
+    assert found[1:] == pytest.approx((mean_precision, mean_penalty, counted), abs=1e-12)
+
+
+def test_the_example_in_the_documentation():
+    assert doctest.testmod(ranking) == (0, 4)
+
+
+@pytest.mark.parametrize("name", ["sysu", "regdb", "llcm", "plain"])
+def test_match_rules_rank_as_their_name(name):
+    case = random_case(5)
+    by_name, by_rules = (rank_metrics(*case, protocol=protocol) for protocol in (name, MATCH_RULES[name]))
+    np.testing.assert_array_equal(by_name.cmc, by_rules.cmc)
+    assert by_name[1:] == by_rules[1:]
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3, 7, 8, 9, 100])
+def test_places_are_those_of_a_binary_search(columns):
+    ascending = np.sort(np.random.default_rng(columns).integers(30, size=(6, columns)).astype(float), axis=1)
+    row, column = np.divmod(np.arange(ascending.size), columns)
+    wanted = [np.searchsorted(each, value) for each in ascending for value in each]
+    np.testing.assert_array_equal(ranking._places(ascending, row, ascending[row, column]), wanted)
+
+
+def test_match_rules_of_ones_own():
+    rules = MatchRules(ignore_camera_pairs=((1, 4), (2, 5)), ignore_same_identity_and_camera=True)
+    columns = [7, 7], [7, 7, 8, 8], [1, 2], [4, 2, 5, 1]
+    wanted = [[True, False, False, False], [False, True, True, False]]
+    np.testing.assert_array_equal(ignored_by(rules, *encode_labels(*columns)), wanted)
+    found = rank_metrics([[0.1, 0.3, 0.2, 0.4], [0.3, 0.1, 0.2, 0.4]], *columns, protocol=rules)
+    assert (found.cmc[:2].tolist(), found.num_queries) == ([0.5, 1], 2)
 
 
 def test_chunks_change_nothing(monkeypatch):
@@ -84,6 +130,10 @@ def test_what_cannot_be_ranked():
         rank_metrics([[0.1]], [1], [1], query_cameras=[3])
     with pytest.raises(ValueError, match="gallery identities"):
         rank_metrics([[0.1, 0.2]], [1], [[1], [2]])
+    with pytest.raises(ValueError, match="real numbers"):
+        rank_metrics([[1j]], [1], [1])
+    with pytest.raises(ValueError, match="real numbers"):
+        rank_metrics([["near"]], [1], [1])
     with pytest.raises(ValueError, match="sysu, regdb"):
         rank_metrics([[0.1]], [1], [1], protocol="sysy")
 
@@ -93,25 +143,11 @@ def test_average_precision_of_each_query():
     random = np.random.default_rng(0)
     distance, gallery = random.random((9, 12)), random.integers(0, 4, 12)
     queries = np.array([0, 1, 2, 3, 99, 0, 1, 2, 3])
-    each = average_precisions(distance, queries, gallery, protocol="regdb")
+    each = average_precisions(distance, *encode_labels(queries, gallery, None, None), MATCH_RULES["regdb"])
     assert np.isnan(each[4])
     assert np.nanmean(each) == pytest.approx(rank_metrics(distance, queries, gallery, protocol="regdb").mAP)
     ranks = np.flatnonzero(gallery[np.argsort(distance[0])] == 0) + 1
     assert each[0] == pytest.approx(np.mean([(n + 1) / rank for n, rank in enumerate(ranks)]))
-
-
-@pytest.mark.parametrize("levels", [None, 4])
-@pytest.mark.parametrize("protocol", ["sysu", "plain"])
-def test_the_gpus_lines_give_what_numpys_give(protocol, levels):
-    distance, *columns = random_case(3, levels=levels)
-    distance = np.float32(distance)
-    identity, camera = columns[:2], columns[2:]
-    ignored = (camera[0][:, None] == 3) & (camera[1] == 2) if protocol == "sysu" else None
-    in_numpy = places(distance, *identity, ignored, 9)
-    tensors = [torch.from_numpy(array) for array in (distance, *identity)]
-    in_torch = places(*tensors, None if ignored is None else torch.from_numpy(ignored), 9)
-    for ours, theirs in zip(in_numpy, in_torch, strict=True):
-        np.testing.assert_allclose(ours, theirs.numpy(), rtol=1e-15)
 
 
 def test_distances_of_either_sign_and_zeros_of_either_sign_are_ordered():
@@ -128,12 +164,20 @@ def test_differences_that_float32_would_lose_are_kept():
     assert rank_metrics(np.float32(distance), [1], [1, 2], protocol="regdb").mAP == 1
 
 
-@pytest.mark.parametrize("scale", [2**24, 2**60])
-def test_whole_numbers_are_told_apart_however_large(scale):
-    distance = np.array([[scale + 1, scale]])
+@pytest.mark.parametrize("kind", [np.int64, np.uint64, torch.int64, torch.uint64])
+@pytest.mark.parametrize("scale", [2**24, 2**53, 2**60])
+def test_integers_are_told_apart_however_large(scale, kind):
+    values = [[scale + 1, scale]]
+    distance = torch.tensor(values, dtype=kind) if isinstance(kind, torch.dtype) else np.array(values, kind)
     assert rank_metrics(distance, [1], [1, 2], protocol="regdb").mAP == 0.5
-    tensors = [torch.from_numpy(distance), torch.tensor([0]), torch.tensor([0, 1])]
-    assert places(*tensors, None, 2).first.tolist() == [1]
+    assert rank_metrics(distance, [2], [1, 2], protocol="regdb").mAP == 1
+
+
+def test_an_ignored_image_comes_behind_the_largest_distance():
+    """Even where the dtype has no larger number."""
+    case = np.array([[255, 255]], np.uint8), [1], [2, 1], [3], [2, 1]
+    assert rank_metrics(*case, protocol="sysu").mAP == 1
+    assert rank_metrics(*case[:3], protocol="sysu").mAP == 0.5
 
 
 @pytest.mark.filterwarnings("error")
@@ -178,13 +222,14 @@ def test_chunks_in_which_no_query_has_a_match(monkeypatch):
 
 def test_blocks_of_some_queries_are_refused():
     for blocks in ([], [(slice(0, 1), [[0.1, 0.2]])], [(slice(0, 2), np.zeros((2, 2)))] * 2):
-        with pytest.raises(ValueError, match="all 2 queries"):
-            rank_blocks(blocks, [1, 2], [1, 2])
+        with pytest.raises(ValueError, match="each of the 2 queries once"):
+            rank_metrics_blockwise(blocks, *encode_labels([1, 2], [1, 2], None, None), MATCH_RULES["sysu"])
 
 
 def test_blocks_of_queries_give_what_the_whole_gives():
     distance, *columns = random_case(2)
     blocks = [(slice(start, start + 10), distance[start : start + 10]) for start in (0, 10, 20)]
-    whole, pieces = rank_metrics(distance, *columns), rank_blocks(iter(blocks), *columns)
+    whole = rank_metrics(distance, *columns)
+    pieces = rank_metrics_blockwise(iter(blocks), *encode_labels(*columns), MATCH_RULES["sysu"])
     np.testing.assert_array_equal(whole.cmc, pieces.cmc)
     assert whole[1:] == pieces[1:]

@@ -13,7 +13,7 @@ from lba_cli.evaluation.rerank import Reranking, rerank
 
 
 def features(seed, queries, gallery, size=16, people=8, levels=None):
-    """Noisy unit vectors of a few people; with ``levels`` coarse ones, among which many distances are equal."""
+    """Noisy unit vectors around a few people's centres, or with ``levels`` few distinct ones, many of them at equal distances."""
     random = np.random.default_rng(seed)
     centres = random.normal(size=(people, size))
     vectors = centres[random.integers(people, size=queries + gallery)] + 0.7 * random.normal(
@@ -26,9 +26,9 @@ def features(seed, queries, gallery, size=16, people=8, levels=None):
     return vectors[:queries], vectors[queries:]
 
 
-def compare(case, k1, k2, share):
-    wanted = oracle.rerank(*case, k1, k2, share)
-    np.testing.assert_allclose(rerank(*case, Reranking(k1, k2, share)), wanted, atol=1e-5)
+def compare(case, k1, k2, weight):
+    wanted = oracle.rerank(*case, k1, k2, weight)
+    np.testing.assert_allclose(rerank(*case, Reranking(k1, k2, weight)), wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -37,28 +37,27 @@ def test_equals_the_literal_implementation(queries, gallery, seed):
     compare(features(seed, queries, gallery), 20, 6, 0.3)
 
 
-@pytest.mark.parametrize(("k1", "k2", "share"), [(5, 1, 0.3), (1, 1, 0.0), (7, 3, 1.0), (10, 12, 0.5), (200, 50, 0.3)])
-def test_equals_it_for_other_parameters(k1, k2, share):
-    compare(features(9, 25, 30), k1, k2, share)
+@pytest.mark.parametrize(("k1", "k2", "weight"), [(5, 1, 0.3), (1, 1, 0.0), (7, 3, 1.0), (10, 12, 0.5), (200, 50, 0.3)])
+def test_equals_the_literal_implementation_for_other_parameters(k1, k2, weight):
+    compare(features(9, 25, 30), k1, k2, weight)
 
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("levels", [1, 3, 9])
-def test_equals_it_where_distances_are_equal(levels, seed):
+def test_equals_the_literal_implementation_where_distances_are_equal(levels, seed):
     compare(features(seed, 20, 40, levels=levels), 6, 3, 0.3)
 
 
-def test_pieces_change_nothing(monkeypatch):
+def test_blocks_change_nothing(monkeypatch):
     case = features(5, 30, 40)
     whole = rerank(*case)
     monkeypatch.setattr(module, "CHUNK_ELEMENTS", 300)
     np.testing.assert_allclose(rerank(*case), whole, atol=1e-6)
 
 
-def test_the_share_of_the_original_distance():
-    """With share 1 the order is the original one."""
+def test_with_the_original_distance_alone_the_order_is_the_original_one():
     queries, gallery = features(2, 10, 30)
-    order = np.argsort(rerank(queries, gallery, Reranking(share=1.0)), axis=1)
+    order = np.argsort(rerank(queries, gallery, Reranking(original_weight=1.0)), axis=1)
     np.testing.assert_array_equal(order, np.argsort(-(queries @ gallery.T), axis=1))
 
 

@@ -1,17 +1,17 @@
-"""Every format gives the trained network's embeddings, for any batch and either modality, without this package's code."""
+"""Every format gives the trained network's embeddings, for any batch size and either modality, without this package."""
 
 import json
 
 import numpy as np
 import pytest
 import torch
-from cases import HEIGHT, WIDTH
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import CheckpointError, ExportError
-from lba_cli.export import FORMATS, export
-from lba_cli.export import run as export_run
+from lba_cli.export import FORMATS, ExportOptions, export
+from lba_cli.export.export import Format
 from lba_cli.model import load_network
-from lba_cli.model.checkpoint import read_checkpoint
+from lba_cli.model.checkpoint import fingerprint, read_checkpoint
 from lba_cli.vocabulary import ONNX_OPSET
 
 ANY_BACKBONE = ("onnx", "pt2", "safetensors")
@@ -37,7 +37,7 @@ def exported(trained, tmp_path_factory):
 
 
 def plain(name, path):
-    """The file as a user of onnxruntime, torch.export or load_network runs it."""
+    """Return the file as a function, as a user of onnxruntime, torch.export or load_network runs it."""
     if name == "onnx":
         import onnxruntime
 
@@ -57,7 +57,7 @@ def plain(name, path):
 
 @pytest.mark.parametrize("name", ANY_BACKBONE)
 @pytest.mark.parametrize("batch", [1, 7])
-def test_embeddings_of_either_modality(trained, exported, name, batch):
+def test_embeddings_of_either_modality_equal_the_networks(trained, exported, name, batch):
     network, _ = trained
     path, deviation = exported[name]
     assert 0 <= deviation < 1e-4
@@ -80,7 +80,7 @@ def test_a_mixed_batch_goes_through_both_stems(trained, exported, name):
     np.testing.assert_allclose(mixed, np.stack([infrared[0], visible[1], infrared[2]]), atol=1e-5)
 
 
-def test_metadata_tell_how_to_feed_the_network(exported, trained):
+def test_metadata_say_how_to_feed_the_network(exported, trained):
     import onnx
     from safetensors import safe_open
 
@@ -99,6 +99,7 @@ def test_metadata_tell_how_to_feed_the_network(exported, trained):
         assert content["lba"]["backbone"] == "resnet18"
         assert content["export"]["precision"] == "float32"
         assert content["export"]["modalities"] == "visible and infrared"
+        assert content["export"]["network"] == fingerprint(trained[0].state_dict())
     model = onnx.load(exported["onnx"][0])
     assert model.opset_import[0].version == ONNX_OPSET == json.loads(texts[1])["export"]["opset"]
     assert model.graph.input[0].type.tensor_type.shape.dim[0].dim_param, "the batch is dynamic"
@@ -127,9 +128,9 @@ def test_an_export_that_deviates_leaves_no_file(trained, tmp_path, monkeypatch):
         embed = form.load(path)
         return lambda images, infrared: embed(images, ~infrared)
 
-    monkeypatch.setitem(export_run.FORMATS, "safetensors", export_run.Format(form.write, wrong, form.suffix))
+    monkeypatch.setitem(FORMATS, "safetensors", Format(form.write, wrong, form.suffix))
     with pytest.raises(ExportError, match="no file was written"):
-        export(network, description, "safetensors", tmp_path / "x.safetensors", card=True)
+        export(network, description, "safetensors", tmp_path / "x.safetensors", ExportOptions(card=True))
     assert not list(tmp_path.iterdir())
 
 
@@ -139,16 +140,16 @@ def test_an_existing_file_is_kept(trained, tmp_path):
     with pytest.raises(ExportError, match="exists already"):
         export(*trained, "safetensors", path)
     assert path.read_text() == "mine"
-    export(*trained, "safetensors", path, force=True)
+    export(*trained, "safetensors", path, ExportOptions(force=True))
     assert read_checkpoint(path)
 
 
-def test_a_wrong_ending(trained, tmp_path):
+def test_a_wrong_suffix_is_refused(trained, tmp_path):
     with pytest.raises(ExportError, match=r"ends in \.onnx"):
         export(*trained, "onnx", tmp_path / "x.pt2")
 
 
-def test_without_the_extra_it_is_named(trained, tmp_path, monkeypatch):
+def test_a_missing_extra_is_named(trained, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "onnxscript", None)

@@ -8,8 +8,8 @@ import torch
 from torchvision.models import resnet
 
 from lba_cli.export import export
-from lba_cli.export.official import write_official
-from lba_cli.model.checkpoint import read_checkpoint, rebuild
+from lba_cli.export.weights import write_official
+from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def released(official_file):
 @pytest.fixture(scope="module")
 def exported(released, tmp_path_factory):
     path = tmp_path_factory.mktemp("official") / "ours.t"
-    made = export(rebuild(released), released.description, "official", path)
+    made = export(rebuild_network(released), released.description, "official", path)
     assert made.deviation == 0
     return path
 
@@ -69,7 +69,7 @@ def test_other_peoples_modules_load_it_strictly(exported):
 def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, exported, tmp_path):
     figures = {"rank1": 0.5, "rank5": 0.7, "rank10": 0.8, "rank20": 0.9, "mAP": 0.4, "mINP": 0.3}
     told = replace(released.description, figures=figures, epoch=7)
-    write_official(rebuild(released), told, tmp_path / "a.t")
+    write_official(rebuild_network(released), told, tmp_path / "a.t")
     content = torch.load(tmp_path / "a.t", weights_only=True)
     assert (content["mAP"], content["mINP"], content["epoch"]) == (0.4, 0.3, 7)
     assert len(content["cmc"]) == 20
@@ -78,9 +78,10 @@ def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, exported, 
     assert math.isnan(torch.load(exported, weights_only=True)["mAP"])
 
 
+@pytest.mark.slow
 def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
     from lba_cli.model.checkpoint import Checkpoint, Description, write_checkpoint
-    from lba_cli.model.weights import build_network
+    from lba_cli.model.initial_weights import build_network
 
     network = build_network("resnet50", 5, "none", seed=0)
     write_checkpoint(
@@ -89,5 +90,5 @@ def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
     result = lba(
         "export", "--checkpoint", "net.pt", "--format", "official", "--output", "net.t", "--set", "run.device=cpu"
     )
-    assert "takes images of 64×32" in result.output
+    assert "image size, 64×32" in result.output
     assert "synthetic-tiny" in (tmp_path / "net.t.md").read_text()

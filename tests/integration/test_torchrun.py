@@ -1,7 +1,8 @@
-"""Under torchrun itself: train, kill a process, resume, evaluate; restarts; two machines, both of them this one."""
+"""Training and evaluation under torchrun itself: a killed process, resumption, restarts, and two "machines"."""
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,18 +13,19 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from cases import SMALL
 from reliability.processes import children_of
+from simulated_torchrun import SimulatedJob
+from small_setup import SMALL
 
 from lba_cli.model.checkpoint import read_checkpoint
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.run_folder import RunFolder
 
 ROOT = Path(__file__).parent.parent.parent
 ALONE = ("--standalone", "--nproc-per-node=2")
 
 
 def begin(folder, where, *words):
-    """Start torchrun; its output goes to a file, because what it starts may outlive it."""
+    """Start torchrun. Its output goes to a file, because processes that it starts may outlive it."""
     command = [sys.executable, "-m", "torch.distributed.run", *where, "-m", "lba_cli", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     log = folder / f"log-{time.monotonic_ns()}.txt"
@@ -33,21 +35,21 @@ def begin(folder, where, *words):
     return process
 
 
-def said(process):
+def output_of(process):
     return process.log.read_text()
 
 
 def finish(*processes):
     for process in processes:
-        assert process.wait(timeout=120) == 0, said(process)
+        assert process.wait(timeout=120) == 0, output_of(process)
 
 
 def kill_one(process, folder, lines=1):
-    """SIGKILL the second process that torchrun has started, when the run has so many epochs behind it."""
+    """Send SIGKILL to the second process that torchrun has started, when the run has recorded ``lines`` epochs."""
     until = time.monotonic() + 100
     while not folder.metrics.exists() or len(folder.records()) < lines:
-        assert time.monotonic() < until, said(process)
-        assert process.poll() is None, said(process)
+        assert time.monotonic() < until, output_of(process)
+        assert process.poll() is None, output_of(process)
         time.sleep(0.02)
     os.kill(sorted(children_of(process.pid))[1], signal.SIGKILL)
 
@@ -61,17 +63,18 @@ def assert_same_runs(first, second):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory, store):
-    """A run of two processes that was never stopped, and the settings it had."""
+    """A run of two processes that was never stopped, and its config. Simulated processes start faster than torchrun's."""
     folder = tmp_path_factory.mktemp("torchrun")
     train = {**SMALL["train"], "epochs": 3, "steps_per_epoch": 4, "method": "baseline"}
     values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}, "train": train}
-    settings = folder / "settings.yaml"
-    settings.write_text(yaml.safe_dump(values))
-    finish(begin(folder, ALONE, "train", "--config", settings, "--output", "run"))
-    return RunFolder(folder / "run"), settings
+    config = folder / "run.yaml"
+    config.write_text(yaml.safe_dump(values))
+    SimulatedJob(folder, 2).finish("train", "--config", config, "--output", "run")
+    return RunFolder(folder / "run"), config
 
 
-def test_train_kill_one_resume_evaluate(reference, tmp_path, lba):
+@pytest.mark.slow
+def test_a_run_that_lost_a_process_resumes_exactly(reference, tmp_path):
     folder = RunFolder(tmp_path / "run")
     killed = begin(tmp_path, ALONE, "train", "--config", reference[1], "--output", "run")
     kill_one(killed, folder)
@@ -79,6 +82,11 @@ def test_train_kill_one_resume_evaluate(reference, tmp_path, lba):
     assert len(folder.records()) < 3
     finish(begin(tmp_path, ALONE, "train", "--resume", "run"))
     assert_same_runs(folder, reference[0])
+
+
+@pytest.mark.slow
+def test_evaluation_gives_the_figures_of_one_process(reference, tmp_path, lba):
+    shutil.copytree(reference[0].path, tmp_path / "run")
     small_batches = ("--set", "evaluation.batch_size=16")
     finish(begin(tmp_path, ALONE, "evaluate", "--checkpoint", "run", "--json", "two.json", *small_batches))
     lba("evaluate", "--checkpoint", "run", "--json", "one.json", *small_batches)
@@ -86,18 +94,19 @@ def test_train_kill_one_resume_evaluate(reference, tmp_path, lba):
     assert one == two
 
 
+@pytest.mark.slow
 def test_torchrun_restarts_a_run_that_lost_a_process(reference, tmp_path):
     folder = RunFolder(tmp_path / "run")
     process = begin(tmp_path, ("--max-restarts=2", *ALONE), "train", "--config", reference[1], "--output", "run")
     kill_one(process, folder)
     finish(process)
-    assert "resuming" in said(process)
+    assert "resuming" in output_of(process)
     assert_same_runs(folder, reference[0])
 
 
 @pytest.mark.slow
 def test_two_machines(reference, tmp_path):
-    """Two torchruns that find each other; a process of the second is lost, both start theirs again."""
+    """Start two torchruns that find each other. A process of the second is lost, and both start theirs again."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -108,7 +117,7 @@ def test_two_machines(reference, tmp_path):
     folder = RunFolder(tmp_path / "run")
     until = time.monotonic() + 100
     while not folder.metrics.exists():
-        assert time.monotonic() < until, "".join(map(said, machines))
+        assert time.monotonic() < until, "".join(map(output_of, machines))
         time.sleep(0.02)
     os.kill(next(iter(children_of(machines[1].pid))), signal.SIGKILL)
     finish(*machines)

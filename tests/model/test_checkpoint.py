@@ -1,4 +1,4 @@
-"""Checkpoints: round trips, the released layout, and files that are not what they should be."""
+"""Checkpoints: round trips, the released layout, and files that are refused."""
 
 import os
 import pickle
@@ -22,9 +22,9 @@ def saved(tmp_path, content, name="file.pt"):
     return tmp_path / name
 
 
-def test_round_trip(tmp_path):
+def test_a_checkpoint_is_read_back_as_it_was_written(tmp_path):
     network = TwoStreamNetwork("resnet18", 5)
-    description = Description("resnet18", 5, 96, 48, "synthetic", 7, {"mAP": 0.5}, {"train": {"seed": 1}})
+    description = Description("resnet18", 5, 96, 48, "synthetic", 7, {"mAP": 0.5}, config={"train": {"seed": 1}})
     write_checkpoint(tmp_path / "a.pt", Checkpoint(description, network.state_dict(), {"step": 3}))
     found = read_checkpoint(tmp_path / "a.pt")
     assert found.description == description
@@ -33,17 +33,17 @@ def test_round_trip(tmp_path):
     loaded = load_network(tmp_path / "a.pt")
     assert not loaded.training
     assert not loaded.neck.bias.requires_grad
-    assert not list(tmp_path.glob(".*")), "no temporary file stays"
+    assert not list(tmp_path.glob(".*")), "no temporary file is left"
 
 
-def test_the_released_layout(official_file):
+def test_the_released_layout_is_read(official_file):
     checkpoint = read_checkpoint(official_file)
     assert (checkpoint.description.num_classes, checkpoint.description.epoch) == (395, 80)
     assert (checkpoint.description.height, checkpoint.description.width) == (288, 144)
     assert not any("fc" in name for name in checkpoint.weights)
 
 
-def test_the_released_layout_as_old_numpy_wrote_it(tmp_path, official):
+def test_the_released_layout_with_figures_of_numpy_1_is_read(tmp_path, official):
     """PyTorch 1.7.1 with NumPy 1.x named NumPy's constructors ``numpy.core…``."""
     import numpy as np
 
@@ -59,7 +59,7 @@ def test_the_released_layout_as_old_numpy_wrote_it(tmp_path, official):
     assert read_checkpoint(path).description.epoch == 3
 
 
-class RunsCode:
+class Attack:
     def __init__(self, command):
         self.command = command
 
@@ -67,9 +67,9 @@ class RunsCode:
         return os.system, (self.command,)
 
 
-def test_a_pickle_that_would_run_code_runs_none(tmp_path):
+def test_a_pickle_that_would_run_code_is_refused_and_runs_none(tmp_path):
     trace = tmp_path / "trace"
-    attack = RunsCode(f"touch {trace}")
+    attack = Attack(f"touch {trace}")
     torch.save({"net": {"classifier.weight": torch.ones(1)}, "extra": attack}, tmp_path / "zip.pt")
     torch.save({"net": attack}, tmp_path / "legacy.pt", _use_new_zipfile_serialization=False)
     (tmp_path / "plain.pt").write_bytes(pickle.dumps(attack))
@@ -83,7 +83,7 @@ def test_a_pickle_that_would_run_code_runs_none(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
-def test_a_truncated_file(tmp_path, network_file, share):
+def test_a_truncated_file_is_refused(tmp_path, network_file, share):
     data = network_file.read_bytes()
     path = tmp_path / "cut.pt"
     path.write_bytes(data[: int(share * len(data))])
@@ -91,7 +91,7 @@ def test_a_truncated_file(tmp_path, network_file, share):
         read_checkpoint(path)
 
 
-def test_files_that_are_no_checkpoints(tmp_path):
+def test_files_that_are_no_checkpoints_are_refused(tmp_path):
     (tmp_path / "text.pt").write_text("epoch 80\n")
     (tmp_path / "text.safetensors").write_text("epoch 80\n")
     os.mkfifo(tmp_path / "fifo.pt")
@@ -112,7 +112,7 @@ def test_files_that_are_no_checkpoints(tmp_path):
             read_checkpoint(tmp_path / name)
 
 
-def test_a_compressed_archive_is_refused_before_it_is_unpacked(tmp_path):
+def test_a_compressed_archive_is_refused_without_unpacking_it(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb/data.pkl", b"\0" * 50_000_000)
     with pytest.raises(CheckpointError, match="would unpack to"):
@@ -123,7 +123,7 @@ def edited(content, **weights):
     return {**content, "weights": {**content["weights"], **weights}}
 
 
-def test_wrong_tensors_are_named(tmp_path, content):
+def test_wrong_tensors_are_refused_by_name(tmp_path, content):
     without = {name: value for name, value in content["weights"].items() if name != "neck.weight"}
     cases = {
         "'neck.weight' is missing": {**content, "weights": without},
@@ -134,11 +134,23 @@ def test_wrong_tensors_are_named(tmp_path, content):
             content, **{"neck.weight": torch.full((512,), torch.nan)}
         ),
         "doesn't describe its network": {**content, "description": {"backbone": "vgg"}},
-        "format version 99": {**content, "version": 99},
     }
     for message, broken in cases.items():
         with pytest.raises(CheckpointError, match=message):
             read_checkpoint(saved(tmp_path, broken))
+
+
+def test_another_format_version_is_refused_in_one_line_that_says_what_to_do(tmp_path, content):
+    for version in (1, 3, None, "2"):
+        path = saved(tmp_path, {**content, "version": version})
+        with pytest.raises(CheckpointError) as caught:
+            read_checkpoint(path)
+        message = str(caught.value)
+        assert message.startswith(
+            f"{path}: a checkpoint of format version {version!r}, but this lba release reads version 2: "
+        )
+        assert message.endswith("train the network again (lba train), with the config.yaml of its run")
+        assert "\n" not in message
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, network_file, monkeypatch):
@@ -146,10 +158,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, network_file, monkeypatch)
     target.write_bytes(network_file.read_bytes())
     checkpoint = read_checkpoint(target)
 
-    def full(*_):
+    def disk_full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", disk_full)
     with pytest.raises(OSError, match="No space"):
         write_checkpoint(target, checkpoint)
     assert target.read_bytes() == network_file.read_bytes()

@@ -1,4 +1,4 @@
-"""The network's shape, its golden embeddings, and where its weights start."""
+"""The network: golden embeddings, pooling, shapes and initial weights."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from torchvision.models import resnet
 from lba_cli.data.loaders import to_images
 from lba_cli.errors import CheckpointError, ConfigError
 from lba_cli.model import TwoStreamNetwork, generalized_mean_pool, load_network
-from lba_cli.model.weights import build_network
+from lba_cli.model.initial_weights import build_network
 from lba_cli.vocabulary import BACKBONES
 
 
@@ -20,15 +20,15 @@ def test_golden_embeddings_of_the_released_layout(golden, official_file, modalit
     np.testing.assert_allclose(found.numpy(), z[f"eval_{modality}_embedding"], atol=1e-5)
 
 
-def test_pooling(golden):
+def test_pooling_equals_golden_figures(golden):
     z = golden("pooling_and_hard_triplet")
     found = generalized_mean_pool(torch.from_numpy(z["maps"]))
     np.testing.assert_allclose(found.numpy(), z["gem_p3"], rtol=1e-5, atol=1e-5)
 
 
-def test_the_pools_gradient():
+def test_gradient_of_pooling_equals_pytorchs():
     maps = torch.rand(5, 3, 4, 2, dtype=torch.float64).relu_()
-    maps[1, 2] = 0  # a channel that shows nothing
+    maps[1, 2] = 0  # a channel of zeros
     assert torch.autograd.gradcheck(generalized_mean_pool, maps.clamp(min=0.1).requires_grad_())
     found = maps.requires_grad_()
     wanted = maps.detach().clone().requires_grad_()
@@ -37,15 +37,15 @@ def test_the_pools_gradient():
     torch.testing.assert_close(found.grad, wanted.grad)
 
 
-def test_pooling_keeps_the_maps_as_they_came_and_its_result_alone():
-    maps, kept = torch.rand(5, 3, 4, 2).bfloat16().requires_grad_(), []
-    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor.detach()), lambda _: None):
+def test_pooling_keeps_only_the_maps_and_its_result_for_the_gradient():
+    maps, saved = torch.rand(5, 3, 4, 2).bfloat16().requires_grad_(), []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor.detach()), lambda _: None):
         result = generalized_mean_pool(maps)
-    assert [(each.dtype, each.shape) for each in kept] == [(maps.dtype, maps.shape), (result.dtype, result.shape)]
+    assert [(each.dtype, each.shape) for each in saved] == [(maps.dtype, maps.shape), (result.dtype, result.shape)]
 
 
 @pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-def test_rounded_maps_are_pooled_in_float32(layout):
+def test_bfloat16_maps_are_pooled_in_float32(layout):
     maps = torch.rand(5, 3, 4, 2).bfloat16().to(memory_format=layout).requires_grad_()
     found = generalized_mean_pool(maps)
     assert found.dtype == torch.float32
@@ -58,7 +58,7 @@ def test_rounded_maps_are_pooled_in_float32(layout):
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_layer4_keeps_layer3s_resolution_in_every_resnet(backbone):
+def test_layer4_has_the_resolution_of_layer3_in_every_resnet(backbone):
     with torch.device("meta"):
         network = TwoStreamNetwork(backbone, 7)
         maps = network.maps(torch.empty(2, 3, 288, 144), "infrared")
@@ -80,11 +80,11 @@ def test_each_modality_goes_through_its_own_stem():
 
 def test_embeddings_have_unit_length():
     network = TwoStreamNetwork("resnet18", 4).eval()
-    lengths = network.embed(torch.randn(3, 3, 64, 32), "visible").norm(dim=1)
-    torch.testing.assert_close(lengths, torch.ones(3))
+    norms = network.embed(torch.randn(3, 3, 64, 32), "visible").norm(dim=1)
+    torch.testing.assert_close(norms, torch.ones(3))
 
 
-def test_the_necks_bias_is_zero_and_not_trained():
+def test_neck_and_classifier_start_as_the_paper_says():
     network = build_network("resnet18", 4, "none", seed=0)
     assert not network.neck.bias.requires_grad
     assert network.neck.bias.abs().sum() == 0
@@ -92,7 +92,7 @@ def test_the_necks_bias_is_zero_and_not_trained():
     assert network.classifier.weight.std() < 0.002
 
 
-def test_the_seed_alone_decides_the_first_weights():
+def test_initial_weights_depend_on_the_seed_alone():
     state = torch.get_rng_state()
     first, second, other = (build_network("resnet18", 4, "none", seed=s).state_dict() for s in (1, 1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -100,7 +100,7 @@ def test_the_seed_alone_decides_the_first_weights():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_weights_from_a_file_start_both_stems_and_the_trunk(tmp_path):
+def test_both_stems_and_the_trunk_start_from_a_resnets_file(tmp_path):
     torch.manual_seed(0)
     base = resnet.resnet18(weights=None)
     torch.save(base.state_dict(), tmp_path / "resnet18.pth")
@@ -111,8 +111,8 @@ def test_weights_from_a_file_start_both_stems_and_the_trunk(tmp_path):
 
 
 @pytest.mark.parametrize("ending", [".pt", ".safetensors"])
-def test_a_checkpoints_stems_and_trunk_can_be_the_start(tmp_path, network_file, ending):
-    from lba_cli.export.safetensors import write_safetensors
+def test_stems_and_trunk_start_from_a_checkpoint(tmp_path, network_file, ending):
+    from lba_cli.export.weights import write_safetensors
     from lba_cli.model.checkpoint import read_checkpoint
 
     start, path = load_network(network_file), network_file
@@ -132,7 +132,7 @@ def test_weights_of_another_backbone_are_refused(tmp_path):
         build_network("resnet50", 4, str(tmp_path / "resnet34.pth"), seed=0)
 
 
-def test_imagenet_weights_go_through_torchvision(monkeypatch):
+def test_imagenet_weights_are_downloaded_by_torchvision(monkeypatch):
     torch.manual_seed(0)
     base = resnet.resnet18(weights=None)
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", lambda *_, **__: base.state_dict())
@@ -141,7 +141,7 @@ def test_imagenet_weights_go_through_torchvision(monkeypatch):
     assert torch.equal(network.trunk["layer1"][0].conv1.weight, base.layer1[0].conv1.weight)
 
 
-def test_a_failed_download_names_the_choices(monkeypatch):
+def test_failed_download_is_reported_with_alternatives(monkeypatch):
     def fail(*_, **__):
         raise OSError("no route to host")
 

@@ -1,1 +1,1 @@
-"""Slow and obvious versions of what the package computes."""
+"""Slow and obvious versions of the package's computations, for tests to compare with."""

@@ -1,4 +1,4 @@
-"""Section 3 of the paper in plain loops, one image and one position at a time."""
+"""The dense triplet loss (paper, section 3.2) in plain loops, one image and one position at a time."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def unit_scaled(values):
 
 
 def dense_triplet(features, positive, negative, temperature, margin, weighting):
-    """(N, C, H, W) float64 array → (reconstructions from the positives, loss)."""
+    """Return the reconstructions from the positives, and the loss, for features of shape (N, C, H, W) in float64."""
     count, channels, height, width = features.shape
     flat = features.reshape(count, channels, -1)
     size = height * width

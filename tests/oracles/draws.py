@@ -1,4 +1,4 @@
-"""The community's draws as the scripts of the field make them: folders of file names, walked one after the other."""
+"""The draws of the community protocol as the field's scripts make them: walking folders of file names one by one."""
 
 import random
 
@@ -6,17 +6,17 @@ import random
 def folders_of(samples, modality):
     folders = {}
     for s in samples:
-        if s.part == "test" and s.modality == modality:
+        if s.split == "test" and s.modality == modality:
             folders.setdefault((s.identity, s.camera), []).append(s.path)
     return folders
 
 
-def sample_gallery(samples, modality, trial, cameras, shots=1):
-    """In trial t: seed t; each identity, each camera: one image by choice, or several by sample."""
+def sample_gallery(samples, modality, number, cameras, shots=1):
+    """Seed with the draw's number; take one image by ``choice``, or several by ``sample``, of each identity and camera."""
     folders = folders_of(samples, modality)
-    random.seed(trial)
+    random.seed(number)
     gallery = []
-    for identity in sorted({s.identity for s in samples if s.part == "test"}):
+    for identity in sorted({s.identity for s in samples if s.split == "test"}):
         for camera in cameras:
             files = sorted(folders.get((identity, camera), []))
             if files and shots == 1:

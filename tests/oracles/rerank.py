@@ -1,9 +1,9 @@
-"""k-reciprocal re-ranking (Zhong et al., CVPR 2017) word by word: sets, dictionaries and loops."""
+"""k-reciprocal re-ranking (Zhong et al., CVPR 2017) as the paper describes it, with sets, dictionaries and loops."""
 
 import math
 
 
-def rerank(queries, gallery, k1, k2, share):
+def rerank(queries, gallery, k1, k2, weight):
     pool = [[float(x) for x in row] for row in [*queries, *gallery]]
     count = len(pool)
     original = []
@@ -41,6 +41,6 @@ def rerank(queries, gallery, k1, k2, share):
             names = averaged[q].keys() | averaged[g].keys()
             smaller = sum(min(averaged[q].get(n, 0.0), averaged[g].get(n, 0.0)) for n in names)
             larger = sum(max(averaged[q].get(n, 0.0), averaged[g].get(n, 0.0)) for n in names)
-            row.append((1 - share) * (1 - smaller / larger) + share * original[q][g])
+            row.append((1 - weight) * (1 - smaller / larger) + weight * original[q][g])
         final.append(row)
     return final

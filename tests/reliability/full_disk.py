@@ -1,11 +1,11 @@
-"""Fill the disk under every command that writes: what is said, and what is left.
+"""Run every command that writes on a disk that fills up, and check its message and what it leaves.
 
-    python tests/reliability/full_disk.py [--only WORD]
+    python tests/reliability/full_disk.py [--only WORD] [--shares 0 0.02 0.5 0.9]
 
-Mounts a tmpfs of a few megabytes in a namespace of its own (so it needs Linux and ``unshare``), and for each command leaves
-several amounts of room, from none to nearly enough. Each must exit with 2 and one line, leave every file that was there as it was,
-and leave nothing new behind but a run or an embedding that can be gone on with, or the demo's finished parts; with room enough it must
-then succeed. Prints a line a case, and exits with 1 if one fails.
+The disk is a small tmpfs, mounted in a namespace of its own, so this needs Linux and ``unshare``. Each command runs with several
+amounts of free space, from none to nearly enough. It must exit with status 2 and one line, leave all existing files as they
+were, and leave nothing new except a run or an embedding that can be continued, or finished parts of the demo. With enough
+space it must then succeed. The script prints one line per case and exits with status 1 if a case fails.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from cases import HEIGHT, WIDTH
 from reliability.processes import LOG, exit_status, finish, make_data, start
+from small_setup import HEIGHT, WIDTH
 
 INSIDE = "LBA_INSIDE_A_NAMESPACE"
 SIZE = ("--set", f"data.height={HEIGHT}", "--set", f"data.width={WIDTH}")
@@ -29,7 +30,7 @@ SHARES = (0.0, 0.02, 0.5, 0.9)
 
 
 def commands(base: Path) -> dict[str, tuple[object, ...]]:
-    """Each command's words; what it writes goes into the current folder."""
+    """Return the words of each command, which writes into the current folder."""
     checkpoint = ("--checkpoint", base / "run")
     data = ("--data", base / "store")
     train = ("train", "--config", base / "small.yaml", *data)
@@ -84,24 +85,24 @@ def commands(base: Path) -> dict[str, tuple[object, ...]]:
 
 
 def try_with(room: int, total: int, disk: Path, words: tuple[object, ...], log: Path) -> str:
-    """Run a command with ``room`` bytes left on ``disk``; what went wrong, or nothing."""
+    """Run a command with ``room`` bytes free on ``disk``; return what went wrong, or an empty string."""
     fill(disk / "filler", total - room)
     before = digests(disk)
     log.unlink(missing_ok=True)
     status = exit_status(start(disk, *words, log=log))
-    told = log.read_text()
-    errors = [line for line in told.splitlines() if line.startswith(("error", "internal"))]
+    output = log.read_text()
+    errors = [line for line in output.splitlines() if line.startswith(("error", "internal"))]
     problems = []
     if status != 2:
         problems.append(f"exit status {status}")
-    if "Traceback" in told or len(errors) != 1 or "disk is full" not in errors[0]:
-        problems.append(f"said {told[-300:]!r}")
+    if "Traceback" in output or len(errors) != 1 or "disk is full" not in errors[0]:
+        problems.append(f"said {output[-300:]!r}")
     after = digests(disk)
     if changed := [name for name in before if after.get(name) != before[name]]:
         problems.append(f"changed {changed}")
     new = sorted(after.keys() - before.keys())
     if words[0] == "embed":
-        problems += gone_on_with(disk, words, log)
+        problems += continued(disk, words, log)
         new = []
     elif words[0] not in ("train", "demo") and new:
         problems.append(f"left {new[:5]}")
@@ -117,21 +118,21 @@ def try_with(room: int, total: int, disk: Path, words: tuple[object, ...], log: 
     return "; ".join(problems)
 
 
-def gone_on_with(disk: Path, words: tuple[object, ...], log: Path) -> list[str]:
-    """What goes wrong when an embedding goes on, with room enough, and is compared with one that was never stopped."""
+def continued(disk: Path, words: tuple[object, ...], log: Path) -> list[str]:
+    """Continue an embedding with enough space; return how it differs from one that was never stopped."""
     output = disk / str(words[-1])
     if output.exists():
         return ["left its output"]
     (disk / "filler").unlink()
     for each in (words, (*words[:-1], f"whole{output.suffix}")):
         if exit_status(start(disk, *each, log=log)):
-            return [f"can't go on: {log.read_text()[-300:]!r}"]
+            return [f"can't be continued: {log.read_text()[-300:]!r}"]
     same = output.read_bytes() == (disk / f"whole{output.suffix}").read_bytes()
-    return [] if same and not list(disk.glob(".*")) else ["goes on to another file, or leaves its state"]
+    return [] if same and not list(disk.glob(".*")) else ["ends with another file, or leaves its state behind"]
 
 
 def fill(path: Path, size: int) -> None:
-    """Make ``path`` take up ``size`` bytes, or whatever there is."""
+    """Make ``path`` take up ``size`` bytes, or all free space if there is less."""
     path.unlink(missing_ok=True)
     with path.open("wb") as file:
         try:
@@ -145,7 +146,7 @@ def fill(path: Path, size: int) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file below ``folder``, hidden ones too."""
+    """Return the SHA-256 of every file below ``folder``, hidden ones included."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -154,27 +155,28 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def used(folder: Path) -> int:
-    """The bytes on the disk at ``folder``."""
+    """Return the bytes in use on the disk at ``folder``."""
     stat = os.statvfs(folder)
     return (stat.f_blocks - stat.f_bfree) * stat.f_frsize
 
 
-def every_case(base: Path, only: str) -> int:
-    """Run the cases; how many of them fail."""
+def every_case(base: Path, only: str, shares: Sequence[float]) -> int:
+    """Run the commands whose name contains ``only``, each with these shares of the space it needs; count the failures."""
     make_data(base)
     log = base / LOG
-    finish(base, "train", "--config", base / "small.yaml", "--data", base / "store", "--output", base / "run")
-    model = ("--modality", "visible", "--checkpoint", base / "run")
-    finish(base, "search", "build", base / "tiny" / "cam1", "--index", base / "gallery", *model)
+    chosen = {name: words for name, words in commands(base).items() if only in name}
+    if any(word in words for words in chosen.values() for word in (base / "run", "gallery")):
+        finish(base, "train", "--config", base / "small.yaml", "--data", base / "store", "--output", base / "run")
+    if any("gallery" in words for words in chosen.values()):
+        model = ("--modality", "visible", "--checkpoint", base / "run")
+        finish(base, "search", "build", base / "tiny" / "cam1", "--index", base / "gallery", *model)
     failed = 0
-    for name, words in commands(base).items():
-        if only not in name:
-            continue
+    for name, words in chosen.items():
         disk = base / "disk"
         disk.mkdir()
         size = 600 if name.startswith(("train", "demo")) else 120
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}m", "tmpfs", str(disk)], check=True)
-        (disk / "mine.txt").write_text("what the user had")
+        (disk / "mine.txt").write_text("a file of the user's")
         mine = {"mine.txt"}
         if words[:2] in (("search", "add"), ("search", "remove")):
             shutil.copytree(base / "gallery", disk / "gallery")
@@ -186,24 +188,24 @@ def every_case(base: Path, only: str) -> int:
             status = exit_status(start(disk, *words, log=log))
             assert status == 0, (name, log.read_text())
             needed = used(disk) - before
-            if "gallery" in mine:  # whose new files lie beside the old ones for a while
+            if "gallery" in mine:  # its new files lie beside the old ones for a while
                 needed = sum(path.stat().st_size for path in (disk / "gallery").iterdir())
                 shutil.rmtree(disk / "gallery")
                 shutil.copytree(base / "gallery", disk / "gallery")
             for path in disk.iterdir():
                 if path.name not in mine:
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for share in SHARES if needed > 100_000 else SHARES[:1]:
-            told = try_with(int(share * needed), total, disk, words, log)
-            failed += bool(told)
-            print(f"{name:28} room for {share:4.0%}: {told or 'ok'}", flush=True)
+        for share in shares if needed > 100_000 else (0.0,):
+            problems = try_with(int(share * needed), total, disk, words, log)
+            failed += bool(problems)
+            print(f"{name:28} room for {share:4.0%}: {problems or 'ok'}", flush=True)
         subprocess.run(["umount", str(disk)], check=True)
         disk.rmdir()
     return failed + (resuming(base, log) if only in "train, resumed" else 0)
 
 
 def resuming(base: Path, log: Path) -> int:
-    """A run whose disk fills up keeps its last state whole, and goes on once there is room."""
+    """Fill the disk under a resumed run: it must keep its last state, and continue once there is space."""
     disk = base / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400m", "tmpfs", str(disk)], check=True)
@@ -211,16 +213,16 @@ def resuming(base: Path, log: Path) -> int:
     finish(disk, *train, "--output", "run")
     (disk / LOG).unlink()
     last = disk / "run" / "checkpoints" / "last.pt"
-    last.with_name("previous.pt").unlink()  # or its place would be taken
+    last.with_name("previous.pt").unlink()  # otherwise its space would be reused
     good, room = last.read_bytes(), os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize
     failed = 0
     for left in (0, 10_000_000):
         fill(disk / "filler", room - left)
         status = exit_status(start(disk, "train", "--resume", "run", "--set", "train.epochs=3", log=log))
-        told = log.read_text().strip().splitlines()[-1]
-        ok = status == 2 and told.startswith("error: the disk is full") and last.read_bytes() == good
+        message = log.read_text().strip().splitlines()[-1]
+        ok = status == 2 and message.startswith("error: the disk is full") and last.read_bytes() == good
         ok &= not list((disk / "run").rglob(".*"))
-        print(f"{'train, resumed':28} room for {left:,} bytes: {'ok' if ok else (status, told)}", flush=True)
+        print(f"{'train, resumed':28} room for {left:,} bytes: {'ok' if ok else (status, message)}", flush=True)
         failed += not ok
         (disk / "filler").unlink()
     finish(disk, "train", "--resume", "run", "--set", "train.epochs=3")
@@ -229,16 +231,19 @@ def resuming(base: Path, log: Path) -> int:
 
 
 def main() -> int:
-    """Enter a namespace and run the cases there."""
+    """Run the cases in a namespace of their own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", metavar="WORD", help="commands whose name has this word")
+    parser.add_argument("--only", default="", metavar="WORD", help="run the commands whose name contains this word")
+    parser.add_argument(
+        "--shares", type=float, nargs="+", default=SHARES, help="free space, as shares of what is needed"
+    )
     asked = parser.parse_args()
     if INSIDE not in os.environ:
         os.environ[INSIDE] = "1"
         os.execvp("unshare", ["unshare", "--map-root-user", "--mount", sys.executable, *sys.argv])
     base = Path(tempfile.mkdtemp())
     try:
-        return 1 if every_case(base, asked.only) else 0
+        return 1 if every_case(base, asked.only, asked.shares) else 0
     finally:
         shutil.rmtree(base, ignore_errors=True)
 

@@ -1,10 +1,10 @@
-"""Kill commands with SIGKILL at random moments, go on, and compare with what was never killed, bit for bit.
+"""Kill commands with SIGKILL at random moments, continue them, and compare bit for bit with commands that were never killed.
 
     python tests/reliability/killed.py [--train 20] [--prepare 10] [--evaluate 10] [--export 10] [--report 5]
         [--embed 20] [--search 10] [--seed 0]
 
-Prints a line a command and exits with 1 if anything differs. Commands run in processes forked from this one, which has the
-libraries loaded, so that a kill hits the command and not its imports.
+The script prints one line per command and exits with status 1 if anything differs. Commands run in processes forked from this
+one, which has the libraries loaded, so that a kill hits the command's work and not its imports.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from cases import HEIGHT, WIDTH
 from reliability.processes import LOG, end, finish, make_data, start
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.search.index import open_index
@@ -32,13 +32,13 @@ RECIPE = ("--set", "train.epochs=3", "--set", "train.steps_per_epoch=4", "--set"
 
 
 def kill(process: int, seconds: float) -> bool:
-    """SIGKILL ``process`` after so many seconds; whether it was still there."""
+    """Send SIGKILL to ``process`` after ``seconds``; return whether it was still running."""
     time.sleep(seconds)
     return end(process)
 
 
 def kill_in_a_write(process: int, folder: Path, name: str, number: int) -> bool:
-    """SIGKILL ``process`` as soon as it writes ``name`` in ``folder`` for the ``number``-th time; whether it did."""
+    """Send SIGKILL to ``process`` when it writes ``name`` in ``folder`` for the ``number``-th time; return whether it did."""
     seen: set[str] = set()
     while os.waitpid(process, os.WNOHANG) == (0, 0):
         seen |= {path.name for path in folder.glob(f".{name}.*")} if folder.is_dir() else set()
@@ -48,7 +48,7 @@ def kill_in_a_write(process: int, folder: Path, name: str, number: int) -> bool:
 
 
 def same_runs(first: Path, second: Path) -> bool:
-    """Whether two runs have the same metrics, to the byte, and the same weights and optimizer states, to the bit."""
+    """Return whether two runs have the same metrics, weights and optimizer states, bit for bit."""
     if (first / "metrics.jsonl").read_bytes() != (second / "metrics.jsonl").read_bytes():
         return False
     for name in ("last.pt", "best.pt"):
@@ -64,7 +64,7 @@ def same_runs(first: Path, second: Path) -> bool:
 
 
 def killed_trainings(base: Path, count: int, chance: random.Random) -> int:
-    """How many of ``count`` trainings, each killed one to three times, end as the one that was not."""
+    """Kill each of ``count`` runs one to three times; return how many end like the run that was never killed."""
     train = ("train", "--config", base / "small.yaml", "--data", base / "store", *RECIPE)
     duration = finish(base, *train, "--output", "never-killed")
     same, kills, in_writes = 0, 0, 0
@@ -86,12 +86,12 @@ def killed_trainings(base: Path, count: int, chance: random.Random) -> int:
     print(
         f"train: {same} of {count} runs end bit-identical after {kills} kills, {in_writes} of them in a checkpoint write"
     )
-    assert kills >= count // 2, "too few were still running when the kill came to show anything"
+    assert kills >= count // 2, "too many commands had ended before they were killed"
     return same
 
 
 def killed_preparations(base: Path, count: int, chance: random.Random) -> int:
-    """How many of ``count`` preparations leave nothing or a whole store when killed, and are then made as if never killed."""
+    """Kill ``count`` preparations; return how many leave nothing or a whole store, and then end as if never killed."""
     words = ("prepare", "sysu", "--root", base / "tiny", *SIZE, "--npy")
     duration = finish(base, *words, "--output", "prepared")
     same = kills = 0
@@ -108,14 +108,14 @@ def killed_preparations(base: Path, count: int, chance: random.Random) -> int:
         ) and not list(store.parent.glob(".*"))
         shutil.rmtree(store)
     print(f"prepare: {same} of {count} stores are as if never killed, after {kills} kills")
-    assert kills >= count // 2, "too few were still running when the kill came to show anything"
+    assert kills >= count // 2, "too many commands had ended before they were killed"
     return same
 
 
 def killed_outputs(
     base: Path, what: str, words: tuple[object, ...], name: str, count: int, chance: random.Random
 ) -> int:
-    """How many of ``count`` kills leave the file ``name`` absent or whole, at every moment looked at, and nothing else."""
+    """Kill a command ``count`` times; return how often the file ``name`` was absent or whole at every moment, and alone."""
     folder = base / what
     folder.mkdir()
     duration = finish(folder, *words)
@@ -137,14 +137,14 @@ def killed_outputs(
         same += intact and (folder / name).read_bytes() == whole and not left
         (folder / name).unlink()
     print(f"{what}: {same} of {count} outputs were absent or whole at every moment, after {kills} kills")
-    assert kills >= count // 2, "too few were still running when the kill came to show anything"
+    assert kills >= count // 2, "too many commands had ended before they were killed"
     return same
 
 
 def killed_embeddings(base: Path, checkpoint: tuple[object, ...], count: int, chance: random.Random) -> int:
-    """How many of ``count`` embeddings, each killed one to three times, go on to the same file, to the byte."""
+    """Kill each of ``count`` embeddings one to three times; return how many end with the same bytes when continued."""
     words = ("embed", base / "tiny", "--modality", "visible", *checkpoint, "--set", "evaluation.batch_size=8")
-    same = kills = gone_on = 0
+    same = kills = continued = 0
     for ending in ("npz", "csv"):
         duration = finish(base, *words, "--output", f"whole.{ending}")
         for number in range(ending == "csv", count, 2):
@@ -158,19 +158,19 @@ def killed_embeddings(base: Path, checkpoint: tuple[object, ...], count: int, ch
                     break
             if not output.exists():
                 finish(folder, *words, "--output", output)
-                gone_on += "going on after" in (folder / LOG).read_text()
+                continued += "continuing after" in (folder / LOG).read_text()
             left = {path.name for path in folder.iterdir()} - {LOG, output.name}
             same += intact and output.read_bytes() == (base / f"whole.{ending}").read_bytes() and not left
             shutil.rmtree(folder)
     print(
-        f"embed: {same} of {count} files are as if never killed, after {kills} kills, {gone_on} went on in the middle"
+        f"embed: {same} of {count} files are as if never killed, after {kills} kills, {continued} were continued in the middle"
     )
-    assert kills >= count // 2, "too few were still running when the kill came to show anything"
+    assert kills >= count // 2, "too many commands had ended before they were killed"
     return same
 
 
 def killed_indexes(base: Path, checkpoint: tuple[object, ...], count: int, chance: random.Random) -> int:
-    """How many of ``count`` indexes, killed while built and while added to, are absent, old or new, and then as never killed."""
+    """Kill builds of and additions to ``count`` indexes; return how many are absent, old or new, and then end as if never killed."""
 
     def content() -> tuple[list[str], bytes]:
         opened = open_index(folder / "gallery", fully=True)
@@ -197,12 +197,12 @@ def killed_indexes(base: Path, checkpoint: tuple[object, ...], count: int, chanc
         good &= content() == wanted[1] and len(list((folder / "gallery").iterdir())) == 3
         same += good and {path.name for path in folder.iterdir()} == {LOG, "gallery"}
     print(f"search: {same} of {count} indexes were absent, old or new, and are as if never killed, after {kills} kills")
-    assert kills >= count // 2, "too few were still running when the kill came to show anything"
+    assert kills >= count // 2, "too many commands had ended before they were killed"
     return same
 
 
 def main() -> int:
-    """Run what the command line asks for."""
+    """Run the experiments that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
     counts = {
         "train": 20,
@@ -218,7 +218,7 @@ def main() -> int:
         parser.add_argument(f"--{name}", type=int, default=count)
     asked = parser.parse_args()
     chance = random.Random(asked.seed)
-    base = Path(tempfile.mkdtemp())  # not TemporaryDirectory, which a forked process would remove at its end
+    base = Path(tempfile.mkdtemp())  # a forked process would remove a TemporaryDirectory when it ends
     try:
         make_data(base)
         good = killed_trainings(base, asked.train, chance) == asked.train

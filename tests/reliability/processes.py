@@ -1,4 +1,4 @@
-"""Commands in processes of their own, forked from one that has the libraries loaded: quick to start, real to kill."""
+"""Runs commands in processes forked from this one, which has the libraries loaded: they start fast and can be killed."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from pathlib import Path
 
 import torch
 import yaml
-from cases import HEIGHT, SMALL, WIDTH
+from small_setup import HEIGHT, SMALL, WIDTH
 
 import lba_cli.cli.evaluate
-import lba_cli.data.open
 import lba_cli.data.prepare
-import lba_cli.evaluation.run
+import lba_cli.datasets.open
+import lba_cli.evaluation.evaluate
 import lba_cli.export
+import lba_cli.search.embed_file
 import lba_cli.search.query
-import lba_cli.search.run
 import lba_cli.search.update
 import lba_cli.training.loop
 import lba_cli.visualize.correspondences
 import lba_cli.visualize.ranking
 import lba_cli.visualize.report
 from lba_cli.cli.app import app
-from lba_cli.data.readers import read_sysu
-from lba_cli.data.synthetic import write_dataset
+from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.sysu import SYSU, read_sysu
 from lba_cli.reporting import Silent
 
 LOG = "log.txt"
@@ -38,12 +38,12 @@ def make_data(base: Path) -> None:
     """Write ``small.yaml``, the synthetic data set ``tiny`` and its ``store`` into ``base``."""
     torch.set_num_threads(1)
     (base / "small.yaml").write_text(yaml.safe_dump(SMALL))
-    write_dataset("tiny", base / "tiny", seed=0, workers=1, listener=Silent())
+    write_synthetic(SYSU, "tiny", base / "tiny", seed=0, workers=1, listener=Silent())
     lba_cli.data.prepare.prepare(read_sysu(base / "tiny"), base / "store", HEIGHT, WIDTH, listener=Silent(), workers=1)
 
 
 def start(folder: Path, *words: object, log: Path | None = None, before: Callable[[], object] = lambda: None) -> int:
-    """Begin ``lba words…`` in ``folder``, as the leader of a session, after ``before``; returns the process's number."""
+    """Start ``lba words…`` in ``folder``, as the leader of a session, after ``before``; return the process's number."""
     process = os.fork()
     if process:
         return process
@@ -58,14 +58,14 @@ def start(folder: Path, *words: object, log: Path | None = None, before: Callabl
         app([str(word) for word in words], standalone_mode=True)
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else 1
-    finally:  # what Python does at its end, without what the parent would do at its own
+    finally:  # Python's exit handlers, without those of the parent
         threading._shutdown()
         multiprocessing.util._exit_function()
         os._exit(status)
 
 
 def finish(folder: Path, *words: object) -> float:
-    """Run a command to its end; returns its seconds.
+    """Run a command to its end; return the seconds it took.
 
     Raises:
         AssertionError: it failed.
@@ -77,18 +77,18 @@ def finish(folder: Path, *words: object) -> float:
 
 
 def exit_status(process: int) -> int:
-    """Wait for ``process``; its exit status, negative for a signal."""
+    """Wait for ``process``; return its exit status, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def end(process: int) -> bool:
-    """SIGKILL ``process``; whether it was still there."""
+    """Send SIGKILL to ``process``; return whether it was still running."""
     os.kill(process, signal.SIGKILL)
     return exit_status(process) < 0
 
 
 def left_in_session(leader: int) -> list[str]:
-    """The processes of ``leader``'s session that are still there, by their command lines."""
+    """Return the command lines of the processes in the session of ``leader`` that still run."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -102,7 +102,7 @@ def left_in_session(leader: int) -> list[str]:
 
 
 def children_of(process: int) -> dict[int, str]:
-    """The processes that ``process`` has started and that are still there, with their command lines."""
+    """Return the numbers and command lines of the children of ``process`` that still run."""
     found = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():

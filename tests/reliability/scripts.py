@@ -1,12 +1,10 @@
-"""The scripts of this folder as tests run them; each has a file of tests, so that cores can share them."""
+"""Runs the scripts of this folder from tests. Each script has a test file of its own, so that they run in parallel."""
 
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-
-import pytest
 
 HERE = Path(__file__).parent
 
@@ -27,7 +25,7 @@ def run(script, *words, seconds=280):
 
 
 def can_mount():
-    """Whether a tmpfs can be mounted in a namespace of one's own here."""
+    """Return whether this machine lets us mount a tmpfs in a new namespace."""
     if not shutil.which("unshare"):
         return False
     probe = "d=$(mktemp -d) && mount -t tmpfs -o size=1m tmpfs $d && umount $d; s=$?; rmdir $d; exit $s"
@@ -35,6 +33,3 @@ def can_mount():
         ["unshare", "--map-root-user", "--mount", "sh", "-c", probe], capture_output=True, timeout=20, check=False
     )
     return done.returncode == 0
-
-
-needs_a_small_disk = pytest.mark.skipif(not can_mount(), reason="no tmpfs can be mounted here")

@@ -1,7 +1,7 @@
-"""Files that went wrong, by the hundreds here and by the thousands with ``-m slow``: each is read, or refused in one line.
+"""Fuzzing of every reader, with hundreds of damaged files by default and thousands with ``-m slow``.
 
-Every target goes through the function that commands read such a file with; nothing but its documented error may come out of
-it, within seconds and bounded memory. Hypothesis alone makes the inputs: atheris has no wheel for every Python that lba runs on.
+Every target calls the function that commands read such a file with. It must read the file or raise its documented error with
+one line, within seconds and bounded memory. Hypothesis makes the inputs; atheris has no wheels for every supported Python.
 """
 
 import resource
@@ -12,28 +12,32 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from reliability import hostile, strange, strange_pickles
-from reliability.good import Place
-from reliability.strange import edited
+from reliability import hostile_checkpoints, hostile_pickles, malformed_files
+from reliability.malformed_files import edited
+from reliability.valid_files import Place
 
-from lba_cli.data.images import BrokenImage, read_image
-from lba_cli.data.manifest import read_manifest, write_manifest
-from lba_cli.data.readers.lists import read_identities, read_image_list
+from lba_cli.config import ConfigLayer, resolve_config, write_config
+from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.store import StoredImages
+from lba_cli.data.store_manifest import read_manifest, write_manifest
+from lba_cli.datasets.lists import read_identities, read_image_list
+from lba_cli.datasets.permutations import load_permutations
 from lba_cli.errors import CheckpointError, ConfigError, DataError, LbaError
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.protocols import load_permutations
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.settings import Layer, resolve, write_run
-from lba_cli.training.folder import RunFolder
+from lba_cli.training.run_folder import RunFolder
 
-SECONDS, MEMORY, LONGEST = 20, 2_000_000, 1_000  # an input's time, all the inputs' growth in KiB, a message's length
+SECONDS, MEMORY, LONGEST = (
+    20,
+    2_000_000,
+    1_000,
+)  # per input; growth of memory in KiB over all inputs; characters of a message
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is fuzzed: the inputs, how many of them here and with ``-m slow``, and what is done with one."""
+    """A reader under test: its inputs, how many of them by default and with ``-m slow``, and what to do with one."""
 
     strategy: object
     quick: int
@@ -42,7 +46,7 @@ class Target:
 
 
 def refuse(kind, function, *arguments):
-    """Call a reading function: its result, or None where it refused in one line."""
+    """Call a reading function; return its result, or None where it refused its input in one line."""
     try:
         return function(*arguments)
     except kind as problem:
@@ -56,29 +60,30 @@ def refuse(kind, function, *arguments):
 def configs(place, data):
     path = place.folder / "run.yaml"
     path.write_bytes(data)
-    layer = refuse(ConfigError, Layer.from_file, path)
+    layer = refuse(ConfigError, ConfigLayer.from_file, path)
     if layer:
         same_when_read_back(place, layer)
 
 
 def assignments(place, words):
-    layer = refuse(ConfigError, Layer.from_assignments, words)
+    layer = refuse(ConfigError, ConfigLayer.from_assignments, words)
     if layer:
         same_when_read_back(place, layer)
 
 
 def same_when_read_back(place, *layers):
-    run = refuse(ConfigError, resolve, layers)
+    run = refuse(ConfigError, resolve_config, layers)
     if run:
-        write_run(place.folder / "config.yaml", run)
-        assert resolve([Layer.from_file(place.folder / "config.yaml")]) == run
+        write_config(place.folder / "config.yaml", run)
+        assert resolve_config([ConfigLayer.from_file(place.folder / "config.yaml")]) == run
 
 
 def id_lists(place, data):
     path = place.folder / "test_id.txt"
     path.write_bytes(data)
-    found = refuse(DataError, lambda: list(read_identities(path, "SYSU-MM01")))
-    assert found is None or all(0 < identity < 10_000 for _, identity in found)
+    found = refuse(DataError, lambda: list(read_identities(path)))
+    # LLCM has an identity 0000.
+    assert found is None or all(0 <= identity < 10_000 for _, identity in found)
 
 
 def image_lists(place, edits):
@@ -96,17 +101,17 @@ def permutations(place, edits):
 
 
 def stores(place, change):
-    """A store with one file edited is refused, or has the same in it; a manifest that vouches for it may be part of the edit."""
-    name, edits, vouched = change
+    """Edit one file of a store, perhaps with a manifest that matches it: it must be refused, or read with its old content."""
+    name, edits, matching = change
     before = place.store[name].read_bytes()
     folder = place.store[name].parent
     manifest = read_manifest(folder)
     try:
         place.store[name].write_bytes(edited(before, edits))
-        if vouched and name != "manifest.json":
+        if matching and name != "manifest.json":
             write_manifest(folder, manifest)
         source = refuse(DataError, open_store, folder)
-        if source and not vouched:
+        if source and not matching:
             assert (source.name, source.fingerprint, source.samples) == place.content[:3]
             np.testing.assert_array_equal(source.read(range(len(source.samples))), place.content[3])
     finally:
@@ -131,11 +136,11 @@ def checkpoints(place, data, name="x.pt"):
     path.write_bytes(data)
     checkpoint = refuse(CheckpointError, read_checkpoint, path)
     if checkpoint:
-        refuse(ConfigError, resolve, [Layer(checkpoint.description.config, "it")])
+        refuse(ConfigError, resolve_config, [ConfigLayer(checkpoint.description.config, "it")])
 
 
 def real_checkpoints(place, edits):
-    """The edits hit the archive's ends, where its pickle and its directory are."""
+    """Edit the archive near its ends, where its pickle and its directory are."""
     checkpoints(place, edited(place.checkpoint, edits))
 
 
@@ -144,11 +149,11 @@ def small_checkpoints(place, edits):
 
 
 def pickles(place, pickled):
-    checkpoints(place, hostile.archive(pickled, storage=bytes(16)))
+    checkpoints(place, hostile_checkpoints.archive(pickled, storage=bytes(16)))
 
 
 def headers(place, header):
-    checkpoints(place, hostile.safetensors(header, bytes(8)), "x.safetensors")
+    checkpoints(place, hostile_checkpoints.safetensors(header, bytes(8)), "x.safetensors")
 
 
 def images(place, change):
@@ -166,19 +171,19 @@ def metrics(place, data):
 
 
 TARGETS = {
-    "configs": Target(strange.CONFIGS, 60, 1500, configs),
-    "assignments": Target(strange.ASSIGNMENTS, 60, 1500, assignments),
-    "id lists": Target(strange.ID_LISTS, 40, 1000, id_lists),
-    "image lists": Target(strange.EDITS, 20, 500, image_lists),
-    "permutations": Target(strange.EDITS, 40, 1000, permutations),
-    "stores": Target(strange.STORE_CHANGES, 40, 800, stores),
-    "feature files": Target(strange.EDITS, 30, 800, feature_files),
-    "small checkpoints": Target(strange.EDITS, 30, 800, small_checkpoints),
-    "real checkpoints": Target(strange.EDITS, 5, 100, real_checkpoints),
-    "pickles": Target(strange_pickles.PICKLES, 60, 1500, pickles),
-    "safetensors headers": Target(strange_pickles.HEADERS, 30, 800, headers),
-    "images": Target(strange.IMAGE_CHANGES, 80, 1500, images),
-    "metrics": Target(strange.LINES, 20, 500, metrics),
+    "configs": Target(malformed_files.CONFIGS, 60, 1500, configs),
+    "assignments": Target(malformed_files.ASSIGNMENTS, 60, 1500, assignments),
+    "id lists": Target(malformed_files.ID_LISTS, 40, 1000, id_lists),
+    "image lists": Target(malformed_files.EDITS, 20, 500, image_lists),
+    "permutations": Target(malformed_files.EDITS, 40, 1000, permutations),
+    "stores": Target(malformed_files.STORE_CHANGES, 40, 800, stores),
+    "feature files": Target(malformed_files.EDITS, 30, 800, feature_files),
+    "small checkpoints": Target(malformed_files.EDITS, 30, 800, small_checkpoints),
+    "real checkpoints": Target(malformed_files.EDITS, 5, 100, real_checkpoints),
+    "pickles": Target(hostile_pickles.PICKLES, 60, 1500, pickles),
+    "safetensors headers": Target(hostile_pickles.HEADERS, 30, 800, headers),
+    "images": Target(malformed_files.IMAGE_CHANGES, 80, 1500, images),
+    "metrics": Target(malformed_files.LINES, 20, 500, metrics),
 }
 
 
@@ -191,7 +196,7 @@ def test_there_are_enough():
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("strange"))
+    return Place(tmp_path_factory.mktemp("fuzz"))
 
 
 SPEEDS = ["quick", pytest.param("slow", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
@@ -200,7 +205,7 @@ SPEEDS = ["quick", pytest.param("slow", marks=[pytest.mark.slow, pytest.mark.tim
 @pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("speed", SPEEDS)
 @pytest.mark.parametrize("name", TARGETS)
-def test_whatever_is_read_is_refused_in_one_line_or_sound(place, capfd, name, speed):
+def test_damaged_files_are_read_or_refused_in_one_line(place, capfd, name, speed):
     target = TARGETS[name]
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -217,6 +222,6 @@ def test_whatever_is_read_is_refused_in_one_line_or_sound(place, capfd, name, sp
 
     attempt()
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < MEMORY
-    told = capfd.readouterr().err  # libtiff tells about odd files itself, in lines of its own
-    assert name == "images" or not told
-    assert "Traceback" not in told
+    output = capfd.readouterr().err  # libtiff itself prints lines about odd files
+    assert name == "images" or not output
+    assert "Traceback" not in output

@@ -1,4 +1,4 @@
-"""What fuzzing has found, and what its finds led to."""
+"""Inputs that fuzzing has found, and others like them."""
 
 import io
 import zipfile
@@ -6,38 +6,38 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from reliability import hostile
-from reliability.good import Place
+from reliability import hostile_checkpoints
 from reliability.test_fuzz import LONGEST, same_when_read_back
+from reliability.valid_files import Place
 
-from lba_cli.data.manifest import read_manifest, write_manifest
+from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.data.store import StoredImages
+from lba_cli.data.store_manifest import read_manifest, write_manifest
+from lba_cli.datasets.permutations import load_permutations
 from lba_cli.errors import CheckpointError, ConfigError, DataError, LbaError
-from lba_cli.evaluation.protocols import load_permutations
 from lba_cli.model.checkpoint import read_checkpoint
-from lba_cli.settings import Layer, resolve
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    return Place(tmp_path_factory.mktemp("strange"))
+    return Place(tmp_path_factory.mktemp("fuzz"))
 
 
 @pytest.mark.parametrize(
     "root", ["09", "5e-4", "1e5", "010", "0x1f", "1:30", "~", "=", "yes", "2001-01-01", "a\0b", "\x85"]
 )
-def test_text_that_looks_like_something_else_is_read_back(place, root):
-    same_when_read_back(place, Layer({"data": {"root": root}}, "the test"))
+def test_text_that_looks_like_another_type_is_read_back(place, root):
+    same_when_read_back(place, ConfigLayer({"data": {"root": root}}, "the test"))
 
 
 @pytest.mark.parametrize("text", ["[" * 60_000, "{" * 60_000, "- " * 30_000, "? " * 30_000], ids=range(4))
-def test_settings_nested_without_end_are_refused_at_once(place, text):
+def test_deeply_nested_configs_are_refused(place, text):
     (place.folder / "deep.yaml").write_text(text)
     with pytest.raises(ConfigError, match=r"deep.yaml:1: not YAML: more than 8 levels"):
-        Layer.from_file(place.folder / "deep.yaml")
+        ConfigLayer.from_file(place.folder / "deep.yaml")
 
 
-def laughs():
+def billion_laughs():
     billion = ["ha"]
     for _ in range(40):
         billion = [billion, billion]
@@ -48,7 +48,7 @@ def laughs():
     "changes",
     [
         {"version": torch.ones(2)},
-        {"version": laughs()},
+        {"version": billion_laughs()},
         {"weights": {10**5000: 1}},
         {"weights": {("a", 1): torch.ones(1)}},
         {"net": {10**5000: 1, "classifier.weight": torch.ones(2, 2)}},
@@ -56,26 +56,26 @@ def laughs():
     ],
     ids=range(6),
 )
-def test_checkpoints_of_odd_values(place, changes):
-    (place.folder / "odd.pt").write_bytes(hostile.saved({**hostile.content(), **changes}))
+def test_checkpoints_with_odd_values(place, changes):
+    (place.folder / "odd.pt").write_bytes(hostile_checkpoints.saved({**hostile_checkpoints.content(), **changes}))
     with pytest.raises(CheckpointError) as caught:
         read_checkpoint(place.folder / "odd.pt")
     assert len(str(caught.value)) < LONGEST
 
 
-@pytest.mark.parametrize("value", [laughs(), 10**5000, torch.ones(30, 30), "x" * 10**6], ids=range(4))
-def test_settings_of_a_checkpoint_that_cannot_be_shown(value):
+@pytest.mark.parametrize("value", [billion_laughs(), 10**5000, torch.ones(30, 30), "x" * 10**6], ids=range(4))
+def test_values_that_are_too_long_to_show(value):
     with pytest.raises(ConfigError) as caught:
-        resolve([Layer({"train": {"epochs": value}}, "the checkpoint")])
+        resolve_config([ConfigLayer({"train": {"epochs": value}}, "the checkpoint")])
     assert len(str(caught.value)) < LONGEST
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["builtins bytearray", "torch Tensor", "builtins set"])
-def test_names_that_take_memory_without_bound(place, name):
+def test_pickles_that_would_allocate_without_bound(place, name):
     number = (40 * 10**9).to_bytes(6, "little")
     pickled = b"\x80\x02c" + name.replace(" ", "\n").encode() + b"\n\x8a\x06" + number + b"\x85R."
-    (place.folder / "large.pt").write_bytes(hostile.archive(pickled))
+    (place.folder / "large.pt").write_bytes(hostile_checkpoints.archive(pickled))
     with pytest.raises(CheckpointError, match=f"asks for '{name.replace(' ', '.')}'"):
         read_checkpoint(place.folder / "large.pt")
 
@@ -119,26 +119,26 @@ def test_a_changed_manifest_is_noticed(place, old, new):
 
 
 @pytest.mark.parametrize("number", ["9" * 30, "-1", "9" * 5000, "x", ""], ids=range(5))
-def test_a_vouched_for_row_out_of_range(place, number):
-    stores_with = place.store["samples.csv"]
-    before, manifest = stores_with.read_bytes(), read_manifest(stores_with.parent)
+def test_a_row_out_of_range_with_a_matching_manifest(place, number):
+    samples = place.store["samples.csv"]
+    before, manifest = samples.read_bytes(), read_manifest(samples.parent)
     try:
-        stores_with.write_bytes(before.replace(b"\r\n0,", b"\r\n" + number.encode() + b",", 1))
-        write_manifest(stores_with.parent, manifest)
+        samples.write_bytes(before.replace(b"\r\n0,", b"\r\n" + number.encode() + b",", 1))
+        write_manifest(samples.parent, manifest)
         with pytest.raises(DataError, match="samples.csv: damaged"):
-            StoredImages(stores_with.parent)
+            StoredImages(samples.parent)
     finally:
-        stores_with.write_bytes(before)
-        write_manifest(stores_with.parent, manifest)
+        samples.write_bytes(before)
+        write_manifest(samples.parent, manifest)
 
 
 @pytest.mark.parametrize("options", [{}, {"do_compression": True}], ids=["plain", "compressed"])
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float64, np.float32, np.int64])
 def test_matlab_files_are_read_as_scipy_reads_them(tmp_path, kind, options):
-    """SciPy's reader isn't used, because some damaged files crash it."""
+    """We don't use SciPy's reader because some damaged files crash it."""
     from scipy.io import loadmat, savemat
 
-    from lba_cli.evaluation.matlab import load_cells
+    from lba_cli.datasets.matlab import load_cells
 
     cells = np.empty((3, 2), object)
     for place in np.ndindex(cells.shape):
@@ -150,7 +150,7 @@ def test_matlab_files_are_read_as_scipy_reads_them(tmp_path, kind, options):
         np.testing.assert_array_equal(ours[place], theirs[place])
 
 
-def test_a_matlab_file_of_countless_elements(place):
+def test_a_matlab_file_with_millions_of_elements(place):
     import struct
     import zlib
 
@@ -163,8 +163,8 @@ def test_a_matlab_file_of_countless_elements(place):
         load_permutations(path)
 
 
-def test_folders_with_digits_of_other_scripts_are_strays(tmp_path):
-    from lba_cli.data.readers.scan import Scan
+def test_folders_named_with_digits_of_other_scripts_are_ignored(tmp_path):
+    from lba_cli.datasets.scan import Scan
 
     for name in ("0012", "１２", "٣"):
         (tmp_path / "cam1" / name).mkdir(parents=True)
@@ -175,10 +175,10 @@ def test_folders_with_digits_of_other_scripts_are_strays(tmp_path):
     assert scan.strays == 2
 
 
-def test_a_file_name_that_is_no_text(tmp_path):
+def test_a_file_name_that_is_not_text(tmp_path):
     import os
 
-    from lba_cli.data.readers.scan import Scan
+    from lba_cli.datasets.scan import Scan
 
     try:
         (tmp_path / os.fsdecode(b"\xff.jpg")).touch()

@@ -5,18 +5,26 @@ import sys
 import pytest
 from reliability.scripts import can_mount, run
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and /proc as Linux has them")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits and /proc")
 
 
-def test_too_few_files_too_little_shared_memory_and_killed_workers():
-    cases = ["files", "workers", *(["shared memory"] if can_mount() else [])]
-    told = run("starved.py", "--only", *cases)
-    assert told.count(" ok") == 3 + 4 + 2 * ("shared memory" in cases)
-    if "shared memory" not in cases:
-        pytest.skip("no tmpfs can be mounted here; the rest is fine")
+def test_too_few_files():
+    assert run("limited_resources.py", "--only", "files").count(" ok") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_killed_workers():
+    assert run("limited_resources.py", "--only", "workers", seconds=600).count(" ok") == 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_mount(), reason="no tmpfs can be mounted here")
+def test_too_little_shared_memory():
+    assert run("limited_resources.py", "--only", "shared memory").count(" ok") == 2
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_every_limit_of_files_and_memory():
-    assert run("starved.py", "--only", "limits", seconds=1200).count(" ok") == 33
+    assert run("limited_resources.py", "--only", "limits", seconds=1200).count(" ok") == 33

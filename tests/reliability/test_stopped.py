@@ -1,7 +1,14 @@
 """Commands that are stopped by signals."""
 
+import pytest
 from reliability.scripts import run
 
 
-def test_stopped_commands_exit_as_they_should():
-    assert run("stopped.py").count(" ok, ") == 20
+def test_stopped_training_exits_as_it_should():
+    assert run("stopped.py", "--only", "train").count(" ok, ") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_stopped_command_exits_as_it_should():
+    assert run("stopped.py", seconds=600).count(" ok, ") == 20

@@ -1,4 +1,4 @@
-"""An index is whole or not there, and knows its model and modality; FAISS's part is kept with it."""
+"""An index appears whole or not at all, and knows its model and modality; its FAISS part is kept up to date."""
 
 import json
 import os
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from search_made import DIMENSION, QUERIES, add, build, content, made_embedder, rows, write_image
+from fake_gallery import DIMENSION, QUERIES, add, build, content, made_embedder, rows, write_image
 
-from lba_cli.errors import DataError, MissingExtra, SearchError
+from lba_cli.errors import DataError, LbaError, MissingExtra, SearchError
 from lba_cli.search.embedder import Embedder
-from lba_cli.search.index import About, open_index
+from lba_cli.search.index import IndexDescription, open_index
 from lba_cli.search.query import search
 from lba_cli.search.update import build_index, remove_rows
 
@@ -25,7 +25,7 @@ def test_what_an_index_holds(index, embedder, images):
     assert sorted(path.name for path in index.iterdir()) == ["manifest.json", "paths-1.csv", "vectors-1.npy"]
 
 
-def test_names_with_commas_quotes_and_newlines(embedder, tmp_path):
+def test_paths_may_have_commas_quotes_and_newlines(embedder, tmp_path):
     paths = sorted(write_image(tmp_path / name, seed) for seed, name in enumerate(('a,"b".png', "c\nd.png", "ü.png")))
     build(tmp_path / "index", embedder, paths)
     assert open_index(tmp_path / "index").paths == paths
@@ -33,12 +33,16 @@ def test_names_with_commas_quotes_and_newlines(embedder, tmp_path):
     assert len(open_index(tmp_path / "index").paths) == 4
 
 
-def test_broken_images_leave_no_index_unless_they_are_skipped(embedder, images, tmp_path):
+def test_unreadable_images_prevent_an_index_unless_they_are_skipped(embedder, images, tmp_path):
     Path(images[5]).write_bytes(b"")
     with pytest.raises(DataError, match=r"1 of 23 images can't be decoded"):
         build(tmp_path / "index", embedder, images)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos"]
-    build_index(tmp_path / "index", About.of(embedder, "visible"), rows(embedder, images, skip_broken=True))
+    build_index(
+        tmp_path / "index",
+        IndexDescription.from_embedder(embedder, "visible"),
+        rows(embedder, images, skip_broken=True),
+    )
     assert len(open_index(tmp_path / "index").paths) == 22
     before = content(tmp_path / "index")
     with pytest.raises(DataError, match="can't be decoded"):
@@ -46,16 +50,16 @@ def test_broken_images_leave_no_index_unless_they_are_skipped(embedder, images, 
     assert content(tmp_path / "index") == before
 
 
-def test_no_images_no_index(embedder, tmp_path):
+def test_an_index_needs_images(embedder, tmp_path):
     with pytest.raises(SearchError, match="no images to build an index of"):
         build(tmp_path / "index", embedder, [])
     assert not (tmp_path / "index").exists()
 
 
-def test_an_index_is_replaced_only_when_asked(index, images, tmp_path):
+def test_an_index_is_replaced_only_on_request(index, images, tmp_path):
     before = content(index)
     other = made_embedder(seed=1)[0]
-    with pytest.raises(SearchError, match="exists already"):
+    with pytest.raises(LbaError, match="exists already"):
         build(index, other, images)
     assert content(index) == before
     build(index, other, images, replace=True)
@@ -63,19 +67,19 @@ def test_an_index_is_replaced_only_when_asked(index, images, tmp_path):
     assert len(list(index.iterdir())) == 3
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").touch()
-    with pytest.raises(SearchError, match="holds something that is no index"):
+    with pytest.raises(LbaError, match="exists already.*it is not an index"):
         build(tmp_path / "mine", other, images, replace=True)
 
 
-def test_an_index_that_is_not_there(tmp_path):
+def test_a_missing_index_is_reported(tmp_path):
     with pytest.raises(SearchError, match="no such index; make one with lba search build"):
         open_index(tmp_path / "nowhere")
 
 
-def test_another_model_or_modality_is_recognised(index, images):
+def test_another_model_or_modality_is_refused(index, images):
     other = made_embedder(seed=1, origin="other.pt")[0]
     opened = open_index(index)
-    with pytest.raises(SearchError, match=r"built with another model \(.*made\.pt, weights .*than other\.pt"):
+    with pytest.raises(SearchError, match=r"built with another model \(.*made\.pt, weights .*not other\.pt"):
         opened.require_model(other)
     with pytest.raises(SearchError, match="another model or modality"):
         add(index, other, images[:1])
@@ -86,23 +90,25 @@ def test_another_model_or_modality_is_recognised(index, images):
     same = made_embedder()[0]
     opened.require_model(same)
     larger = Embedder(same.origin, same.fingerprint, 128, 64, DIMENSION, same.function)
-    with pytest.raises(SearchError, match="images of 64×32"):
+    with pytest.raises(SearchError, match="64×32 images"):
         opened.require_model(larger)
 
 
-def test_without_the_extra_it_is_named(embedder, images, tmp_path, monkeypatch):
+def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match="extra 'faiss'"):
-        build_index(tmp_path / "index", About.of(embedder, "visible", faiss=True), rows(embedder, images))
+        build_index(
+            tmp_path / "index", IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images), faiss=True
+        )
     assert not (tmp_path / "index").exists()
 
 
 def test_faiss_is_kept_with_the_index(embedder, images, tmp_path):
     pytest.importorskip("faiss")
     folder = tmp_path / "index"
-    build_index(folder, About.of(embedder, "visible", faiss=True), rows(embedder, images[:12]))
+    build_index(folder, IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images[:12]), faiss=True)
     add(folder, embedder, images[12:])
     remove_rows(folder, images[3:5])
     opened = open_index(folder, fully=True)
@@ -120,5 +126,5 @@ def test_faiss_is_kept_with_the_index(embedder, images, tmp_path):
 
 
 def test_an_index_without_faiss_says_so(index):
-    with pytest.raises(SearchError, match="built without FAISS; build it anew with --engine faiss"):
+    with pytest.raises(SearchError, match="built without FAISS; rebuild it with --engine faiss"):
         search(open_index(index), QUERIES, 5, "faiss")

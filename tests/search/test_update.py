@@ -1,22 +1,22 @@
-"""Adding and removing equal building anew, whole or not at all, whoever reads or writes meanwhile."""
+"""Adding and removing images equal rebuilding, atomically, whoever reads or writes meanwhile."""
 
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from search_made import DIMENSION, QUERIES, add, build, content, require_equal, write_image
+from fake_gallery import DIMENSION, QUERIES, add, build, content, require_equal, write_image
 
-from lba_cli.errors import DataError, SearchError
-from lba_cli.locks import hold
-from lba_cli.search import manifest as manifests
+from lba_cli.errors import DataError, LbaError, SearchError
+from lba_cli.locks import exclusive
+from lba_cli.search import index as index_module
 from lba_cli.search import update
-from lba_cli.search.index import About, open_index
+from lba_cli.search.index import IndexDescription, open_index
 from lba_cli.search.query import search
 from lba_cli.search.update import build_index, remove_rows
 
 
-def test_adding_and_removing_equal_building_anew(index, embedder, images, tmp_path):
+def test_adding_and_removing_equal_rebuilding(index, embedder, images, tmp_path):
     missing = images[::3]
     add(index, embedder, missing[:5])
     add(index, embedder, missing[5:])
@@ -31,7 +31,7 @@ def test_adding_and_removing_equal_building_anew(index, embedder, images, tmp_pa
     assert not list(tmp_path.glob(".*"))
 
 
-def test_adding_what_is_there_embeds_it_again(index, embedder, images, tmp_path):
+def test_adding_an_image_again_replaces_its_vector(index, embedder, images, tmp_path):
     write_image(tmp_path / "photos/1/001.png", 77)
     made, replaced = add(index, embedder, images[:3])
     assert (made.images, replaced) == (16, 2)
@@ -40,14 +40,14 @@ def test_adding_what_is_there_embeds_it_again(index, embedder, images, tmp_path)
 
 
 @pytest.mark.parametrize("names", [["*/0/*.png"], ["photos/0"], ["./photos/../photos/0/"]])
-def test_removing_by_folders_and_globs(index, tmp_path, monkeypatch, names):
+def test_images_are_removed_by_folders_and_globs(index, tmp_path, monkeypatch, names):
     monkeypatch.chdir(tmp_path)
     shutil.rmtree(tmp_path / "photos/0")
     remove_rows(index, names)
     assert {path.split("/")[-2] for path in open_index(index).paths} == {"1"}
 
 
-def test_a_pattern_removes_no_more_than_it_would_add(embedder, tmp_path, monkeypatch):
+def test_a_pattern_does_not_match_the_path_of_the_current_folder(embedder, tmp_path, monkeypatch):
     folder = tmp_path / "run [1]"
     paths = sorted(write_image(folder / name, seed) for seed, name in enumerate(("a.png", "b.png", "below/c.png")))
     monkeypatch.chdir(folder)
@@ -56,7 +56,7 @@ def test_a_pattern_removes_no_more_than_it_would_add(embedder, tmp_path, monkeyp
     assert open_index(tmp_path / "index").paths == [str(folder / "below/c.png")]
 
 
-def test_removing_what_is_not_there_changes_nothing(index, images):
+def test_removing_a_missing_image_changes_nothing(index, images):
     before = content(index)
     with pytest.raises(SearchError, match="no image of the index; nothing was removed"):
         remove_rows(index, [images[1], "nowhere.png"])
@@ -77,7 +77,7 @@ def test_an_update_that_fails_changes_nothing(index, embedder, images, monkeypat
     def fail(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(update, "record" if moment == "vectors" else "write_manifest", fail)
+    monkeypatch.setattr(*((update.IndexFile, "of") if moment == "vectors" else (update, "write_text")), fail)
     with pytest.raises(OSError, match="No space"):
         if change == "add":
             add(index, embedder, images[:1])
@@ -88,7 +88,7 @@ def test_an_update_that_fails_changes_nothing(index, embedder, images, monkeypat
     assert content(index) == before
 
 
-def test_what_a_killed_update_left_is_swept_by_the_next(index, embedder, images):
+def test_the_next_update_deletes_what_a_killed_one_left(index, embedder, images):
     for name in ("vectors-7.npy", "paths-7.csv", "added-6.npy"):
         (index / name).write_bytes(b"half")
     (index / "notes.txt").write_text("mine")
@@ -99,18 +99,13 @@ def test_what_a_killed_update_left_is_swept_by_the_next(index, embedder, images)
 
 
 def test_two_updates_at_once_are_refused(index, embedder, images, tmp_path):
-    lock = update.lock_of(index)
-    lock.touch()
-    held = hold(lock)
-    try:
-        with pytest.raises(Exception, match="does that already"):
-            add(index, embedder, images[:1])
-    finally:
-        held.release()
+    lock = update.lock_beside(index)
+    with exclusive(lock, "testing"), pytest.raises(LbaError, match="process"):
+        add(index, embedder, images[:1])
 
 
 def test_a_reader_whose_files_are_replaced_meanwhile_has_the_new_ones(index, embedder, images, monkeypatch):
-    real = manifests.read_manifest
+    real = index_module._read_manifest
     changed = []
 
     def read(folder):
@@ -120,7 +115,7 @@ def test_a_reader_whose_files_are_replaced_meanwhile_has_the_new_ones(index, emb
             add(folder, embedder, images[:1])
         return manifest
 
-    monkeypatch.setattr("lba_cli.search.index.read_manifest", read)
+    monkeypatch.setattr(index_module, "_read_manifest", read)
     assert len(open_index(index).paths) == 16
 
 
@@ -131,8 +126,8 @@ def test_an_open_index_outlives_an_update(index, embedder, images):
     assert search(opened, QUERIES, 3) == before
 
 
-def test_rows_that_are_out_of_order_or_no_unit_vectors_are_refused(tmp_path, embedder):
-    about = About.of(embedder, "visible")
+def test_rows_that_are_out_of_order_or_not_of_unit_length_are_refused(tmp_path, embedder):
+    description = IndexDescription.from_embedder(embedder, "visible")
     one = np.eye(DIMENSION, dtype=np.float32)
     for paths, vectors, words in (
         (["b", "a"], one[:2], "not in order"),
@@ -142,5 +137,5 @@ def test_rows_that_are_out_of_order_or_no_unit_vectors_are_refused(tmp_path, emb
         (["a", "b"], one[:2, :5], "vectors of shape"),
     ):
         with pytest.raises(SearchError, match=words):
-            build_index(tmp_path / "index", about, [(paths, vectors)])
+            build_index(tmp_path / "index", description, [(paths, vectors)])
         assert not (tmp_path / "index").exists()

@@ -1,6 +1,7 @@
-"""Runs: reproducible, resumable, never overwritten, and honest about losses that are not numbers."""
+"""Runs are reproducible, resume exactly, are never overwritten, and stop at losses that are not finite."""
 
 import copy
+import itertools
 import json
 import os
 import signal
@@ -13,11 +14,23 @@ import yaml
 from lba_cli.compute import mixed_precision
 from lba_cli.data.loaders import normalize
 from lba_cli.errors import DataError, Interrupted, LbaError, TrainingError
+from lba_cli.methods import Objective
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
-from lba_cli.training.folder import RunFolder
-from lba_cli.training.loop import Trainer, train
+from lba_cli.training.loop import train
+from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.state import require_same_run
+from lba_cli.training.step import TrainingStep
+
+LOSSES = {
+    "identity",
+    "hard_triplet",
+    "identity_consistency_stage3",
+    "identity_consistency_stage4",
+    "dense_triplet",
+    "total",
+}
+WEIGHTS = {"dense_triplet": 0.5}
 
 
 def metrics(folder):
@@ -30,13 +43,13 @@ def same_weights(first, second):
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory, store, source):
-    """A run of three epochs, never stopped; with the settings it had."""
-    from cases import SMALL
+    """The config and the folder of a run of three epochs that was never stopped."""
+    from small_setup import SMALL
 
-    from lba_cli.settings import Layer, resolve
+    from lba_cli.config import ConfigLayer, resolve_config
 
     values = {**SMALL, "data": {**SMALL["data"], "root": str(store)}, "train": {**SMALL["train"], "epochs": 3}}
-    run = resolve([Layer(values, "the test")])
+    run = resolve_config([ConfigLayer(values, "the test")])
     folder = RunFolder(tmp_path_factory.mktemp("runs") / "reference")
     train(run, source, folder, Silent())
     return run, folder
@@ -47,7 +60,14 @@ def test_files_of_a_run(reference):
     lines = folder.records()
     assert [line["epoch"] for line in lines] == [0, 1, 2]
     for line in lines:
-        assert set(line["losses"]) >= {"identity", "hard_triplet", "dense_triplet", "total"}
+        assert set(line["losses"]) == LOSSES
+        losses = line["losses"]
+        assert losses["total"] == pytest.approx(
+            sum(losses[name] * WEIGHTS.get(name, 1.0) for name in LOSSES - {"total"})
+        )
+        assert set(line["diagnostics"]) == {"correct_triplets", "gradient_norm"}
+        assert 0 <= line["diagnostics"]["correct_triplets"] <= 1
+        assert line["diagnostics"]["gradient_norm"] > 0
         assert len(line["evaluation"]["cmc"]) == 20
         assert 0 < line["evaluation"]["mAP"] <= 1
     last, best = read_checkpoint(folder.last), read_checkpoint(folder.best)
@@ -64,30 +84,31 @@ def test_the_same_seed_gives_the_same_run(reference, source, tmp_path):
     assert same_weights(read_checkpoint(again.last), read_checkpoint(folder.last))
 
 
-def test_images_that_live_on_the_device_change_nothing(reference, source, tmp_path, small_run):
+def test_images_cached_on_the_device_give_the_same_run(reference, source, tmp_path, small_run):
     _, folder = reference
     other = RunFolder(tmp_path / "run")
-    train(small_run(train__epochs=3, data__resident=True), source, other, Silent())
+    train(small_run(train__epochs=3, data__device_cache=True), source, other, Silent())
     assert metrics(other) == metrics(folder)
     assert same_weights(read_checkpoint(other.last), read_checkpoint(folder.last))
 
 
-def test_the_kept_config_alone_reproduces_the_run(reference, source, tmp_path):
-    from lba_cli.settings import Layer, resolve
+@pytest.mark.slow
+def test_the_saved_config_alone_reproduces_the_run(reference, source, tmp_path):
+    from lba_cli.config import ConfigLayer, resolve_config
 
     _, folder = reference
     again = RunFolder(tmp_path / "again")
-    train(resolve([Layer.from_file(folder.config)]), source, again, Silent())
+    train(resolve_config([ConfigLayer.from_file(folder.config)]), source, again, Silent())
     assert metrics(again) == metrics(folder)
 
 
-def test_the_kept_config_says_what_auto_meant(source, tmp_path, small_run):
+def test_the_saved_config_says_what_auto_meant(source, tmp_path, small_run):
     folder = RunFolder(tmp_path / "run")
     train(small_run(train__epochs=1, train__precision="auto", run__device="auto"), source, folder, Silent())
-    kept = yaml.safe_load(folder.config.read_text())
-    evaluation = kept.pop("evaluation")
-    assert "auto" not in yaml.safe_dump(kept)
-    assert (evaluation["mode"], evaluation["shots"]) == ("auto", "auto")  # whatever data the run is scored on
+    saved = yaml.safe_load(folder.config.read_text())
+    evaluation = saved.pop("evaluation")
+    assert "auto" not in yaml.safe_dump(saved)
+    assert (evaluation["mode"], evaluation["shots"]) == ("auto", "auto")  # they depend on the data that is evaluated
 
 
 def test_a_folder_belongs_to_the_run_that_claimed_it(source, tmp_path, small_run):
@@ -99,29 +120,29 @@ def test_a_folder_belongs_to_the_run_that_claimed_it(source, tmp_path, small_run
     assert not folder.path.exists(), "a run without a checkpoint leaves nothing"
 
 
-def test_a_run_cannot_go_on_with_other_data(reference, source):
+def test_a_run_cannot_resume_with_other_data(reference, source):
     run, folder = reference
 
     class Changed:
         name, height, width, permutations, samples = source.name, source.height, source.width, None, source.samples
-        dataset, split = source.dataset, source.split
+        dataset, trial = source.dataset, source.trial
         fingerprint, read, check, content = "other", source.read, source.check, ""
 
     with pytest.raises(TrainingError, match="started on other data"):
         train(run, Changed(), folder, Silent(), read_checkpoint(folder.last))
 
 
-def test_an_update_that_breaks_the_network_is_noticed_before_it_is_kept(source, tmp_path, small_run, monkeypatch):
+def test_a_network_that_an_update_breaks_is_not_saved(source, tmp_path, small_run, monkeypatch):
     folder = RunFolder(tmp_path / "run")
-    step = Trainer._step
+    step = TrainingStep.__call__
 
-    def breaking(self, batch):
-        losses = step(self, batch)
+    def breaking(self, *batch):
+        values = step(self, *batch)
         with torch.no_grad():
             self.network.classifier.weight[0, 0] = torch.inf
-        return losses
+        return values
 
-    monkeypatch.setattr(Trainer, "_step", breaking)
+    monkeypatch.setattr(TrainingStep, "__call__", breaking)
     with pytest.raises(TrainingError, match=r"epoch 0, step 0: its update made 'classifier.weight' infinite"):
         train(small_run(train__steps_per_epoch=1), source, folder, Silent())
     assert not folder.path.exists()
@@ -134,10 +155,10 @@ def test_another_seed_gives_another_run(reference, source, tmp_path, small_run):
 
 
 class StopAt(Silent):
-    """Sends this process a signal when the given number of bars has been shown."""
+    """Sends this process a signal when a task whose description starts with ``title`` begins."""
 
     def __init__(self, title, number=signal.SIGINT):
-        self.title, self.number, self.after = title, number, 0
+        self.title, self.number = title, number
 
     def task(self, description, total=None, unit="", done=0):
         if description.startswith(self.title):
@@ -146,7 +167,12 @@ class StopAt(Silent):
 
 
 @pytest.mark.parametrize(
-    ("title", "number"), [("epoch 2", signal.SIGINT), ("epoch 2", signal.SIGTERM), ("ranking", signal.SIGINT)]
+    ("title", "number"),
+    [
+        ("epoch 2", signal.SIGINT),
+        pytest.param("epoch 2", signal.SIGTERM, marks=pytest.mark.slow),
+        ("ranking", signal.SIGINT),
+    ],
 )
 def test_a_stopped_run_resumes_exactly(reference, source, tmp_path, title, number):
     run, folder = reference
@@ -161,7 +187,7 @@ def test_a_stopped_run_resumes_exactly(reference, source, tmp_path, title, numbe
     assert same_weights(read_checkpoint(stopped.best), read_checkpoint(folder.best))
 
 
-def test_signal_handlers_are_put_back(reference, source, tmp_path, small_run):
+def test_signal_handlers_are_restored(reference, source, tmp_path, small_run):
     before = signal.getsignal(signal.SIGINT)
     train(small_run(train__epochs=1), source, RunFolder(tmp_path / "x"), Silent())
     assert signal.getsignal(signal.SIGINT) is before
@@ -176,8 +202,8 @@ def test_a_run_in_a_thread_leaves_signals_alone(source, tmp_path, small_run):
     assert RunFolder(tmp_path / "x").last.is_file()
 
 
-def test_lines_written_after_the_checkpoint_are_written_again(reference, source, tmp_path, small_run):
-    """Killed between a line of metrics.jsonl and its checkpoint: the line is not doubled."""
+def test_records_after_the_last_checkpoint_are_written_again(reference, source, tmp_path, small_run):
+    """A run that is killed between a line of metrics.jsonl and its checkpoint doesn't get the line twice."""
     run, folder = reference
     copy = RunFolder(tmp_path / "copy")
     train(small_run(train__epochs=1), source, copy, Silent())
@@ -191,11 +217,11 @@ def test_an_existing_run_is_refused(reference, tmp_path):
     with pytest.raises(TrainingError, match="holds a run already: continue it with --resume"):
         folder.require_new()
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(TrainingError, match="isn't an empty folder"):
+    with pytest.raises(LbaError, match="isn't an empty folder"):
         RunFolder(tmp_path).require_new()
 
 
-def test_settings_that_matter_cannot_change_on_resume(reference):
+def test_config_keys_that_change_the_result_cannot_change_on_resume(reference):
     run, _folder = reference
     before = run.values()
     require_same_run(before, run.model_copy(update={"data": run.data.model_copy(update={"workers": 3})}), "x")
@@ -213,84 +239,103 @@ def test_a_checkpoint_without_training_state_cannot_be_resumed(reference, source
 def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, small_run, monkeypatch):
     folder = RunFolder(tmp_path / "run")
     run = small_run(train__epochs=2, train__steps_per_epoch=4)
-    step = Trainer._step
+    step, calls = TrainingStep.__call__, itertools.count()
 
-    def poisoned(self, batch):
-        losses = step(self, batch)
-        if (self.progress.epoch, self.progress.step) == (1, 2):
-            losses["dense_triplet"] = losses["dense_triplet"] * float("nan")
-        return losses
+    def poisoned(self, *batch):
+        values = step(self, *batch)
+        if next(calls) == 4 + 2:
+            values.losses["dense_triplet"] = values.losses["dense_triplet"] * float("nan")
+        return values
 
-    monkeypatch.setattr(Trainer, "_step", poisoned)
+    monkeypatch.setattr(TrainingStep, "__call__", poisoned)
     with pytest.raises(TrainingError, match=r"epoch 1, step 2: the loss 'dense_triplet' is nan"):
         train(run, source, folder, Silent())
-    kept = read_checkpoint(folder.last)
-    assert kept.description.epoch == 0
+    saved = read_checkpoint(folder.last)
+    assert saved.description.epoch == 0
     assert [record["epoch"] for record in folder.records()] == [0]
 
 
-def test_fewer_identities_than_the_batch_asks_for(source, tmp_path, small_run):
+def test_fewer_identities_than_a_batch_needs_are_refused(source, tmp_path, small_run):
     folder = RunFolder(tmp_path / "run")
     with pytest.raises(DataError, match="train.identities=12"):
         train(small_run(train__identities=20), source, folder, Silent())
     assert not folder.path.exists(), "a run that can't start leaves nothing"
 
 
-def test_no_test_images(source, tmp_path, small_run):
+def test_a_run_without_test_images_is_not_evaluated(source, tmp_path, small_run):
     class TrainOnly:
         name, height, width, permutations = source.name, source.height, source.width, None
-        samples = tuple(s for s in source.samples if s.part == "train")
-        dataset, split = source.dataset, source.split
+        samples = tuple(s for s in source.samples if s.split == "train")
+        dataset, trial = source.dataset, source.trial
         read, check, fingerprint, content = source.read, source.check, source.fingerprint, ""
 
-    told = []
+    warnings = []
 
     class Listener(Silent):
         def warn(self, message):
-            told.append(message)
+            warnings.append(message)
 
     folder = RunFolder(tmp_path / "run")
     train(small_run(train__epochs=1), TrainOnly(), folder, Listener())
-    assert "no test images" in told[0]
+    assert "there are no test images" in warnings[0]
     assert "evaluation" not in folder.records()[0]
     assert folder.best.is_file()
 
 
-def test_baseline_and_mixed_precision_train(source, tmp_path, small_run):
-    for number, changes in enumerate(({"train__method": "baseline"}, {"train__precision": "bfloat16"})):
-        folder = RunFolder(tmp_path / str(number))
-        train(small_run(train__epochs=1, **changes), source, folder, Silent())
-        assert folder.records()[0]["losses"]["total"] > 0
+@pytest.mark.parametrize(
+    "changes", [{"train__method": "baseline"}, pytest.param({"train__precision": "bfloat16"}, marks=pytest.mark.slow)]
+)
+def test_training_lowers_the_identity_loss(source, tmp_path, small_run, changes):
+    folder = RunFolder(tmp_path / "run")
+    recipe = {"train__epochs": 6, "train__steps_per_epoch": 4, "train__evaluate_every": 0, "train__warmup_epochs": 0}
+    train(
+        small_run(**recipe, train__learning_rate=0.003, train__backbone_lr_multiplier=1.0, **changes),
+        source,
+        folder,
+        Silent(),
+    )
+    losses = [record["losses"]["identity"] for record in folder.records()]
+    assert losses[-1] < 0.95 * losses[0]
 
 
-def test_tensorboard_writes_events(source, tmp_path, small_run):
-    pytest.importorskip("tensorboard")
+def test_tensorboard_gets_losses_and_figures(source, tmp_path, small_run):
+    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     folder = RunFolder(tmp_path / "run")
     train(small_run(train__epochs=1, train__tensorboard=True), source, folder, Silent())
-    assert list((folder.path / "tensorboard").glob("events*"))
+    found = events.EventAccumulator(str(folder.path / "tensorboard")).Reload()
+    record = folder.records()[0]
+    for tag, value in {
+        "loss/dense_triplet": record["losses"]["dense_triplet"],
+        "diagnostics/gradient_norm": record["diagnostics"]["gradient_norm"],
+        "evaluation/mAP": record["evaluation"]["mAP"],
+        "learning_rate": record["learning_rate"],
+    }.items():
+        (event,) = found.Scalars(tag)
+        assert event.value == pytest.approx(value)
 
 
-def test_damaged_metrics_are_located(tmp_path):
+def test_damaged_metrics_are_reported_with_their_line(tmp_path):
     folder = RunFolder(tmp_path)
     folder.metrics.write_text(json.dumps({"epoch": 0}) + "\nnonsense\n")
     with pytest.raises(LbaError, match=r"metrics.jsonl:2: not JSON"):
         folder.records()
 
 
+@pytest.mark.slow
 def test_mixed_precision_sees_the_weights_of_every_step(source, tmp_path, small_run, monkeypatch):
-    """Autocast caches rounded weights within its block: a block longer than a step would train on stale ones."""
-    step, compared = Trainer._step, []
+    """Autocast caches rounded weights within its block, so a block longer than a step would train on stale ones."""
+    step, compared = TrainingStep.__call__, []
 
-    def checked(self, batch):
-        twin = copy.deepcopy(self.network)  # its weights are new tensors, of which nothing is cached
+    def checked(self, batch, draw_pairs):
+        twin = copy.deepcopy(self.network)  # its weights are new tensors, so none of them is cached
         images = [normalize(half) for half in batch[:2]]
-        with torch.no_grad(), mixed_precision("bfloat16", self.device):
-            wanted = self.step.objective(twin, *images, batch.labels, self._pairs())["total"]
-        found = step(self, batch)["total"]
-        compared.append(found.item() == pytest.approx(wanted.item(), rel=1e-6))
-        return {"total": found}
+        with torch.no_grad(), mixed_precision("bfloat16", torch.device("cpu")):
+            wanted = Objective("full")(twin, *images, batch.labels, draw_pairs())["total"]
+        values = step(self, batch, draw_pairs)
+        compared.append(values.losses["total"].item() == pytest.approx(wanted.item(), rel=1e-6))
+        return values
 
-    monkeypatch.setattr(Trainer, "_step", checked)
+    monkeypatch.setattr(TrainingStep, "__call__", checked)
     run = small_run(train__epochs=1, train__steps_per_epoch=4, train__precision="bfloat16", train__learning_rate=1.0)
     train(run, source, RunFolder(tmp_path / "run"), Silent())
     assert compared == [True] * 4

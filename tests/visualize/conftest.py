@@ -1,4 +1,4 @@
-"""A small report's parts: its subject, what was found, and its data; and a report opened in a browser."""
+"""A small report in parts (its subject, findings and data), and a report opened in a browser."""
 
 import os
 import shutil
@@ -7,28 +7,30 @@ from pathlib import Path
 
 import pytest
 from browser import Page, browser_program
-from report_made import FEW, data_of
+from report_pages import FEW, data_of
 
-from lba_cli.evaluation.report import Origin
-from lba_cli.evaluation.run import excluded
-from lba_cli.model.checkpoint import read_checkpoint, rebuild
+from lba_cli.config import ConfigLayer, resolve_config
+from lba_cli.evaluation.results import ScoredModel
+from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 from lba_cli.reporting import Silent
-from lba_cli.settings import Layer, resolve
-from lba_cli.visualize.report import Bounds, Subject, space, write_report
-from lba_cli.visualize.report.collect import ask, assemble
+from lba_cli.visualize.report import Bounds, Subject, embedding_map, write_report
+from lba_cli.visualize.report.collect import analyse, assemble
+from lba_cli.visualize.report.comparison import compare
 from lba_cli.visualize.report.page import render
 
 
 @pytest.fixture(scope="module")
 def subject(network_file, source):
     checkpoint = read_checkpoint(network_file)
-    run = resolve([Layer(checkpoint.description.config, "the test")])
-    return Subject(rebuild(checkpoint), checkpoint.description, Origin(str(network_file), source.name), run)
+    config = resolve_config([ConfigLayer(checkpoint.description.config, "the test")])
+    return Subject(
+        rebuild_network(checkpoint), checkpoint.description, ScoredModel(str(network_file), source.name), config
+    )
 
 
 @pytest.fixture(scope="module")
 def findings(subject, source):
-    return ask(subject, source, FEW, 0, Silent())
+    return analyse(subject, source, FEW, 0, Silent())
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +40,13 @@ def data(findings):
 
 @pytest.fixture(scope="module")
 def first(findings):
-    """The first trial, its scores, and which pairs are ignored."""
-    trial = findings.drawn[0].each[0]
-    scores = findings.embeddings.of(trial.queries) @ findings.embeddings.of(trial.gallery).T
-    return trial, scores, excluded(findings.source, trial.queries, trial.gallery)
+    """The comparison of the first draw."""
+    return compare(findings.source, findings.drawn[0].draws[0], findings.embeddings)
 
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory):
-    """The text of axe-core: of the file that LBA_AXE names, or of the npm registry's package."""
+    """The source of axe-core: the file that LBA_AXE names, or the package from the npm registry."""
     named = os.environ.get("LBA_AXE")
     if named:
         return Path(named).read_text(encoding="utf-8")
@@ -57,26 +57,26 @@ def axe(tmp_path_factory):
     try:
         subprocess.run(words, capture_output=True, check=True, timeout=120)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        pytest.skip("axe-core can't be had from the npm registry")
+        pytest.skip("axe-core can't be installed from the npm registry")
     return (folder / "node_modules" / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="session")
 def report(tmp_path_factory, network_file, source):
-    """A report of an untrained network with a made-up run's curves, and with something in the place of t-SNE."""
+    """A report on an untrained network, with the curves of an invented run and a stand-in for t-SNE."""
     checkpoint = read_checkpoint(network_file)
     evaluation = {"mode": "all", "shots": "both", "flip": True}
-    run = resolve([Layer({**checkpoint.description.config, "evaluation": evaluation}, "the test")])
+    config = resolve_config([ConfigLayer({**checkpoint.description.config, "evaluation": evaluation}, "the test")])
     losses = {"identity": 2.0, "hard_triplet": 1.0, "dense_triplet": 0.5}
     figures = {"rank1": 0.2, "mAP": 0.1, "mINP": 0.05}
     records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": figures} for n in range(3)]
-    origin = Origin("<b>run</b>/checkpoints/best.pt", source.name)
-    subject = Subject(rebuild(checkpoint), checkpoint.description, origin, run, records)
+    model = ScoredModel("<b>run</b>/checkpoints/best.pt", source.name)
+    subject = Subject(rebuild_network(checkpoint), checkpoint.description, model, config, records)
     path = tmp_path_factory.mktemp("report") / "report of <b>&amp;.html"
     bounds = Bounds(queries=30, top=5, people=3, points=60)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(space, "find_spec", lambda name: True)
-        patch.setattr(space, "stochastic_neighbours", lambda vectors, seed: vectors[:, :2].astype(float))
+        patch.setattr(embedding_map, "find_spec", lambda name: True)
+        patch.setattr(embedding_map, "stochastic_neighbours", lambda vectors, seed: vectors[:, :2].astype(float))
         write_report(path, subject, source, listener=Silent(), bounds=bounds)
     return path
 
@@ -97,7 +97,7 @@ def changed(report):
 
 @pytest.fixture
 def page(report, tmp_path):
-    """The report, open; afterwards nothing was complained of and nothing was asked for but the file and its images."""
+    """The report, open. Afterwards the console must be empty, and nothing but the file and its images was requested."""
     with Page(browser_program(), tmp_path / "profile") as page:
         page.open(report)
         yield page

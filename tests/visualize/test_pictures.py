@@ -1,24 +1,39 @@
-"""Pictures: what they are made of, and that they appear whole."""
+"""Pictures: their parts, their texts, and how they are written."""
 
 import copy
 
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, tree
+from fake_dataset import MadeImages, tree
 from PIL import Image
 
-from lba_cli.data.images import any_image
+from lba_cli.data.image_files import any_image
+from lba_cli.datasets import Setting
 from lba_cli.errors import DataError, LbaError
-from lba_cli.evaluation.report import Setting
+from lba_cli.evaluation.scoring import draw_setting
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
-from lba_cli.visualize.correspondences import _pixels, correspondences, draw_correspondences, strongest_matches
-from lba_cli.visualize.curves import LOSS_NAMES, curves
+from lba_cli.visualize.correspondences import (
+    Matching,
+    _pixels,
+    correspondences,
+    draw_correspondences,
+    strongest_matches,
+)
+from lba_cli.visualize.curves import curves
 from lba_cli.visualize.masks import masks
+from lba_cli.visualize.people import PictureOptions, another_person, choose_people
 from lba_cli.visualize.ranking import ranking
-from lba_cli.visualize.subjects import another_person, choose_people
+
+ALL_SEARCH = Setting("all-search", "single", "community")
+EVALUATION = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.2 + 0.04 * k for k in range(20)]}
+
+
+def record(epoch, losses, **more):
+    """A line of a run's metrics.jsonl."""
+    return {"epoch": epoch, "learning_rate": 0.1, "losses": losses, **more}
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +41,8 @@ def network(network_file):
     return load_network(network_file)
 
 
-def test_strongest_matches_find_a_permuted_image():
-    """The key is the query with its positions shuffled: every match must undo the shuffle."""
+def test_strongest_matches_undo_a_permutation():
+    """The key is the query with its positions permuted, and every match must undo that."""
     torch.manual_seed(0)
     query = torch.rand(1, 64, 4, 3) * torch.rand(1, 1, 4, 3)
     order = torch.randperm(12)
@@ -41,8 +56,8 @@ def test_strongest_matches_find_a_permuted_image():
     assert (np.diff(found.strength) <= 0).all()
 
 
-def test_matches_prefer_the_person():
-    """Half of the positions are strong (the person), half weak (background); both match perfectly."""
+def test_the_strongest_matches_are_on_the_person():
+    """Both halves match perfectly, but one has strong features (the person) and the other weak ones (the background)."""
     torch.manual_seed(0)
     features = torch.rand(1, 64, 4, 2)
     features[:, :, :, 1] *= 0.05
@@ -55,28 +70,30 @@ def test_positions_are_centres_of_their_cells():
     np.testing.assert_allclose(pixels, [[7.5, 7.5], [135.5, 279.5]])
 
 
-def test_people_are_of_the_test_part_with_both_modalities(source):
-    people = choose_people(source.samples, 4, seed=0)
+def test_people_are_test_identities_with_both_modalities(source):
+    options = PictureOptions(people=4)
+    people = choose_people(source.samples, options)
     assert len(people) == 4
     for person in people:
         visible, infrared = source.samples[person.visible], source.samples[person.infrared]
-        assert visible.part == infrared.part == "test"
+        assert visible.split == infrared.split == "test"
         assert visible.identity == infrared.identity == person.identity
         assert (visible.modality, infrared.modality) == ("visible", "infrared")
         assert another_person(person, people, source.samples, 0).identity != person.identity
-    assert choose_people(source.samples, 4, seed=0) == people
-    assert [p.identity for p in choose_people(source.samples, 1, 0, identities=[7, 4])] == [7, 4]
-    with pytest.raises(DataError, match="identity 2 is not in the test part"):
-        choose_people(source.samples, 1, 0, identities=[2])
+    assert choose_people(source.samples, options) == people
+    named = PictureOptions(people=1, identities=[7, 4])
+    assert [person.identity for person in choose_people(source.samples, named)] == [7, 4]
+    with pytest.raises(DataError, match="identity 2 is not in the test split"):
+        choose_people(source.samples, PictureOptions(identities=[2]))
 
 
-def test_one_person_alone_is_contrasted_with_somebody_else(source):
-    people = choose_people(source.samples, 1, seed=0)
+def test_a_single_person_is_contrasted_with_a_different_one(source):
+    people = choose_people(source.samples, PictureOptions(people=1))
     assert another_person(people[0], people, source.samples, 0).identity != people[0].identity
 
 
 def frame(axes):
-    """The colour of an image's frame, and whether it is solid or dashed."""
+    """The colour of the frame of an image, and whether it is solid or dashed."""
     from matplotlib.colors import to_hex
 
     (patch,) = axes.patches
@@ -85,11 +102,11 @@ def frame(axes):
 
 @pytest.mark.parametrize("stage", ["layer3", "layer4"])
 def test_correspondences_draw_right_and_wrong_pairs(network, source, tmp_path, stage):
-    figure = correspondences(network, source, people=2, matches=5, stage=stage)
+    figure = correspondences(network, source, PictureOptions(people=2), Matching(stage, count=5))
     assert len(figure.axes) == 2 * 2 * 4
     assert len(figure.artists) == 2 * 2 * 5
     words = " ".join(text.get_text() for text in figure.texts)
-    assert words.count("✓ same person") == words.count("✗ another person") == 2
+    assert words.count("✓ same person") == words.count("✗ different person") == 2
     edges = [frame(axes) for axes in figure.axes if axes.patches]
     assert edges.count((RIGHT, "-")) == edges.count((WRONG, "--")) == 2
     save(figure, tmp_path / "c.png")
@@ -98,12 +115,12 @@ def test_correspondences_draw_right_and_wrong_pairs(network, source, tmp_path, s
         assert np.asarray(image.convert("L")).std() > 10
 
 
-def test_correspondences_of_two_pictures_of_ones_own(network, source, tiny):
+def test_correspondences_of_two_images_of_your_own(network, source, tiny):
     files = [str(next((tiny / camera).glob("*/*.jpg"))) for camera in ("cam3", "cam1")]
     figure = draw_correspondences(network, *files, matches=5)
     assert len(figure.axes) == 4
     assert len(figure.artists) == 5
-    assert figure._repr_png_().startswith(b"\x89PNG"), "what a notebook asks for"
+    assert figure._repr_png_().startswith(b"\x89PNG"), "notebooks show this"
     shown = [axes.get_images()[0].get_array() for axes in figure.axes]
     assert shown[1].shape[:2] == shown[2].shape[:2] == network.image_size
     arrays = [any_image(file, 100, 60) for file in files]
@@ -114,56 +131,60 @@ def test_correspondences_of_two_pictures_of_ones_own(network, source, tiny):
         draw_correspondences(network, "missing.jpg", files[1])
 
 
-def test_the_pair_of_a_data_set_is_drawn_as_the_same_two_pictures(network, source):
-    """The rows of ``correspondences`` and ``draw_correspondences`` join the same places."""
-    person = choose_people(source.samples, 1, seed=0)[0]
-    row = correspondences(network, source, people=1, matches=4)
+def test_a_pair_of_a_data_set_matches_like_two_images_of_your_own(network, source):
+    """``correspondences`` and ``draw_correspondences`` draw the same lines."""
+    options = PictureOptions(people=1)
+    person = choose_people(source.samples, options)[0]
+    row = correspondences(network, source, options, Matching(count=4))
     pair = draw_correspondences(network, *source.read([person.infrared, person.visible]), matches=4)
     assert [(line.xy1, line.xy2) for line in row.artists[:4]] == [(line.xy1, line.xy2) for line in pair.artists]
 
 
 def test_masks_show_six_images_a_person(network, source):
-    assert len(masks(network, source, people=3).axes) == 18
+    assert len(masks(network, source, PictureOptions(people=3)).axes) == 18
 
 
 def test_ranking_frames_right_and_wrong(network, source):
-    figure = ranking(
-        network, source, Setting("all-search", "single", "community"), listener=Silent(), queries=3, workers=0
-    )
+    figure = ranking(network, source, ALL_SEARCH, PictureOptions(people=3), listener=Silent(), workers=0)
     assert len(figure.axes) == 3 * 11
     assert [frame(axes) for axes in figure.axes].count((QUERY, "-")) == 3
-    for axes in figure.axes:
+    for number, axes in enumerate(figure.axes):
+        row, column = divmod(number, 11)
         mark, name = axes.get_title().split()[:2]
-        row = figure.axes.index(axes) // 11
-        query = figure.axes[11 * row].get_title().split()[1]
-        if axes is not figure.axes[11 * row]:
-            right = name == query
+        if column:
+            right = name == figure.axes[11 * row].get_title().split()[1]
             assert (mark, *frame(axes)) == (("✓", RIGHT, "-") if right else ("✗", WRONG, "--"))
 
 
-def test_ranking_leaves_out_what_the_protocol_ignores(network, source):
+def test_ranking_leaves_out_images_that_the_match_rules_ignore(network):
+    """All queries are from camera 3, which stands where camera 2 does, so images from camera 2 are ignored."""
+    cameras = {"visible": (1, 2), "infrared": (3,)}
+    source = MadeImages(tree("sysu", identities=range(1, 4), cameras=cameras), "sysu")
     setting = Setting("all-search", "multi", "community")
-    query = next(s for s in source.samples if s.part == "test" and s.camera == 3)
-    figure = ranking(network, source, setting, listener=Silent(), identities=[query.identity], top=50, workers=0)
-    if "cam 3" in figure.axes[0].get_title():
-        gallery = [s for s in source.samples if s.part == "test" and s.camera in (1, 4, 5)]
-        assert len(figure.axes) - 1 <= len(gallery)
+    gallery = [source.samples[index] for index in draw_setting(source, setting).draws[0].gallery]
+    allowed = [sample.identity for sample in gallery if sample.camera == 1]
+    assert len(gallery) - len(allowed) == 9, "the gallery must have images to ignore"
+    options = PictureOptions(identities=[2])
+    figure = ranking(network, source, setting, options, listener=Silent(), top=len(gallery), workers=0)
+    query, *found = [axes.get_title() for axes in figure.axes]
+    assert query == "query 0002\ncam 3"
+    assert sorted(int(title.split()[1]) for title in found) == sorted(allowed)
+
+
+def test_ranking_names_the_draw_and_refuses_one_that_does_not_exist(network, source):
+    options = PictureOptions(people=1)
+    figure = ranking(network, source, ALL_SEARCH, options, listener=Silent(), draw=9, workers=0)
+    assert "draw\u00a09" in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    with pytest.raises(DataError, match="has 10 draws, numbered from 0; there is no draw 10"):
+        ranking(network, source, ALL_SEARCH, options, listener=Silent(), draw=10, workers=0)
 
 
 def test_curves(tmp_path):
-    evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.2 + 0.04 * k for k in range(20)]}
-    records = [
-        {
-            "epoch": n,
-            "learning_rate": 0.1,
-            "losses": {"identity": 3.0 - n, "hard_triplet": 1.0},
-            "evaluation": evaluation,
-        }
-        for n in range(3)
-    ]
-    figure = curves(records, "run")
-    losses, rate, figures, cmc = figure.axes
-    assert [line.get_ydata().tolist() for line in losses.lines] == [[3, 2, 1], [1, 1, 1]]
+    losses = [{"identity": 3.0 - n, "hard_triplet": 1.0, "total": 4.0 - n} for n in range(3)]
+    figure = curves([record(n, losses[n], evaluation=EVALUATION) for n in range(3)], "run")
+    terms, rate, figures, cmc = figure.axes
+    assert [line.get_ydata().tolist() for line in terms.lines] == [[3, 2, 1], [1, 1, 1]]
+    assert [line.get_label() for line in terms.lines] == ["identity", "hard triplet"]
     assert len(rate.lines) == 1
     assert [line.get_label() for line in figures.lines] == ["rank-1", "mAP", "mINP"]
     assert len(cmc.lines[0].get_ydata()) == 20
@@ -173,7 +194,39 @@ def test_curves(tmp_path):
         curves([], "run")
 
 
-def test_an_existing_picture_is_kept(tmp_path):
+def test_curves_show_every_loss_term_of_a_run():
+    """The terms are invented. One begins in a later epoch, and what isn't a number or isn't a term has no curve."""
+    records = [
+        record(0, {"zebra_stage9": 2.0, "total": 5.0, "aardvark": 3.0, "note": "text", "correct": 0.5}),
+        record(1, {"zebra_stage9": 1.0, "total": 4.0, "aardvark": 2.0, "latecomer": 1.0}),
+        record(2, {"zebra_stage9": 0.5, "total": 3.0, "latecomer": 0.5}),
+    ]
+    lines = curves(records, "run").axes[0].lines
+    assert {line.get_label(): line.get_xydata().tolist() for line in lines} == {
+        "zebra stage9": [[0, 2], [1, 1], [2, 0.5]],
+        "aardvark": [[0, 3], [1, 2]],
+        "latecomer": [[1, 1], [2, 0.5]],
+    }
+    assert [line.get_label() for line in lines] == ["zebra stage9", "aardvark", "latecomer"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"losses": 3},
+        {"learning_rate": "x"},
+        {"learning_rate": 10**400},
+        {"epoch": None},
+        {"evaluation": 1},
+        {"evaluation": {**EVALUATION, "cmc": ["x"]}},
+    ],
+)
+def test_records_that_no_run_writes_are_refused(bad):
+    with pytest.raises(LbaError, match="lines that no run writes"):
+        curves([record(0, {"identity": 1.0}), {**record(1, {"identity": 1.0}), **bad}], "run")
+
+
+def test_an_existing_picture_is_not_overwritten(tmp_path):
     path = tmp_path / "x.png"
     path.write_text("mine")
     with pytest.raises(LbaError, match="--force"):
@@ -183,34 +236,31 @@ def test_an_existing_picture_is_kept(tmp_path):
     assert path.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_place_that_cannot_be_written_is_refused_before_the_work(lba, tmp_path):
-    """No checkpoint is there: the place is complained of first."""
+def test_a_bad_path_is_refused_before_any_work(lba, tmp_path):
+    """There is no checkpoint either, but the path is checked first."""
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file").write_text("")
     for command in ("correspondences", "ranking", "masks"):
         words = ("visualize", command, "--force", "--output")
-        assert "a folder is there" in lba(*words, "folder.png", status=2).output
+        assert "is a folder" in lba(*words, "folder.png", status=2).output
         assert "not a folder that can be written to" in lba(*words, "file/x.png", status=2).output
 
 
-def test_an_ending_that_is_no_picture(tmp_path):
+def test_an_unknown_ending_is_refused(tmp_path):
     with pytest.raises(LbaError, match=r"\.png, \.svg or \.pdf"):
         save(new_figure(1, 1), tmp_path / "x.txt")
 
 
 def made(kind, width, network, source, name):
-    """One of the four pictures at a paper's width, of a data set or a run of this name."""
+    """One of the four pictures, at the width of a paper, of a data set or a run called ``name``."""
     source = copy.copy(source)
     source.name = name
-    evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.2 + 0.04 * k for k in range(20)]}
-    losses = {"identity": 3.0, "hard_triplet": 1.0}
-    record = {"epoch": 0, "learning_rate": 0.1, "losses": losses, "evaluation": evaluation}
-    setting = Setting("all-search", "single", "community")
+    options = PictureOptions(people=2, width=width)
     if kind == "curves":
-        return curves([record], name, width=width)
+        return curves([record(0, {"identity": 3.0, "hard_triplet": 1.0}, evaluation=EVALUATION)], name, width=width)
     if kind == "ranking":
-        return ranking(network, source, setting, listener=Silent(), queries=2, top=5, workers=0, width=width)
-    return {"correspondences": correspondences, "masks": masks}[kind](network, source, people=2, width=width)
+        return ranking(network, source, ALL_SEARCH, options, listener=Silent(), top=5, workers=0)
+    return {"correspondences": correspondences, "masks": masks}[kind](network, source, options)
 
 
 @pytest.mark.parametrize(
@@ -218,8 +268,8 @@ def made(kind, width, network, source, name):
 )
 @pytest.mark.parametrize("width", ["column", "page"])
 @pytest.mark.parametrize("kind", ["correspondences", "ranking", "masks", "curves"])
-def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, name, network, source):
-    """No type below 6 points, and none of it beyond the edges or over other words."""
+def test_pictures_are_legible_at_their_printed_width(kind, width, name, network, source):
+    """No text is smaller than 6 points, beyond the edges, or over other text."""
     from matplotlib.text import Text
 
     figure = made(kind, width, network, source, name)
@@ -244,19 +294,27 @@ def test_pictures_are_legible_at_the_width_they_are_printed(kind, width, name, n
 def test_curves_differ_by_more_than_colour():
     from lba_cli.visualize.canvas import plot_curves, plot_grid
 
-    (axes,) = plot_grid(new_figure(3, 3), [0.8], 1)
-    plot_curves(axes, {str(n): ([1, 2], [n, n]) for n in range(len(COLOURS))}, "x", "y")
+    _, (axes,) = plot_grid(3, [[]], 1, 1)
+    many = 3 * len(COLOURS)
+    plot_curves(axes, {str(n): ([1, 2], [n, n]) for n in range(many)}, "x", "y")
     assert len({line.get_color() for line in axes.lines}) == len(COLOURS)
     assert len({line.get_marker() for line in axes.lines}) == len(COLOURS)
+    assert len({(line.get_color(), str(line._unscaled_dash_pattern)) for line in axes.lines}) == many
 
 
 @pytest.mark.parametrize("width", ["column", "page"])
-def test_legends_hide_no_curve(width):
-    """All five losses of the full method, and epochs of four digits: legends are between the titles and the plots."""
-    evaluation = {"rank1": 0.2, "mAP": 0.3, "mINP": 0.1, "cmc": [0.5] * 20}
-    losses = dict.fromkeys(LOSS_NAMES, 1.0)
-    records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": evaluation} for n in (0, 1234, 2345)]
-    figure = curves(records, "a run", width=width)
+@pytest.mark.parametrize(
+    "terms",
+    [
+        ("identity", "hard_triplet", "identity_consistency_stage3", "identity_consistency_stage4", "dense_triplet"),
+        tuple(f"an_invented_loss_term_of_stage{n}" for n in range(12)),
+    ],
+    ids=["full", "many"],
+)
+def test_legends_hide_no_curve(width, terms):
+    """Legends are between the titles and the plots, even with many terms and epochs of four digits."""
+    losses = dict.fromkeys(terms, 1.0)
+    figure = curves([record(n, losses, evaluation=EVALUATION) for n in (0, 1234, 2345)], "a run", width=width)
     figure.canvas.draw()
     plots = [axes.get_window_extent() for axes in figure.axes]
     boxes = [axes.get_legend().get_window_extent() for axes in figure.axes if axes.get_legend()]
@@ -270,23 +328,21 @@ def test_legends_hide_no_curve(width):
         assert not any(box.overlaps(other) for other in plots)
 
 
-def test_curves_of_a_run_that_was_never_scored_say_so():
-    record = {"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 1.0}}
-    words = [[text.get_text() for text in axes.texts] for axes in curves([record], "a run").axes]
-    assert words == [[], [], ["none yet"], ["none yet"]]
+def test_curves_of_a_run_without_evaluations_say_so():
+    words = [[text.get_text() for text in axes.texts] for axes in curves([record(0, {"identity": 1.0})], "a run").axes]
+    assert words == [[], [], ["no data yet"], ["no data yet"]]
 
 
 @pytest.mark.parametrize("name", ["a $x_^$ b", "$", "人物 ж", "x\\frac{\ny"])
 def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
-    """A run's name and a data set's, however odd: what stands between dollars is no mathematics."""
-    records = [{"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 1.0}}]
+    """Names of runs and data sets may be odd; text between dollar signs isn't mathematics."""
     source = MadeImages(tree("sysu", identities=range(1, 4)), "sysu", name=name)
-    setting = Setting("all-search", "single", "community")
+    options = PictureOptions(people=2)
     figures = (
-        curves(records, name),
-        correspondences(network, source, people=2),
-        masks(network, source, people=2),
-        ranking(network, source, setting, listener=Silent(), queries=2, workers=0),
+        curves([record(0, {"identity": 1.0})], name),
+        correspondences(network, source, options),
+        masks(network, source, options),
+        ranking(network, source, ALL_SEARCH, options, listener=Silent(), workers=0),
     )
     for figure in figures:
         assert name.split()[-1] in " ".join(text.get_text() for text in figure.texts)

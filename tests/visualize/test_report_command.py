@@ -1,13 +1,13 @@
-"""``lba visualize report``: reports of every data set and of a run, and what is refused."""
+"""``lba visualize report``: reports on every data set and on a run, and errors."""
 
 import pytest
-from report_made import data_of
+from report_pages import data_of
 
 FEWER = ("--queries", 3, "--people", 2, "--points", 9)
 
 
-def test_a_report_is_refused_before_the_work(lba, tmp_path):
-    """No checkpoint is there: the path is complained of first."""
+def test_a_bad_path_is_refused_before_any_work(lba, tmp_path):
+    """There is no checkpoint either, but the path is checked first."""
     (tmp_path / "x.html").write_text("mine")
     assert "--force" in lba("visualize", "report", "--output", "x.html", status=2).output
     assert (tmp_path / "x.html").read_text() == "mine"
@@ -16,12 +16,20 @@ def test_a_report_is_refused_before_the_work(lba, tmp_path):
     assert "not a folder" in lba("visualize", "report", "--output", "file/x.html", status=2).output
 
 
-@pytest.mark.parametrize("dataset", ["sysu", "regdb", "llcm", "folder"])
-def test_reports_of_every_data_set(lba, network_file, trees, dataset, tmp_path):
-    split = ("--set", "data.trial=2") if dataset == "regdb" else ()
-    words = ("--checkpoint", network_file, "--data", trees[dataset], "--mode", "all", *split, *FEWER)
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        "regdb",
+        pytest.param("sysu", marks=pytest.mark.slow),
+        pytest.param("llcm", marks=pytest.mark.slow),
+        pytest.param("folder", marks=pytest.mark.slow),
+    ],
+)
+def test_every_data_set_has_reports(lba, network_file, trees, dataset, tmp_path):
+    trial = ("--set", "data.trial=2") if dataset == "regdb" else ()
+    words = ("--checkpoint", network_file, "--data", trees[dataset], "--mode", "all", *trial, *FEWER)
     result = lba("visualize", "report", *words)
-    assert "figures/report.html is made" in result.output
+    assert "figures/report.html is written" in result.output
     found = data_of((tmp_path / "figures" / "report.html").read_text())
     assert len(found["cmc"]) == 2
     assert len(found["cmc"][0]["mean"]) == 20
@@ -39,7 +47,8 @@ def test_the_report_of_a_run_has_its_curves(lba, store, small_yaml, tmp_path):
     assert {line["name"] for line in found["curves"]["figures"]} == {"rank-1", "mAP", "mINP"}
 
 
-def test_a_reader_sees_that_a_model_has_seen_the_people(lba, trees, small_yaml, tmp_path):
+@pytest.mark.slow
+def test_the_report_says_that_the_model_was_trained_on_the_test_people(lba, trees, small_yaml, tmp_path):
     step = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--set", "train.evaluate_every=0")
     lba(
         "train",
@@ -56,16 +65,16 @@ def test_a_reader_sees_that_a_model_has_seen_the_people(lba, trees, small_yaml, 
     report = ("visualize", "report", "--checkpoint", "ten/trial-2", *FEWER)
     other = ("--set", "data.trial=3")
     refused = " ".join(lba(*report, *other, "--output", "r.html", status=2).output.split())
-    assert "trained on split 2 of synthetic-tiny, this is split 3" in refused
-    assert "--allow-other-split" in refused
+    assert "trained on trial 2 of synthetic-tiny, this is trial 3" in refused
+    assert "--allow-other-trial" in refused
     assert not (tmp_path / "r.html").exists()
-    lba(*report, *other, "--allow-other-split", "--output", "other.html")
-    inflated = "scored on people that the model was trained on (split 3): figures are inflated"
-    assert summary_of(tmp_path / "other.html")["inflated"] == inflated
+    lba(*report, *other, "--allow-other-trial", "--output", "other.html")
+    note = "scored on people that the model was trained on (trial 3): figures are inflated"
+    assert summary_of(tmp_path / "other.html")["inflation_note"] == note
     lba(*report, "--output", "own.html")
-    assert summary_of(tmp_path / "own.html")["inflated"] == ""
+    assert summary_of(tmp_path / "own.html")["inflation_note"] == ""
     assert (
-        "one of ten splits; papers report the mean over all of them" in summary_of(tmp_path / "own.html")["notes"][-1]
+        "one of ten trials; papers report the mean over all of them" in summary_of(tmp_path / "own.html")["notes"][-1]
     )
     message = " ".join(lba("visualize", "report", "--checkpoint", "ten", status=2).output.split())
     assert "name one, such as ten/trial-2" in message
@@ -76,8 +85,8 @@ def summary_of(path):
     return data_of(path.read_text())["summary"]
 
 
-def test_names_of_no_encoding_are_reported(lba, network_file, store, tmp_path):
-    """A folder whose name isn't UTF-8, as other systems make them."""
+def test_file_names_that_are_not_utf_8_are_shown(lba, network_file, store, tmp_path):
+    """Other systems create folders whose names aren't UTF-8."""
     folder = tmp_path / "r\udcff<b>&"
     folder.mkdir()
     (folder / "net.pt").write_bytes(network_file.read_bytes())

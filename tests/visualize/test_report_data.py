@@ -1,39 +1,40 @@
-"""The data of a report against slow and obvious counts."""
+"""The data of a report, compared with slow and obvious computations."""
 
 import math
 
 import numpy as np
 import pytest
-from cases import HEIGHT, WIDTH
-from made import MadeImages, OppositeStems, tree
-from report_made import SETTING, bytes_of
+from fake_dataset import MadeImages, OppositeStems, tree
+from report_pages import SETTING, bytes_of
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import DataError
-from lba_cli.evaluation.features import embed_samples
-from lba_cli.evaluation.run import draw_trials, excluded
+from lba_cli.evaluation.embedding import embed_views
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.reporting import Silent
+from lba_cli.visualize.feature_maps import image_maps
 from lba_cli.visualize.report.album import Album
-from lba_cli.visualize.report.lists import choose_queries, ranked_lists
+from lba_cli.visualize.report.comparison import compare, confusions, distances, worst_pairs
 from lba_cli.visualize.report.matching import quantised_rows
-from lba_cli.visualize.report.pairs import confusions, distances, worst_pairs
-from lba_cli.visualize.report.progress import curves
-from lba_cli.visualize.subjects import maps_of
+from lba_cli.visualize.report.ranked_lists import choose_queries, ranked_lists
+from lba_cli.visualize.report.run_curves import curves
 
 
-def test_lists_are_ranked_by_the_scores_and_leave_out_what_is_ignored(data, source, first):
-    trial, scores, ignored = first
+def test_lists_are_ranked_by_score_without_ignored_images(data, source, first):
+    draw, scores, ignored = first.draw, first.scores, first.ignored
     images = data["images"]
     by_path = {sample.path: index for index, sample in enumerate(source.samples)}
     assert len(data["lists"]["lists"]) == 6
     for shown in data["lists"]["lists"]:
-        row = trial.queries.index(by_path[images[shown["image"]]["path"]])
-        allowed = [place for place in range(len(trial.gallery)) if not ignored[row, place]]
+        row = draw.queries.index(by_path[images[shown["image"]]["path"]])
+        allowed = [place for place in range(len(draw.gallery)) if not ignored[row, place]]
         wanted = sorted(allowed, key=lambda place, row=row: (-scores[row, place], place))[:4]
-        assert [by_path[images[place]["path"]] for place, _, _ in shown["found"]] == [trial.gallery[w] for w in wanted]
-        query = source.samples[trial.queries[row]].identity
-        rights = [source.samples[trial.gallery[place]].identity == query for place in wanted]
+        assert [by_path[images[place]["path"]] for place, _, _ in shown["found"]] == [draw.gallery[w] for w in wanted]
+        query = source.samples[draw.queries[row]].identity
+        rights = [source.samples[draw.gallery[place]].identity == query for place in wanted]
         assert [right for _, _, right in shown["found"]] == rights
-        possible = sum(source.samples[trial.gallery[place]].identity == query for place in allowed)
+        possible = sum(source.samples[draw.gallery[place]].identity == query for place in allowed)
         assert shown["possible"] == min(4, possible)
         kind = "wrong" if not any(rights) else "right" if all(rights[: min(4, possible)]) else "mixed"
         assert shown["outcome"] == kind
@@ -41,31 +42,37 @@ def test_lists_are_ranked_by_the_scores_and_leave_out_what_is_ignored(data, sour
 
 def test_average_precision_of_all_lists_is_the_map(findings, first, source):
     album = Album(source)
-    everything = ranked_lists(source, first[0], findings.embeddings, album, queries=10_000, top=1, seed=0)
+    everything = ranked_lists(source, first, album, queries=10_000, top=1, seed=0)
     mean = np.mean([shown["precision"] for shown in everything["lists"]])
     assert mean == pytest.approx(findings.results[0].trials[0].mAP, abs=1e-4)
-    assert everything["counted"] == findings.results[0].trials[0].num_queries
+    assert everything["num_query_counted"] == findings.results[0].trials[0].num_queries
 
 
 def test_all_right_and_all_wrong():
-    """A network that knows everybody, and queries that have no match."""
+    """The network recognises everybody; then some queries have no true match."""
     source = MadeImages(tree("sysu", identities=range(1, 5)), "sysu")
-    trial = draw_trials(source, SETTING).each[0]
-    embeddings = embed_samples(OppositeStems(), source, {*trial.queries, *trial.gallery}, listener=Silent(), workers=0)
-    shown = ranked_lists(source, trial, embeddings, Album(source), queries=99, top=10, seed=0)
+    draw = draw_setting(source, SETTING).draws[0]
+    embeddings = embed_views(OppositeStems(), source, {*draw.queries, *draw.gallery}, listener=Silent(), workers=0)[
+        PLAIN
+    ]
+
+    def lists(draw):
+        return ranked_lists(source, compare(source, draw, embeddings), Album(source), queries=99, top=10, seed=0)
+
+    shown = lists(draw)
     assert {each["outcome"] for each in shown["lists"]} == {"right"}
-    assert not worst_pairs(confusions(source, [trial], embeddings), Album(source))
-    stranger = trial._replace(gallery=[i for i in trial.gallery if source.samples[i].identity > 1])
-    known = ranked_lists(source, stranger, embeddings, Album(source), queries=99, top=10, seed=0)
-    assert known["counted"] == len(known["lists"]) == known["all"] * 3 // 4
-    nobody = trial._replace(
-        queries=[i for i in trial.queries if source.samples[i].identity == 1], gallery=stranger.gallery
+    assert not worst_pairs(confusions(source, [compare(source, draw, embeddings)]), Album(source))
+    stranger = draw._replace(gallery=[i for i in draw.gallery if source.samples[i].identity > 1])
+    known = lists(stranger)
+    assert known["num_query_counted"] == len(known["lists"]) == known["num_query"] * 3 // 4
+    nobody = draw._replace(
+        queries=[i for i in draw.queries if source.samples[i].identity == 1], gallery=stranger.gallery
     )
     with pytest.raises(DataError, match="no query has a true match"):
-        ranked_lists(source, nobody, embeddings, Album(source), queries=99, top=10, seed=0)
+        lists(nobody)
 
 
-def test_half_of_the_queries_are_the_hardest():
+def test_half_of_the_chosen_queries_are_the_hardest():
     precision = np.array([0.9, np.nan, 0.1, 0.5, 0.3, 0.8, 0.7, 0.2])
     chosen = choose_queries(precision, 4, seed=0)
     assert len(set(chosen)) == 4
@@ -76,35 +83,35 @@ def test_half_of_the_queries_are_the_hardest():
     assert choose_queries(precision, 1, seed=0) == [2]
 
 
-def test_confusions_are_counted_as_by_a_loop(findings, source):
+def test_confusions_agree_with_a_loop(findings, source):
     counted = {}
-    for trial in findings.drawn[0].each:
-        scores = findings.embeddings.of(trial.queries) @ findings.embeddings.of(trial.gallery).T
-        ignored = excluded(source, trial.queries, trial.gallery)
-        for row, query in enumerate(trial.queries):
-            there = [place for place in range(len(trial.gallery)) if not ignored[row, place]]
-            who = [source.samples[trial.gallery[place]].identity for place in there]
+    for draw in findings.drawn[0].draws:
+        scores = findings.embeddings.of(draw.queries) @ findings.embeddings.of(draw.gallery).T
+        ignored = ignored_images(source, draw.queries, draw.gallery)
+        for row, query in enumerate(draw.queries):
+            there = [place for place in range(len(draw.gallery)) if not ignored[row, place]]
+            who = [source.samples[draw.gallery[place]].identity for place in there]
             me = source.samples[query].identity
             if me not in who:
                 continue
             best = max(there, key=lambda place, row=row, scores=scores: (scores[row, place], -place))
-            found = source.samples[trial.gallery[best]].identity
+            found = source.samples[draw.gallery[best]].identity
             if found != me:
                 pair = tuple(sorted((me, found)))
                 counted[pair] = counted.get(pair, 0) + 1
-    assert {pair: each.times for pair, each in findings.confused.items()} == counted
+    assert {pair: each.count for pair, each in findings.confused.items()} == counted
     worst = worst_pairs(dict(findings.confused), Album(source))
     assert len(worst) == min(10, len(counted))
-    assert [pair["times"] for pair in worst] == sorted(counted.values(), reverse=True)[:10]
+    assert [pair["count"] for pair in worst] == sorted(counted.values(), reverse=True)[:10]
     assert all(pair["scores"][0] >= pair["scores"][1] for pair in worst)
 
 
-def test_distances_are_those_of_the_first_trial(findings, source, first):
-    trial, scores, ignored = first
-    found = distances(source, trial, findings.embeddings)
+def test_distances_agree_with_a_loop(findings, source, first):
+    draw, scores, ignored = first.draw, first.scores, first.ignored
+    found = distances(first)
     pairs = {True: [], False: []}
-    for row, query in enumerate(trial.queries):
-        for place, image in enumerate(trial.gallery):
+    for row, query in enumerate(draw.queries):
+        for place, image in enumerate(draw.gallery):
             if not ignored[row, place]:
                 same = source.samples[query].identity == source.samples[image].identity
                 pairs[same].append(1 - scores[row, place])
@@ -115,10 +122,10 @@ def test_distances_are_those_of_the_first_trial(findings, source, first):
     assert found["closer"] == pytest.approx(np.mean(np.array(pairs[False]) < np.median(pairs[True])))
 
 
-def test_probabilities_are_quantised_by_rows():
+def test_probabilities_are_quantised_by_row():
     probability = np.random.default_rng(0).dirichlet(np.ones(12) * 0.3, size=8).astype(np.float32)
     packed = quantised_rows(probability)
-    back = bytes_of(packed["of_peak"]).reshape(8, 12) / 255 * np.array(packed["peak"])[:, None]
+    back = bytes_of(packed["relative"]).reshape(8, 12) / 255 * np.array(packed["peak"])[:, None]
     np.testing.assert_allclose(back, probability, atol=3e-3)
 
 
@@ -131,7 +138,7 @@ def test_people_have_maps_of_both_stages(data):
         for stage in person["stages"].values():
             size = stage["grid"][0] * stage["grid"][1]
             assert size == (HEIGHT // 16) * (WIDTH // 16)
-            assert len(bytes_of(stage["same"]["of_peak"])) == len(bytes_of(stage["other"]["of_peak"])) == size**2
+            assert len(bytes_of(stage["same"]["relative"])) == len(bytes_of(stage["other"]["relative"])) == size**2
             assert {len(bytes_of(m)) for m in stage["masks"] + stage["attention"]} == {size}
             assert len(stage["same"]["peak"]) == size
 
@@ -142,14 +149,14 @@ def test_each_image_is_embedded_once(data):
     assert all(image["src"].startswith("data:image/jpeg;base64,") for image in data["images"])
 
 
-def test_curves_hold_what_is_a_number():
+def test_curves_contain_only_finite_numbers():
     records = [
         {"epoch": 0, "learning_rate": 0.1, "losses": {"identity": 2.0, "dense_triplet": float("nan")}},
         {"epoch": 1, "learning_rate": "?", "losses": None, "evaluation": {"mAP": 0.5, "rank1": True}},
     ]
     found = curves(records)
     assert found["losses"] == [{"name": "identity", "points": [[0, 2.0]]}]
-    assert found["rate"] == [{"name": "learning rate", "points": [[0, 0.1]]}]
+    assert found["learning_rate"] == [{"name": "learning rate", "points": [[0, 0.1]]}]
     assert found["figures"] == [{"name": "mAP", "points": [[1, 0.5]]}]
     assert curves([{"epoch": 10**400, "losses": {"identity": -math.inf}}])["losses"] == []
     assert curves([{"epoch": 0, "losses": {"identity": 10**400}}])["losses"] == []
@@ -160,8 +167,26 @@ def test_curves_hold_what_is_a_number():
     assert long[-1][0] == 12_344
 
 
-def test_correspondences_are_those_of_the_features(data, findings, source):
-    """Matching probability, masks and co-attention of a person, from the features by NumPy alone."""
+def test_curves_show_every_loss_term_of_a_run():
+    """The terms are invented, and one begins in a later epoch; the total and the share of correct anchors are no terms."""
+    found = curves(
+        [
+            {
+                "epoch": 0,
+                "losses": {"zebra_stage9": 2.0, "total": 5.0, "aardvark": 3.0, "note": "text", "correct": 0.5},
+            },
+            {"epoch": 1, "losses": {"latecomer": 1.0, "aardvark": 2.0, "zebra_stage9": 1.0}},
+        ]
+    )
+    assert found["losses"] == [
+        {"name": "zebra stage9", "points": [[0, 2.0], [1, 1.0]]},
+        {"name": "aardvark", "points": [[0, 3.0], [1, 2.0]]},
+        {"name": "latecomer", "points": [[1, 1.0]]},
+    ]
+
+
+def test_correspondences_agree_with_numpy(data, findings, source):
+    """NumPy computes the matching probability, the masks and the co-attention of a person from the features."""
     network = findings.subject.network
     person = data["people"][0]
     by_path = {sample.path: index for index, sample in enumerate(source.samples)}
@@ -169,12 +194,12 @@ def test_correspondences_are_those_of_the_features(data, findings, source):
     for name, stage in person["stages"].items():
         features = {}
         for side, place in index.items():
-            maps = getattr(maps_of(network, source.read([place])[0], source.samples[place].modality), name)
+            maps = getattr(image_maps(network, source.read([place])[0], source.samples[place].modality), name)
             features[side] = maps[0].flatten(1).T.double().numpy()  # (HW, C)
         there = probability(features["infrared"], features["visible"])
         back = probability(features["visible"], features["infrared"])
         for side, wanted in (("same", there), ("other", probability(features["infrared"], features["other"]))):
-            shares = bytes_of(stage[side]["of_peak"]).reshape(wanted.shape) / 255
+            shares = bytes_of(stage[side]["relative"]).reshape(wanted.shape) / 255
             np.testing.assert_allclose(shares * np.array(stage[side]["peak"])[:, None], wanted, atol=4e-3)
         own, others = (spread_out(np.linalg.norm(features[side], axis=1)) for side in ("infrared", "visible"))
         for packed, wanted in zip(stage["masks"], (own, others), strict=True):
@@ -194,11 +219,11 @@ def spread_out(values):
     return (values - values.min()) / (values.max() - values.min())
 
 
-def test_the_cmc_of_every_setting_is_the_mean_and_spread_of_its_trials(data, findings):
+def test_the_cmc_of_every_setting_is_the_mean_and_spread_over_its_draws(data, findings):
     assert len(data["cmc"]) == len(findings.results)
     for shown, result in zip(data["cmc"], findings.results, strict=True):
-        rates = np.array([trial.cmc for trial in result.trials])
+        rates = np.array([draw.cmc for draw in result.trials])
         np.testing.assert_allclose(shown["mean"], rates.mean(axis=0), atol=1e-5)
         np.testing.assert_allclose(shown["std"], rates.std(axis=0), atol=1e-5)
-        assert shown["trials"] == len(rates) == 10
+        assert shown["draws"] == len(rates) == 10
     assert data["summary"]["cmc_counts"] == "identities"

@@ -1,8 +1,8 @@
-"""The report in a real headless Chromium, opened through file://: what it says, and how it reacts."""
+"""The report in a headless Chromium, opened from a file: its texts, and its reactions to pointer and keyboard."""
 
 import pytest
 from browser import Page, browser_program
-from report_made import count, text
+from report_pages import count, text
 
 pytestmark = [
     pytest.mark.browser,
@@ -11,7 +11,7 @@ pytestmark = [
 
 
 def drawn(page, number):
-    """What the canvas of one of the viewer's images shows."""
+    """The content of one of the canvases over the visible images."""
     return page.run(f"document.querySelectorAll('#matching .viewer canvas')[{number}].toDataURL()")
 
 
@@ -39,7 +39,7 @@ def test_lists_are_filtered_and_ordered(page):
 
     assert len(lists()) == 12
     assert [each["ap"] for each in lists()] == sorted(each["ap"] for each in lists())
-    assert text(page, "#lists .count") == "12 of 30 lists are shown."
+    assert text(page, "#lists .count") == "Showing 12 of 30 lists."
     page.click("#lists .more")
     assert len(lists()) == 24
     page.choose("#lists .controls label:nth-of-type(1) select", "easiest")
@@ -66,7 +66,7 @@ def test_correspondences_react_to_pointer_and_keyboard(page):
     cells = "#matching [role=gridcell]"
     before = drawn(page, 0), drawn(page, 1)
     page.point_at(f"{cells}[aria-label='row 1, column 1']")
-    assert text(page, "#matching-words").startswith("Infrared row 1, column 1: most probable at row ")
+    assert text(page, "#matching-words").startswith("Infrared row 1, column 1: the most probable match is row ")
     pointed = drawn(page, 0), drawn(page, 1)
     assert pointed != before
     page.run(f"document.querySelector(\"{cells}[tabindex='0']\").focus()")
@@ -84,11 +84,11 @@ def test_correspondences_react_to_pointer_and_keyboard(page):
     assert drawn(page, 0) != fourth
 
 
-def test_the_heat_is_the_matching_probability(page):
-    """The brightest place of the canvas is the most probable position that the words name."""
+def test_the_colours_show_the_matching_probability(page):
+    """The brightest position of the canvas is the one that the sentence names."""
     page.point_at("#matching [role=gridcell][aria-label='row 2, column 2']")
     words = text(page, "#matching-words")
-    row, column = (int(n) for n in words.split("most probable at row ")[1].split(" (")[0].split(", column "))
+    row, column = (int(n) for n in words.split("most probable match is row ")[1].split(" (")[0].split(", column "))
     rows, columns = page.run("JSON.parse(document.getElementById('data').textContent).people[0].stages.layer3.grid")
     brightest = page.run(
         "(() => {const c = document.querySelector('#matching .viewer canvas'), w = c.width, h = c.height;"
@@ -109,7 +109,7 @@ def test_masks_change_with_the_stage(page):
     assert page.run("document.querySelector('#masks tbody canvas').toDataURL()") != before
 
 
-def test_the_map_shows_what_is_pointed_at(page):
+def test_the_map_shows_the_image_under_the_pointer(page):
     assert count(page, "#map .dot") == 60
     page.point_at("#map .space circle:last-of-type")
     assert "visible" in text(page, "#map .shown")
@@ -118,7 +118,7 @@ def test_the_map_shows_what_is_pointed_at(page):
     assert page.run(ring) == page.run(
         "document.querySelector('#map .space circle:last-of-type').getAttribute('transform')"
     )
-    assert page.run("document.querySelector('#map .space svg').lastChild.matches('.ring')"), "other marks hide it"
+    assert page.run("document.querySelector('#map .space svg').lastChild.matches('.ring')"), "other marks would hide it"
     page.run("document.querySelector('#map .space svg').focus()")
     page.press("ArrowRight")
     first = text(page, "#map .shown")
@@ -142,7 +142,7 @@ def test_the_map_shows_what_is_pointed_at(page):
     assert page.run(ring) != before
 
 
-def test_charts_read_out_and_have_tables(page):
+def test_charts_have_a_readout_and_a_table(page):
     page.point_at("#cmc svg[role=img]")
     assert text(page, "#cmc .readout").startswith("rank ")
     assert count(page, "#cmc details tbody tr") == 4 * 20
@@ -153,7 +153,7 @@ def test_charts_read_out_and_have_tables(page):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_report_of_a_run_on_synthetic_small(lba, small_yaml, tmp_path, axe):
-    """As people make it: draw the data, train for a step, make the report, open it."""
+    """Like a user: make a data set, train for a step, write the report, and open it."""
     lba("prepare", "synthetic", "--preset", "small", "--output", "people")
     step = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
     lba("train", "--config", small_yaml, "--data", "people", "--output", "run", *step)

@@ -1,8 +1,8 @@
-"""How the report looks in a real headless Chromium: themes, widths, paper, accessibility, and hostile names."""
+"""The look of the report in a headless Chromium: themes, widths, print, accessibility, and hostile names."""
 
 import pytest
 from browser import Page, browser_program
-from report_made import count, text
+from report_pages import count, text
 
 pytestmark = [
     pytest.mark.browser,
@@ -24,7 +24,7 @@ def test_the_theme_follows_the_system_and_the_switch(page):
     assert page.run(paper) == dark
 
 
-# What reaches out of its section, its tile or its pair, but for what is scrolled by itself.
+# The elements that reach beyond their section, tile or pair, except in regions that scroll.
 BEYOND = """[...document.querySelectorAll('main *')].filter(e => !e.closest('.cells') && e.getClientRects().length
  && !(e.closest('.wide, .list') && !e.closest('figcaption')))
  .filter(e => e.getBoundingClientRect().right > (e.parentElement.closest('.tile, .pairs li') || e.closest('section')).getBoundingClientRect().right + 1.5)
@@ -37,10 +37,10 @@ def test_nothing_is_cut_off_in_a_window_of_any_width(page, width):
     assert page.run("document.documentElement.scrollWidth") <= width
     assert page.run(BEYOND) == []
     tops = page.run("[...document.querySelectorAll('.viewer figure')].map(f => f.getBoundingClientRect().top)")
-    assert len(set(tops)) == 1, "what the pointer changes is not in view beside it"
+    assert len(set(tops)) == 1, "the images that react to the pointer are not beside it"
 
 
-def test_long_lists_are_printed_whole(changed, tmp_path):
+def test_long_lists_are_printed_completely(changed, tmp_path):
     def change(data):
         for each in data["lists"]["lists"]:
             each["found"] *= 6
@@ -54,7 +54,7 @@ def test_long_lists_are_printed_whole(changed, tmp_path):
         assert max(page.run(rights)) < 718
 
 
-def test_it_prints_with_what_is_chosen_and_nothing_cut_off(page, tmp_path):
+def test_it_prints_the_chosen_state_and_cuts_nothing_off(page, tmp_path):
     page.call("Emulation.setEmulatedMedia", media="print")
     page.resize(718, 1000)  # the width of A4 within its margins
     assert page.run(BEYOND) == []
@@ -68,8 +68,8 @@ def test_it_prints_with_what_is_chosen_and_nothing_cut_off(page, tmp_path):
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_few_settings_are_in_one_chart_and_many_lines_differ(changed, tmp_path):
-    """Lines are told apart by their dashes and colours together, also where there are more of them than colours."""
+def test_few_settings_share_a_chart_and_many_lines_all_differ(changed, tmp_path):
+    """Each line has a combination of colour and dashes of its own, even if there are more lines than colours."""
 
     def change(data):
         some = [each for each in data["cmc"] if each["variant"] == "plain"]
@@ -87,23 +87,23 @@ def test_few_settings_are_in_one_chart_and_many_lines_differ(changed, tmp_path):
         assert len(kinds) == len(set(kinds)) == 20
 
 
-def test_what_lacks_is_said(changed, tmp_path):
+def test_the_page_says_what_is_missing(changed, tmp_path):
     def change(data):
-        data["curves"] = {"losses": [], "rate": [], "figures": []}
+        data["curves"] = {"losses": [], "learning_rate": [], "figures": []}
         data["confusions"] = []
-        data["summary"].update(synthetic=False, inflated="scored on people that the model was trained on")
+        data["summary"].update(synthetic=False, inflation_note="scored on people that the model was trained on")
         data["map"].update(tsne=None, note="t-SNE needs at least 8 images")
         for image in data["images"]:
             image["camera"] = None
 
     with Page(browser_program(), tmp_path / "profile") as page:
         page.open(changed(change))
-        assert text(page, "#summary .note").startswith("Not to be compared with others' figures: scored on people")
+        assert text(page, "#summary .note").startswith("Do not compare these figures with others: scored on people")
         assert "no numbers" in text(page, "#curves .note")
-        assert "In no list of any trial" in text(page, "#confusions p")
+        assert "No query ranks a different person first" in text(page, "#confusions p")
         assert "Only PCA is shown" in text(page, "#map .note")
         assert count(page, "#map fieldset") == 1
-        assert count(page, "#lists .controls label select") == 2, "no filter by cameras that nobody knows"
+        assert count(page, "#lists .controls label select") == 2, "there must be no filter by unknown cameras"
         assert page.run("[...document.querySelectorAll('[aria-label]')].every(e => !e.ariaLabel.includes(', ,'))")
         page.run("document.querySelector('#lists-rows').scrollIntoView()")
         page.choose(
@@ -112,8 +112,8 @@ def test_what_lacks_is_said(changed, tmp_path):
         )
         page.click("#lists input[value=right]")
         assert text(page, "#lists .count") in (
-            "No list is like that.",
-            f"{count(page, '#lists .list')} of {count(page, '#lists .list')} lists are shown.",
+            "No list matches this choice.",
+            f"Showing {count(page, '#lists .list')} of {count(page, '#lists .list')} lists.",
         )
         assert page.console == []
 
@@ -130,7 +130,7 @@ def test_hostile_names_are_shown_as_they_are(changed, tmp_path):
         data["images"][0]["camera"] = 0
         data["summary"].update(model=HOSTILE, dataset=HOSTILE, title=HOSTILE, notes=[HOSTILE])
         data["summary"]["facts"] = [[HOSTILE, HOSTILE]]
-        data["summary"]["settings"] = [[HOSTILE, HOSTILE]]
+        data["summary"]["config"] = [[HOSTILE, HOSTILE]]
         for each in data["cmc"]:
             each["setting"] = HOSTILE
 

@@ -1,15 +1,15 @@
-"""A report's map of embeddings: PCA against the singular values, and t-SNE."""
+"""The map of embeddings: PCA against a singular value decomposition, and t-SNE."""
 
 import numpy as np
 import pytest
 
 from lba_cli.reporting import Silent
-from lba_cli.visualize.report import space as space_module
+from lba_cli.visualize.report import embedding_map as map_module
 from lba_cli.visualize.report.album import Album
-from lba_cli.visualize.report.space import embedding_map, principal_components
+from lba_cli.visualize.report.embedding_map import embedding_map, principal_components
 
 
-def test_principal_components_are_those_of_the_singular_values():
+def test_principal_components_agree_with_the_singular_value_decomposition():
     vectors = np.random.default_rng(0).normal(size=(30, 7)).astype(np.float32) * np.array(
         [9, 5, 1, 1, 1, 1, 1], np.float32
     )
@@ -23,9 +23,9 @@ def test_principal_components_are_those_of_the_singular_values():
 
 
 @pytest.mark.parametrize("installed", [True, False])
-def test_the_map_has_t_sne_where_its_library_is(findings, source, monkeypatch, installed):
-    monkeypatch.setattr(space_module, "find_spec", lambda name: installed or None)
-    monkeypatch.setattr(space_module, "stochastic_neighbours", lambda vectors, seed: vectors[:, :2].astype(float))
+def test_the_map_has_t_sne_if_scikit_learn_is_installed(findings, source, monkeypatch, installed):
+    monkeypatch.setattr(map_module, "find_spec", lambda name: installed or None)
+    monkeypatch.setattr(map_module, "stochastic_neighbours", lambda vectors, seed: vectors[:, :2].astype(float))
     everyone = findings.drawn[0].samples()
     found = embedding_map(findings.embeddings, everyone, Album(source), points=12, seed=0, listener=Silent())
     assert len(found["pca"]) == len(set(found["images"])) == 12
@@ -38,12 +38,12 @@ def test_the_map_has_t_sne_where_its_library_is(findings, source, monkeypatch, i
     assert "at least 8 images" in few["note"]
 
 
-def test_a_broken_library_is_no_reason_to_lose_a_report(findings, source, monkeypatch):
+def test_a_broken_scikit_learn_costs_only_the_t_sne_map(findings, source, monkeypatch):
     def broken(vectors, seed):
         raise ModuleNotFoundError("No module named 'cloudpickle'")
 
-    monkeypatch.setattr(space_module, "find_spec", lambda name: True)
-    monkeypatch.setattr(space_module, "stochastic_neighbours", broken)
+    monkeypatch.setattr(map_module, "find_spec", lambda name: True)
+    monkeypatch.setattr(map_module, "stochastic_neighbours", broken)
     everyone = findings.drawn[0].samples()
     found = embedding_map(findings.embeddings, everyone, Album(source), points=12, seed=0, listener=Silent())
     assert found["tsne"] is None
@@ -51,11 +51,11 @@ def test_a_broken_library_is_no_reason_to_lose_a_report(findings, source, monkey
     assert "No module named 'cloudpickle'" in found["note"]
 
 
-def test_t_sne_keeps_groups_together():
+def test_t_sne_keeps_clusters_together():
     pytest.importorskip("sklearn")
     random = np.random.default_rng(0)
     centres = random.normal(size=(3, 16)) * 20
     vectors = np.concatenate([centre + random.normal(size=(12, 16)) for centre in centres]).astype(np.float32)
-    places = space_module.stochastic_neighbours(vectors, 0)
+    places = map_module.stochastic_neighbours(vectors, 0)
     nearest = np.linalg.norm(places[:, None] - places[None], axis=2) + np.eye(36) * 1e9
     assert (nearest.argmin(1) // 12 == np.arange(36) // 12).all()

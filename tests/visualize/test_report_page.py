@@ -1,4 +1,4 @@
-"""The page that a report's data becomes: self-contained, and closed to strangers' scripts."""
+"""The page of a report: it is self-contained, and runs no script but its own."""
 
 import base64
 import hashlib
@@ -6,8 +6,8 @@ import json
 import re
 from html.parser import HTMLParser
 
-from cases import HEIGHT
-from report_made import data_of
+from report_pages import data_of
+from small_setup import HEIGHT
 
 from lba_cli.visualize.report.page import embedded, render
 
@@ -35,7 +35,7 @@ def test_the_page_is_self_contained(data):
     assert data_of(text) == json.loads(json.dumps(data))
 
 
-def test_the_policy_lets_the_pages_own_script_alone_run(data):
+def test_the_policy_allows_only_the_scripts_of_the_page(data):
     text = render(data)
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)[1]
     for element, directive in (("script", "script-src"), ("style", "style-src")):
@@ -47,7 +47,7 @@ def test_the_policy_lets_the_pages_own_script_alone_run(data):
     assert "unsafe" not in policy
 
 
-def test_a_strangers_file_name_stays_text(data):
+def test_a_hostile_file_name_stays_text(data):
     evil = "</script><script>alert(1)</script><!--\u2028$title&amp;.jpg"
     images = [{**data["images"][0], "path": evil}, *data["images"][1:]]
     summary = {**data["summary"], "model": f"<img src=x onerror=alert(1)>{evil}"}
@@ -60,10 +60,10 @@ def test_a_strangers_file_name_stays_text(data):
     assert "<" not in embedded({"x": evil})
 
 
-def test_the_report_says_what_is_synthetic_and_what_lacks(data, subject, findings):
+def test_the_summary_says_that_people_are_synthetic_and_that_there_is_no_run(data):
     assert data["summary"]["synthetic"]
     assert not data["summary"]["has_run"]
     assert data["curves"] is None
     assert data["summary"]["dataset"] == "synthetic-tiny"
-    assert dict(map(tuple, data["summary"]["settings"]))["data.height"] == str(HEIGHT)
+    assert dict(map(tuple, data["summary"]["config"]))["data.height"] == str(HEIGHT)
     assert [name for name, _, _ in data["summary"]["figures"][0]["figures"]][:1] == ["rank1"]

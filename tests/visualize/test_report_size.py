@@ -1,4 +1,4 @@
-"""A report stays below its bound, and is whole or not there."""
+"""A report stays below its size limit, and is never written in part."""
 
 import base64
 import io
@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from made import MadeImages, OppositeStems, tree
+from fake_dataset import MadeImages, OppositeStems, tree
 from PIL import Image
-from report_made import FEW, data_of
+from report_pages import FEW, data_of
 
 from lba_cli.errors import LbaError
 from lba_cli.model.network import StageMaps
@@ -19,18 +19,19 @@ from lba_cli.visualize.report import write_report
 from lba_cli.visualize.report.album import data_uri
 
 
-def test_too_large_a_report_shows_less_and_says_so(subject, source, tmp_path):
+@pytest.mark.slow
+def test_a_report_that_is_too_large_shows_less_and_says_so(subject, source, tmp_path):
     whole = write_report(tmp_path / "a.html", subject, source, listener=Silent(), bounds=FEW)
     assert whole == (tmp_path / "a.html").stat().st_size
-    assert data_of((tmp_path / "a.html").read_text())["summary"]["asked"] is None
+    assert data_of((tmp_path / "a.html").read_text())["summary"]["requested"] is None
     warned = []
     listener = SimpleNamespace(task=Silent().task, say=warned.append, warn=warned.append)
     size = write_report(tmp_path / "b.html", subject, source, listener=listener, bounds=FEW, most_bytes=whole - 1)
     shown = data_of((tmp_path / "b.html").read_text())
     assert size < whole
-    assert shown["summary"]["asked"]["queries"] == 6
+    assert shown["summary"]["requested"]["queries"] == 6
     assert len(shown["lists"]["lists"]) == shown["summary"]["bounds"]["queries"] == 3
-    assert "it shows less" in warned[-1]
+    assert "so it shows less" in warned[-1]
     with pytest.raises(LbaError, match="even the smallest"):
         write_report(tmp_path / "c.html", subject, source, listener=Silent(), bounds=FEW, most_bytes=1000)
     assert not (tmp_path / "c.html").exists()
@@ -39,14 +40,14 @@ def test_too_large_a_report_shows_less_and_says_so(subject, source, tmp_path):
 @pytest.mark.parametrize(
     ("height", "width", "size"), [(288, 144, (112, 224)), (60, 30, (30, 60)), (100, 1000, (224, 22))]
 )
-def test_images_are_made_small_by_their_longer_side(height, width, size):
+def test_the_longer_side_of_an_image_has_at_most_224_pixels(height, width, size):
     uri = data_uri(np.zeros((height, width, 3), np.uint8))
     with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as image:
         assert image.size == size
 
 
 class NoisyImages(MadeImages):
-    """Images that JPEG can't make small, at the recipe's size."""
+    """Images of noise, which JPEG can't compress, at the usual size."""
 
     height, width = 288, 144
 
@@ -55,7 +56,7 @@ class NoisyImages(MadeImages):
 
 
 class Stub(OppositeStems):
-    """Embeddings by the image's own noise, and maps of the recipe's size."""
+    """Takes embeddings from the noise of an image, and makes maps of the usual size."""
 
     embedding_size = 8
 
@@ -75,5 +76,5 @@ def test_a_report_of_sysus_size_stays_below_20_megabytes(subject, tmp_path):
     assert size == (tmp_path / "r.html").stat().st_size
     assert 5_000_000 < size < 20_000_000
     shown = data_of((tmp_path / "r.html").read_text())["summary"]
-    assert shown["asked"]["queries"] == 120
+    assert shown["requested"]["queries"] == 120
     assert 0 < shown["bounds"]["queries"] < 120

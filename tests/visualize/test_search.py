@@ -1,14 +1,14 @@
-"""The picture of what a search found."""
+"""The picture of search results."""
 
 import numpy as np
-from cases import HEIGHT, WIDTH
-from search_made import write_image
+from fake_gallery import write_image
+from small_setup import HEIGHT, WIDTH
 
 from lba_cli.search.query import Hit
-from lba_cli.visualize.search import ABSENT, ranked_lists
+from lba_cli.visualize.search_results import MISSING_GRAY, ranked_lists
 
 
-def test_queries_and_their_hits_in_rows(tmp_path):
+def test_each_query_has_a_row_of_hits(tmp_path):
     paths = [write_image(tmp_path / f"{seed}.png", seed) for seed in range(4)]
     hits = [Hit(row, path, 0.9 - row / 10) for row, path in enumerate(paths[1:])]
     figure = ranked_lists([(paths[0], hits), (paths[1], hits[:1])], HEIGHT, WIDTH)
@@ -18,9 +18,9 @@ def test_queries_and_their_hits_in_rows(tmp_path):
     figure.canvas.draw()
 
 
-def test_images_that_are_gone_are_gray_and_odd_names_are_drawn(tmp_path):
+def test_missing_images_are_gray_and_odd_names_are_drawn(tmp_path):
     query = write_image(tmp_path / "a $very long$ name_^.png", 0)
     figure = ranked_lists([(query, [Hit(0, str(tmp_path / "gone.png"), 0.5)])], HEIGHT, WIDTH)
     figure.canvas.draw()
     shown = np.asarray(figure.axes[1].images[0].get_array())
-    assert (shown == ABSENT).all()
+    assert (shown == MISSING_GRAY).all()

@@ -1,6 +1,6 @@
-"""One self-contained HTML file about a model: figures, ranked lists, correspondences, masks, and where embeddings lie."""
+"""A report on a model in one self-contained HTML file: figures, ranked lists, correspondences, masks and a map of embeddings."""
 
 from lba_cli.visualize.report.collect import Bounds, Subject
-from lba_cli.visualize.report.write import MOST_BYTES, require_free, write_report
+from lba_cli.visualize.report.write import MOST_BYTES, SUFFIXES, write_report
 
-__all__ = ["MOST_BYTES", "Bounds", "Subject", "require_free", "write_report"]
+__all__ = ["MOST_BYTES", "SUFFIXES", "Bounds", "Subject", "write_report"]

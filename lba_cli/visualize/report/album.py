@@ -1,46 +1,42 @@
-"""The images of a report: each is embedded once, however many sections show it."""
-
-from __future__ import annotations
+"""The images of a report. Each is embedded once, no matter how many sections show it."""
 
 import base64
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from numpy.typing import NDArray
 from PIL import Image
 
 from lba_cli.data.samples import NO_CAMERA
 from lba_cli.data.store import ImageSource
 from lba_cli.reporting import Listener
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-LONGEST = 224  # pixels of a side; larger images are made smaller
+LONGEST_SIDE = 224  # pixels
 QUALITY = 80
-AT_ONCE = 256
+BATCH = 256
 
 
-class Encoded:
-    """Samples as data URIs of small JPEGs, each encoded once, also where a report is made again in a smaller size."""
+class ImageEncoder:
+    """Encodes samples as data URIs of small JPEGs, and caches them in case a smaller report has to be made."""
 
     def __init__(self, source: ImageSource) -> None:
         self._source = source
-        self._known: dict[int, str] = {}
+        self._encoded: dict[int, str] = {}
 
-    def of(self, indices: list[int], listener: Listener) -> list[str]:
-        """The images of the samples at ``indices``."""
-        missing = [index for index in indices if index not in self._known]
+    def encode(self, indices: list[int], listener: Listener) -> list[str]:
+        """The data URIs of the samples at ``indices``."""
+        missing = [index for index in indices if index not in self._encoded]
         with listener.task("encoding images", len(missing), "images") as progress:
-            for start in range(0, len(missing), AT_ONCE):
-                part = missing[start : start + AT_ONCE]
-                for index, pixels in zip(part, self._source.read(part), strict=True):
-                    self._known[index] = data_uri(pixels)
-                progress.advance(len(part))
-        return [self._known[index] for index in indices]
+            for start in range(0, len(missing), BATCH):
+                batch = missing[start : start + BATCH]
+                for index, pixels in zip(batch, self._source.read(batch), strict=True):
+                    self._encoded[index] = data_uri(pixels)
+                progress.advance(len(batch))
+        return [self._encoded[index] for index in indices]
 
 
 class Album:
-    """The numbers by which a report's sections name images, and in the end the images themselves."""
+    """Numbers the images that a report shows. Sections refer to an image by its number."""
 
     def __init__(self, source: ImageSource) -> None:
         self._source = source
@@ -50,8 +46,8 @@ class Album:
         """The number of a sample's image in the report."""
         return self._numbers.setdefault(int(index), len(self._numbers))
 
-    def as_json(self, encoded: Encoded, listener: Listener) -> list[dict[str, Any]]:
-        """Every image that was asked for, in the order of the numbers, with what is known of it."""
+    def as_json(self, encoder: ImageEncoder, listener: Listener) -> list[dict[str, Any]]:
+        """The images in the order of their numbers, each with its data URI and its labels."""
         indices = list(self._numbers)
         samples = [self._source.samples[index] for index in indices]
         return [
@@ -62,14 +58,14 @@ class Album:
                 "modality": sample.modality,
                 "path": sample.path,
             }
-            for sample, uri in zip(samples, encoded.of(indices, listener), strict=True)
+            for sample, uri in zip(samples, encoder.encode(indices, listener), strict=True)
         ]
 
 
 def data_uri(pixels: NDArray[Any]) -> str:
-    """An (H, W, 3) uint8 image as a JPEG of at most 224 rows and columns within a data URI."""
+    """Encode an (H, W, 3) uint8 image as a data URI of a JPEG with at most 224 rows and columns."""
     image = Image.fromarray(pixels)
-    image.thumbnail((LONGEST, LONGEST), Image.Resampling.LANCZOS, reducing_gap=None)
+    image.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS, reducing_gap=None)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")

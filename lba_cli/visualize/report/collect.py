@@ -1,4 +1,4 @@
-"""From a network, a data set and a run to the plain data of a report."""
+"""Collects the data of a report from a network, a data set and a run."""
 
 from __future__ import annotations
 
@@ -6,195 +6,180 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lba_cli.config import Run
+from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
-from lba_cli.evaluation.features import PLAIN, Embeddings, embed_views
-from lba_cli.evaluation.protocols import BENCHMARKS, Trials
-from lba_cli.evaluation.ranking import counts_identities
-from lba_cli.evaluation.report import FIGURES, Origin, Report, Result
-from lba_cli.evaluation.run import draw_trials, score, settings
-from lba_cli.evaluation.seen import inflation_note
-from lba_cli.evaluation.variants import variants
+from lba_cli.datasets import get_dataset
+from lba_cli.evaluation.embedding import Embeddings, embed_views
+from lba_cli.evaluation.leakage import inflation_note
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
+from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
+from lba_cli.evaluation.setting_choice import choose_settings
+from lba_cli.evaluation.variants import choose_variants
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Listener
-from lba_cli.visualize.report.album import Album, Encoded
-from lba_cli.visualize.report.lists import ranked_lists
+from lba_cli.visualize.curves import label
+from lba_cli.visualize.people import PictureOptions, choose_people
+from lba_cli.visualize.report.album import Album, ImageEncoder
+from lba_cli.visualize.report.comparison import Confusion, compare, confusions, distances, worst_pairs
+from lba_cli.visualize.report.embedding_map import embedding_map
 from lba_cli.visualize.report.matching import in_album, matched_people
-from lba_cli.visualize.report.pairs import Confusion, confusions, distances, worst_pairs
-from lba_cli.visualize.report.progress import cmc, curves, setting_words
-from lba_cli.visualize.report.space import embedding_map
-from lba_cli.visualize.subjects import choose_people
+from lba_cli.visualize.report.ranked_lists import ranked_lists
+from lba_cli.visualize.report.run_curves import cmc, curves
 
-ONE_OF_TEN = "one of ten splits; papers report the mean over all of them (lba evaluate --trials all)"
+ONE_OF_TEN = "one of ten trials; papers report the mean over all of them (lba evaluate --trials all)"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What a report is about.
-
-    Attributes:
-        network: the trained one, on its device.
-        description: what its checkpoint says of it.
-        origin: the checkpoint's name, and that of the data set it was trained on.
-        run: the settings it is measured with.
-        records: the lines of its run's ``metrics.jsonl``; None where the checkpoint has no run's folder.
-    """
+    """The model that a report is about, and the config by which it is evaluated."""
 
     network: TwoStreamNetwork
     description: Description
-    origin: Origin
-    run: Run
-    records: list[dict[str, Any]] | None = None
+    model: ScoredModel
+    config: Config
+    records: list[dict[str, Any]] | None = (
+        None  # the run's ``metrics.jsonl``; None if the checkpoint isn't in a run folder
+    )
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much a report shows.
+    """How much a report shows."""
 
-    Attributes:
-        queries: ranked lists.
-        top: gallery images in each.
-        people: whose correspondences and masks.
-        points: images on the map.
-    """
-
-    queries: int = 120
-    top: int = 10
-    people: int = 8
-    points: int = 1000
+    queries: int = 120  # ranked lists
+    top: int = 10  # gallery images in each list
+    people: int = 8  # with correspondences and masks
+    points: int = 1000  # images on the map of embeddings
 
     def halved(self) -> Bounds | None:
-        """Half as much of everything but the lists' lengths; None where nothing is left to halve."""
-        smaller = replace(
-            self,
-            queries=max(1, self.queries // 2),
-            people=max(1, self.people // 2),
-            points=max(2, self.points // 2),
-        )
+        """Half of everything except ``top``; None if nothing can be halved any more."""
+        queries, people, points = max(1, self.queries // 2), max(1, self.people // 2), max(2, self.points // 2)
+        smaller = replace(self, queries=queries, people=people, points=points)
         return None if smaller == self else smaller
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What the network was asked for, once, whatever the report then shows of it."""
+    """Everything that is computed with the network. It is computed once, even if the report must be made smaller."""
 
     subject: Subject
     source: ImageSource
-    drawn: tuple[Trials, ...]
+    drawn: tuple[SettingDraws, ...]
     results: tuple[Result, ...]
     embeddings: Embeddings
     people: tuple[dict[str, Any], ...]
     confused: Mapping[tuple[int, int], Confusion]
-    encoded: Encoded
+    encoder: ImageEncoder
     seed: int
 
 
-def ask(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listener: Listener) -> Findings:
-    """Embed the test images, score every setting, and match the positions of some people.
+def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listener: Listener) -> Findings:
+    """Embed the test images, score every setting, and match the images of some people.
 
     Raises:
-        DataError: there is nothing to rank, or too few people to match. ConfigError: the data set lacks a setting.
+        DataError: there is nothing to rank, or there are too few people to match.
+        ConfigError: the data set lacks a setting that the config asks for.
     """
-    section = subject.run.evaluation
-    drawn = tuple(draw_trials(source, setting) for setting in settings(section, source))
-    ways = variants(section)
-    people = choose_people(source.samples, bounds.people, seed)
+    section = subject.config.evaluation
+    drawn = tuple(draw_setting(source, setting) for setting in choose_settings(section, source))
+    variants = choose_variants(section)
+    people = choose_people(source.samples, PictureOptions(people=bounds.people, seed=seed))
     embeddings = embed_views(
         subject.network,
         source,
-        set().union(*(trials.samples() for trials in drawn)),
-        list(dict.fromkeys([PLAIN, *(way.view for way in ways)])),
+        set().union(*(each.samples() for each in drawn)),
+        list(dict.fromkeys([PLAIN, *(variant.view for variant in variants)])),
         listener=listener,
         batch_size=section.batch_size,
-        workers=subject.run.data.workers,
+        workers=subject.config.data.workers,
     )
-    results = score(source, drawn, embeddings, ways, listener=listener, origin=subject.origin)
-    root = subject.run.data.root if source.dataset == "folder" else ""
+    results = score(source, drawn, embeddings, variants, listener=listener, model=subject.model)
+    root = subject.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     rooted = tuple(replace(result, root=root) for result in results)
-    temperature = subject.run.alignment.temperature
+    temperature = subject.config.alignment.temperature
     matched = matched_people(subject.network, source, people, temperature=temperature, seed=seed, listener=listener)
-    confused = confusions(source, drawn[0].each, embeddings[PLAIN])
-    return Findings(subject, source, drawn, rooted, embeddings[PLAIN], tuple(matched), confused, Encoded(source), seed)
+    plain = embeddings[PLAIN]
+    confused = confusions(source, (compare(source, draw, plain) for draw in drawn[0].draws))
+    return Findings(subject, source, drawn, rooted, plain, tuple(matched), confused, ImageEncoder(source), seed)
 
 
-def assemble(findings: Findings, bounds: Bounds, asked: Bounds, listener: Listener) -> dict[str, Any]:
-    """The report as plain values that JSON can hold; ``asked`` is what ``bounds`` were before the file got too large."""
-    source, embeddings = findings.source, findings.embeddings
-    trials, album = findings.drawn[0], Album(findings.source)
-    first = trials.each[0]
+def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Listener) -> dict[str, Any]:
+    """Assemble the report as plain values for JSON. The user has ``requested`` more if the file would be too large."""
+    source, embeddings, album = findings.source, findings.embeddings, Album(findings.source)
+    first = compare(source, findings.drawn[0].draws[0], embeddings)
+    samples = findings.drawn[0].samples()
     data = {
-        "summary": _summary(findings, bounds, asked),
+        "summary": _summary(findings, bounds, requested),
         "curves": curves(findings.subject.records),
         "cmc": cmc(findings.results),
-        "lists": ranked_lists(
-            source, first, embeddings, album, queries=bounds.queries, top=bounds.top, seed=findings.seed
-        ),
+        "lists": ranked_lists(source, first, album, queries=bounds.queries, top=bounds.top, seed=findings.seed),
         "people": [in_album(person, album) for person in findings.people[: bounds.people]],
-        "map": embedding_map(
-            embeddings, trials.samples(), album, points=bounds.points, seed=findings.seed, listener=listener
-        ),
-        "distances": distances(source, first, embeddings),
+        "map": embedding_map(embeddings, samples, album, points=bounds.points, seed=findings.seed, listener=listener),
+        "distances": distances(first),
         "confusions": worst_pairs(dict(findings.confused), album),
     }
-    data["images"] = album.as_json(findings.encoded, listener)
+    data["images"] = album.as_json(findings.encoder, listener)
     return data
 
 
-def _summary(findings: Findings, bounds: Bounds, asked: Bounds) -> dict[str, Any]:
+def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str, Any]:
     subject, source = findings.subject, findings.source
-    report = Report((findings.results,))
-    first = findings.drawn[0].setting
+    report = EvaluationResults((findings.results,))
     return {
-        "model": subject.origin.name,
+        "model": subject.model.name,
         "dataset": source.name,
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
-        "inflated": inflation_note([(subject.description, source)]),
-        "notes": [*report.notes(), *([ONE_OF_TEN] if source.split else [])],
-        "cmc_counts": "identities" if counts_identities(BENCHMARKS[source.dataset].rules) else "images",
-        "shown_setting": setting_words(first),
-        "direction": findings.results[0].direction,
+        "inflation_note": inflation_note([(subject.description, source)]),
+        "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
+        "cmc_counts": get_dataset(source.dataset).match_rules.cmc_counts,
+        "shown_setting": str(findings.drawn[0].setting),
         "facts": _facts(subject, source),
-        "figures": _table(findings.results),
-        "settings": _flat(subject.run.values()),
+        "columns": [label(name) for name in FIGURES],
+        "figures": _figures(findings.results),
+        "config": [
+            [f"{section}.{key}", str(value)]
+            for section, keys in subject.config.values().items()
+            for key, value in keys.items()
+        ],
         "has_run": subject.records is not None,
-        "size": [source.height, source.width],
+        "image_size": [source.height, source.width],
         "bounds": vars(bounds),
-        "asked": vars(asked) if bounds != asked else None,
+        "requested": vars(requested) if bounds != requested else None,
     }
 
 
 def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
-    described = subject.description
-    method = described.config.get("train", {}).get("method", "")
+    """Names and values of facts about the model and the data; unknown facts are left out."""
+    description = subject.description
     facts = {
-        "checkpoint": subject.origin.model,
-        "trained on": subject.origin.trained_on,
-        "scored on": f"{source.name}, split {source.split}" if source.split else source.name,
-        "method": method,
-        "backbone": described.backbone,
+        "checkpoint": subject.model.path,
+        "trained on": subject.model.trained_on,
+        "evaluated on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
+        "method": description.config.get("train", {}).get("method", ""),
+        "backbone": description.backbone,
         "image size": f"{source.height} × {source.width} pixels",
-        "identities trained on": str(described.num_classes),
-        "epoch, counted from 0": str(described.epoch) if described.epoch >= 0 else "",
+        "training identities": description.num_classes,
+        "epoch, counted from 0": description.epoch if description.epoch >= 0 else "",
     }
-    return [[name, str(value)] for name, value in facts.items() if value]
+    return [[name, str(value)] for name, value in facts.items() if value != ""]
 
 
-def _table(results: Sequence[Result]) -> list[dict[str, Any]]:
-    return [
-        {
-            "setting": setting_words(result.setting),
-            "variant": result.variant,
-            "trials": len(result.trials),
-            "queries": result.query_words(),
-            "gallery": result.num_gallery,
-            "figures": [[name, result.mean()[name], result.spread()[name]] for name in FIGURES],
-        }
-        for result in results
-    ]
-
-
-def _flat(values: Mapping[str, Any]) -> list[list[str]]:
-    """Settings as dotted keys and words."""
-    return [[f"{section}.{key}", str(value)] for section, keys in values.items() for key, value in keys.items()]
+def _figures(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """The mean and the standard deviation of every figure, in a row for each result."""
+    rows = []
+    for result in results:
+        mean, spread = result.mean(), result.spread()
+        rows.append(
+            {
+                "setting": str(result.setting),
+                "variant": result.variant,
+                "draws": len(result.trials),
+                "queries": result.query_words(),
+                "gallery": result.num_gallery,
+                "figures": [[name, mean[name], spread[name]] for name in FIGURES],
+            }
+        )
+    return rows

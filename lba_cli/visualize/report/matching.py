@@ -1,26 +1,20 @@
-"""Of some people: between all positions of their images the matching probability, masks and co-attention, quantised."""
-
-from __future__ import annotations
+"""The matching probabilities, masks and co-attention of some people, as bytes for the page."""
 
 import base64
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
 from lba_cli.data.store import ImageSource
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
-from lba_cli.visualize.correspondences import Stage
+from lba_cli.visualize.feature_maps import STAGES, sample_maps
+from lba_cli.visualize.people import Person, another_person
 from lba_cli.visualize.report.album import Album
-from lba_cli.visualize.subjects import Person, another_person, stage_maps
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def matched_people(
@@ -32,58 +26,60 @@ def matched_people(
     seed: int,
     listener: Listener,
 ) -> list[dict[str, Any]]:
-    """Every person's images by their sample indices, and the maps of both stages.
+    """Match an infrared image of each person with a visible image of the person, and with one of a different person.
 
-    Each stage has ``grid`` (rows and columns), the probabilities ``same`` and ``other`` (of the infrared image's positions
-    in the visible images of the person and of somebody else, see :func:`quantised_rows`), and ``masks`` and
-    ``attention`` of the infrared and of the person's visible image, 0 to 255 in base64.
+    Returns:
+        For each person ``images``, the sample indices of ``infrared``, ``visible`` and ``other``; and ``stages``, the maps
+        of layer3 and layer4. A stage has its ``grid`` (rows and columns); the probabilities ``same`` and ``other``, of
+        matches of the infrared image with the two visible ones, see :func:`quantised_rows`; and the ``masks`` and
+        ``attention`` of the person's two images, infrared first, in base64 of bytes from 0 to 255.
     """
     matched = []
     with listener.task("matching positions", len(people), "people") as progress:
         for person in people:
             other = another_person(person, people, source.samples, seed)
-            maps = [
-                stage_maps(network, source, person.infrared, "infrared"),
-                stage_maps(network, source, person.visible, "visible"),
-                stage_maps(network, source, other.visible, "visible"),
-            ]
-            stages = {stage: _stage([getattr(each, stage) for each in maps], temperature) for stage in STAGES}
             images = {"infrared": person.infrared, "visible": person.visible, "other": other.visible}
+            maps = [sample_maps(network, source, index)[1] for index in images.values()]
+            stages = {stage: _stage([getattr(each, stage) for each in maps], temperature) for stage in STAGES}
             matched.append({"images": images, "stages": stages})
             progress.advance()
     return matched
 
 
 def in_album(person: dict[str, Any], album: Album) -> dict[str, Any]:
-    """A person of :func:`matched_people` with the album's numbers instead of sample indices."""
+    """Replace the sample indices of a person of :func:`matched_people` by image numbers of the album."""
     return {**person, "images": {name: album.add(index) for name, index in person["images"].items()}}
 
 
 def quantised_rows(probability: NDArray[np.float32]) -> dict[str, Any]:
-    """(P, Q) probabilities → ``of_peak``: base64 of (P, Q) uint8, each row's share of its largest; ``peak``: (P,) these."""
+    """Quantise (P, Q) probabilities to bytes, each row relative to its largest value.
+
+    Returns:
+        ``relative``: base64 of (P, Q) bytes, 255 for the largest value of a row. ``peak``: (P,) the largest values.
+    """
     peak = probability.max(axis=1)
-    share = probability / np.maximum(peak, 1e-12)[:, None]
-    return {"of_peak": _bytes(share), "peak": [round(float(value), 4) for value in peak]}
+    relative = probability / np.maximum(peak, 1e-12)[:, None]
+    return {"relative": _base64(relative), "peak": [round(float(value), 4) for value in peak]}
 
 
 @torch.inference_mode()
 def _stage(features: list[Tensor], temperature: float) -> dict[str, Any]:
-    """One stage's maps, from (1, C, H, W) features of the infrared, the visible, and the other person's visible image."""
+    """The maps of one stage, from the (1, C, H, W) features of the infrared, the visible and the other visible image."""
     infrared, visible, other = features
-    there = matching_probability(infrared, visible, temperature)
+    same = matching_probability(infrared, visible, temperature)
     back = matching_probability(visible, infrared, temperature)
-    elsewhere = matching_probability(infrared, other, temperature)
+    different = matching_probability(infrared, other, temperature)
     masks = [person_mask(infrared), person_mask(visible)]
-    attention = [co_attention(there, masks[0], masks[1]), co_attention(back, masks[1], masks[0])]
+    attention = [co_attention(same, masks[0], masks[1]), co_attention(back, masks[1], masks[0])]
     return {
         "grid": list(infrared.shape[2:]),
-        "same": quantised_rows(there[0].cpu().numpy()),
-        "other": quantised_rows(elsewhere[0].cpu().numpy()),
-        "masks": [_bytes(mask.cpu().numpy()) for mask in masks],
-        "attention": [_bytes(each.cpu().numpy()) for each in attention],
+        "same": quantised_rows(same[0].cpu().numpy()),
+        "other": quantised_rows(different[0].cpu().numpy()),
+        "masks": [_base64(mask.cpu().numpy()) for mask in masks],
+        "attention": [_base64(each.cpu().numpy()) for each in attention],
     }
 
 
-def _bytes(values: NDArray[np.float32]) -> str:
-    """Values in [0, 1] as base64 of uint8."""
+def _base64(values: NDArray[np.float32]) -> str:
+    """Encode values in [0, 1] as base64 of bytes from 0 to 255."""
     return base64.b64encode(np.rint(values * 255).astype(np.uint8).tobytes()).decode("ascii")

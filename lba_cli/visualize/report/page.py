@@ -1,6 +1,4 @@
-"""From a report's data to its one HTML file: nothing is loaded, and nothing but the page's own script can run."""
-
-from __future__ import annotations
+"""The HTML page of a report: one file that loads nothing and runs no script but its own."""
 
 import base64
 import hashlib
@@ -14,10 +12,10 @@ SCRIPTS = ("elements", "charts", "lists", "matching", "map", "main")
 
 
 def render(data: dict[str, Any]) -> str:
-    """The page of ``data`` (see :func:`~lba_cli.visualize.report.collect.assemble`).
+    """Render the page of ``data``, which :func:`~lba_cli.visualize.report.collect.assemble` returns.
 
-    The page's policy allows its own style and script by their digests, and images within it; everything else, a request
-    or a script in a stranger's file name, is refused by the browser.
+    The content security policy allows the page's own style and script, by their digests, and the images within the page.
+    The browser refuses everything else: requests, and scripts that hide in file names.
 
     Raises:
         ValueError: a number isn't finite.
@@ -25,8 +23,9 @@ def render(data: dict[str, Any]) -> str:
     style = _file("style.css")
     script = '"use strict";\n' + "\n".join(_file(f"{name}.js") for name in SCRIPTS)
     summary = data["summary"]
+    title = f"{summary['model']} on {summary['dataset']}".encode(errors="replace")  # file names may hold any bytes
     return Template(_file("page.html")).substitute(
-        title=html.escape(_encodable(f"{summary['model']} on {summary['dataset']}")),
+        title=html.escape(title.decode()),
         policy=f"default-src 'none'; base-uri 'none'; form-action 'none'; img-src data:; style-src '{_digest(style)}'; "
         f"script-src '{_digest(script)}'",
         style=style,
@@ -36,14 +35,9 @@ def render(data: dict[str, Any]) -> str:
 
 
 def embedded(data: dict[str, Any]) -> str:
-    """JSON that can stand within a ``script`` element, whatever its strings hold."""
+    """Encode ``data`` as JSON that is safe within a ``script`` element, whatever its strings contain."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"), ensure_ascii=True)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
-def _encodable(text: str) -> str:
-    """``text`` with question marks for what UTF-8 hasn't: the bytes of file names that are in no known encoding."""
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _digest(text: str) -> str:

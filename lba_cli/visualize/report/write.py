@@ -1,17 +1,17 @@
-"""Write a report, small enough to be sent by mail, whole or not at all."""
-
-from __future__ import annotations
+"""Writes a report that is small enough to be sent by mail."""
 
 from pathlib import Path
 
 from lba_cli.data.store import ImageSource
 from lba_cli.errors import LbaError
-from lba_cli.files import require_place, write_text
+from lba_cli.files import write_text
+from lba_cli.outputs import require_new_file
 from lba_cli.reporting import Listener
-from lba_cli.visualize.report.collect import Bounds, Subject, ask, assemble
+from lba_cli.visualize.report.collect import Bounds, Subject, analyse, assemble
 from lba_cli.visualize.report.page import render
 
 MOST_BYTES = 20_000_000
+SUFFIXES = (".html", ".htm")
 
 
 def write_report(
@@ -25,16 +25,22 @@ def write_report(
     force: bool = False,
     most_bytes: int = MOST_BYTES,
 ) -> int:
-    """Write the report of ``subject`` on ``source`` to ``path`` and return its bytes.
+    """Write a report of a model, completely or not at all.
 
-    Where it would be larger than ``most_bytes`` it shows less, and says so.
+    Args:
+        bounds: how much the report shows. It shows less, and says so, if it would be larger than ``most_bytes``.
+        seed: of all random choices of queries, people and images.
+        force: replace an existing file.
+
+    Returns:
+        The size of the file in bytes.
 
     Raises:
-        LbaError: the path can't be written (see :func:`require_free`), there is nothing to report on, or the smallest
-            report is too large.
+        LbaError: the path can't be written (see :func:`lba_cli.outputs.require_new_file`), there is nothing to report on, or even the
+            smallest report is too large.
     """
-    require_free(path, force)
-    findings = ask(subject, source, bounds, seed, listener)
+    require_new_file(path, force=force, suffixes=SUFFIXES)
+    findings = analyse(subject, source, bounds, seed, listener)
     smaller: Bounds | None = bounds
     while smaller:
         text = render(assemble(findings, smaller, bounds, listener))
@@ -42,19 +48,10 @@ def write_report(
         if size <= most_bytes:
             write_text(path, text, replace=force)
             return size
-        listener.warn(f"the report would be of {size / 1e6:.1f} MB, more than {most_bytes / 1e6:.1f}: it shows less")
+        listener.warn(
+            f"the report would take {size / 1e6:.1f} MB, more than {most_bytes / 1e6:.1f} MB, so it shows less"
+        )
         smaller = smaller.halved()
     raise LbaError(
-        f"{path}: even the smallest report would be larger than {most_bytes:,} bytes: its images are too large"
+        f"{path}: even the smallest report would be larger than {most_bytes:,} bytes, because its images are too large"
     )
-
-
-def require_free(path: Path, force: bool) -> None:
-    """Refuse a report's path before the work for it is done.
-
-    Raises:
-        LbaError: it isn't an HTML file's name, or as :func:`lba_cli.files.require_place`.
-    """
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise LbaError(f"{path}: reports end in .html")
-    require_place(path, force)

@@ -1,6 +1,6 @@
-"""The same work as the product does, in the plain way: readable, correct, and as the field's released code goes about it.
+"""The toolkit's work done in the plain way: readable, correct, and close to the released code of the field.
 
-Three whole ResNets, float32 in NCHW memory, PIL transforms in four loader workers, loops over anchors and queries, galleries
-embedded again for every trial, images prepared one after the other into a list. ``test_plain.py`` holds that its results are
-the product's; the benchmarks measure the product against it.
+It has three whole ResNets, float32 in NCHW memory, PIL transforms in four loader workers, loops over anchors and queries, a
+gallery embedded again for every draw, and images prepared one after the other. ``test_plain.py`` checks that its
+results equal the toolkit's; the benchmarks compare the speed of both.
 """

@@ -1,4 +1,4 @@
-"""SYSU-MM01's protocol: for every setting the queries are embedded, and for every trial its gallery."""
+"""SYSU-MM01's protocol: each setting embeds the queries once, and the gallery again for every draw."""
 
 import numpy as np
 import torch
@@ -7,17 +7,17 @@ from .loading import PlainImages, batches
 from .ranking import rank
 
 
-def evaluate(network, images, samples, trials, *, batch_size=64, device="cpu"):
-    """(mean cmc, mAP, mINP) over the trials of one setting; ``images`` (n, H, W, 3) uint8, a row a sample."""
+def evaluate(network, images, samples, draws, *, batch_size=64, device="cpu"):
+    """Mean CMC, mAP and mINP over the draws of one setting; ``images`` is (n, H, W, 3) uint8 with one row per sample."""
     network.eval()
-    queries = trials[0].queries
+    queries = draws[0].queries
     ids, cameras = (np.array([getattr(sample, name) for sample in samples]) for name in ("identity", "camera"))
     query_features = embed(network, images, queries, "infrared", batch_size, device)
     found = []
-    for trial in trials:
-        gallery_features = embed(network, images, trial.gallery, "visible", batch_size, device)
+    for draw in draws:
+        gallery_features = embed(network, images, draw.gallery, "visible", batch_size, device)
         distance = -np.matmul(query_features, gallery_features.T)
-        found.append(rank(distance, ids[queries], ids[trial.gallery], cameras[queries], cameras[trial.gallery]))
+        found.append(rank(distance, ids[queries], ids[draw.gallery], cameras[queries], cameras[draw.gallery]))
     return [np.mean(np.array(figures, float), axis=0) for figures in zip(*found, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Images from arrays in memory through PIL transforms, in four loader workers."""
+"""Images in memory, transformed by PIL in four loader workers."""
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -9,7 +9,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class PlainImages(Dataset):
-    """(n, H, W, 3) uint8 images at ``indices``, flipped by chance when ``training``."""
+    """The images at ``indices`` of an (n, H, W, 3) uint8 array; cropped and flipped at random when ``training``."""
 
     def __init__(self, images, indices, training=False):
         size = images.shape[1:3]
@@ -27,7 +27,7 @@ class PlainImages(Dataset):
 
 
 class PlainPairs(Dataset):
-    """A visible and an infrared image, and their label, at each place of a batch."""
+    """Triples of a visible image, an infrared image and their label."""
 
     def __init__(self, images, visible, infrared, labels):
         self.sides = [PlainImages(images, side, training=True) for side in (visible, infrared)]
@@ -41,7 +41,7 @@ class PlainPairs(Dataset):
 
 
 def batches(dataset, batch_size, workers=None):
-    """A loader in the data set's order; of a scaled-down gallery no more workers are started than there are batches."""
+    """Load a data set in its own order, with no more workers than there are batches."""
     if workers is None:
         workers = min(WORKERS, -(-len(dataset) // batch_size))
     return DataLoader(dataset, batch_size, num_workers=workers, pin_memory=torch.cuda.is_available())

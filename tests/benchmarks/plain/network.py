@@ -1,4 +1,4 @@
-"""Three whole ResNets, of two of which only the stems are used."""
+"""Three whole ResNets; of two of them only the stems are used."""
 
 import torch
 from torch import nn
@@ -26,21 +26,21 @@ class PlainNetwork(nn.Module):
         self.classifier.load_state_dict(ours.classifier.state_dict())
 
     def stem(self, images, modality):
-        """What the modality's own layers make of images."""
+        """Apply the modality's own layers to images."""
         own = getattr(self, modality)
         return own.maxpool(own.relu(own.bn1(own.conv1(images))))
 
     def maps(self, features):
-        """layer3's and layer4's maps."""
+        """Return the maps of layer3 and of layer4."""
         layer3 = self.base.layer3(self.base.layer2(self.base.layer1(features)))
         return layer3, self.base.layer4(layer3)
 
     def embed(self, images, modality):
-        """Unit vectors."""
+        """Embed images as unit vectors."""
         return nn.functional.normalize(pool(self.maps(self.stem(images, modality))[1]), dim=1)
 
     def groups(self, learning_rate):
-        """Parameters for the optimizer; everything but neck and classifier at a tenth."""
+        """Group the parameters for the optimizer; all but neck and classifier have a tenth of the learning rate."""
         head = [*self.neck.parameters(), *self.classifier.parameters()]
         known = {id(parameter) for parameter in head}
         rest = [parameter for parameter in self.parameters() if id(parameter) not in known]
@@ -48,6 +48,6 @@ class PlainNetwork(nn.Module):
 
 
 def pool(maps):
-    """Generalised mean over the positions."""
+    """Take the generalised mean over the positions."""
     flat = maps.view(maps.shape[0], maps.shape[1], -1)
     return (torch.mean(flat**3.0, dim=-1) + 1e-12) ** (1 / 3.0)

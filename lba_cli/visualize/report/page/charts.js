@@ -1,4 +1,4 @@
-// Line charts with bands and a readout; colours, dashes and marks tell the lines apart.
+// Line charts with bands and a readout. Lines differ in both colour and dashes.
 const DASHES = ["", "7 4", "2 3", "9 3 2 3", "12 4", "4 2"];
 const KINDS = 6;
 const CHART = { width: 520, height: 300, left: 76, right: 12, top: 10, bottom: 42 };
@@ -16,16 +16,17 @@ function short(value) {
   return value !== 0 && Math.abs(value) < 0.001 ? value.toExponential(1) : String(Number(value.toPrecision(4)));
 }
 
-// The colours come round after six lines, each time with other dashes.
+// After six lines the colours start again, with other dashes.
 function look(at) {
   return { class: `k${at % KINDS}`, "stroke-dasharray": DASHES[(at + Math.floor(at / KINDS)) % DASHES.length] };
 }
 
-// options: title, x, y (axis titles), lines [{name, points, band: [[x, low, high]]}], low, high, filled, whole (x is a whole number), at (the x that are named)
+// options: title; x and y, the titles of the axes; lines: [{ name, points: [[x, y]], band: [[x, low, high]] }];
+// low and high, the ends of the y axis; filled; wholeNumbers, whether x has only whole numbers; ticks, the x values that are labelled.
 function chart(options) {
   const scales = scalesOf(options);
   const { width, height, left, right, top, bottom } = CHART;
-  const words = `${options.title}: ${options.lines.map((line) => line.name).join(", ")}; the table below has the values`;
+  const words = `${options.title}: ${options.lines.map((line) => line.name).join(", ")}; the values are in the table below`;
   const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words });
   drawAxes(picture, options, scales);
   options.lines.forEach((line, at) => drawLine(picture, line, at, scales, options));
@@ -80,7 +81,7 @@ function drawAxes(picture, options, { x, y, x0, x1, y0, y1 }) {
     picture.append(draw("line", { class: "grid", x1: left, x2: width - right, y1: y(value), y2: y(value) }));
     picture.append(draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)));
   }
-  for (const value of options.at || ticks(x0, x1, 7).filter((each) => !options.whole || Number.isInteger(each))) {
+  for (const value of options.ticks || ticks(x0, x1, 7).filter((each) => !options.wholeNumbers || Number.isInteger(each))) {
     picture.append(draw("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, short(value)));
   }
   picture.append(draw("path", { class: "axis", d: `M${left} ${top}V${height - bottom}H${width - right}` }));
@@ -106,25 +107,25 @@ function drawLine(picture, line, at, { x, y, y0 }, options) {
 
 function curveCharts() {
   if (!DATA.curves) {
-    const words = DATA.summary.has_run ? "No epoch of this run is complete yet, so there are no curves." : "This checkpoint is not in a run's folder, so there are no curves of its training.";
+    const words = DATA.summary.has_run ? "No epoch of the training run is complete yet, so there are no curves." : "This checkpoint is not in the folder of a training run, so there are no curves.";
     return section("curves", "Training", paragraph(words, "note"));
   }
-  const { losses, rate, figures } = DATA.curves;
+  const { losses, learning_rate: rates, figures } = DATA.curves;
   const inPercent = figures.map((line) => ({ ...line, points: line.points.map(([x, y]) => [x, 100 * y]) }));
   const charts = [
     { title: "Losses", x: "epoch", y: "loss", lines: losses },
-    { title: "Learning rate", x: "epoch", y: "rate", lines: rate },
+    { title: "Learning rate", x: "epoch", y: "learning rate", lines: rates },
     { title: "Retrieval on the test identities", x: "epoch", y: "percent", lines: inPercent, low: 0 },
   ].filter((each) => each.lines.length);
-  if (!charts.length) return section("curves", "Training", paragraph("The lines of this run's metrics.jsonl hold no numbers, so there are no curves.", "note"));
-  return section("curves", "Training", make("div", { class: "charts" }, ...charts.map((each) => chart({ whole: true, ...each }))));
+  if (!charts.length) return section("curves", "Training", paragraph("The metrics.jsonl of the training run contains no numbers, so there are no curves.", "note"));
+  return section("curves", "Training", make("div", { class: "charts" }, ...charts.map((each) => chart({ wholeNumbers: true, ...each }))));
 }
 
-function named({ setting, variant }) {
+function resultName({ setting, variant }) {
   return variant === "plain" ? setting : `${setting}, ${variant}`;
 }
 
-// One chart of all settings, or one a setting where there are more lines than can be told apart.
+// One chart of all results, or a chart for each setting if there are more results than line colours.
 function cmcCharts() {
   const results = DATA.cmc.map(({ setting, variant, mean, std }) => ({
     setting,
@@ -133,23 +134,23 @@ function cmcCharts() {
     band: std.some((value) => value > 0) ? mean.map((value, at) => [at + 1, 100 * (value - std[at]), 100 * (value + std[at])]) : null,
   }));
   const groups = results.length <= KINDS
-    ? [["CMC", results.map((each) => ({ ...each, name: named(each) }))]]
+    ? [["CMC", results.map((each) => ({ ...each, name: resultName(each) }))]]
     : [...new Set(results.map((each) => each.setting))].map((setting) => [`CMC, ${setting}`, results.filter((each) => each.setting === setting).map((each) => ({ ...each, name: each.variant }))]);
-  const trials = DATA.cmc[0].trials;
-  const spread = trials > 1 ? `The bands are ± one standard deviation over ${trials} trials.` : "There is one trial, so there is no spread.";
-  const words = `Share of the queries whose identity is among the first k ${DATA.summary.cmc_counts} of the ranked gallery. ${spread}`;
-  const options = { x: "rank", y: "percent", low: 0, high: 100, at: [1, 5, 10, 15, 20] };
-  return section("cmc", "Cumulative matching", paragraph(words), make("div", { class: "charts" }, ...groups.map(([title, lines]) => chart({ ...options, title, lines }))));
+  const { draws } = DATA.cmc[0];
+  const spread = draws > 1 ? `The bands show ± one standard deviation over ${draws} gallery draws.` : "There is only one gallery draw, so no spread is shown.";
+  const words = `The share of queries whose identity is among the first k ${DATA.summary.cmc_counts} of the ranked gallery. ${spread}`;
+  const options = { x: "rank", y: "percent of queries", low: 0, high: 100, ticks: [1, 5, 10, 15, 20] };
+  return section("cmc", "Cumulative matching characteristic (CMC)", paragraph(words), make("div", { class: "charts" }, ...groups.map(([title, lines]) => chart({ ...options, title, lines }))));
 }
 
 function distanceChart() {
   const { edges, same, other, counts, means, closer } = DATA.distances;
   const centres = same.map((_, at) => (edges[at] + edges[at + 1]) / 2);
   const line = (name, shares) => ({ name, points: shares.map((share, at) => [centres[at], 100 * share]) });
-  const lines = [line(`same identity (${counts[0].toLocaleString("en")} pairs)`, same), line(`other identity (${counts[1].toLocaleString("en")} pairs)`, other)];
+  const lines = [line(`same identity (${counts[0].toLocaleString("en")} pairs)`, same), line(`different identities (${counts[1].toLocaleString("en")} pairs)`, other)];
   const mean = (value) => (value === null ? "–" : short(value));
-  const words = `Cosine distances between every query and the gallery of one trial (${DATA.summary.shown_setting}), without pairs that the protocol ignores. Mean distance: ${mean(means[0])} of the same identity, ${mean(means[1])} of others.`;
-  const overlap = closer === null ? "" : ` ${percent(closer)} % of the pairs of different identities are closer than half of the pairs of the same one.`;
-  const options = { title: "Distances", x: "cosine distance", y: "percent of the pairs", lines, low: 0, filled: true };
-  return section("distances", "Same and other identities", paragraph(words + overlap), make("div", { class: "charts" }, chart(options)));
+  const words = `Cosine distances between the queries and the gallery (${galleryWords()}), without pairs that the match rules ignore. The mean distance is ${mean(means[0])} for the same identity and ${mean(means[1])} for different identities.`;
+  const overlap = closer === null ? "" : ` ${percent(closer)}% of the pairs of different identities are closer than the median pair of the same identity.`;
+  const options = { title: "Distances", x: "cosine distance", y: "percent of pairs", lines, low: 0, filled: true };
+  return section("distances", "Distances within and between identities", paragraph(words + overlap), make("div", { class: "charts" }, chart(options)));
 }

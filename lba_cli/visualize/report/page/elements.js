@@ -1,4 +1,4 @@
-// What every section uses. A stranger's words reach the page as text alone.
+// Elements that all sections use. Words from the data enter the page only as text, never as HTML.
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const IMAGES = DATA.images;
 const SVG = "http://www.w3.org/2000/svg";
@@ -36,16 +36,21 @@ function percent(fraction, digits = 1) {
   return (100 * fraction).toFixed(digits);
 }
 
+// The gallery that the sections after the CMC show.
+function galleryWords() {
+  return `${DATA.summary.shown_setting}, ${DATA.lists.draw}`;
+}
+
 function describe(image) {
-  const camera = image.camera !== null ? ` under camera ${image.camera}` : "";
+  const camera = image.camera !== null ? ` from camera ${image.camera}` : "";
   return `${image.modality} image of identity ${number(image.identity)}${camera}`;
 }
 
-// An image of the dictionary with its lines of words below; kind is "", "query", "right" or "wrong".
-function tile(place, kind, ...lines) {
-  const image = IMAGES[place];
+// An image with lines of text below it; kind is "", "query", "right" or "wrong".
+function tile(imageNumber, kind, ...lines) {
+  const image = IMAGES[imageNumber];
   const verdict = { right: ", right", wrong: ", wrong" }[kind] || "";
-  const [height, width] = DATA.summary.size;
+  const [height, width] = DATA.summary.image_size;
   const picture = make("img", { src: image.src, alt: describe(image) + verdict, title: image.path, decoding: "async", width, height });
   return make("figure", { class: `tile ${kind}` }, picture, make("figcaption", {}, ...lines.flatMap((line, at) => (at ? [make("br"), line] : [line]))));
 }
@@ -75,7 +80,7 @@ function table(caption, heads, rows) {
   return make("div", {}, make("p", { class: "caption" }, caption), wide(caption, element));
 }
 
-// What is too wide for its window is scrolled by itself, also with the keyboard.
+// A region that scrolls by itself if it is wider than the window, also with the keyboard.
 function wide(name, element) {
   return make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Table: ${name}` }, element);
 }

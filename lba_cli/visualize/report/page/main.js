@@ -1,25 +1,25 @@
-// The page: the summary, the sections in order, and the theme.
+// The whole page: the summary, the other sections in order, and the theme.
 function summary() {
-  const { model, dataset, synthetic, inflated, title, notes, facts, figures, settings, bounds, asked } = DATA.summary;
-  const heads = ["setting", "queries", "gallery", "trials", "rank-1", "rank-5", "rank-10", "rank-20", "mAP", "mINP"];
-  const rows = figures.map((row) => [named(row), row.queries, String(row.gallery), String(row.trials), ...row.figures.map(([, mean, spread]) => figureCell(mean, spread, row.trials))]);
+  const { model, dataset, synthetic, inflation_note: inflation, title, notes, facts, columns, figures, config, bounds, requested } = DATA.summary;
+  const heads = ["setting", "queries", "gallery", "draws", ...columns];
+  const rows = figures.map((row) => [resultName(row), row.queries, String(row.gallery), String(row.draws), ...row.figures.map(([, mean, spread]) => figureCell(mean, spread, row.draws))]);
   const list = make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
-  const smaller = asked ? `To keep the file small it shows ${bounds.queries} lists instead of ${asked.queries}, ${bounds.people} people instead of ${asked.people}, and at most ${bounds.points} images on the map instead of ${asked.points}.` : "";
+  const smaller = requested ? `To keep the file small, this report shows ${bounds.queries} lists instead of ${requested.queries}, ${bounds.people} people instead of ${requested.people}, and at most ${bounds.points} images on the map instead of ${requested.points}.` : "";
   return make("section", { id: "summary", "aria-labelledby": "summary-title" },
     make("h1", { id: "summary-title" }, model),
     paragraph(`Visible-infrared person re-identification on ${dataset}`, "lead"),
-    synthetic ? paragraph("These people are synthetic: they were drawn by a program and do not exist. The figures are for trying things out and say nothing about real data.", "note") : null,
-    inflated ? paragraph(`Not to be compared with others' figures: ${inflated}.`, "note") : null,
+    synthetic ? paragraph("These people are synthetic: a program drew them, and they do not exist. The figures are for trying things out and say nothing about real data.", "note") : null,
+    inflation ? paragraph(`Do not compare these figures with others: ${inflation}.`, "note") : null,
     table(title, heads.map((words, at) => ({ words, number: at > 0 })), rows),
     ...notes.map((words) => paragraph(words, "hint")),
     smaller ? paragraph(smaller, "note") : null,
     list,
-    folded("All settings", table("The settings of this report, by their keys", [{ words: "key" }, { words: "value" }], settings)),
+    folded("Configuration", table("The configuration of this report", [{ words: "key" }, { words: "value" }], config)),
   );
 }
 
-function figureCell(mean, spread, trials) {
-  return make("span", {}, percent(mean, 2), trials > 1 ? make("small", {}, ` ± ${percent(spread, 2)}`) : null);
+function figureCell(mean, spread, draws) {
+  return make("span", {}, percent(mean, 2), draws > 1 ? make("small", {}, ` ± ${percent(spread, 2)}`) : null);
 }
 
 function themes() {

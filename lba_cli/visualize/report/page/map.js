@@ -1,4 +1,4 @@
-// The map of embeddings: circles are visible images, triangles infrared ones.
+// The map of embeddings: circles are visible images, triangles are infrared ones.
 const MAP = { size: 600, margin: 18 };
 
 function mark(modality) {
@@ -6,13 +6,13 @@ function mark(modality) {
 }
 
 function embeddingMap() {
-  const { images, pca, tsne, note, explained, all } = DATA.map;
-  const identities = [...new Set(images.map((place) => IMAGES[place].identity))].sort((a, b) => a - b);
-  const state = { places: tsne || pca, colour: "identity", only: "", at: -1 };
-  const picture = draw("svg", { viewBox: `0 0 ${MAP.size} ${MAP.size}`, role: "application", tabindex: "0", "aria-roledescription": "map", "aria-label": "Map of embeddings; the arrow keys go from image to image" });
-  const shown = make("div", { class: "shown", role: "status" }, make("p", { class: "hint live" }, "Point at an image's mark, or focus the map and use the arrow keys."));
-  const dots = images.map((place, at) => {
-    const dot = mark(IMAGES[place].modality);
+  const { images, pca, tsne, note, explained, num_images: all } = DATA.map;
+  const identities = [...new Set(images.map((image) => IMAGES[image].identity))].sort((a, b) => a - b);
+  const state = { points: tsne || pca, colour: "identity", only: "", at: -1 };
+  const picture = draw("svg", { viewBox: `0 0 ${MAP.size} ${MAP.size}`, role: "application", tabindex: "0", "aria-roledescription": "map", "aria-label": "Map of embeddings; the arrow keys move from image to image" });
+  const shown = make("div", { class: "shown", role: "status" }, make("p", { class: "hint live" }, "Point at a mark to see its image, or focus the map and use the arrow keys."));
+  const dots = images.map((image, at) => {
+    const dot = mark(IMAGES[image].modality);
     dot.addEventListener("pointerenter", () => choose(at));
     picture.append(dot);
     return dot;
@@ -26,7 +26,7 @@ function embeddingMap() {
     const inside = MAP.size - 2 * MAP.margin;
     dots.forEach((dot, at) => {
       const image = IMAGES[images[at]];
-      const [x, y] = state.places[at];
+      const [x, y] = state.points[at];
       const turn = (identities.indexOf(image.identity) * 137.508) % 360;
       const colour = state.colour === "modality" ? `var(--c${image.modality === "visible" ? 0 : 1})` : `light-dark(hsl(${turn} 65% 38%), hsl(${turn} 65% 68%))`;
       const faded = state.only !== "" && String(image.identity) !== state.only;
@@ -57,15 +57,15 @@ function embeddingMap() {
     const now = among.indexOf(state.at);
     choose(among[now < 0 ? 0 : (now + step + among.length) % among.length]);
   });
-  const ways = [...(tsne ? [["tsne", "t-SNE"]] : []), ["pca", "PCA"]];
+  const methods = [...(tsne ? [["tsne", "t-SNE"]] : []), ["pca", "PCA"]];
   const controls = make("div", { class: "controls" },
-    ways.length > 1 ? radios("Map by", "map-way", ways, (way) => { state.places = DATA.map[way]; arrange(); }) : null,
+    methods.length > 1 ? radios("Map by", "map-method", methods, (method) => { state.points = DATA.map[method]; arrange(); }) : null,
     radios("Colour by", "map-colour", [["identity", "identity"], ["modality", "modality"]], (colour) => { state.colour = colour; arrange(); }),
     picker("Identity", [["", "all"], ...identities.map((each) => [each, number(each)])], (only) => { state.only = only; arrange(); }),
   );
-  const drawn = images.length < all ? `${images.length.toLocaleString("en")} of ${all.toLocaleString("en")} test images, drawn at random` : `All ${all} test images`;
-  const shares = explained.map((share) => `${percent(share)} %`).join(" and ");
-  const words = `${drawn}. The two axes of PCA have ${shares} of the variance. Distances in such a map only hint at those between embeddings.`;
+  const choice = images.length < all ? `${images.length.toLocaleString("en")} of ${all.toLocaleString("en")} test images, chosen at random` : `All ${all} test images`;
+  const shares = explained.map((share) => `${percent(share)}%`).join(" and ");
+  const words = `${choice}. The two axes of PCA explain ${shares} of the variance. Distances on such a map are only a rough guide to those between the embeddings.`;
   arrange();
-  return section("map", "Where the embeddings lie", paragraph(words), note ? paragraph(`Only PCA is shown: ${note}.`, "note") : null, controls, legend, make("div", { class: "space" }, picture, shown));
+  return section("map", "Map of embeddings", paragraph(words), note ? paragraph(`Only PCA is shown: ${note}.`, "note") : null, controls, legend, make("div", { class: "space" }, picture, shown));
 }

@@ -1,0 +1,155 @@
+"""Open a checkpoint: its network, its configuration, and the data set that it is used on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lba_cli.cli.options import CommonOptions
+from lba_cli.compute import own_device
+from lba_cli.config import Config
+from lba_cli.data.store import ImageSource
+from lba_cli.datasets import DATASETS
+from lba_cli.datasets.open import dataset_at, open_data
+from lba_cli.errors import CheckpointError, ConfigError
+from lba_cli.evaluation.leakage import require_own_trial
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild_network
+from lba_cli.processes import run_on_writer
+from lba_cli.reporting import Listener
+from lba_cli.training.run_folder import TRIAL, RunFolder, newest_run
+from lba_cli.vocabulary import Modality
+
+if TYPE_CHECKING:
+    from lba_cli.search.embed_paths import EmbeddingRequest
+
+# Keys of the section evaluation whose valid values differ between data sets.
+PROTOCOL_KEYS = ("mode", "shots", "protocol")
+
+
+@dataclass(frozen=True)
+class OpenedCheckpoint:
+    """A checkpoint that is ready to use: its network is in eval mode, on its device."""
+
+    path: Path
+    description: Description
+    network: TwoStreamNetwork
+    config: Config
+    listener: Listener
+
+    def images(self, *, refuse_training_people: bool = False) -> ImageSource:
+        """Open the data set at the network's image size."""
+        source = open_data(self.config.data, self.listener)
+        if refuse_training_people:
+            require_own_trial(self.description, source)
+        return source
+
+
+def open_checkpoint(
+    path: Path | None, data: Path | None, common: CommonOptions, options: Mapping[str, Any] | None = None
+) -> OpenedCheckpoint:
+    """Open a checkpoint. Its own configuration is the base of the command's.
+
+    Args:
+        path: a file or a run's folder. Default: the newest run.
+        data: the folder or store of the data set, if not the one that the network was trained on.
+        common, options: the options that every command has, and the command's other options by their config keys.
+    """
+    path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener))
+    description = checkpoint.description
+    config = common.load(
+        {"data.root": data and str(data), **(options or {})},
+        base=_config_for(data, description) if data else description.config,
+        fixed={"data.height": description.height, "data.width": description.width},
+    )
+    _require_size(path, (description.height, description.width), config)
+    network = rebuild_network(checkpoint).to(own_device(config.run.device))
+    return OpenedCheckpoint(path, description, network, config, common.listener)
+
+
+def find_checkpoint(path: Path | None, listener: Listener) -> Path:
+    """Find the file that ``--checkpoint`` names: the file itself, or the best checkpoint of a run. Default: the newest run."""
+    run = RunFolder(path) if path else newest_run()
+    if path is None or run.last.is_file():
+        found = run.best if run.best.is_file() else run.last
+        listener.say(f"checkpoint: {found}{'' if path else _newest_words(run)}")
+        return found
+    if path.is_dir() and (trials := list(path.glob(f"{TRIAL}*"))):
+        raise CheckpointError(
+            f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
+            f"all of them together with lba evaluate --trials all --checkpoint {path}"
+        )
+    return path
+
+
+def embedding_request(
+    paths: Sequence[str],
+    modality: Modality,
+    checkpoint: Path | None,
+    model: Path | None,
+    common: CommonOptions,
+    *,
+    skip_broken: bool,
+) -> EmbeddingRequest:
+    """Open a checkpoint, by default that of the newest run, or an exported ONNX file, to embed images with."""
+    from lba_cli.search import network_embedder, onnx_embedder
+    from lba_cli.search.embed_paths import EmbeddingRequest
+
+    if checkpoint and checkpoint.suffix.lower() == ".onnx":
+        raise ConfigError(f"{checkpoint}: name an exported ONNX file with --model, not with --checkpoint")
+    if checkpoint and model:
+        raise ConfigError("--checkpoint and --model both name a model: leave one out")
+    if model:
+        embedder = onnx_embedder(model)
+        embedder.require(modality)
+        config = common.load(fixed={"data.height": embedder.height, "data.width": embedder.width})
+        _require_size(model, (embedder.height, embedder.width), config)
+    else:
+        opened = open_checkpoint(checkpoint, None, common)
+        embedder, config = network_embedder(opened.network, str(opened.path)), opened.config
+    return EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
+
+
+def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
+    """Find the images that a command line names, sorted by path, and report other files among them."""
+    from lba_cli.search.image_paths import find_images
+
+    found = find_images(names)
+    if found.other_files:
+        listener.warn(f"{found.other_files} files that are not images were ignored")
+    return found.paths
+
+
+def _find_and_read(path: Path | None, listener: Listener) -> tuple[Path, Checkpoint]:
+    found = find_checkpoint(path, listener)
+    return found, read_checkpoint(found)
+
+
+def _config_for(root: Path, description: Description) -> Mapping[str, Any]:
+    """Adapt a checkpoint's configuration to the data set at ``root``, by leaving out keys that are meant for another one."""
+    spec = dataset_at(root, description.height, description.width)
+    foreign = {key for other in DATASETS.values() if other is not spec for key in other.options.model_fields}
+    if not spec.trials:
+        foreign.add("trial")
+    config = description.config
+    data = {key: value for key, value in config.get("data", {}).items() if key not in {"dataset", *foreign}}
+    evaluation = dict(config.get("evaluation", {}))
+    if spec.name != config.get("data", {}).get("dataset", spec.name):
+        evaluation = {key: value for key, value in evaluation.items() if key not in PROTOCOL_KEYS}
+    return {**config, "data": data, "evaluation": evaluation}
+
+
+def _require_size(path: Path, size: tuple[int, int], config: Config) -> None:
+    if (config.data.height, config.data.width) != size:
+        raise ConfigError(
+            f"{path}: the network takes images of {size[0]}×{size[1]}, but the configuration says "
+            f"{config.data.height}×{config.data.width}: leave out data.height and data.width"
+        )
+
+
+def _newest_words(run: RunFolder) -> str:
+    runs = run.path.parent
+    trials = f", one of the trials in {runs} (lba evaluate --trials all {runs} scores all of them)"
+    return f", of the newest run{trials if run.is_trial else ''}"

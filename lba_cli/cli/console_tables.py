@@ -1,0 +1,112 @@
+"""Evaluation results as tables on a terminal. Columns are left out until a table fits; figures are never cut."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lba_cli.datasets import Setting
+from lba_cli.evaluation.result_tables import difference_cells, difference_rule
+from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+COUNTS = ("query", "gallery")
+# The columns to leave out, tried in this order until a table fits; each step is first tried with unbroken words.
+LEFT_OUT = ((), ("rank20",), ("rank20", "rank5"), ("rank20", "rank5", *COUNTS))
+NARROW, UNBROKEN = 13, 1000
+
+
+def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableType]:
+    """Yield the table of results, the table of differences if there are several models, and the notes.
+
+    ``width`` is the terminal's, in characters.
+    """
+    yield figures_table(report, width)
+    if len(report.models) > 1:
+        yield _fitting(lambda left_out, limit: _differences_table(report, left_out, limit), width)
+    yield from report.notes()
+
+
+def figures_table(report: EvaluationResults, width: int) -> Table:
+    """Make the table of results: means ± standard deviations in percent, one row per setting, variant and model."""
+    return _fitting(lambda left_out, limit: _figures_table(report, left_out, limit), width)
+
+
+def _fitting(make: Callable[[Sequence[str], int], Table], width: int) -> Table:
+    """Return the fullest table that fits, or the narrowest one if none does."""
+    for left_out, limit in itertools.product(LEFT_OUT, (UNBROKEN, NARROW)):
+        table = make(left_out, limit)
+        if Console(width=UNBROKEN).measure(table).maximum <= width:
+            break
+    return table
+
+
+def _figures_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
+    extras = _Columns(report, limit)
+    counts, names = ([name for name in group if name not in left_out] for group in (COUNTS, FIGURES))
+    table = _table(report.title(), extras.names, *counts, *names)
+    for result in report.results:
+        mean, spread = result.mean(), result.spread()
+        several = len(result.trials) > 1
+        cells = [f"{100 * mean[n]:.2f}" + (f"\n±{100 * spread[n]:.2f}" if several else "") for n in names]
+        sizes = [result.query_words(), str(result.num_gallery)][: len(counts)]
+        table.add_row(*extras.of(result), *sizes, *cells)
+    for row in report.published:
+        cells = [f"{100 * row.figures[name]:.2f}" if name in row.figures else "" for name in names]
+        table.add_row(*extras.cells(report.published_name(row), "plain", row.setting), *[""] * len(counts), *cells)
+    return table
+
+
+def _differences_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
+    extras = _Columns(report, limit)
+    names = [name for name in FIGURES if name not in left_out]
+    table = _table(difference_rule(report), extras.names, *names)
+    for result, cells in difference_cells(report, names, joint="\n±"):
+        table.add_row(*extras.of(result), *cells)
+    return table
+
+
+class _Columns:
+    """The columns before the figures: the setting, and the model and the variant if the rows differ in them."""
+
+    def __init__(self, report: EvaluationResults, limit: int) -> None:
+        self.report, self.limit = report, limit
+        self.model = len(report.models) > 1 or bool(report.published)
+        self.variant = any(result.variant != "plain" for result in report.results)
+        self.names = ["model"] * self.model + ["variant"] * self.variant + ["setting"]
+
+    def of(self, result: Result) -> list[str]:
+        return self.cells(self.report.model_name(result), result.variant, result.setting)
+
+    def cells(self, model: str, variant: str, setting: Setting) -> list[str]:
+        words = [model] * self.model + [variant] * self.variant
+        setting_words = [broken(setting.mode, self.limit), broken(setting.gallery_words, self.limit)]
+        return [*(escape(broken(word, self.limit)) for word in words), "\n".join(setting_words)]
+
+
+def broken(text: str, limit: int) -> str:
+    """Break ``text`` into lines of at most ``limit`` characters, after hyphens, slashes, signs and blanks only."""
+    lines = [""]
+    for piece in re.findall(r"[^-+,(/ ]*[-+,(/ ]?", text):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > limit:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _table(title: str, words: Sequence[str], *figures: str) -> Table:
+    table = Table(title=escape(title), box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    for column in words:
+        table.add_column(column, overflow="fold", no_wrap=column != "model")
+    for column in figures:
+        table.add_column(column, no_wrap=True)
+    return table

@@ -1,0 +1,222 @@
+"""The work of ``lba evaluate``: score single checkpoints, the checkpoints of all trials, or a feature file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lba_cli.cli.checkpoints import OpenedCheckpoint, open_checkpoint
+from lba_cli.cli.options import CommonOptions
+from lba_cli.cli.trials import complete_trial_runs, newest_trials, with_trial
+from lba_cli.config import Config
+from lba_cli.data.store import ImageSource, default_store
+from lba_cli.datasets import get_dataset
+from lba_cli.datasets.regdb import TRIALS
+from lba_cli.errors import ConfigError, LbaError
+from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+from lba_cli.evaluation.feature_files import read_features
+from lba_cli.evaluation.leakage import inflation_note, require_own_trial
+from lba_cli.evaluation.network_embedder import PLAIN
+from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
+from lba_cli.evaluation.scoring import draw_setting, score
+from lba_cli.evaluation.setting_choice import choose_settings
+from lba_cli.evaluation.variants import choose_variants
+from lba_cli.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class EvaluateRequest:
+    """The options of ``lba evaluate``, except for the models.
+
+    Attributes:
+        data: the folder or store of the data set, if not the one that the models were trained on.
+        options: options by their config keys.
+        allow_other_trial: whether models may be scored on identities that they were trained on.
+    """
+
+    data: Path | None
+    common: CommonOptions
+    options: dict[str, Any]
+    allow_other_trial: bool = False
+    save_features: Path | None = None
+
+
+# The models' data sets by what names them, so that each is opened only once.
+_Sources = dict[tuple[object, ...], ImageSource]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to score: one checkpoint, or one for each trial, with the images that it is scored on."""
+
+    name: str
+    parts: list[tuple[OpenedCheckpoint, ImageSource]]
+
+
+def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> EvaluationResults:
+    """Score several models in the same settings. All are opened before the first one is scored.
+
+    Args:
+        names: checkpoints or run folders; None stands for the newest run.
+        request: the command's options.
+        all_trials: each name stands for one model per trial.
+    """
+    sources: _Sources = {}
+    open_candidate = _open_trials if all_trials else _open_single
+    candidates = [open_candidate(name, request, sources) for name in names]
+    _require_same_images(candidates)
+    if request.save_features and (len(candidates) > 1 or all_trials):
+        raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
+    _require_same_settings(candidates)
+    return EvaluationResults(tuple(_score(candidate, request) for candidate in candidates))
+
+
+def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> EvaluationResults:
+    """Score a feature file by the protocol of ``dataset``, by default the one named in the file."""
+    section = request.common.load(request.options).evaluation
+    source = read_features(path, dataset)
+    variants = choose_variants(section)
+    if any(variant.view != PLAIN for variant in variants):
+        raise ConfigError("--flip and --features-from neck need a network, but --features has only features")
+    drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
+    model = ScoredModel(str(path), source.trained_on)
+    results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.common.listener, model=model)
+    return EvaluationResults((tuple(results),))
+
+
+def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
+    """Name the data set that a model was trained on.
+
+    If ``source`` is a different data set with the same name, the layout, the trial or the folder is added.
+    """
+    trained = opened.description
+    data = trained.config.get("data", {})
+    if trained.dataset != source.name:
+        return trained.dataset
+    layout = data.get("dataset", source.dataset)
+    if layout not in ("auto", source.dataset):
+        return f"{trained.dataset} ({layout})"
+    if trained.trial not in (0, source.trial):
+        return f"{trained.dataset} (trial {trained.trial})"
+    root = data.get("root", opened.config.data.root)
+    if get_dataset(source.dataset).split_is_drawn and not same_place(root, opened.config):
+        return f"{trained.dataset} at {root}"
+    return trained.dataset
+
+
+def same_place(root: str, config: Config) -> bool:
+    """Whether ``root`` is the data set that ``config`` reads, or the store beside it."""
+    places = [
+        {path.resolve(), default_store(path, config.data.height, config.data.width).resolve()}
+        for path in (Path(root), Path(config.data.root))
+    ]
+    return not places[0].isdisjoint(places[1])
+
+
+def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
+    opened = open_checkpoint(name, request.data, request.common, request.options)
+    return Candidate(str(opened.path), [(opened, _source(opened, request, sources))])
+
+
+def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
+    """Open one model per trial, or a single model to be scored on all trials, with the images of each trial."""
+    path = name or newest_trials()
+    if name is None:
+        request.common.listener.say(f"trials: {path}, the newest")
+    if path.is_file() or RunFolder(path).last.is_file():
+        one = _open_trial(path, TRIALS[0], request)
+        checkpoints = [replace(one, config=with_trial(one.config, trial)) for trial in TRIALS]
+    else:
+        checkpoints = [_open_trial(run.path, trial, request) for trial, run in complete_trial_runs(path).items()]
+    parts = [(opened, _source(opened, request, sources)) for opened in checkpoints]
+    for (opened, source), trial in zip(parts, TRIALS, strict=True):
+        if source.trial != trial:
+            raise ConfigError(
+                f"{opened.path}: would be scored on trial {source.trial}: --trials all sets data.trial for each model, so leave "
+                "out --set data.trial"
+            )
+    return Candidate(str(path), parts)
+
+
+def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Sources) -> ImageSource:
+    data = opened.config.data
+    key = (data.root, data.dataset, data.height, data.width, data.trial)
+    if key not in sources:
+        sources[key] = opened.images()
+    if not request.allow_other_trial:
+        require_own_trial(opened.description, sources[key])
+    return sources[key]
+
+
+def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheckpoint:
+    options = {**request.options, "data.trial": trial}
+    return open_checkpoint(path, request.data, request.common, options)
+
+
+def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
+    results = over_trials([_score_checkpoint(candidate.name, *part, request) for part in candidate.parts])
+    note = inflation_note((opened.description, source) for opened, source in candidate.parts)
+    opened, source = candidate.parts[0]
+    root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
+    return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in results)
+
+
+def _score_checkpoint(
+    name: str, opened: OpenedCheckpoint, source: ImageSource, request: EvaluateRequest
+) -> list[Result]:
+    section = opened.config.evaluation
+    options = EvaluationOptions(
+        variants=choose_variants(section),
+        model=ScoredModel(name, trained_on(opened, source), opened.description.epoch),
+        batch_size=section.batch_size,
+        workers=opened.config.data.workers,
+        save_features=request.save_features,
+    )
+    settings = choose_settings(section, source)
+    return evaluate(opened.network, source, settings, listener=request.common.listener, options=options)
+
+
+def _require_same_images(candidates: Sequence[Candidate]) -> None:
+    first = candidates[0]
+    for other in candidates[1:]:
+        for (_, reference), (_, source) in zip(first.parts, other.parts, strict=True):
+            if (reference.fingerprint, reference.trial) != (source.fingerprint, source.trial):
+                raise LbaError(
+                    f"{other.name} would be scored on other images than {first.name}: {_difference(reference, source)}. "
+                    "Name one data set for all models with --data, and one trial or split of it with --set data.…"
+                )
+
+
+def _difference(reference: ImageSource, source: ImageSource) -> str:
+    """Describe how two data sets differ."""
+    sides = (source, reference)
+    tested = [[sample for sample in each.samples if sample.split == "test"] for each in sides]
+    people = [{sample.identity for sample in samples} for samples in tested]
+    facts = [
+        [f"{each.name} ({each.dataset})" for each in sides],
+        [f"trial {each.trial}" for each in sides],
+        [f"{len(each)} test identities" for each in people],
+        [f"{len(samples)} test images" for samples in tested],
+    ]
+    for other, first in facts:
+        if other != first:
+            return f"{other} instead of {first}"
+    if people[0] != people[1]:
+        return f"other test identities, {len(people[0] - people[1])} of {len(people[0])}"
+    return "the same test identities in other files, or with other training images"
+
+
+def _require_same_settings(candidates: Sequence[Candidate]) -> None:
+    """Refuse models whose own configurations ask for different settings."""
+    first = candidates[0]
+    for other in candidates[1:]:
+        if _settings(other) != _settings(first):
+            raise ConfigError(
+                f"{other.name} and {first.name} were trained with different settings for evaluation: name --mode, --shots and "
+                "--protocol, and --flip, --rerank or --features-from where they differ"
+            )
+
+
+def _settings(candidate: Candidate) -> object:
+    opened, source = candidate.parts[0]
+    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation)

@@ -1,0 +1,157 @@
+"""The manifest of a prepared store, and the list of its samples.
+
+A store is a folder: ``images.npy`` (rows × height × width × 3, uint8), ``samples.csv`` (a row's number and CRC-32, path,
+identity, camera, modality, split and trial), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
+and SHA-256 of every other file. If a data set has several trials, each image is stored once and has a line in
+``samples.csv`` for every trial that it is in. ``samples.csv`` holds the images' checksums row by row, so that rows are
+written and checked in parallel.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from lba_cli.data.samples import NO_CAMERA, Sample
+from lba_cli.errors import DataError, is_resource_error
+from lba_cli.files import MOST_TEXT, read_bytes
+from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
+from lba_cli.vocabulary import MODALITIES, SPLITS
+
+SAMPLES, IMAGES, PERMUTATIONS = "samples.csv", "images.npy", "rand_perm_cam.mat"
+COLUMNS = ("row", "crc32", *(column.name for column in fields(Sample)))
+MOST_SAMPLES = 2**31
+
+
+class Skipped(StrictModel):
+    """An image that was left out, and why."""
+
+    path: str
+    reason: str
+
+
+class Manifest(StrictModel):
+    """What a store holds.
+
+    Attributes:
+        name, dataset: the data set's name in reports, and the name of its :class:`~lba_cli.datasets.DatasetSpec`.
+        height, width, images: the images' size in pixels, and their number.
+        source, fingerprint: the folder that it was prepared from, and :func:`lba_cli.data.samples.fingerprint` of it.
+        skipped: images that couldn't be decoded.
+        files: every file of the store but the manifest, by name. ``images.npy`` has no checksum of its own.
+        checksum: the checksum of all this, see :meth:`digest`.
+    """
+
+    name: str = Field(max_length=200)
+    dataset: str
+    height: int
+    width: int
+    images: int
+    source: str
+    fingerprint: str
+    skipped: tuple[Skipped, ...] = ()
+    files: dict[str, FileRecord] = Field(default_factory=dict)
+    format: Literal["lba-store"] = "lba-store"
+    version: Literal[4] = 4
+    checksum: str = ""
+
+    @field_validator("name")
+    @classmethod
+    def _on_one_line(cls, name: str) -> str:
+        if not name.isprintable():
+            raise ValueError("has characters that can't be printed")
+        return name
+
+    def digest(self) -> str:
+        """The SHA-256 of everything but ``checksum``."""
+        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
+
+
+STORE = ManifestKind(
+    content=Manifest,
+    noun="a prepared store",
+    remedy="remove the store and prepare the data set again",
+    error=DataError,
+    most_bytes=MOST_TEXT,
+)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a store's manifest; raises DataError if it is missing, damaged, changed or of another version."""
+    manifest = STORE.read(folder)
+    if manifest.checksum != manifest.digest():
+        raise DataError(f"{folder / MANIFEST}: changed since it was written; {STORE.remedy}")
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest`` into ``folder``, with the records of the files that are there now."""
+    files = {
+        path.name: FileRecord(bytes=path.stat().st_size, sha256=None if path.name == IMAGES else sha256_of(path))
+        for path in sorted(folder.iterdir())
+        if path.name != MANIFEST
+    }
+    content = manifest.model_copy(update={"files": files})
+    content = content.model_copy(update={"checksum": content.digest()})
+    (folder / MANIFEST).write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
+
+
+def require_whole(folder: Path, manifest: Manifest, *, large: bool) -> None:
+    """Raise a DataError if a file is missing, truncated or changed; large arrays are read in full only if ``large``."""
+    unlisted = {SAMPLES, IMAGES} - manifest.files.keys()
+    if unlisted:
+        raise DataError(f"{folder / MANIFEST}: damaged (it doesn't list {', '.join(sorted(unlisted))}); {STORE.remedy}")
+    for name, record in manifest.files.items():
+        path = folder / name
+        if name != PurePosixPath(name).name:
+            raise DataError(f"{folder / MANIFEST}: damaged (it lists a file of another folder); {STORE.remedy}")
+        STORE.require_file(path, record, checksum=large or path.suffix != ".npy")
+
+
+def write_samples(folder: Path, rows: Sequence[int], checksums: Sequence[int], samples: Sequence[Sample]) -> None:
+    """Write ``samples.csv``: for each sample the row of ``images.npy`` that shows it, and the row's checksum."""
+    with (folder / SAMPLES).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for row, checksum, sample in zip(rows, checksums, samples, strict=True):
+            writer.writerow([row, checksum, *(getattr(sample, column) for column in COLUMNS[2:])])
+
+
+def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]]:
+    """Read ``samples.csv``: the samples' rows of ``images.npy``, the rows' checksums, and the samples.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    path = folder / SAMPLES
+    rows, checksums, samples = [], [], []
+    try:
+        text = read_bytes(path, MOST_SAMPLES).decode("utf-8")
+        for line in csv.DictReader(io.StringIO(text, newline="")):
+            if line["modality"] not in MODALITIES or line["split"] not in SPLITS:
+                raise ValueError(f"an unknown modality or split in row {line['row']}")
+            rows.append(_number(line["row"]))
+            checksums.append(_number(line["crc32"]))
+            identity, camera, trial = (
+                _number(line["identity"]),
+                _number(line["camera"], NO_CAMERA),
+                _number(line["trial"]),
+            )
+            samples.append(Sample(line["path"], identity, camera, line["modality"], line["split"], trial))
+    except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
+        if is_resource_error(problem):
+            raise
+        raise DataError(f"{path}: damaged ({problem!s:.120}); {STORE.remedy}") from problem
+    return rows, checksums, tuple(samples)
+
+
+def _number(text: str, least: int = 0) -> int:
+    number = int(text)
+    if not least <= number < 2**32:
+        raise ValueError(f"{text:.20} is out of range")
+    return number

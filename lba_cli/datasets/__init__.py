@@ -1,0 +1,90 @@
+"""The data sets that the toolkit knows. ``docs/extending.md`` shows how to add another one."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+
+from lba_cli.data.samples import EvaluationSet, Listing
+from lba_cli.datasets.folder import FOLDER
+from lba_cli.datasets.layout import spelling_hint
+from lba_cli.datasets.llcm import LLCM
+from lba_cli.datasets.regdb import REGDB
+from lba_cli.datasets.spec import DatasetOptions, DatasetSpec, Draw, PublishedResult, Setting
+from lba_cli.datasets.sysu import SYSU
+from lba_cli.errors import ConfigError, DataError
+
+AUTO = "auto"
+DATASETS: dict[str, DatasetSpec] = {spec.name: spec for spec in (SYSU, REGDB, LLCM, FOLDER)}
+DEFAULT_DATASET = SYSU.name  # for commands that need one and aren't given any
+
+
+def register(spec: DatasetSpec) -> None:
+    """Make a data set known to commands and configs, under its name; a data set of the same name is replaced."""
+    DATASETS[spec.name] = spec
+
+
+def get_dataset(name: str) -> DatasetSpec:
+    """The data set called ``name``; raises a ConfigError that names the nearest one if there is none."""
+    if name not in DATASETS:
+        raise ConfigError(f"there is no data set '{name}'; {nearest(name, DATASETS)}")
+    return DATASETS[name]
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """A hint for a misspelled name: the most similar valid one, or all of them."""
+    names = list(valid)
+    close = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names)}"
+
+
+def detect(root: Path) -> DatasetSpec:
+    """Recognise the data set in the folder ``root``; raises DataError if that has the layout of none or of several."""
+    found = [spec for spec in DATASETS.values() if spec.layout.looks_like(root)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(spec.name for spec in found)
+        raise DataError(
+            f"{root}: has the folders of more than one data set ({names}): say which it is with "
+            f"--set data.dataset={found[0].name}, or keep each in a folder of its own"
+        )
+    lacking = "no known data set" if root.is_dir() else "no such folder"
+    known = "; ".join(f"{spec.title} ({spec.layout.described})" for spec in DATASETS.values())
+    raise DataError(
+        f"{root}: {lacking}; looked for {known}. {spelling_hint(root)}To try without them: lba prepare synthetic --output {root}"
+    )
+
+
+def read_dataset(root: Path, name: str = AUTO) -> Listing:
+    """List the images of the data set called ``name`` at ``root``, with its default options.
+
+    Raises:
+        DataError: there is no such data set, or it is malformed.
+        ConfigError: no data set has this name.
+    """
+    spec = find_spec(root, name)
+    return spec.read(root, spec.options())
+
+
+def find_spec(root: Path, name: str) -> DatasetSpec:
+    """The data set called ``name``; ``auto`` is the one at ``root``. Raises what :func:`read_dataset` raises."""
+    return detect(root) if name == AUTO else get_dataset(name)
+
+
+__all__ = [
+    "AUTO",
+    "DATASETS",
+    "DEFAULT_DATASET",
+    "DatasetOptions",
+    "DatasetSpec",
+    "Draw",
+    "EvaluationSet",
+    "PublishedResult",
+    "Setting",
+    "detect",
+    "find_spec",
+    "get_dataset",
+    "nearest",
+    "read_dataset",
+    "register",
+]

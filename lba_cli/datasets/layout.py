@@ -1,0 +1,85 @@
+"""The contents of a data set's folder: how the data set is recognised, what it needs, and how to get it."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from lba_cli.errors import DataError
+from lba_cli.files import read_text
+from lba_cli.vocabulary import Modality
+
+SYNTHETIC_MARK = "synthetic.json"
+SIGNED_AGREEMENT = "Its authors give it out on a signed agreement (see docs/data.md)."  # a layout's source
+_SIMILAR_NAMES: dict[Modality, tuple[str, ...]] = {
+    "visible": ("visible", "vis", "rgb"),
+    "infrared": ("infrared", "thermal", "nir", "ir"),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and lists of a data set.
+
+    Attributes:
+        name, title: the data set's word on the command line, and its name in messages and reports.
+        described: its folders and lists in a few words, for messages.
+        signs: names of files or folders in the root that no other data set has; one of them identifies the data set.
+        folders, lists: the folders and the files that it needs, relative to the root.
+        source: how to get it, as a sentence; empty for a user's own images.
+    """
+
+    name: str
+    title: str
+    described: str
+    signs: tuple[str, ...]
+    folders: tuple[str, ...]
+    lists: tuple[str, ...] = ()
+    source: str = ""
+
+    def looks_like(self, root: Path) -> bool:
+        """Whether ``root`` has one of this layout's signs, spelled exactly. The rest may be missing."""
+        return root.is_dir() and not {entry.name for entry in root.iterdir()}.isdisjoint(self.signs)
+
+    def require(self, root: Path) -> None:
+        """Raise a DataError that names all missing folders and lists of ``root``, and says how to get the data set."""
+        if not root.is_dir():
+            raise DataError(
+                f"{root}: no such folder; {self.title} should be there ({self.described}). {self._remedy(root)}"
+            )
+        missing = [name for name in self.folders if not (root / name).is_dir()]
+        missing += [name for name in self.lists if not (root / name).is_file()]
+        if missing:
+            raise DataError(
+                f"{root}: not {self.title}, or not all of it: {', '.join(missing)} missing. {spelling_hint(root)}"
+                f"{self._remedy('another folder')}"
+            )
+
+    def _remedy(self, place: object) -> str:
+        source = f"{self.source} " if self.source else ""
+        return f"{source}To try without it: lba prepare synthetic --layout {self.name} --output {place}"
+
+
+def spelling_hint(root: Path) -> str:
+    """A hint for folders that look like a user's own images under other names, such as ``RGB`` and ``IR``; empty without any."""
+    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
+    similar = {modality: [n for n in names if n.lower() in words] for modality, words in _SIMILAR_NAMES.items()}
+    if "idx" in names or not all(similar.values()) or all(modality in names for modality in similar):
+        return ""
+    found = " and ".join(f"{choice[0]}/" for choice in similar.values())
+    wanted = " and ".join(f"{modality}/" for modality in similar)
+    return f"If {found} hold your own images, rename them {wanted}: lba prepare folder --root {root}. "
+
+
+def name_of(root: Path, title: str) -> str:
+    """The name of the data set at ``root`` in reports: ``title``, or ``synthetic-PRESET`` if its images are synthetic."""
+    mark = root / SYNTHETIC_MARK
+    if not mark.is_file():
+        return title
+    try:
+        preset = json.loads(read_text(mark))["preset"]
+        if not re.fullmatch("[a-z]{1,20}", preset):
+            raise ValueError
+        return f"synthetic-{preset}"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise DataError(f"{mark}: damaged; it should say how the synthetic data were drawn") from None

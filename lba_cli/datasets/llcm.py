@@ -1,0 +1,211 @@
+"""LLCM: training images as lists in ``idx``, test images as ``test_vis`` and ``test_nir`` / camera / identity.
+
+Zhang and Wang, Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark, CVPR 2023. All images of one
+modality query one image of each identity and camera of the other, in ten draws. Gallery images of the query's identity
+under the query's camera are ignored.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order
+from lba_cli.datasets.galleries import all_images, community_draws, community_galleries, directories_of_test
+from lba_cli.datasets.layout import SIGNED_AGREEMENT, Layout, name_of
+from lba_cli.datasets.lists import (
+    Entry,
+    read_identities,
+    read_image_list,
+    read_split,
+    require_consistent_labels,
+    require_images,
+    shortened,
+)
+from lba_cli.datasets.scan import Scan, camera_in_name, unlisted_notes
+from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, PublishedResult, Setting
+from lba_cli.errors import DataError
+from lba_cli.match_rules import match_rules
+from lba_cli.synthetic import Job, Plan, Preset
+from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, size_of
+from lba_cli.vocabulary import MODALITIES, Modality
+
+TRAIN_LISTS: dict[Modality, str] = {"visible": "idx/train_vis.txt", "infrared": "idx/train_nir.txt"}
+TEST_LIST = "idx/test_id.txt"
+TEST_FOLDERS: dict[Modality, str] = {"visible": "test_vis", "infrared": "test_nir"}
+CAMERAS: dict[Modality, tuple[int, ...]] = {"visible": tuple(range(1, 10)), "infrared": (1, 2, 4, 5, 6, 7, 8, 9)}
+CAMERA_FOLDERS = {
+    f"{TEST_FOLDERS[modality]}/cam{camera}": (camera, modality)
+    for modality in MODALITIES
+    for camera in CAMERAS[modality]
+}
+LAYOUT = Layout(
+    name="llcm",
+    title="LLCM",
+    described="idx/{train_vis,train_nir,test_id}.txt, test_vis/cam{1…9} and test_nir/cam{1,2,4…9}",
+    signs=tuple(TEST_FOLDERS.values()),
+    folders=tuple(CAMERA_FOLDERS),
+    lists=(*TRAIN_LISTS.values(), TEST_LIST),
+    source=SIGNED_AGREEMENT,
+)
+_MODALITY_WORD = re.compile(r"(?<![a-z])(vis|nir)")
+_MODALITY_OF_WORD: dict[str, Modality] = {"vis": "visible", "nir": "infrared"}
+_CAMERA_FOLDER = re.compile(r"cam([0-9]{1,9})")
+
+
+def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
+    """List the images of LLCM.
+
+    A training image's identity is its label in the list; a test image's identity is the number of its folder.
+
+    Raises:
+        DataError: a list, a folder or an image is missing, a list is malformed, lists contradict each other, or an
+            image is in both splits.
+    """
+    LAYOUT.require(root)
+    lists = {modality: read_image_list(root, name) for modality, name in TRAIN_LISTS.items()}
+    tested = read_split([(root / TEST_LIST, "test")], read_identities)
+    entries = [entry for modality in MODALITIES for entry in lists[modality]]
+    _check_modalities(lists)
+    require_consistent_labels(entries, _identity_folder, "identity")
+    require_images(root, entries)
+    scan = Scan()
+    samples = [
+        Sample(entry.path, entry.label, camera_of(entry.path), modality, "train")
+        for modality in MODALITIES
+        for entry in lists[modality]
+    ]
+    test = [s for place, camera in CAMERA_FOLDERS.items() for s in scan.samples(root, place, *camera, tested)]
+    if not test:
+        raise DataError(f"{root}: none of the identities in {TEST_LIST} has an image under test_vis and test_nir")
+    test_paths = {sample.path for sample in test}
+    for entry in entries:
+        if entry.path in test_paths:
+            raise DataError(f"{entry.place}: {entry.path} is a test image as well: its identity is in {TEST_LIST}")
+    train_folders = {entry.path.split("/")[0] for entry in entries if "/" in entry.path} - {*TEST_FOLDERS.values()}
+    unlisted = unlisted_notes(root, train_folders, {entry.path for entry in entries})
+    notes = [*scan.notes(), *unlisted, *_notes(lists, set(tested), test)]
+    return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, in_order([*samples, *test]), None, tuple(notes))
+
+
+def camera_of(path: str) -> int:
+    """The camera of a training image, from a folder such as ``cam3`` or ``_c3`` in the file name; else ``NO_CAMERA``."""
+    *folders, name = path.split("/")
+    numbers = [int(found[1]) for folder in folders if (found := _CAMERA_FOLDER.fullmatch(folder))]
+    return numbers[-1] if numbers else camera_in_name(name)
+
+
+def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
+    """Refuse an image that is in both lists, or that lies in a folder named after the other modality."""
+    visible = {entry.path: entry for entry in lists["visible"]}
+    for entry in lists["infrared"]:
+        if entry.path in visible:
+            raise DataError(f"{entry.place}: {entry.path} is visible in {visible[entry.path].short_place}")
+    for modality, listed in lists.items():
+        for entry in listed:
+            named = _MODALITY_WORD.findall(entry.path.rpartition("/")[0].lower())
+            if named and all(_MODALITY_OF_WORD[word] != modality for word in named):
+                raise DataError(
+                    f"{entry.place}: {entry.path} lies in a folder of {_MODALITY_OF_WORD[named[0]]} images, but this is the "
+                    f"list of {modality} ones; are {' and '.join(TRAIN_LISTS.values())} swapped?"
+                )
+
+
+def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Sample]) -> Iterator[str]:
+    """Yield a line about each thing that may be wrong with this copy."""
+    visible, infrared = ({entry.label for entry in lists[modality]} for modality in MODALITIES)
+    if alone := sorted(visible ^ infrared):
+        yield (
+            f"{len(alone)} labels are in only one of {' and '.join(TRAIN_LISTS.values())}, so that training needs "
+            f"data.skip_incomplete=true: {shortened(alone)}"
+        )
+    if both := sorted(tested & {_identity_folder(entry) for modality in MODALITIES for entry in lists[modality]}):
+        yield (
+            f"{len(both)} folders of training images have the numbers of test identities; if those are the same people, "
+            f"the figures are inflated: {shortened(both)}"
+        )
+    if without := sorted(tested - {sample.identity for sample in test}):
+        yield f"{len(without)} identities of {TEST_LIST} have no images: {shortened(without)}"
+    for modality in MODALITIES:
+        if not any(sample.modality == modality for sample in test):
+            yield f"{TEST_FOLDERS[modality]} has no image of a test identity: evaluation is impossible"
+
+
+def _identity_folder(entry: Entry) -> int | None:
+    """The number of the folder that an image lies in; None if the folder's name isn't a number."""
+    folder = PurePosixPath(entry.path).parent.name
+    return int(folder) if folder.isascii() and folder.isdecimal() else None
+
+
+def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
+    direction = BOTH_DIRECTIONS[setting.mode]
+    if setting.protocol == "community":
+        return community_draws(source.samples, direction, setting.shots)
+    queried, searched = (directories_of_test(source.samples, modality) for modality in direction)
+    gallery = all_images(queried)
+    return tuple(Draw(n, queries, gallery) for n, queries in enumerate(community_galleries(searched, setting.shots)))
+
+
+_FIRST_PERSON = 2_000_000  # layouts never share a synthetic person
+_PEOPLE = {"tiny": 18, "small": 96}
+_MOST_IMAGES = {"tiny": 2, "small": 4}
+_TRAIN_FOLDERS: dict[Modality, str] = {"visible": "vis", "infrared": "nir"}
+# The renderer has six cameras, so several of LLCM's share a look: visible camera c looks like the renderer's 1, 2, 4, 5 in
+# turn, infrared camera c like its 3 and 6 in turn.
+_LOOKS: dict[Modality, tuple[int, ...]] = {"visible": VISIBLE_LOOKS, "infrared": INFRARED_LOOKS}
+_ABSENT: dict[Modality, int] = {"visible": 3, "infrared": 4}  # every third or fourth camera doesn't see a person
+
+
+def _plan(preset: Preset, seed: int) -> Plan:
+    """Plan people under several cameras of each modality; every third person is in the test split."""
+    people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
+    trained = [person for person in people if person % 3]
+    jobs: list[Job] = []
+    lists: dict[Modality, list[str]] = {modality: [] for modality in MODALITIES}
+    for person in people:
+        for modality in MODALITIES:
+            for job in _jobs_of(person, modality, seed, _MOST_IMAGES[preset.name]):
+                jobs.append(job)
+                if person in trained:
+                    lists[modality].append(f"{job.path} {trained.index(person)}\n")
+    tested = ",".join(str(person) for person in people if person not in trained)
+    files = {TRAIN_LISTS[modality]: "".join(lines).encode() for modality, lines in lists.items()}
+    return Plan(tuple(jobs), {**files, TEST_LIST: f"{tested}\n".encode()})
+
+
+def _jobs_of(person: int, modality: Modality, seed: int, most: int) -> Iterator[Job]:
+    """Yield one person's images under the cameras of one modality."""
+    taken: Counter[int] = Counter()
+    for camera in CAMERAS[modality]:
+        if (person // 3 + camera) % _ABSENT[modality] == 0:
+            continue
+        look = _LOOKS[modality][(camera - 1) % len(_LOOKS[modality])]
+        folder = f"{TEST_FOLDERS[modality]}/cam{camera}" if person % 3 == 0 else _TRAIN_FOLDERS[modality]
+        for index in range(1, most - (person + camera) % 2 + 1):
+            taken[look] += 1
+            path = f"{folder}/{person:04d}/{person:04d}_c{camera}_f{index:04d}.jpg"
+            yield Job(seed, _FIRST_PERSON + person, look, taken[look], path)
+
+
+_SETTING = Setting("infrared-to-visible", "single", "community")
+LLCM = DatasetSpec(
+    layout=LAYOUT,
+    read=read_llcm,
+    default_root="datasets/LLCM",
+    modes=BOTH_DIRECTIONS,
+    usual_modes=tuple(BOTH_DIRECTIONS),
+    shots=("single",),
+    usual_shots=lambda _: "single",
+    protocols={"community": tuple(BOTH_DIRECTIONS), "released": ("visible-to-infrared",)},
+    protocol_notes={
+        "released": "LLCM's release transposes its matrix of scores for visible-to-infrared, so that the sampled infrared "
+        "images query the whole visible set. The proper direction is --protocol community"
+    },
+    match_rules=match_rules("llcm"),
+    draw=_draw,
+    needs_cameras=True,
+    published=(PublishedResult("full", _SETTING, {"rank1": 0.4276, "mAP": 0.5095}),),
+    synthetic=_plan,
+    prepare_help="Resize LLCM (idx, test_vis, test_nir and the training folders) once into a store.",
+    prepare_examples=("lba prepare llcm", "lba prepare llcm --root /data/LLCM --output /fast/llcm --skip-broken"),
+)

@@ -1,0 +1,149 @@
+"""SYSU-MM01: ``cam1``…``cam6`` / 4-digit identity / images, and lists of identities in ``exp``.
+
+Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017. Cameras 1, 2, 4 and 5 are visible, 3 and 6
+infrared. Infrared images query galleries of visible ones; camera 3 looks at the same room as camera 2, so its queries
+ignore camera 2.
+"""
+
+from pathlib import Path
+
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order
+from lba_cli.datasets.galleries import (
+    IMAGES_PER_CAMERA,
+    NUM_DRAWS,
+    all_images,
+    community_galleries,
+    directories_of_test,
+)
+from lba_cli.datasets.layout import SIGNED_AGREEMENT, Layout, name_of
+from lba_cli.datasets.lists import read_identities, read_split, shortened
+from lba_cli.datasets.permutations import load_permutations, official_gallery, permutations_file
+from lba_cli.datasets.scan import Scan
+from lba_cli.datasets.spec import (
+    INFRARED_TO_VISIBLE,
+    DatasetOptions,
+    DatasetSpec,
+    Draw,
+    PublishedResult,
+    Setting,
+    Shortfall,
+)
+from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, entries_of_preset
+from lba_cli.errors import DataError
+from lba_cli.match_rules import match_rules
+from lba_cli.synthetic import Job, Plan, Preset
+from lba_cli.vocabulary import Modality, Split
+
+INFRARED_CAMERAS = (3, 6)
+GALLERY_CAMERAS = {"all-search": (1, 2, 4, 5), "indoor-search": (1, 2)}
+MODALITY_OF_CAMERA: dict[int, Modality] = {c: "infrared" if c in INFRARED_CAMERAS else "visible" for c in CAMERAS}
+CAMERA_FOLDERS = tuple(f"cam{camera}" for camera in CAMERAS)
+ID_LISTS: tuple[tuple[str, Split], ...] = (("train_id.txt", "train"), ("val_id.txt", "train"), ("test_id.txt", "test"))
+PERMUTATIONS = "rand_perm_cam.mat"
+LAYOUT = Layout(
+    name="sysu",
+    title="SYSU-MM01",
+    described="cam1…cam6 and exp",
+    signs=CAMERA_FOLDERS,
+    folders=(*CAMERA_FOLDERS, "exp"),
+    source=SIGNED_AGREEMENT,
+)
+
+
+def read_sysu(root: Path, _: DatasetOptions | None = None) -> Listing:
+    """List the images of SYSU-MM01. The identities of ``train_id.txt`` and ``val_id.txt`` are the training split.
+
+    Raises:
+        DataError: a folder is missing, or a list of identities is malformed.
+    """
+    LAYOUT.require(root)
+    listed = read_split([(root / "exp" / name, split) for name, split in ID_LISTS], read_identities)
+    scan = Scan()
+    samples = in_order(
+        sample
+        for camera, modality in MODALITY_OF_CAMERA.items()
+        for sample in scan.samples(root, f"cam{camera}", camera, modality, listed)
+    )
+    if not samples:
+        raise DataError(f"{root}: none of the identities in exp/*.txt has an image under cam1…cam6")
+    notes = scan.notes()
+    if without := sorted(listed.keys() - {sample.identity for sample in samples}):
+        notes.append(f"{len(without)} identities of the lists have no images: {shortened(without)}")
+    permutations = root / "exp" / PERMUTATIONS
+    name = name_of(root, LAYOUT.title)
+    return Listing(name, LAYOUT.name, root, samples, permutations if permutations.is_file() else None, tuple(notes))
+
+
+def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
+    queried, searched = (directories_of_test(source.samples, modality) for modality in INFRARED_TO_VISIBLE)
+    queries = all_images({key: images for key, images in queried.items() if key[1] in INFRARED_CAMERAS})
+    cameras = GALLERY_CAMERAS[setting.mode]
+    if setting.protocol == "community":
+        seen = {key: images for key, images in searched.items() if key[1] in cameras}
+        galleries = community_galleries(seen, setting.shots)
+    else:
+        if source.permutations is None:
+            raise DataError(f"{source.name}: exp/{PERMUTATIONS} is missing, which the official protocol needs")
+        permutations, shots = load_permutations(source.permutations), IMAGES_PER_CAMERA[setting.shots]
+        galleries = [official_gallery(searched, permutations, cameras, n, shots) for n in range(NUM_DRAWS)]
+    return tuple(Draw(number, queries, gallery) for number, gallery in enumerate(galleries))
+
+
+def _check_sample(sample: Sample) -> str:
+    if MODALITY_OF_CAMERA.get(sample.camera) == sample.modality:
+        return ""
+    return f"SYSU-MM01's camera {sample.camera} is not {sample.modality}"
+
+
+def _shortfalls(listing: Listing) -> list[Shortfall]:
+    """Compare a copy of the real data set, or a synthetic one of the same size, with the inventory."""
+    return compare_with_inventory(listing.samples) if listing.name in (LAYOUT.title, "synthetic-sysu") else []
+
+
+def _plan(preset: Preset, seed: int) -> Plan:
+    """Plan every image by identity, camera and index, the lists of identities, and the permutations."""
+    entries = entries_of_preset(preset.name)
+    jobs = tuple(
+        Job(seed, entry.identity, camera, index, f"cam{camera}/{entry.identity:04d}/{index:04d}.jpg")
+        for entry in entries
+        for camera in CAMERAS
+        for index in range(1, entry.images[camera] + 1)
+    )
+    lists = {
+        f"exp/{group}_id.txt": ",".join(str(e.identity) for e in entries if e.group == group).encode() + b"\n"
+        for group in ("train", "val", "test")
+    }
+    images = {entry.identity: entry.images for entry in entries}
+    return Plan(jobs, {**lists, f"exp/{PERMUTATIONS}": permutations_file(images, CAMERAS, seed)})
+
+
+_ALL_SEARCH = Setting("all-search", "single", "community")
+SYSU = DatasetSpec(
+    layout=LAYOUT,
+    read=read_sysu,
+    default_root="datasets/SYSU-MM01",
+    modes=dict.fromkeys(GALLERY_CAMERAS, INFRARED_TO_VISIBLE),
+    usual_modes=("all-search",),
+    shots=("single", "multi"),
+    usual_shots=lambda _: "single",
+    protocols=dict.fromkeys(("community", "official"), tuple(GALLERY_CAMERAS)),
+    match_rules=match_rules("sysu"),
+    draw=_draw,
+    needs_cameras=True,
+    check_sample=_check_sample,
+    shortfalls=_shortfalls,
+    published=(
+        PublishedResult("baseline, retrained", _ALL_SEARCH, {"rank1": 0.5043, "mAP": 0.4954}),
+        PublishedResult("full, retrained", _ALL_SEARCH, {"rank1": 0.5541, "mAP": 0.5414}),
+        PublishedResult("full, released weights", _ALL_SEARCH, {"rank1": 0.5631, "mAP": 0.5522}),
+    ),
+    synthetic=_plan,
+    prepare_help="Resize SYSU-MM01 (cam1…cam6 and exp) once into a memory-mapped store.\n\n"
+    "Training and evaluation find a store beside the root by themselves. Name one elsewhere with their --data.",
+    prepare_examples=(
+        "lba prepare sysu",
+        "lba prepare sysu --root /data/SYSU-MM01 --output /fast/sysu --npy",
+        "lba prepare sysu --verify",
+        "lba prepare sysu --set data.height=384 --set data.width=192",
+    ),
+)

@@ -1,0 +1,97 @@
+"""Evaluation results as text for other programs and for papers: CSV and Markdown."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from lba_cli.datasets import get_dataset
+from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
+
+PAPER = {"rank1": "rank-1", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
+FACTS = (
+    *("kind", "model", "trained_on", "dataset", "trial_numbers", "mode", "direction", "shots", "protocol", "variant"),
+    *("trials", "num_query", "num_query_counted", "num_gallery", "benchmark", "note"),
+)
+
+
+def csv_text(results: EvaluationResults) -> str:
+    """Return CSV with a line for each result and published row: mean and standard deviation of each figure, as fractions."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))])
+    facts: dict[str, Any]
+    figures: list[Any]
+    for result in results.results:
+        mean, spread = result.mean(), result.spread()
+        facts = result.as_json() | {
+            "kind": "measured",
+            "model": result.model.name,
+            "trained_on": result.model.trained_on,
+            "trial_numbers": " ".join(map(str, result.trial_numbers)),
+            "trials": len(result.trials),
+        }
+        figures = [value for name in FIGURES for value in (mean[name], spread[name])]
+        writer.writerow([*(facts[name] for name in FACTS), *figures])
+    for row in results.published:
+        benchmark = results.results[0].benchmark
+        facts = asdict(row.setting) | {"kind": "published", "model": row.label, "dataset": get_dataset(benchmark).title}
+        facts |= {"variant": "plain", "benchmark": benchmark}
+        figures = [value for name in FIGURES for value in (row.figures.get(name, ""), "")]
+        writer.writerow([*(facts.get(name, "") for name in FACTS), *figures])
+    return text.getvalue()
+
+
+def markdown_text(results: EvaluationResults) -> str:
+    """Return a table as papers print it: rank-1, -10, -20, mAP and mINP in percent, mean ± standard deviation over the trials."""
+    head = ["", _row(["model", "setting", "variant", *PAPER.values()]), "|" + " --- |" * (3 + len(PAPER))]
+    lines = [f"**{_cell(results.title())}**", *head]
+    for result in results.results:
+        mean, spread = result.mean(), result.spread()
+        several = len(result.trials) > 1
+        cells = [f"{100 * mean[n]:.2f}" + (f" ± {100 * spread[n]:.2f}" if several else "") for n in PAPER]
+        lines.append(_row([results.model_name(result), str(result.setting), result.variant, *cells]))
+    for row in results.published:
+        cells = [f"{100 * row.figures[name]:.2f}" if name in row.figures else "–" for name in PAPER]
+        lines.append(_row([results.published_name(row), str(row.setting), "plain", *cells]))
+    if len(results.models) > 1:
+        lines += ["", _cell(difference_rule(results)), *head]
+        for result, cells in difference_cells(results, list(PAPER)):
+            lines.append(_row([results.model_name(result), str(result.setting), result.variant, *cells]))
+    lines += [line for note in results.notes() for line in ("", _cell(note))]
+    return "\n".join(lines) + "\n"
+
+
+def difference_rule(results: EvaluationResults) -> str:
+    """Return the caption of a table of differences."""
+    return (
+        f"Difference to {results.models[0][0].model.name}, in points: mean ± standard deviation over the trials; * marks means "
+        "that are larger than the standard deviation"
+    )
+
+
+def difference_cells(
+    results: EvaluationResults, names: Sequence[str], joint: str = " ± "
+) -> list[tuple[Result, list[str]]]:
+    """Return for every later model each result and the texts of its differences to the first model in the figures ``names``."""
+    rows = []
+    for difference in results.differences():
+        mean, spread, beyond = difference.mean(), difference.spread(), difference.beyond_spread()
+        cells = [f"{100 * mean[name]:+.2f}" for name in names]
+        if spread and beyond:
+            spreads = (f"{'*' if beyond[name] else ''}{joint}{100 * spread[name]:.2f}" for name in names)
+            cells = [f"{cell}{words}" for cell, words in zip(cells, spreads, strict=True)]
+        rows.append((difference.other, cells))
+    return rows
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _cell(text: str) -> str:
+    """Return text on one line, with the marks of Markdown escaped."""
+    for mark in "\\|*_`<>":
+        text = text.replace(mark, f"\\{mark}")
+    return " ".join(text.split())

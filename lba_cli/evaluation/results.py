@@ -1,0 +1,263 @@
+"""The results of evaluations: figures of one model or of several, as fractions, and as JSON.
+
+A result has the figures of several *trials*: the draws of a protocol, or the trials of RegDB, each of which has a model of its own.
+"""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from typing import Any
+
+from lba_cli.datasets import PublishedResult, Setting, get_dataset
+from lba_cli.evaluation.ranking import Metrics
+
+FIGURES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
+
+
+@dataclass(frozen=True)
+class ScoredModel:
+    """The model that was scored.
+
+    Attributes:
+        path: its checkpoint, or a file of features.
+        trained_on: the name of the data set that it was trained on; empty if unknown.
+        epoch: the last one of its training, counted from 0; None if unknown, or if it differs between trials.
+    """
+
+    path: str = ""
+    trained_on: str = ""
+    epoch: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The model's name in tables: the checkpoint's path, or the run's path for its best checkpoint."""
+        return self.path.removesuffix("/checkpoints/best.pt")
+
+
+UNKNOWN_MODEL = ScoredModel()
+
+
+@dataclass(frozen=True)
+class Result:
+    """The figures of one model in one setting and variant.
+
+    Attributes:
+        dataset, benchmark: the name of the data set, and the data set whose protocol was used.
+        trials: the figures of every trial.
+        num_query, num_gallery: the numbers of queries, including those without a match, and of gallery images in the first
+            trial. All draws of a gallery have the same number.
+        variant: ``plain``, or the names of the extras that were used, joined by plus signs.
+        direction: the modalities of queries and gallery, such as ``infrared-to-visible``.
+        num_distractors: the number of identities in the first gallery that no query has.
+        trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
+        note: what a reader of the figures has to know.
+        reranking: the parameters k1, k2 and lambda of re-ranking; empty without re-ranking.
+        root: the folder of the data, if its name alone doesn't identify it, as for folders of one's own.
+    """
+
+    dataset: str
+    setting: Setting
+    trials: tuple[Metrics, ...]
+    num_query: int
+    num_gallery: int
+    benchmark: str = "sysu"
+    variant: str = "plain"
+    model: ScoredModel = UNKNOWN_MODEL
+    direction: str = "infrared-to-visible"
+    num_distractors: int = 0
+    trial_numbers: tuple[int, ...] = ()
+    note: str = ""
+    reranking: Mapping[str, int | float] = field(default_factory=dict)
+    root: str = ""
+
+    def figures(self) -> list[dict[str, float]]:
+        """Return rank-1, -5, -10, -20, mAP and mINP of each trial."""
+        return [
+            {**{f"rank{k}": float(trial.cmc[k - 1]) for k in (1, 5, 10, 20)}, "mAP": trial.mAP, "mINP": trial.mINP}
+            for trial in self.trials
+        ]
+
+    def mean(self) -> dict[str, float]:
+        """Return the mean of each figure over the trials."""
+        return {name: statistics.fmean(trial[name] for trial in self.figures()) for name in FIGURES}
+
+    def mean_cmc(self) -> list[float]:
+        """Return the mean CMC over the trials, for ranks 1 to 20."""
+        return [statistics.fmean(rates) for rates in zip(*(trial.cmc.tolist() for trial in self.trials), strict=True)]
+
+    def spread(self) -> dict[str, float]:
+        """Return the population standard deviation of each figure over the trials (with N in the denominator)."""
+        return {name: statistics.pstdev(trial[name] for trial in self.figures()) for name in FIGURES}
+
+    def query_words(self) -> str:
+        """Return the number of queries as text, such as ``90/100`` if only 90 of 100 have a match and count."""
+        counted = self.trials[0].num_queries
+        return f"{counted}" if counted == self.num_query else f"{counted}/{self.num_query}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the result as values that JSON can hold."""
+        return {
+            "dataset": self.dataset,
+            "root": self.root or None,
+            "benchmark": self.benchmark,
+            **asdict(self.setting),
+            "variant": self.variant,
+            "reranking": dict(self.reranking) or None,
+            "direction": self.direction,
+            "checkpoint": self.model.path,
+            "trained_on": self.model.trained_on or None,
+            "epoch": self.model.epoch,
+            "trial_numbers": list(self.trial_numbers),
+            "trials": self.figures(),
+            "mean": self.mean(),
+            "std": self.spread(),
+            "num_query": self.num_query,
+            "num_gallery": self.num_gallery,
+            "num_query_counted": self.trials[0].num_queries,
+            "num_distractors": self.num_distractors,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The difference between a model and the first one, in one setting and over the same trials."""
+
+    first: Result
+    other: Result
+
+    def mean(self) -> dict[str, float]:
+        """Return each figure's mean difference over the trials."""
+        return {name: statistics.fmean(values) for name, values in self._columns().items()}
+
+    def spread(self) -> dict[str, float] | None:
+        """Return each difference's population standard deviation over the trials; None for a single trial."""
+        several = len(self.first.trials) > 1
+        return {name: statistics.pstdev(values) for name, values in self._columns().items()} if several else None
+
+    def beyond_spread(self) -> dict[str, bool] | None:
+        """Return for each figure whether the mean difference is larger than its standard deviation; None for one trial."""
+        mean, spread = self.mean(), self.spread()
+        return None if spread is None else {name: abs(mean[name]) > spread[name] for name in FIGURES}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the difference as values that JSON can hold."""
+        return {
+            **asdict(self.other.setting),
+            "variant": self.other.variant,
+            "checkpoint": self.other.model.path,
+            "compared_with": self.first.model.path,
+            "difference": self.mean(),
+            "difference_std": self.spread(),
+            "beyond_spread": self.beyond_spread(),
+        }
+
+    def _columns(self) -> dict[str, list[float]]:
+        pairs = list(zip(self.other.figures(), self.first.figures(), strict=True))
+        return {name: [other[name] - first[name] for other, first in pairs] for name in FIGURES}
+
+
+@dataclass(frozen=True)
+class EvaluationResults:
+    """The results of one or several models, all with the same settings and variants in the same order."""
+
+    models: tuple[tuple[Result, ...], ...]
+    published: tuple[PublishedResult, ...] = ()
+
+    @property
+    def results(self) -> tuple[Result, ...]:
+        """The results of all models, one model after the other."""
+        return tuple(result for model in self.models for result in model)
+
+    def differences(self) -> list[Difference]:
+        """Return the difference between every later model and the first one, in each setting and variant."""
+        first, *others = self.models
+        return [Difference(*pair) for other in others for pair in zip(first, other, strict=True)]
+
+    def title(self) -> str:
+        """Return the title of tables: training data, test data, protocol and number of trials."""
+        result = self.results[0]
+        root = f" at {result.root}" if result.root else ""
+        names, trained, alike = f"{result.dataset}{root}", result.model.trained_on, self._trained_alike()
+        if trained not in ("", result.dataset) or not alike:
+            protocol = "" if result.dataset == get_dataset(result.benchmark).title else f" ({result.benchmark})"
+            known = f"trained on {trained}, " if alike else ""
+            names = f"{known}scored on {result.dataset}{protocol}{root}"
+        numbers = f", {trial_words(result.trial_numbers)}" if result.trial_numbers else ""
+        count = len(result.trials)
+        draws = "" if len(result.trial_numbers) == count else f", {count} draw{'s' if count > 1 else ''}"
+        return f"{names}{numbers}, {result.setting.protocol} protocol{draws}, in percent"
+
+    def model_name(self, result: Result) -> str:
+        """Return the name of a result's model in tables, with its training data if the models differ in that."""
+        trained = "" if self._trained_alike() else f" (trained on {result.model.trained_on or 'unknown data'})"
+        return f"{result.model.name}{trained}"
+
+    def published_name(self, row: PublishedResult) -> str:
+        """Return the name of a published row in tables."""
+        return f"published: {row.label} ({get_dataset(self.results[0].benchmark).title})"
+
+    def _trained_alike(self) -> bool:
+        return len({result.model.trained_on for result in self.results}) == 1
+
+    def notes(self) -> list[str]:
+        """Return what else a reader has to know, in single lines."""
+        notes = [result.note for result in self.results if result.note]
+        notes += [
+            f"{each.num_distractors} gallery identities have no query (distractors) in {each.setting.mode}"
+            for each in self.models[0]
+            if each.num_distractors and each.variant == "plain"
+        ]
+        return list(dict.fromkeys(notes))
+
+    def as_json(self, **facts: Any) -> str:
+        """Return all results as JSON text, with ``facts`` beside them."""
+        content = {**facts, "results": [result.as_json() for result in self.results]}
+        if len(self.models) > 1:
+            content["comparison"] = [difference.as_json() for difference in self.differences()]
+        if self.published:
+            title = get_dataset(self.results[0].benchmark).title
+            content["published"] = [
+                {"published": row.label, "dataset": title, **asdict(row.setting), "figures": dict(row.figures)}
+                for row in self.published
+            ]
+        return json.dumps(content, indent=2) + "\n"
+
+
+def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
+    """Join the results of several trials' models: one result per setting and variant, with the figures of all trials.
+
+    Args:
+        results: for each trial the results of its model, all with the same settings and variants in the same order.
+    """
+    return tuple(map(_joined, zip(*results, strict=True)))
+
+
+def _joined(results: Sequence[Result]) -> Result:
+    """Join the results of several trials in one setting; training data other than the data set itself are all named."""
+    first, models = results[0], [result.model for result in results]
+    trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
+    epochs = {model.epoch for model in models}
+    model = replace(
+        first.model,
+        epoch=first.model.epoch if len(epochs) == 1 else None,
+        trained_on=" and ".join(trained) or first.model.trained_on,
+    )
+    return replace(
+        first,
+        trials=tuple(trial for result in results for trial in result.trials),
+        trial_numbers=tuple(number for result in results for number in result.trial_numbers),
+        model=model,
+    )
+
+
+def trial_words(trials: Sequence[int]) -> str:
+    """Return ascending trial numbers as text: ``trial 3``, ``trials 1–10``, ``trials 1, 3–5``; empty for none."""
+    if not trials:
+        return ""
+    gaps = [n for n in range(1, len(trials)) if trials[n] != trials[n - 1] + 1]
+    runs = [(trials[first], trials[end - 1]) for first, end in pairwise([0, *gaps, len(trials)])]
+    numbers = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in runs)
+    return f"trial{'s' if len(trials) > 1 else ''} {numbers}"

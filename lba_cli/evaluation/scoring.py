@@ -1,0 +1,179 @@
+"""Draw queries and galleries, and score embeddings by a data set's protocol and match rules."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lba_cli.datasets import Draw, EvaluationSet, Setting, get_dataset
+from lba_cli.datasets.galleries import cameras_known
+from lba_cli.errors import DataError
+from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
+from lba_cli.evaluation.embedding import Embeddings
+from lba_cli.evaluation.labels import Labels, encode_labels, ignored_by
+from lba_cli.evaluation.network_embedder import View
+from lba_cli.evaluation.ranking import Metrics, average_precisions, rank_metrics_blockwise
+from lba_cli.evaluation.rerank import Reranking, rerank
+from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
+from lba_cli.evaluation.setting_choice import selection_setting
+from lba_cli.evaluation.variants import Variant
+from lba_cli.reporting import Listener
+from lba_cli.vocabulary import MODALITIES
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class SettingDraws:
+    """A setting and all its draws."""
+
+    setting: Setting
+    draws: tuple[Draw, ...]
+
+    def samples(self) -> set[int]:
+        """Return the indices of all samples that are a query or in a gallery."""
+        return {index for draw in self.draws for side in (draw.queries, draw.gallery) for index in side}
+
+
+def draw_setting(source: EvaluationSet, setting: Setting) -> SettingDraws:
+    """Draw the queries and the galleries of ``setting`` by the data set's protocol.
+
+    Raises:
+        DataError: there are no queries or no gallery images, or the draws don't fit this copy of the data set.
+    """
+    spec = get_dataset(source.dataset)
+    draws = spec.draw(source, setting)
+    for side, modality in zip(("queries", "gallery"), spec.modes[setting.mode], strict=True):
+        if not getattr(draws[0], side):
+            lacking = "queries" if side == "queries" else "gallery images"
+            raise DataError(f"{source.name}: the test identities have no {modality} {lacking} for {setting.mode}")
+    return SettingDraws(setting, draws)
+
+
+def score(
+    source: EvaluationSet,
+    drawn: Sequence[SettingDraws],
+    embeddings: Mapping[View, Embeddings],
+    variants: Sequence[Variant] = (Variant(),),
+    *,
+    listener: Listener,
+    model: ScoredModel = UNKNOWN_MODEL,
+    device: torch.device = CPU,
+) -> list[Result]:
+    """Rank the draws of every setting in every variant: one result per setting and variant, grouped by setting.
+
+    Args:
+        source, drawn: the data set, and the settings with their draws.
+        embeddings: the embeddings of all queries and gallery images, in every view that the variants use.
+        variants, device: how distances are computed, and where.
+        listener: receives the progress.
+        model: what the results say about the model of the embeddings.
+
+    Raises:
+        DataError: no query has a true match in the gallery.
+    """
+    every_draw = [draw for each in drawn for draw in each.draws]
+    plain = {v.view: Distances(embeddings[v.view], every_draw, device) for v in variants if not v.reranking}
+    results = []
+    with listener.task("ranking", len(variants) * len(every_draw), "draws") as progress:
+        for each in drawn:
+            for variant in variants:
+                metrics = []
+                for draw in each.draws:
+                    if variant.reranking:
+                        blocks = _reranked(embeddings[variant.view], draw, variant.reranking)
+                    else:
+                        blocks = plain[variant.view].blocks(draw)
+                    metrics.append(_rank_draw(source, draw, blocks))
+                    progress.advance()
+                results.append(_result(source, each, variant, tuple(metrics), model))
+    return results
+
+
+def require_scorable(source: EvaluationSet) -> None:
+    """Refuse a data set whose usual setting can't be scored, before any work is done.
+
+    Raises:
+        DataError: there are no queries, no gallery images, or no query has a true match; the message says which.
+    """
+    draw = draw_setting(source, selection_setting(source)).draws[0]
+    step = max(1, BLOCK_ELEMENTS // len(draw.gallery))
+    for start in range(0, len(draw.queries), step):
+        queries = draw.queries[start : start + step]
+        query, gallery = _labels(source, queries, draw.gallery)
+        match = query.identity[:, None] == gallery.identity
+        if (match & ~ignored_images(source, queries, draw.gallery)).any():
+            return
+    raise _unscorable(source, "no query has a true match in the gallery")
+
+
+def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the (Q,) average precisions of a draw's queries from (Q, G) distances.
+
+    They are NaN for a query that has no true match and therefore doesn't count.
+    """
+    labels = _labels(source, draw.queries, draw.gallery)
+    return average_precisions(distance, *labels, get_dataset(source.dataset).match_rules)
+
+
+def ignored_images(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
+    """Return a (queries, gallery) bool array that is true where the query ignores the gallery image."""
+    ignored = ignored_by(get_dataset(source.dataset).match_rules, *_labels(source, queries, gallery))
+    return np.zeros((len(queries), len(gallery)), bool) if ignored is None else ignored
+
+
+def _rank_draw(source: EvaluationSet, draw: Draw, blocks: Iterable[Block]) -> Metrics:
+    labels = _labels(source, draw.queries, draw.gallery)
+    try:
+        return rank_metrics_blockwise(blocks, *labels, get_dataset(source.dataset).match_rules)
+    except ValueError as problem:
+        raise _unscorable(source, problem) from problem
+
+
+def _labels(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> tuple[Labels, Labels]:
+    """Return the labels of both sides, with cameras if those of all test images are known."""
+    sides = [[source.samples[index] for index in side] for side in (queries, gallery)]
+    identities = [[sample.identity for sample in side] for side in sides]
+    known = cameras_known(source.samples)
+    cameras = [[sample.camera for sample in side] if known else None for side in sides]
+    return encode_labels(*identities, *cameras)
+
+
+def _reranked(embeddings: Embeddings, draw: Draw, parameters: Reranking) -> Iterator[Block]:
+    yield slice(None), rerank(embeddings.of(draw.queries), embeddings.of(draw.gallery), parameters)
+
+
+def _unscorable(source: EvaluationSet, problem: object) -> DataError:
+    spec = get_dataset(source.dataset)
+    people = [{s.identity for s in source.samples if s.split == "test" and s.modality == m} for m in MODALITIES]
+    if people[0].isdisjoint(people[1]):
+        cause = "no test identity has images of both modalities"
+        if spec.split_is_drawn:
+            cause += ": change the test split (data.test_share, data.test_ids), or test nobody (data.test_share=0)"
+    else:
+        cause = f"the protocol of {spec.title} ignores every match (see docs/protocols.md)"
+    return DataError(f"{source.name}: the test images can't be evaluated: {problem}; {cause}")
+
+
+def _result(
+    source: EvaluationSet, drawn: SettingDraws, variant: Variant, metrics: tuple[Metrics, ...], model: ScoredModel
+) -> Result:
+    query, gallery = ([source.samples[i] for i in side] for side in (drawn.draws[0].queries, drawn.draws[0].gallery))
+    distractors = {sample.identity for sample in gallery} - {sample.identity for sample in query}
+    return Result(
+        source.name,
+        drawn.setting,
+        metrics,
+        len(query),
+        len(gallery),
+        benchmark=source.dataset,
+        variant=variant.name,
+        reranking=variant.parameters(),
+        model=model,
+        direction=f"{query[0].modality}-to-{gallery[0].modality}",
+        num_distractors=len(distractors),
+        trial_numbers=(source.trial,) if source.trial else (),
+        note=get_dataset(source.dataset).protocol_notes.get(drawn.setting.protocol, ""),
+    )

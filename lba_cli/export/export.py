@@ -1,0 +1,175 @@
+"""Export a network: write the files, compare what was written with the trained network, and only then let the files appear."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lba_cli.errors import ExportError
+from lba_cli.export.embedding_model import Embed, EmbedOne, FileContents, example
+from lba_cli.export.model_card import ExportedFile, ExportResult, ExportScorer, ExportScores, card_text
+from lba_cli.export.programs import load_onnx, load_torch_export, write_onnx, write_torch_export
+from lba_cli.export.weights import load_weights, write_official, write_safetensors
+from lba_cli.files import whole_file
+from lba_cli.manifest import sha256_of
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.model.checkpoint import Description
+from lba_cli.model.official_layout import BACKBONE
+from lba_cli.vocabulary import MODALITIES, ExportPrecision, Modality, Stems
+
+# The largest deviation of an embedding's values (embeddings have unit length) that is accepted. In float32 it allows for
+# rounding; in half precision, whose deviation the user is shown, a file beyond it is not the same network any more.
+TOLERANCES: dict[ExportPrecision, float] = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.05}
+BATCHES = (1, 7)  # the sizes of the batches that are compared
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: how its files are written and loaded, how their names end, and what they can hold."""
+
+    write: Callable[[TwoStreamNetwork, Description, Path, FileContents], None]
+    load: Callable[[Path], Embed]
+    suffix: str
+    precisions: tuple[ExportPrecision, ...] = ("float32", "float16", "bfloat16")
+    stems: tuple[Stems, ...] = ("one", "two")
+
+
+FORMATS: dict[str, Format] = {
+    "onnx": Format(write_onnx, load_onnx, ".onnx", precisions=("float32", "float16")),
+    "pt2": Format(write_torch_export, load_torch_export, ".pt2"),
+    "safetensors": Format(write_safetensors, load_weights, ".safetensors", stems=("one",)),
+    "official": Format(write_official, load_weights, ".t", precisions=("float32",), stems=("one",)),
+}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How a network is exported.
+
+    Attributes:
+        precision: the data type of the weights; images and embeddings are always float32.
+        stems: ``one`` file for both modalities, or ``two`` files, one for each.
+        card: also write a model card, whose name is that of the file with ``.md`` appended.
+        scorer: scores the trained and the exported network on a data set.
+        force: replace files that exist.
+    """
+
+    precision: ExportPrecision = "float32"
+    stems: Stems = "one"
+    card: bool = False
+    scorer: ExportScorer | None = None
+    force: bool = False
+
+
+def export(
+    network: TwoStreamNetwork,
+    description: Description,
+    format_name: str,
+    path: Path,
+    options: ExportOptions = ExportOptions(),
+) -> ExportResult:
+    """Write ``network`` and compare what was written with it; no file appears unless all of them do.
+
+    Args:
+        network, description: the network, in eval mode and on the CPU, and what its checkpoint says about it.
+        format_name: a key of :data:`FORMATS`.
+        path: the file to write. For two stems the files ``NAME-visible…`` and ``NAME-infrared…`` are written instead.
+        options: see :class:`ExportOptions`.
+
+    Raises:
+        ExportError: a file exists and isn't to be replaced, ``path`` has another suffix than the format, the format can't
+            hold the network in this way, or what was written deviates too much from the network.
+        MissingExtra: a package that the format needs isn't installed.
+    """
+    files, card_path = _files(path, options), path.with_name(f"{path.name}.md")
+    _require_possible(network, format_name, path, options)
+    for each in [*files, *([card_path] if options.card else [])]:
+        if each.exists() and not (options.force and each.is_file()):
+            raise ExportError(f"{each}: exists already; name another --output, or replace it with --force")
+    with ExitStack() as stack:  # the card is entered first, so it appears last
+        card_partial = stack.enter_context(whole_file(card_path, replace=options.force)) if options.card else None
+        partials = {each: stack.enter_context(whole_file(each, replace=options.force)) for each in files}
+        written = [(each, contents, partials[each]) for each, contents in files.items()]
+        result = _write(network, description, format_name, written, options.scorer)
+        if card_partial:
+            card_partial.write_text(card_text(result), encoding="utf-8")
+    return result
+
+
+def _write(
+    network: TwoStreamNetwork,
+    description: Description,
+    format_name: str,
+    files: Sequence[tuple[Path, FileContents, Path]],
+    scorer: ExportScorer | None,
+) -> ExportResult:
+    """Write, compare and score files; each is given by its final name, its contents and the place where it is written."""
+    form = FORMATS[format_name]
+    for _, contents, partial in files:
+        form.write(network, description, partial, contents)
+    embed = _as_one_function([(contents, form.load(partial)) for _, contents, partial in files])
+    deviation = largest_deviation(network, description, embed)
+    tolerance = TOLERANCES[files[0][1].precision]
+    if not deviation <= tolerance:
+        raise ExportError(
+            f"{files[0][0]}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's, more "
+            f"than {tolerance:g}; no file was written"
+        )
+    scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed)) if scorer else None
+    described = tuple(ExportedFile(name, held, sha256_of(path), path.stat().st_size) for name, held, path in files)
+    return ExportResult(description, network.embedding_size, format_name, described, deviation, scores)
+
+
+@torch.inference_mode()
+def largest_deviation(network: TwoStreamNetwork, description: Description, embed: EmbedOne) -> float:
+    """Return the largest absolute difference between the embeddings of ``embed`` and of the network."""
+    worst = 0.0
+    for batch in BATCHES:
+        for modality in MODALITIES:
+            images, _ = example(description, batch, infrared=modality == "infrared")
+            difference = embed(images, modality) - network.embed(images, modality)
+            worst = max(worst, float(difference.abs().nan_to_num(torch.inf).max()))
+    return worst
+
+
+def _files(path: Path, options: ExportOptions) -> dict[Path, FileContents]:
+    """Return the files to write, and what each of them holds."""
+    if options.stems == "one":
+        return {path: FileContents(options.precision)}
+    return {path.with_name(f"{path.stem}-{m}{path.suffix}"): FileContents(options.precision, m) for m in MODALITIES}
+
+
+def _as_one_function(loaded: list[tuple[FileContents, Embed]]) -> EmbedOne:
+    """Return one function that sends images to the loaded file of their modality."""
+
+    def embed(images: Tensor, modality: Modality) -> Tensor:
+        (run,) = (run for contents, run in loaded if contents.stem in (None, modality))
+        return run(images, torch.full((len(images),), modality == "infrared"))
+
+    return embed
+
+
+def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options: ExportOptions) -> None:
+    """Refuse what a format can't hold."""
+    precision, stems = options.precision, options.stems
+    form = FORMATS.get(name)
+    if form is None:
+        raise ExportError(f"there is no export format '{name}'; valid: {', '.join(FORMATS)}")
+    if path.suffix != form.suffix:
+        raise ExportError(f"{path}: a file of the format {name} ends in {form.suffix}")
+    if precision not in form.precisions:
+        raise ExportError(f"--format {name} supports {', '.join(form.precisions)}, not --precision {precision}")
+    if stems not in form.stems:
+        raise ExportError(f"--format {name} keeps the whole network in one file: leave --stems {stems} out")
+    if name == "official" and network.backbone != BACKBONE:
+        raise ExportError(
+            f"--format official is the layout of a {BACKBONE}, this is a {network.backbone}: use another format"
+        )
+    largest = torch.finfo(getattr(torch, precision)).max
+    for tensor, value in network.state_dict().items():
+        if value.is_floating_point() and not value.abs().max() <= largest:
+            fitting = "use bfloat16 or float32" if precision == "float16" else "the checkpoint is damaged"
+            raise ExportError(f"the tensor '{tensor}' has values beyond the range of {precision}: {fitting}")

@@ -1,0 +1,186 @@
+"""The model card: a page of Markdown that says what an exported file is, and what it must not be used for."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lba_cli.data.image_files import MEAN, STANDARD_DEVIATION
+from lba_cli.export.embedding_model import INPUTS, OUTPUT, EmbedOne, FileContents
+from lba_cli.model.checkpoint import Description
+from lba_cli.vocabulary import ONNX_OPSET
+
+FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
+# The config keys that a card shows, and their names on it.
+CONFIG_KEYS = {
+    "train.method": "method",
+    "alignment.weighting": "weighting of the dense triplet, if the method has one",
+    "train.epochs": "epochs",
+    "train.seed": "seed",
+    "train.precision": "arithmetic",
+    "model.pretrained": "started from",
+}
+SYNTHETIC = "synthetic-"
+SYNTHETIC_LIMIT = (
+    "- **It was trained on synthetic people**: it is for trying things out, not for photographs of anybody.\n"
+)
+TEMPLATE = Path(__file__).with_suffix(".md")
+EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
+LONGEST = 200  # characters of text from a checkpoint, which a stranger may have written
+
+
+@dataclass(frozen=True)
+class ExportScorer:
+    """Scores a function that embeds images, as fractions, on a data set in a setting, which ``setting`` has in words."""
+
+    setting: str
+    score: Callable[[EmbedOne], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class ExportScores:
+    """The figures of the trained and of the exported network, as fractions, and the setting in words."""
+
+    setting: str
+    trained: Mapping[str, float]
+    exported: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A file that was written: its path, what it holds, its SHA-256 and its size in bytes."""
+
+    path: Path
+    contents: FileContents
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was exported, and how it compares with the trained network.
+
+    Attributes:
+        description: what the checkpoint says about the network.
+        embedding_size: D.
+        format, files: the name of the format, and the files that were written.
+        deviation: the largest difference between their embeddings and the network's, over batches of 1 and 7 images of
+            either modality.
+        scores: the figures of both, if they were scored on a data set.
+    """
+
+    description: Description
+    embedding_size: int
+    format: str
+    files: tuple[ExportedFile, ...]
+    deviation: float
+    scores: ExportScores | None = None
+
+    @property
+    def precision(self) -> str:
+        """The precision of the weights."""
+        return self.files[0].contents.precision
+
+
+def card_text(export: ExportResult) -> str:
+    """Return the card of an export, in Markdown."""
+    names = " and ".join(f"`{file.path.name}`" for file in export.files)
+    sections: dict[str, Iterable[str]] = {
+        "Training": _training(export.description),
+        "Figures": _figures(export),
+        "The files": _files(export),
+        "Input and output": _usage(export),
+    }
+    content = "\n\n".join("\n".join([f"## {title}", "", *lines]) for title, lines in sections.items())
+    warning = SYNTHETIC_LIMIT if export.description.dataset.startswith(SYNTHETIC) else ""
+    return TEMPLATE.read_text(encoding="utf-8").format(names=names, sections=content, synthetic=warning)
+
+
+def _training(description: Description) -> Iterator[str]:
+    name = _plain(description.dataset) or "not known"
+    trial = f", trial {description.trial}" if description.trial else ""
+    synthetic = " (**synthetic people**, drawn by a program: figures on them say nothing about photographs)"
+    yield f"- data set: {name}{trial}{synthetic if description.dataset.startswith(SYNTHETIC) else ''}"
+    yield f"- training identities: {description.num_classes}"
+    yield f"- backbone: {description.backbone}, two stems and one trunk"
+    yield f"- image size: {description.height} × {description.width} pixels (height × width)"
+    yield f"- last epoch: {description.epoch if description.epoch >= 0 else 'not known'} (counted from 0)"
+    for key, words in CONFIG_KEYS.items():
+        section, _, name = key.partition(".")
+        value = description.config.get(section, {}).get(name)
+        yield f"- {words}: {'not known: the file has no configuration' if value is None else _plain(value)}"
+
+
+def _figures(export: ExportResult) -> Iterator[str]:
+    description = export.description
+    own = {name: description.figures[name] for name in FIGURES if name in description.figures}
+    if own:
+        trial = f", trial {description.trial}" if description.trial else ""
+        setting = _plain(description.figures_setting) or "the usual setting of the data set"
+        data = f"the test identities of {_plain(description.dataset)}{trial}, {setting}, community protocol"
+        yield f"The trained network at its last evaluation during training, on {data}, mean over all draws. {EPOCH_NOTE}"
+        yield from _table({"trained": own})
+    else:
+        yield "The network was not evaluated during training."
+    yield ""
+    if not export.scores:
+        yield "The exported file was not evaluated (`lba export --data` does that)."
+        return
+    yield f"When it was exported, {_plain(export.scores.setting)}:"
+    exported, trained = export.scores.exported, export.scores.trained
+    yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
+    differences = [f"{FIGURES[n]} {100 * (exported[n] - trained[n]):+.2f}" for n in FIGURES if n in trained]
+    yield from ("", f"Difference in points: {', '.join(differences)}.")
+
+
+def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    names = [name for name in FIGURES if all(name in figures for figures in rows.values())]
+    yield ""
+    yield "| percent | " + " | ".join(FIGURES[name] for name in names) + " |"
+    yield "|" + " --- |" * (len(names) + 1)
+    for row, figures in rows.items():
+        yield f"| {row} | " + " | ".join(f"{100 * figures[name]:.2f}" for name in names) + " |"
+
+
+def _files(export: ExportResult) -> Iterator[str]:
+    opset = f", opset {ONNX_OPSET}" if export.format == "onnx" else ""
+    yield f"- format: {export.format}{opset}; weights in {export.precision}"
+    for file in export.files:
+        holds = f"{file.contents.stem} images" if file.contents.stem else "both modalities"
+        yield f"- `{file.path.name}`: {holds}, {file.size:,} bytes, SHA-256 `{file.sha256}`"
+    how = "measured when it was exported, on the CPU, with batches of 1 and 7 images of either modality"
+    yield f"- largest deviation from the trained network's embeddings, which have unit length: {export.deviation:.1e} ({how})"
+
+
+def _usage(export: ExportResult) -> Iterator[str]:
+    height, width = export.description.height, export.description.width
+    shapes = f"float32 (N, 3, {height}, {width})", f"float32 (N, {export.embedding_size}), unit length"
+    yield f"- image: a picture of one person, RGB, resized to {height} × {width} (height × width) with the Lanczos filter"
+    yield f"- normalisation: divided by 255, minus {MEAN}, divided by {STANDARD_DEVIATION}"
+    if export.format in ("onnx", "pt2"):
+        yield f"- input `{INPUTS[0]}`: {shapes[0]}, any N"
+        if export.files[0].contents.stem:
+            yield "- infrared images (three equal channels) go into the infrared file, visible ones into the visible file"
+        else:
+            yield f"- input `{INPUTS[1]}`: bool (N,), true for infrared images, which have three equal channels"
+        yield f"- output `{OUTPUT}`: {shapes[1]}"
+    else:
+        call = 'lba_cli.model.load_network(FILE).embed(images, "visible")'
+        yield f'- `{call}` or `"infrared"`: {shapes[0]} to {shapes[1]}'
+    if export.format == "official":
+        yield (
+            "- the layout has no place for the image size and the data set: programs assume 288 × 144 and SYSU-MM01. The parts "
+            "that the method doesn't use hold copies of the trunk and of the visible stem"
+        )
+    if export.precision == "float32":
+        yield "- embeddings can be compared with those of the trained network and of its other float32 exports"
+    else:
+        yield f"- compare embeddings of {export.precision} files only with each other: the trained network's differ slightly"
+    yield "- compare by dot product; the score that counts as a match depends on the cameras and has to be found on their images"
+
+
+def _plain(value: object) -> str:
+    """Return text of unknown origin on one line, with the marks of Markdown escaped."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)[:LONGEST]).split())
+    for mark in "\\|*_`<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text

@@ -1,0 +1,43 @@
+"""Match rules: which gallery images a query ignores, and what its CMC counts."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+MatchRulesName = Literal["sysu", "regdb", "llcm", "plain"]
+
+
+@dataclass(frozen=True)
+class MatchRules:
+    """The part of a data set's protocol that ranking needs.
+
+    An ignored image is taken out of the query's ranked list: it is neither a match nor an error.
+    Nothing is ignored where the cameras are unknown.
+
+    Attributes:
+        ignore_camera_pairs: pairs (query camera, gallery camera); a query under the one ignores all images under the other.
+        ignore_same_identity_and_camera: whether a query ignores the images of its own identity under its own camera.
+        cmc_counts: whether rank k of the CMC means the first k ``"images"`` of the ranked list, or its first k distinct
+            ``"identities"``, each at the place of its nearest image.
+    """
+
+    ignore_camera_pairs: tuple[tuple[int, int], ...] = ()
+    ignore_same_identity_and_camera: bool = False
+    cmc_counts: Literal["identities", "images"] = "images"
+
+
+MATCH_RULES: dict[MatchRulesName, MatchRules] = {
+    # SYSU-MM01's cameras 2 (visible) and 3 (infrared) look at the same room.
+    "sysu": MatchRules(ignore_camera_pairs=((3, 2),), cmc_counts="identities"),
+    "regdb": MatchRules(),
+    "llcm": MatchRules(ignore_same_identity_and_camera=True, cmc_counts="identities"),
+    "plain": MatchRules(ignore_same_identity_and_camera=True),
+}
+
+
+def match_rules(rules: MatchRulesName | MatchRules) -> MatchRules:
+    """The match rules of that name, which raises ValueError if it is unknown; match rules are returned as they are."""
+    if isinstance(rules, MatchRules):
+        return rules
+    if rules not in MATCH_RULES:
+        raise ValueError(f"protocol must be one of {', '.join(MATCH_RULES)}, not {rules!r}")
+    return MATCH_RULES[rules]

@@ -1,0 +1,115 @@
+"""The quantity that a training step minimises: the weighted sum of a method's loss terms (paper, section 3.3)."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lba_cli.alignment import Pairs, sample_pairs
+from lba_cli.methods.loss_terms import ForwardPass, LossOptions
+from lba_cli.methods.table import get_method
+from lba_cli.model import TwoStreamNetwork
+from lba_cli.vocabulary import Weighting
+
+
+class ObjectiveValues(NamedTuple):
+    """The values of an objective for one batch.
+
+    Attributes:
+        losses: scalar tensors, the losses of each term before its weight, and ``total``.
+        diagnostics: scalar tensors that terms report beside their losses, such as ``correct_triplets``.
+    """
+
+    losses: dict[str, Tensor]
+    diagnostics: dict[str, Tensor]
+
+
+class Objective:
+    """A method's loss, as a function of the network and a batch.
+
+    Args:
+        method: a name in :data:`lba_cli.methods.METHODS`, such as ``baseline`` or ``full``.
+        weights: weights of loss terms by name; terms that aren't named have the method's own. A term of weight 0 isn't
+            computed.
+        weighting, temperature, margin, dense_margin: see :class:`LossOptions`; ``dense_margin`` is ``margin`` if None.
+
+    Raises:
+        ValueError: the method is unknown, it lacks a term in ``weights``, a weight is negative, or all are 0.
+
+    Example:
+        >>> losses = Objective("full", weights={"dense_triplet": 0})(network, visible, infrared, labels)
+        >>> losses["total"].backward()
+    """
+
+    def __init__(
+        self,
+        method: str = "full",
+        weighting: Weighting = "batch_mean",
+        *,
+        weights: Mapping[str, float] | None = None,
+        temperature: float = 50.0,
+        margin: float = 0.3,
+        dense_margin: float | None = None,
+    ) -> None:
+        row = get_method(method)
+        self.options = LossOptions(margin, margin if dense_margin is None else dense_margin, temperature, weighting)
+        resolved = row.weights(weights or {})
+        self._terms = [(term, resolved[term.name]) for term in row.terms if resolved[term.name] > 0]
+
+    def __call__(
+        self,
+        network: TwoStreamNetwork,
+        visible: Tensor,
+        infrared: Tensor,
+        labels: Tensor,
+        pairs: tuple[Pairs, Pairs] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Run the network on a batch of B identities × P images in each modality, and compute its losses.
+
+        Args:
+            network: in train mode.
+            visible, infrared: (B·P, 3, H, W) normalised images, grouped by identity, the same identities in the same order.
+            labels: (B·P,) int64 class labels, shared by both modalities.
+            pairs: the partners for layer3 and for layer4; drawn from ``generator`` if None.
+            generator: a CPU generator; PyTorch's global one if None.
+
+        Returns:
+            Scalar tensors: the losses of each term before its weight, and ``total``.
+        """
+
+        def draw_pairs() -> tuple[Pairs, Pairs]:
+            if pairs:
+                return pairs
+            instances = int((labels == labels[0]).sum())
+            sizes = len(labels) // instances, instances
+            return sample_pairs(*sizes, generator), sample_pairs(*sizes, generator)
+
+        return self.evaluate(network, visible, infrared, labels, draw_pairs).losses
+
+    def evaluate(
+        self,
+        network: TwoStreamNetwork,
+        visible: Tensor,
+        infrared: Tensor,
+        labels: Tensor,
+        draw_pairs: Callable[[], tuple[Pairs, Pairs]],
+    ) -> ObjectiveValues:
+        """Compute the losses and the diagnostics of a batch; ``draw_pairs`` is only called if a term aligns images.
+
+        Raises:
+            ValueError: two terms return a loss of the same name.
+        """
+        step = ForwardPass(network, visible, infrared, torch.cat([labels, labels]), self.options, draw_pairs)
+        losses: dict[str, Tensor] = {}
+        weighted = []
+        # The order matters: layer4 and the neck update their running statistics in every pass.
+        for term, weight in self._terms:
+            found = term.compute(step)
+            if taken := found.keys() & {*losses, "total"}:
+                raise ValueError(f"the loss term '{term.name}' returns a loss '{min(taken)}', which exists already")
+            losses.update(found)
+            weighted += [weight * loss for loss in found.values()]
+        losses["total"] = torch.stack(weighted).sum()
+        return ObjectiveValues(losses, step.diagnostics)

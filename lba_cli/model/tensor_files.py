@@ -1,0 +1,222 @@
+"""Reads tensors from untrusted files: no code is run, memory is bounded, and damage is reported in one line."""
+
+import pickle
+import pickletools
+import struct
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lba_cli.errors import CheckpointError, is_resource_error, quoted
+
+MAX_FILE_BYTES = 4 * 2**30  # no network of lba with its training state is larger
+MAX_PICKLE_BYTES = 16 * 2**20
+# How often a pickle may refer to an earlier container. A few containers that hold each other twice take unbounded memory and
+# time when they are traversed; checkpoints only share the dtypes of NumPy's figures.
+MAX_CONTAINER_REFERENCES = 16
+PLAIN_OPCODES = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "GLOBAL", "BINBYTES", "SHORT_BINBYTES", "EMPTY_TUPLE"}
+# Bytes of the records at the end of a zip archive: the plain one, and the one that PyTorch writes, with those of large
+# archives before it.
+END_RECORD, LONG_END_RECORD = 22, 98
+# A checkpoint's pickle may name tensors and their parts …
+_TENSOR_NAMES = (
+    "collections.OrderedDict",
+    "torch._utils._rebuild_parameter",
+    "torch._utils._rebuild_tensor_v2",
+    *(
+        f"torch.{kind}Storage"
+        for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+    ),
+)
+# … and NumPy's constructors, which the released checkpoint needs for its figures. A class that does nothing replaces them, so
+# that NumPy's code doesn't run either.
+_NUMPY_NAMES = (
+    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
+    "numpy.ndarray",
+    "numpy.dtype",
+    *(f"numpy.dtypes.{kind}DType" for kind in ("Float16", "Float32", "Float64", "Int32", "Int64")),
+)
+_NAMES = {*_TENSOR_NAMES, *_NUMPY_NAMES, "_codecs.encode"}
+
+
+class Ignored:
+    """Replaces an object of a checkpoint that isn't needed; it accepts any arguments and ignores them."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    def __setstate__(self, _: Any) -> None: ...
+
+
+def load_pickled(path: Path) -> Any:
+    """Load a file that ``torch.save`` of PyTorch 1.6 or newer wrote, to the CPU. Only tensors and plain values are loaded.
+
+    Raises:
+        CheckpointError: the file is missing, isn't a regular file, is too large, is truncated, or would run code.
+    """
+    require_file(path)
+    _require_plain_archive(path)
+    try:
+        with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # unusual pickles are refused in one line below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as problem:
+        raise CheckpointError(f"{path}: damaged or not a checkpoint (its pickle can't be read)") from problem
+    except (MemoryError, OSError):
+        raise
+    except Exception as problem:
+        if "allocate memory" in str(problem):
+            raise MemoryError from problem
+        raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(problem).__name__})") from problem
+
+
+def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Load a ``.safetensors`` file: its tensors, and its metadata.
+
+    Raises:
+        CheckpointError: the file is missing, too large or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    require_file(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError, AttributeError) as problem:
+        if is_resource_error(problem):
+            raise
+        raise CheckpointError(f"{path}: damaged or not a safetensors file") from problem
+
+
+def require_file(path: Path) -> None:
+    """Raise a CheckpointError if ``path`` is no regular file, is empty, or is larger than ``MAX_FILE_BYTES``."""
+    if not path.exists():
+        raise CheckpointError(f"{path}: no such file")
+    if not path.is_file():
+        raise CheckpointError(f"{path}: not a regular file")
+    size = path.stat().st_size
+    if size == 0:
+        raise CheckpointError(f"{path}: the file is empty")
+    if size > MAX_FILE_BYTES:
+        raise CheckpointError(f"{path}: {size:,} bytes; no checkpoint is larger than {MAX_FILE_BYTES:,}")
+
+
+def is_whole_tensor(value: Any, wanted: Tensor) -> bool:
+    """Whether ``value`` is a plain tensor with the shape and dtype of ``wanted``, and has storage for all its elements.
+
+    A sparse, meta or expanded tensor of a few bytes can claim any shape; reading it would take unbounded memory.
+    """
+    return (
+        type(value) in (Tensor, nn.Parameter)
+        and value.layout is torch.strided
+        and value.device.type == "cpu"
+        and value.shape == wanted.shape
+        and value.dtype == wanted.dtype
+        and value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+    )
+
+
+def require_tensors(source: str, network: str, state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:
+    """Refuse values that aren't finite tensors with the names, shapes and dtypes of ``wanted``, the weights of ``network``.
+
+    Raises:
+        CheckpointError: names the first one that isn't, and the ``source``.
+    """
+    for name, tensor in wanted.items():
+        if not is_whole_tensor(state.get(name), tensor):
+            raise CheckpointError(
+                f"{source}: not weights of a {network}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has "
+                f"{_described(state.get(name), tensor)}"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise CheckpointError(f"{source}: '{name}' has values that are not finite")
+
+
+def _described(value: Any, wanted: Tensor) -> str:
+    """Say how a value differs from the tensor that was wanted in its place."""
+    if not isinstance(value, Tensor) or value.layout is not torch.strided:
+        return "nothing" if value is None else f"a {type(value).__name__}"
+    if (value.shape, value.dtype) == (wanted.shape, wanted.dtype):
+        return "a tensor without its values"
+    return f"{tuple(value.shape)} {value.dtype}"
+
+
+def _require_plain_archive(path: Path) -> None:
+    """Refuse archives that PyTorch doesn't write: compressed ones, which may unpack to any size, and damaged ones."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            unpacked = sum(entry.file_size for entry in entries)
+            if unpacked > path.stat().st_size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+                raise CheckpointError(
+                    f"{path}: a compressed archive, not a checkpoint: it would unpack to {unpacked:,} bytes"
+                )
+            _require_one_directory(path)
+            for entry in entries:
+                if entry.filename.endswith("data.pkl"):
+                    _require_known_names(path, archive, entry)
+            if damaged := archive.testzip():  # PyTorch's reader ignores checksums
+                raise CheckpointError(f"{path}: damaged: the checksum of {quoted(damaged)} in it is wrong")
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, struct.error) as problem:
+        if is_resource_error(problem):
+            raise
+        raise CheckpointError(f"{path}: {_not_an_archive(path)}") from problem
+
+
+def _require_one_directory(path: Path) -> None:
+    """Refuse an archive whose directory isn't right before its end, where PyTorch's reader could find another directory."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        file.seek(max(0, size - LONG_END_RECORD))
+        tail = file.read()
+    length, start = struct.unpack_from("<II", tail, len(tail) - END_RECORD + 12) if len(tail) >= END_RECORD else (0, 0)
+    place = size - END_RECORD
+    if len(tail) == LONG_END_RECORD and tail[:4] == b"PK\x06\x06":
+        length, start = struct.unpack_from("<QQ", tail, 40)
+        place = size - LONG_END_RECORD
+    if tail[-END_RECORD:][:4] != b"PK\x05\x06" or start + length != place:
+        raise zipfile.BadZipFile("its directory is not at its end")
+
+
+def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Refuse a pickle that names more than a checkpoint needs: PyTorch's own list of safe names allows unbounded memory."""
+    if entry.file_size > MAX_PICKLE_BYTES:
+        raise CheckpointError(
+            f"{path}: its pickle has {entry.file_size:,} bytes; no checkpoint's is larger than {MAX_PICKLE_BYTES:,}"
+        )
+    references = 0
+    containers: set[Any] = set()
+    before, slots = "", 0
+    for code, argument, _ in pickletools.genops(archive.read(entry)):
+        if "PUT" in code.name or code.name == "MEMOIZE":
+            slot = slots if code.name == "MEMOIZE" else int(argument or 0)
+            slots += 1
+            (containers.discard if before in PLAIN_OPCODES else containers.add)(slot)
+        elif "GET" in code.name and int(argument or 0) in containers:
+            references += 1
+            if references > MAX_CONTAINER_REFERENCES:
+                raise CheckpointError(f"{path}: refused: its pickle nests containers in one another without end")
+        before = code.name
+        if code.name == "GLOBAL" and (name := str(argument).replace(" ", ".")) not in _NAMES:
+            raise CheckpointError(
+                f"{path}: refused: its pickle asks for {quoted(name)}, which could run code; only tensors and plain values "
+                "are loaded"
+            )
+
+
+def _not_an_archive(path: Path) -> str:
+    """Say what a file that isn't a zip archive may be, judging by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"PK"):
+        return "damaged: the file is truncated"
+    if start.startswith(b"\x80"):
+        return (
+            "refused: a bare pickle, or PyTorch's format from before 1.6, which could run code; if you trust it, load it "
+            "with PyTorch and save it again"
+        )
+    return "damaged or not a checkpoint"

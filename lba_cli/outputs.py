@@ -1,0 +1,80 @@
+"""The one place that decides whether an output may be written; commands ask before they start the work."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from lba_cli.errors import LbaError
+from lba_cli.files import is_free
+
+
+def require_new_file(path: Path, *, force: bool, suffixes: Sequence[str] = (), option: str = "--output") -> None:
+    """Refuse a file that couldn't be written later.
+
+    Args:
+        force: whether a file that is there may be replaced.
+        suffixes: the endings that are allowed, such as ".png"; any if empty. Case doesn't matter.
+        option: the option that names the file, for the message.
+
+    Raises:
+        LbaError: its ending isn't allowed, something is there, or its folder can't be written to.
+    """
+    if suffixes and path.suffix.lower() not in suffixes:
+        allowed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]) if len(suffixes) > 1 else suffixes)
+        raise LbaError(f"{path}: the file's name must end in {allowed}")
+    if path.is_dir():
+        raise LbaError(f"{path}: exists already and is a folder; name another file with {option}")
+    if path.exists() and not (force and path.is_file()):
+        raise LbaError(f"{path}: exists already; name another file with {option}, or replace it with --force")
+    _require_writable_parent(path)
+
+
+def require_new_files(files: Mapping[str, Path | None], *, force: bool) -> None:
+    """Refuse files, by the options that name them, that couldn't be written later; None where an option isn't given.
+
+    Raises:
+        LbaError: as :func:`require_new_file`, or two options name the same file.
+    """
+    first: dict[Path, str] = {}
+    for option, path in files.items():
+        if path:
+            require_new_file(path, force=force, option=option)
+            if (other := first.setdefault(path.absolute(), option)) != option:
+                raise LbaError(f"{path}: {other} and {option} name the same file; give each its own")
+
+
+def require_empty_folder(
+    path: Path, *, ignoring: Callable[[Path], bool] = lambda _: False, option: str = "--output"
+) -> None:
+    """Refuse a folder to fill that holds something, or that couldn't be made. Unlike a new folder it isn't replaced.
+
+    Args:
+        ignoring: whether a path in the folder doesn't count, such as a lock file.
+        option: the option that names the folder, for the message.
+
+    Raises:
+        LbaError: something is there.
+    """
+    if path.exists() and (not path.is_dir() or not all(map(ignoring, path.iterdir()))):
+        raise LbaError(f"{path}: exists already and isn't an empty folder; name another folder with {option}")
+
+
+def require_new_folder(path: Path, *, option: str = "--output", remedy: str = "") -> None:
+    """Refuse a folder that couldn't be made later. An empty folder may be replaced.
+
+    Args:
+        option: the option that names the folder, for the message.
+        remedy: what else to do where something is there; to remove it if empty.
+
+    Raises:
+        LbaError: something is there, or the folder can't be made.
+    """
+    if not is_free(path):
+        raise LbaError(f"{path}: exists already; name another folder with {option}, or {remedy or 'remove it first'}")
+    _require_writable_parent(path)
+
+
+def _require_writable_parent(path: Path) -> None:
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise LbaError(f"{path}: can't be written: {folder} is not a folder that can be written to")

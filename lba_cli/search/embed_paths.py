@@ -1,0 +1,117 @@
+"""Embed image files a batch at a time: threads decode images while the model computes, in constant memory."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lba_cli.data.image_files import BrokenImage, read_image
+from lba_cli.data.parallel import cores
+from lba_cli.errors import DataError
+from lba_cli.reporting import Listener
+from lba_cli.search.embedder import Embedder
+from lba_cli.vocabulary import Modality
+
+
+@dataclass(frozen=True)
+class EmbeddingRequest:
+    """What is to be embedded: image files of one modality, ``batch_size`` at a time, and with which model.
+
+    With ``skip_broken`` images that can't be decoded are left out instead of refused.
+    """
+
+    embedder: Embedder
+    modality: Modality
+    paths: Sequence[str]
+    batch_size: int
+    skip_broken: bool = False
+
+
+class UnreadableImage(NamedTuple):
+    """An image that can't be decoded: its position among the paths, and the reason."""
+
+    position: int
+    reason: str
+
+
+class EmbeddedBatch(NamedTuple):
+    """A batch of embedded images.
+
+    Attributes:
+        stop: the position among the paths that comes after the batch.
+        positions: the n positions whose images are embedded.
+        vectors: (n, D) float32, in the same order.
+        unreadable: the images at the other positions.
+    """
+
+    stop: int
+    positions: list[int]
+    vectors: NDArray[np.float32]
+    unreadable: list[UnreadableImage]
+
+
+def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -> Iterator[EmbeddedBatch]:
+    """Embed the images of ``request``, from position ``start`` on, in order."""
+    total, size = len(request.paths), request.batch_size
+    pool = ThreadPoolExecutor(cores())
+
+    def submit(begin: int) -> list[Future[NDArray[np.uint8] | BrokenImage]]:
+        return [pool.submit(_read, path, request.embedder) for path in request.paths[begin : begin + size]]
+
+    try:
+        with listener.task("embedding", total, "images", start) as progress:
+            ahead = submit(start)
+            for begin in range(start, total, size):
+                batch, ahead = ahead, submit(begin + size)
+                yield _embed(request, begin, [future.result() for future in batch])
+                progress.advance(len(batch))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def embedded_rows(request: EmbeddingRequest, listener: Listener) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+    """Yield the paths and the vectors of each batch; at the end the listener is warned of each image that was left out.
+
+    Raises:
+        DataError: at the end, if images can't be decoded and the request doesn't skip them.
+    """
+    unreadable: list[UnreadableImage] = []
+    for batch in embed_paths(request, listener):
+        unreadable += batch.unreadable
+        yield [request.paths[position] for position in batch.positions], batch.vectors
+    report_unreadable(unreadable, request, listener)
+
+
+def report_unreadable(unreadable: Sequence[UnreadableImage], request: EmbeddingRequest, listener: Listener) -> None:
+    """Warn of each unreadable image, or raise a DataError that names them if the request doesn't skip them."""
+    lines = [f"{request.paths[each.position]}: {each.reason}" for each in unreadable]
+    if lines and not request.skip_broken:
+        raise DataError(
+            f"{len(lines)} of {len(request.paths)} images can't be decoded; replace them, or leave them out with "
+            "--skip-broken" + "".join(f"\n  {line}" for line in lines)
+        )
+    for line in lines:
+        listener.warn(f"left out {line}")
+
+
+def _read(path: str, embedder: Embedder) -> NDArray[np.uint8] | BrokenImage:
+    try:
+        return read_image(path, embedder.height, embedder.width)
+    except BrokenImage as problem:
+        return problem
+
+
+def _embed(request: EmbeddingRequest, begin: int, decoded: Sequence[NDArray[np.uint8] | BrokenImage]) -> EmbeddedBatch:
+    images, unreadable = {}, []
+    for position, image in enumerate(decoded, start=begin):
+        if isinstance(image, BrokenImage):
+            unreadable.append(UnreadableImage(position, str(image)))
+        else:
+            images[position] = image
+    vectors = np.empty((0, request.embedder.dimension), np.float32)
+    if images:
+        vectors = request.embedder.embed(np.stack(list(images.values())), request.modality)
+    return EmbeddedBatch(begin + len(decoded), list(images), vectors, unreadable)

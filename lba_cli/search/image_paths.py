@@ -1,0 +1,130 @@
+"""Find the images that a command line names: files, folders with everything below them, and globs."""
+
+import fnmatch
+import glob
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from lba_cli.data.image_files import image_suffixes
+from lba_cli.errors import DataError, quoted
+
+
+@dataclass
+class FoundImages:
+    """Paths of images, sorted and without duplicates, and the number of other files beside them."""
+
+    paths: list[str] = field(default_factory=list)
+    other_files: int = 0
+
+
+def find_images(names: Sequence[str]) -> FoundImages:
+    """Find the images that ``names`` stand for, sorted by path.
+
+    A file that is named itself counts as an image whatever its suffix. In folders, and among the matches of a glob, the suffix
+    decides. Folders are walked recursively; hidden files and folders, and links to folders, are left out.
+
+    Raises:
+        DataError: a name is empty or matches no file, there is no image at all, or a file's name isn't valid UTF-8.
+    """
+    found = FoundImages()
+    for name in names:
+        require_name(name)
+        if Path(name).is_dir():
+            _sort(_files(Path(name)), found)
+        elif Path(name).is_file():
+            found.paths.append(str(Path(name)))
+        elif glob.has_magic(name):
+            _match(name, found)
+        else:
+            raise DataError(f"{quoted(name, 200)}: no such image or folder")
+    found.paths = sorted({_encodable(path) for path in found.paths})
+    if not found.paths:
+        where = ", ".join(quoted(name) for name in names[:3])
+        raise DataError(f"{where}: no images there ({found.other_files} other files)")
+    return found
+
+
+def require_name(name: str) -> None:
+    """Refuse an empty name (a shell's unset variable), which would stand for everything in the current folder."""
+    if not name:
+        raise DataError("an empty name of an image; give the folder . if you mean everything here")
+
+
+def is_meant_by(name: str) -> Callable[[str], bool]:
+    """Return a function that says whether :func:`find_images` would find an absolute path by ``name``, if the file existed.
+
+    A glob stands for the files and folders that it matches, and for everything below those folders.
+    """
+    if not glob.has_magic(name):
+        return is_below(name)
+    # Only the name itself is a pattern; the path of the current folder in front of it is not.
+    pattern = Path(absolute_path(str(Path(glob.escape(str(Path.cwd()))) / name))).parts
+    below = int(name.endswith(os.sep) or pattern[-1] == "**")  # such a pattern stands for what is below folders
+
+    def is_meant(path: str) -> bool:
+        parts = Path(path).parts
+        return any(
+            _fits(parts[:end], pattern) and not any(part.startswith(".") for part in parts[end:])
+            for end in range(1, len(parts) + 1 - below)
+        )
+
+    return is_meant
+
+
+def is_below(name: str) -> Callable[[str], bool]:
+    """Return a function that says whether an absolute path is that of ``name``, without globbing, or lies below it."""
+    whole = Path(absolute_path(name))
+    return lambda path: Path(path).is_relative_to(whole)
+
+
+def absolute_path(name: str) -> str:
+    """Return the absolute path by which an index knows the image ``name``: ``..`` is resolved, links are kept."""
+    return os.path.abspath(name)  # noqa: PTH100 (Path.resolve follows links)
+
+
+def _match(pattern: str, found: FoundImages) -> None:
+    matches = {Path(match) for match in glob.iglob(pattern, recursive=True)}  # noqa: PTH207 (patterns may be absolute)
+    if not matches:
+        raise DataError(f"{quoted(pattern, 200)}: matches no file")
+    files = {path for path in matches if not path.is_dir()}
+    for folder in matches - files:
+        files.update(_files(folder))
+    _sort(files, found)
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Return whether the parts of a path match those of a pattern by the rules of ``glob``."""
+    if not pattern or not parts:
+        return not parts and all(part == "**" for part in pattern)
+    hidden = parts[0].startswith(".") and not pattern[0].startswith(".")
+    if pattern[0] == "**":
+        return _fits(parts, pattern[1:]) or (not hidden and _fits(parts[1:], pattern))
+    return not hidden and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+
+
+def _files(root: Path) -> Iterator[Path]:
+    def fail(problem: OSError) -> NoReturn:
+        raise problem
+
+    for place, folders, files in os.walk(root, onerror=fail):
+        folders[:] = [folder for folder in folders if not folder.startswith(".")]
+        yield from (Path(place) / file for file in files)
+
+
+def _sort(paths: Iterable[Path], found: FoundImages) -> None:
+    for path in paths:
+        if path.suffix.lower() in image_suffixes() and not path.name.startswith(".") and path.is_file():
+            found.paths.append(str(path))
+        else:
+            found.other_files += 1
+
+
+def _encodable(path: str) -> str:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(f"the file name {path!a} isn't valid UTF-8; rename it") from None
+    return path

@@ -1,0 +1,125 @@
+"""An exported ONNX file as an embedder. The file's metadata say how images are fed to it."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lba_cli.errors import CheckpointError, MissingExtra
+from lba_cli.evaluation.network_embedder import CPU_CHUNK, fixed_chunks
+from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT, exported_fingerprint
+from lba_cli.manifest import sha256_of
+from lba_cli.model.tensor_files import require_file
+from lba_cli.search.embedder import Embedder
+from lba_cli.vocabulary import LARGEST_SIDE, ExportPrecision, Modality
+
+IMAGES, INFRARED = INPUTS
+
+
+class _MetadataPart(BaseModel):
+    """A part of the metadata. Keys that are not declared are meant for other readers."""
+
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
+
+
+class _Preprocessing(_MetadataPart):
+    height: int = Field(ge=1, le=LARGEST_SIDE)
+    width: int = Field(ge=1, le=LARGEST_SIDE)
+    scale: float
+    mean: list[float] = Field(min_length=3, max_length=3)
+    standard_deviation: list[float] = Field(min_length=3, max_length=3)
+
+    def apply(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Turn (n, H, W, 3) images into (n, 3, H, W) inputs."""
+        mean, deviation = (np.asarray(values, np.float32) for values in (self.mean, self.standard_deviation))
+        scaled = (images.astype(np.float32) * np.float32(self.scale) - mean) / deviation
+        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+
+
+class _Contents(_MetadataPart):
+    precision: ExportPrecision
+    modalities: Modality | Literal["visible and infrared"]
+    network: str = Field("", pattern="^([0-9a-f]{64})?$")
+
+
+class _Metadata(_MetadataPart):
+    preprocessing: _Preprocessing
+    export: _Contents
+
+
+def onnx_embedder(path: Path) -> Embedder:
+    """Return the embedder of an ONNX file that ``lba export`` wrote; it runs on the CPU.
+
+    The file has the fingerprint of the network that its metadata name: in float32 the checkpoint's own, so that its vectors
+    can be compared with the checkpoint's, and in half precision another one, which the files of both stems share. A file
+    whose metadata name no network has the SHA-256 of its bytes. A program that changes the weights and keeps the
+    metadata, such as a quantiser, therefore has to remove ``export.network`` from them.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or not exported by lba.
+        MissingExtra: onnxruntime isn't installed.
+    """
+    require_file(path)
+    session = _open_session(path)
+    metadata = _read_metadata(path, session)
+    stem = None if metadata.export.modalities == BOTH else metadata.export.modalities
+    _require_inputs(path, session, INPUTS[:1] if stem else INPUTS)
+
+    def run(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
+        feeds = {IMAGES: metadata.preprocessing.apply(images)}
+        if stem is None:
+            feeds[INFRARED] = np.full(len(images), modality == "infrared")
+        return np.asarray(session.run([OUTPUT], feeds)[0], np.float32)
+
+    def function(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
+        chunks = fixed_chunks(torch.from_numpy(images), CPU_CHUNK)
+        return np.concatenate([run(chunk.numpy(), modality)[:count] for chunk, count in chunks])
+
+    height, width = metadata.preprocessing.height, metadata.preprocessing.width
+    try:
+        dimension = function(np.zeros((1, height, width, 3), np.uint8), "visible").shape[1]
+    except Exception as problem:  # onnxruntime has many kinds
+        raise CheckpointError(f"{path}: can't be run ({_line(problem)})") from problem
+    return Embedder(str(path), _fingerprint(path, metadata.export), height, width, dimension, function, stem)
+
+
+def _fingerprint(path: Path, contents: _Contents) -> str:
+    return exported_fingerprint(contents.network, contents.precision) if contents.network else sha256_of(path)
+
+
+def _require_inputs(path: Path, session: Any, wanted: tuple[str, ...]) -> None:
+    inputs = {each.name for each in session.get_inputs()}
+    if inputs != set(wanted) or OUTPUT not in {each.name for each in session.get_outputs()}:
+        raise CheckpointError(
+            f"{path}: its inputs are {', '.join(sorted(inputs))}; wanted is a file with {' and '.join(wanted)}, as lba "
+            "export --format onnx writes it"
+        )
+
+
+def _open_session(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as problem:
+        raise MissingExtra("onnxruntime", "onnx") from problem
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors alone
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as problem:  # onnxruntime has many kinds
+        hint = "" if path.suffix.lower() == ".onnx" else "; a checkpoint is named with --checkpoint"
+        raise CheckpointError(f"{path}: damaged or not an ONNX file ({_line(problem)}){hint}") from problem
+
+
+def _read_metadata(path: Path, session: Any) -> _Metadata:
+    try:
+        return _Metadata.model_validate(json.loads(session.get_modelmeta().custom_metadata_map["lba"]))
+    except (KeyError, TypeError, ValueError, RecursionError, ValidationError) as problem:
+        raise CheckpointError(f"{path}: not exported by lba: its metadata don't say how it is fed") from problem
+
+
+def _line(problem: Exception) -> str:
+    return " ".join(str(problem).split())[:160]

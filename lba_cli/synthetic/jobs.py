@@ -1,0 +1,51 @@
+"""Draw the images of synthetic people: one job per image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from lba_cli.synthetic.people import Person, draw_person
+from lba_cli.synthetic.rendering import Frame, jpeg_quality, render
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to draw.
+
+    Attributes:
+        seed: the data set's seed.
+        identity: the person's number among all people of that seed.
+        camera: the renderer's camera, 1 to 6.
+        index: the image's number for this identity and camera, from 1.
+        path: the file, relative to the data set's root; its ending decides the format.
+    """
+
+    seed: int
+    identity: int
+    camera: int
+    index: int
+    path: str
+
+
+def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
+    """Draw the images of ``jobs`` and save them below ``root``.
+
+    The pixels of an image depend on its job and ``frame`` alone.
+    """
+    for job in jobs:
+        rng = np.random.default_rng((job.seed, job.identity, job.camera, job.index))
+        image = render(_person(job.seed, job.identity), job.camera, frame, job.seed, rng)
+        path = root / job.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".jpg":
+            image.save(path, quality=jpeg_quality(job.camera, rng))
+        else:
+            image.save(path)
+
+
+@lru_cache(maxsize=64)
+def _person(seed: int, identity: int) -> Person:
+    return draw_person(seed, identity)

@@ -1,0 +1,28 @@
+"""The sizes of synthetic data sets."""
+
+from dataclasses import dataclass
+
+from lba_cli.synthetic.rendering import Frame
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The size of a synthetic data set. How many people and images it has is decided by each layout.
+
+    Attributes:
+        name: the preset's name.
+        frame: the size of its images.
+    """
+
+    name: str
+    frame: Frame
+
+
+PRESETS = {
+    preset.name: preset
+    for preset in (
+        Preset("tiny", Frame((44, 52), (92, 100), 2)),
+        Preset("small", Frame((66, 78), (138, 150), 2)),
+        Preset("sysu", Frame((110, 140), (280, 330), 2)),
+    )
+}

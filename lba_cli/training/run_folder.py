@@ -1,0 +1,206 @@
+"""A run's folder: ``config.yaml``, ``metrics.jsonl``, ``timings.jsonl``, ``checkpoints/{last,previous,best}.pt``."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from lba_cli.config import Config, write_config
+from lba_cli.errors import CheckpointError, LbaError, TrainingError
+from lba_cli.files import append_line, read_text, sweep, whole_file, write_text
+from lba_cli.locks import exclusive, is_lock_file
+from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from lba_cli.outputs import require_empty_folder
+from lba_cli.reporting import Listener
+
+RUNS = Path("runs")
+LOCK = ".lock"
+TRIAL = "trial-"  # and the trial's number: the name of a run in a folder of trials
+MAX_METRICS_BYTES = 2**30
+
+
+class RunFolder:
+    """The folder of a run.
+
+    Attributes:
+        path: the folder.
+        config: the resolved configuration, which reproduces the run.
+        metrics: one JSON object per line and epoch.
+        timings: how long each epoch took, one JSON object per line; apart from the metrics, which repeat exactly.
+        last: the newest checkpoint, from which the run can be resumed.
+        previous: the checkpoint before ``last.pt``, in case that one is damaged.
+        best: the network with the best mAP, without what resuming needs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, checkpoints = path, path / "checkpoints"
+        self.config, self.metrics, self.timings = path / "config.yaml", path / "metrics.jsonl", path / "timings.jsonl"
+        self.last, self.previous, self.best = (checkpoints / f"{name}.pt" for name in ("last", "previous", "best"))
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it is the run of one trial, in a folder of trials."""
+        return self.path.name.startswith(TRIAL)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let no other process train into the folder within the block.
+
+        If the folder is made for the lock and still empty at the end, it is removed.
+
+        Raises:
+            LbaError: another process trains into it.
+        """
+        existed = self.path.exists()
+        try:
+            with exclusive(self.path / LOCK, f"training into {self.path}"):
+                yield
+        finally:
+            if not existed:
+                with suppress(OSError):
+                    self.path.rmdir()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it holds a run, which may not have a checkpoint yet."""
+        return self.config.exists() or self.last.exists()
+
+    def require_new(self) -> None:
+        """Raise an LbaError if the folder holds something already, so that nothing is overwritten."""
+        sweep(self.config)
+        if self.is_begun:
+            raise TrainingError(
+                f"{self.path}: holds a run already: continue it with --resume {self.path}, or name another --output"
+            )
+        require_empty_folder(self.path, ignoring=lambda path: is_lock_file(path, self.path / LOCK))
+
+    @contextmanager
+    def claimed(self, config: Config) -> Iterator[None]:
+        """Write ``config.yaml`` into the new folder; remove it again if the block ends before it has written anything else.
+
+        Raises:
+            TrainingError: the folder holds something.
+        """
+        self.require_new()
+        write_config(self.config, config)
+        try:
+            yield
+        finally:
+            if not any(path.exists() for path in (self.last, self.best, self.metrics)):
+                self.config.unlink(missing_ok=True)
+                for folder in (self.last.parent, self.path):
+                    with suppress(OSError):
+                        folder.rmdir()
+
+    def newest_checkpoint(self, listener: Listener) -> Checkpoint | None:
+        """Read the newest checkpoint that isn't damaged; None if the run ended before its first one.
+
+        If ``last.pt`` is damaged, it is renamed to ``last-damaged.pt``, so that it doesn't become ``previous.pt`` later.
+
+        Raises:
+            TrainingError: the folder holds no run, or a run whose checkpoints are gone.
+            CheckpointError: all checkpoints are damaged.
+        """
+        problems: list[CheckpointError] = []
+        for path in (self.last, self.previous):
+            if not path.exists():
+                continue
+            try:
+                checkpoint = read_checkpoint(path)
+            except CheckpointError as problem:
+                problems.append(problem)
+                continue
+            for damaged in problems:
+                listener.warn(f"{damaged}; taking {path}, the one before it")
+                self.last.replace(self.last.with_name("last-damaged.pt"))
+            return checkpoint
+        if problems:
+            raise problems[0]
+        if not self.config.is_file():
+            raise TrainingError(f"{self.path}: holds no run that could be resumed; start one with --output {self.path}")
+        if self.metrics.exists() and len(self.records()) > 1:
+            raise TrainingError(
+                f"{self.path}: its checkpoints are gone, although more than one epoch is complete; put {self.last.name} or "
+                "previous.pt back, or start a new run with another --output"
+            )
+        return None
+
+    def write_last(self, checkpoint: Checkpoint) -> None:
+        """Write ``checkpoint`` as ``last.pt``; the present one becomes ``previous.pt``. One of the two is always whole."""
+        if self.last.exists():
+            with whole_file(self.previous) as partial:
+                try:
+                    partial.hardlink_to(self.last)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(self.last, partial)
+        write_checkpoint(self.last, checkpoint)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Read ``metrics.jsonl``; an unfinished last line, which a killed run leaves, is left out.
+
+        Raises:
+            LbaError: the file is missing, or a line isn't JSON.
+        """
+        try:
+            text = read_text(self.metrics, MAX_METRICS_BYTES)
+        except (OSError, UnicodeDecodeError) as problem:
+            reason = getattr(problem, "strerror", None) or "not a text file"
+            raise LbaError(f"{self.metrics}: {reason}; is {self.path} a run's folder?") from problem
+        lines = text[: text.rfind("\n") + 1].splitlines()
+        return [self._record(number, line) for number, line in enumerate(lines, start=1)]
+
+    def _record(self, number: int, line: str) -> dict[str, Any]:
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            raise LbaError(f"{self.metrics}:{number}: not JSON") from problem
+        if not isinstance(record, dict) or "epoch" not in record:
+            raise LbaError(f"{self.metrics}:{number}: not the record of an epoch")
+        return record
+
+    def append(self, record: dict[str, Any]) -> None:
+        """Add a line to ``metrics.jsonl``."""
+        append_line(self.metrics, json.dumps(record))
+
+    def append_timing(self, timing: dict[str, Any]) -> None:
+        """Add a line to ``timings.jsonl``."""
+        append_line(self.timings, json.dumps(timing))
+
+    def prepare_resume(self, config: Config, epoch: int, best: float, listener: Listener) -> float:
+        """Prepare the folder for a run that continues with ``epoch``, which writes the lines of later epochs again.
+
+        Returns:
+            ``best``, the highest mAP so far, or -1 if the network that reached it is gone.
+
+        Raises:
+            LbaError: lines of earlier epochs are missing or damaged.
+        """
+        if best >= 0 and not self.best.is_file():
+            listener.warn(f"{self.best} is missing: the best network of the remaining epochs will be saved there")
+            best = -1.0
+        kept = self.records()[:epoch] if self.metrics.exists() or epoch else []
+        if [record["epoch"] for record in kept] != list(range(epoch)):
+            raise LbaError(
+                f"{self.metrics}: doesn't hold the {epoch} epochs before the checkpoint; put the run's own file back, or "
+                "start a new run"
+            )
+        if self.metrics.exists():
+            lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
+            write_text(self.metrics, "".join(lines[:epoch]))
+        write_config(self.config, config)
+        return best
+
+
+def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
+    """Yield the runs below ``folder`` that have a checkpoint, also those in folders of trials, the newest first."""
+    runs = [RunFolder(path) for pattern in ("*", f"*/{TRIAL}*") for path in folder.glob(pattern)]
+    yield from sorted((r for r in runs if r.last.is_file()), key=lambda r: r.last.stat().st_mtime_ns, reverse=True)
+
+
+def newest_run(folder: Path = RUNS) -> RunFolder:
+    """Return the run with the newest checkpoint; raises a CheckpointError if there is no run."""
+    if run := next(runs_by_age(folder), None):
+        return run
+    raise CheckpointError(f"no run under {folder}/: train one with lba train, or name a file with --checkpoint")

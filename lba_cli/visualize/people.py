@@ -1,0 +1,66 @@
+"""The choice of the people that a picture shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lba_cli.data.samples import Sample
+from lba_cli.errors import DataError
+from lba_cli.vocabulary import MODALITIES, Modality, PaperWidth
+
+MOST_LISTED = 20  # identities in an error message
+
+
+@dataclass(frozen=True)
+class PictureOptions:
+    """What all pictures of a data set have in common."""
+
+    people: int = 4  # how many test identities are shown, chosen at random
+    identities: Sequence[int] | None = None  # to show instead
+    seed: int = 0  # of the choice of people and of their images
+    width: PaperWidth = "page"  # printed: one column or the full page of a two-column paper
+
+
+@dataclass(frozen=True)
+class Person:
+    """A test identity with the sample index of one visible and one infrared image."""
+
+    identity: int
+    visible: int
+    infrared: int
+
+
+def choose_people(samples: Sequence[Sample], options: PictureOptions) -> list[Person]:
+    """Choose test identities that have images of both modalities, and one image of each modality.
+
+    Raises:
+        DataError: fewer than two identities have both modalities, or one of ``options.identities`` doesn't.
+    """
+    images = _test_images(samples)
+    random = np.random.default_rng(options.seed)
+    unknown = [identity for identity in options.identities or () if identity not in images]
+    if unknown or len(images) < 2:
+        available = ", ".join(str(identity) for identity in list(images)[:MOST_LISTED])
+        wrong = f"identity {unknown[0]} is not" if unknown else "fewer than two identities are"
+        raise DataError(f"{wrong} in the test split with both modalities (available: {available or 'none'})")
+    chosen = options.identities or sorted(random.permutation(list(images))[: options.people].tolist())
+    return [Person(i, *(int(random.choice(images[i][m])) for m in MODALITIES)) for i in chosen]
+
+
+def another_person(person: Person, people: Sequence[Person], samples: Sequence[Sample], seed: int) -> Person:
+    """Choose a different person, for contrast: the next of ``people``, or any test identity if there is no other."""
+    others = [other for other in people if other.identity > person.identity] or list(people)
+    if others[0].identity != person.identity:
+        return others[0]
+    everyone = choose_people(samples, PictureOptions(people=len(samples), seed=seed))
+    return next(other for other in everyone if other.identity != person.identity)
+
+
+def _test_images(samples: Sequence[Sample]) -> dict[int, dict[Modality, list[int]]]:
+    """The sample indices of each test identity that has images of both modalities."""
+    images: dict[int, dict[Modality, list[int]]] = {}
+    for index, sample in enumerate(samples):
+        if sample.split == "test":
+            images.setdefault(sample.identity, {modality: [] for modality in MODALITIES})[sample.modality].append(index)
+    return {identity: found for identity, found in sorted(images.items()) if all(found.values())}
