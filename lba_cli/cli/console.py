@@ -54,7 +54,7 @@ class _UnbreakableConsole(Console):
     """A console that ignores a closed output pipe, where Rich would exit in the middle of the work."""
 
     def on_broken_pipe(self) -> None:
-        """Continue."""
+        """Do nothing, where Rich would end the program."""
 
 
 class Lines:

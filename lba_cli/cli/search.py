@@ -14,11 +14,13 @@ from lba_cli.vocabulary import Engine, Modality
 
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
+    from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.index import Index, Manifest
 
 app = group()
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
+ModelFiles = tuple[Path | None, Path | None]  # a checkpoint and an ONNX file, of which one is named at most
 SearchEngine = Annotated[
     Engine,
     typer.Option(
@@ -95,7 +97,7 @@ def query(
     force: Force = False,
 ) -> None:
     """Rank the gallery images by their similarity to each query. Scores are dot products, at most 1."""
-    from lba_cli.cli.checkpoints import embedding_request, image_paths
+    from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
     from lba_cli.search.index import open_index
@@ -113,9 +115,7 @@ def query(
             "--same-modality"
         )
     paths = image_paths(images, common.listener)
-    files = _model_of(opened, checkpoint, model, common.listener)
-    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken)
-    opened.require_model(request.embedder)
+    request = _request_for(opened, paths, modality, (checkpoint, model), common, skip_broken)
     lists = rank_images(opened, request, top, engine, common.listener)
     for each in lists:
         get_console().print(ranking_table(each))
@@ -138,7 +138,6 @@ def add(
     skip_broken: SkipBroken = False,
 ) -> None:
     """Add images to an index. Images that it already has are embedded again."""
-    from lba_cli.cli.checkpoints import embedding_request
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
@@ -147,9 +146,7 @@ def add(
     kind = opened.manifest.modality
     opened.require_modality(modality or kind)
     paths = _gallery_paths(images, common.listener)
-    files = _model_of(opened, checkpoint, model, common.listener)
-    request = embedding_request(paths, kind, *files, common, skip_broken=skip_broken)
-    opened.require_model(request.embedder)
+    request = _request_for(opened, paths, kind, (checkpoint, model), common, skip_broken)
     description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
@@ -196,15 +193,19 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
     return sorted({absolute_path(path) for path in image_paths(names, listener)})
 
 
-def _model_of(
-    index: Index, checkpoint: Path | None, model: Path | None, listener: Listener
-) -> tuple[Path | None, Path | None]:
-    """Return the checkpoint and the ONNX file that are named. If neither is, one of them is the file recorded in the index."""
+def _request_for(
+    index: Index, paths: list[str], modality: Modality, files: ModelFiles, common: CommonOptions, skip_broken: bool
+) -> EmbeddingRequest:
+    """Open the named checkpoint or ONNX file, or else the one recorded in the index; it must be the index's model."""
+    from lba_cli.cli.checkpoints import embedding_request
+
     origin = Path(index.manifest.origin)
-    if checkpoint or model or not origin.is_file():
-        return checkpoint, model
-    listener.say(f"model: {origin}, which built the index")
-    return (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
+    if not any(files) and origin.is_file():
+        common.listener.say(f"model: {origin}, which built the index")
+        files = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
+    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken)
+    index.require_model(request.embedder)
+    return request
 
 
 def _print_contents(index: Path, made: Manifest) -> None:
