@@ -23,6 +23,7 @@ from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
 CPU = torch.device("cpu")
+_Columns = tuple[NDArray[np.int64], NDArray[np.int64] | None]  # identities and cameras of all samples
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def score(
     Raises:
         DataError: no query has a true match in the gallery.
     """
-    every_draw = [draw for each in drawn for draw in each.draws]
+    every_draw, columns = [draw for each in drawn for draw in each.draws], _columns(source)
     plain = {v.view: Distances(embeddings[v.view], every_draw, device) for v in variants if not v.reranking}
     results = []
     with listener.task("ranking", len(variants) * len(every_draw), "draws") as progress:
@@ -86,7 +87,7 @@ def score(
                         blocks = _reranked(embeddings[variant.view], draw, variant.reranking)
                     else:
                         blocks = plain[variant.view].blocks(draw)
-                    metrics.append(_rank_draw(source, draw, blocks))
+                    metrics.append(_rank_draw(source, columns, draw, blocks))
                     progress.advance()
                 results.append(_result(source, each, variant, tuple(metrics), model))
     return results
@@ -99,12 +100,11 @@ def require_scorable(source: EvaluationSet) -> None:
         DataError: there are no queries, no gallery images, or no query has a true match; the message says which.
     """
     draw = draw_setting(source, selection_setting(source)).draws[0]
-    step = max(1, BLOCK_ELEMENTS // len(draw.gallery))
+    columns, step = _columns(source), max(1, BLOCK_ELEMENTS // len(draw.gallery))
     for start in range(0, len(draw.queries), step):
-        queries = draw.queries[start : start + step]
-        query, gallery = _labels(source, queries, draw.gallery)
+        query, gallery = _labels(columns, draw.queries[start : start + step], draw.gallery)
         match = query.identity[:, None] == gallery.identity
-        if (match & ~ignored_images(source, queries, draw.gallery)).any():
+        if (match & ~_ignored(source, query, gallery)).any():
             return
     raise _unscorable(source, "no query has a true match in the gallery")
 
@@ -114,31 +114,40 @@ def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.flo
 
     They are NaN for a query that has no true match and therefore doesn't count.
     """
-    labels = _labels(source, draw.queries, draw.gallery)
+    labels = _labels(_columns(source), draw.queries, draw.gallery)
     return average_precisions(distance, *labels, get_dataset(source.dataset).match_rules)
 
 
 def ignored_images(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> NDArray[np.bool_]:
     """Return a (queries, gallery) bool array that is true where the query ignores the gallery image."""
-    ignored = ignored_by(get_dataset(source.dataset).match_rules, *_labels(source, queries, gallery))
-    return np.zeros((len(queries), len(gallery)), bool) if ignored is None else ignored
+    return _ignored(source, *_labels(_columns(source), queries, gallery))
 
 
-def _rank_draw(source: EvaluationSet, draw: Draw, blocks: Iterable[Block]) -> Metrics:
-    labels = _labels(source, draw.queries, draw.gallery)
+def _ignored(source: EvaluationSet, query: Labels, gallery: Labels) -> NDArray[np.bool_]:
+    ignored = ignored_by(get_dataset(source.dataset).match_rules, query, gallery)
+    return np.zeros((len(query.identity), len(gallery.identity)), bool) if ignored is None else ignored
+
+
+def _rank_draw(source: EvaluationSet, columns: _Columns, draw: Draw, blocks: Iterable[Block]) -> Metrics:
+    labels = _labels(columns, draw.queries, draw.gallery)
     try:
         return rank_metrics_blockwise(blocks, *labels, get_dataset(source.dataset).match_rules)
     except ValueError as problem:
         raise _unscorable(source, problem) from problem
 
 
-def _labels(source: EvaluationSet, queries: Sequence[int], gallery: Sequence[int]) -> tuple[Labels, Labels]:
-    """Return the labels of both sides, with cameras if those of all test images are known."""
-    sides = [[source.samples[index] for index in side] for side in (queries, gallery)]
-    identities = [[sample.identity for sample in side] for side in sides]
-    known = cameras_known(source.samples)
-    cameras = [[sample.camera for sample in side] if known else None for side in sides]
-    return encode_labels(*identities, *cameras)
+def _columns(source: EvaluationSet) -> _Columns:
+    """Return the identities of all samples, and their cameras if those of all test images are known."""
+    cameras = np.asarray([s.camera for s in source.samples]) if cameras_known(source.samples) else None
+    return np.asarray([sample.identity for sample in source.samples]), cameras
+
+
+def _labels(columns: _Columns, queries: Sequence[int], gallery: Sequence[int]) -> tuple[Labels, Labels]:
+    sides = [np.asarray(side, np.int64) for side in (queries, gallery)]
+    known, cameras = columns
+    return encode_labels(
+        *(known[side] for side in sides), *(None if cameras is None else cameras[side] for side in sides)
+    )
 
 
 def _reranked(embeddings: Embeddings, draw: Draw, parameters: Reranking) -> Iterator[Block]:

@@ -87,7 +87,9 @@ def test_features_are_scored_by_the_protocol_of_any_data_set(lba, tmp_path):
         cameras=np.array([s.camera for s in samples]),
         trained_on=np.array("other data"),
     )
-    assert "--protocol-of: sysu, regdb, llcm, folder" in refused(lba("evaluate", "--features", "features.npz", status=2))
+    assert "--protocol-of: sysu, regdb, llcm, folder" in refused(
+        lba("evaluate", "--features", "features.npz", status=2)
+    )
     for dataset in ("llcm", "regdb", "folder"):
         output = lba("evaluate", "--features", "features.npz", "--protocol-of", dataset).output
         assert "trained on other data, scored on features" in output

@@ -64,8 +64,8 @@ def test_require_scorable_looks_at_bounded_blocks(monkeypatch):
         sizes.append(ignored.size)
         return ignored
 
-    ignored_images = scoring.ignored_images
-    monkeypatch.setattr(scoring, "ignored_images", counting)
+    ignored_images = scoring._ignored
+    monkeypatch.setattr(scoring, "_ignored", counting)
     monkeypatch.setattr(scoring, "BLOCK_ELEMENTS", 40)
     require_scorable(MadeImages(tree("regdb"), "regdb"))
     assert len(sizes) == 1
