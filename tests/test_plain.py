@@ -30,6 +30,7 @@ def networks():
     return ours, PlainNetwork(ours)
 
 
+@pytest.mark.slow
 def test_two_training_steps(networks):
     ours, plain = (network.double().train() for network in networks)  # in float32, rounding alone can flip a ReLU
     random = torch.Generator().manual_seed(1)
@@ -71,6 +72,7 @@ def test_ranking(seed):
     assert found.mINP == pytest.approx(penalty, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_evaluation(networks, monkeypatch):
     monkeypatch.setattr("plain.loading.WORKERS", 0)
     ours, plain = networks

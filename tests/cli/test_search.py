@@ -99,6 +99,7 @@ def test_broken_images_are_named_or_skipped(lba, network_file, photos):
     assert f"left out {broken.relative_to(photos)}: " in lba(*words, "--skip-broken").output
 
 
+@pytest.mark.slow
 def test_a_checkpoint_and_its_export_give_the_same_embeddings(lba, network_file, photos):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")

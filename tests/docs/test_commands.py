@@ -63,8 +63,7 @@ LEFT = {
     "the newest run": "photos.npz",
     "no data": "lba.yaml",
 }
-# Sessions that train ten networks.
-SLOW = ("RegDB",)
+QUICK = ("LLCM", "synthetic", "no data")
 # Names of commands, which need words of one's own: their help is shown.
 NAMES = (*("lba prepare", "lba prepare synthetic", "lba export", "lba visualize", "lba embed", "lba search"),)
 # Commands that another test runs, which has the words given here.
@@ -127,7 +126,7 @@ def test_commands_are_found_in_blocks_and_in_lines():
 
 @pytest.mark.parametrize(
     "session",
-    [pytest.param(s, marks=[pytest.mark.slow, pytest.mark.timeout(1200)] if s in SLOW else []) for s in SESSIONS],
+    [pytest.param(s, marks=[] if s in QUICK else [pytest.mark.slow, pytest.mark.timeout(1200)]) for s in SESSIONS],
 )
 def test_the_commands_run(lba, readers_folder, session):
     for command in (*BEFORE.get(session, ()), *SESSIONS[session]):

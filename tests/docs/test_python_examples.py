@@ -52,6 +52,7 @@ def write_kinds(folder):
     photo.save(folder / "transparent.png", exif=turned)
 
 
+@pytest.mark.slow
 def test_the_plain_onnxruntime_example_gives_our_embeddings(readers_folder, lba):
     """Run the page's export, then its code without this package and without PyTorch, on images of many kinds."""
     pytest.importorskip("onnxscript")

@@ -43,6 +43,7 @@ def test_a_format_that_is_not_registered_is_refused(lba, network_file):
     assert "there is no export format 'npz'; valid: onnx, pt2, safetensors, official" in lba(*words, status=2).output
 
 
+@pytest.mark.slow
 def test_the_file_runs_as_a_program(network_file, tmp_path):
     words = ("export", "--checkpoint", network_file, "--format", "npz", "--output", "person.npz", "--no-card")
     subprocess.run([sys.executable, own_format.__file__, *map(str, words)], cwd=tmp_path, check=True)

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+pytestmark = pytest.mark.slow  # the quick tests take a data set of their own through all commands, see tests/datasets
+
 DIRECTIONS = ["infrared-to-visible", "visible-to-infrared"]
 STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
 # The options of the evaluation, and the modes and shots that it must report.
@@ -31,9 +33,7 @@ def trained(lba, small_yaml, trees, make_once):
     return run_of
 
 
-@pytest.mark.parametrize(
-    "dataset", ["regdb", *(pytest.param(name, marks=pytest.mark.slow) for name in MEASURED if name != "regdb")]
-)
+@pytest.mark.parametrize("dataset", MEASURED)
 def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
     run = trained(dataset)
     words, modes, shots = MEASURED[dataset]
@@ -56,7 +56,6 @@ def test_from_files_to_pictures(lba, trained, trees, dataset, tmp_path):
     assert (tmp_path / "figures" / "correspondences.png").is_file()
 
 
-@pytest.mark.slow
 def test_a_model_of_any_data_set_is_scored_on_any_other(lba, trained, trees):
     """The config keys of its own data set don't stand in the way."""
     for dataset, others in (("regdb", ("sysu", "llcm", "folder")), ("llcm", ("sysu", "regdb", "folder"))):
@@ -68,7 +67,6 @@ def test_a_model_of_any_data_set_is_scored_on_any_other(lba, trained, trees):
             assert f"trained on synthetic-tiny ({dataset}), scored on synthetic-tiny ({other}){words}" in output
 
 
-@pytest.mark.slow
 def test_evaluation_keys_of_a_run_do_not_apply_to_other_data_sets(lba, small_yaml, trees):
     words = ("--config", small_yaml, "--data", trees["sysu"], *STEP, "--set", "evaluation.mode=indoor-search")
     lba("train", *words, "--set", "evaluation.protocol=official", "--output", "indoors")
@@ -96,7 +94,6 @@ def test_distractors_of_a_folder_are_counted(lba, trained):
     assert "gallery identities have no query (distractors)" in lba("evaluate", trained("folder")).output
 
 
-@pytest.mark.slow
 def test_another_test_split_of_a_folder_is_refused(lba, small_yaml, trees):
     lba("train", "--config", small_yaml, "--data", trees["folder"], *STEP, "--output", "run")
     lba("evaluate", "run")

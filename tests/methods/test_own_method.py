@@ -113,6 +113,7 @@ def test_progress_shows_every_term_by_a_short_label():
     assert describe(facts, rate=2.0) == "identity 5  mg 0.25  total 6  lr 0.1  20 images/s"
 
 
+@pytest.mark.slow
 def test_the_file_runs_as_a_program(small_yaml, store, tmp_path):
     words = ("train", "--method", "centred", "--config", small_yaml, "--data", store, "--output", RUN)
     once = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")

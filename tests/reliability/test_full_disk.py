@@ -6,6 +6,7 @@ from reliability.scripts import can_mount, run
 pytestmark = pytest.mark.skipif(not can_mount(), reason="no tmpfs can be mounted here")
 
 
+@pytest.mark.slow
 def test_preparation_on_a_full_disk():
     assert run("full_disk.py", "--only", "prepare --npy").count(": ok") == 4
 

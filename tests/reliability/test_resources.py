@@ -8,6 +8,7 @@ from reliability.scripts import can_mount, run
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits and /proc")
 
 
+@pytest.mark.slow
 def test_too_few_files():
     assert run("limited_resources.py", "--only", "files").count(" ok") == 3
 

@@ -4,6 +4,7 @@ import pytest
 from reliability.scripts import run
 
 
+@pytest.mark.slow
 def test_stopped_training_exits_as_it_should():
     assert run("stopped.py", "--only", "train").count(" ok, ") == 2
 

@@ -30,17 +30,27 @@ def ours(trained):
     return network_embedder(trained[0], "net.pt")
 
 
-@pytest.fixture(scope="module")
-def exports(trained, tmp_path_factory):
-    """A folder of ONNX files: ``one`` for both modalities, ``two``, and the same in float16."""
+def write_exports(trained, folder, **options):
     pytest.importorskip("onnxscript")
     pytest.importorskip("onnxruntime")
-    folder = tmp_path_factory.mktemp("exports")
-    for precision in ("float32", "float16"):
-        for stems in ("one", "two"):
-            path = folder / f"{stems}-{precision}.onnx"
-            export(*trained, "onnx", path, ExportOptions(precision=precision, stems=stems))
+    chosen = ExportOptions(**options)
+    export(*trained, "onnx", folder / f"{chosen.stems}-{chosen.precision}.onnx", chosen)
     return folder
+
+
+@pytest.fixture(scope="module")
+def exports(trained, tmp_path_factory):
+    """A folder with an ONNX file in float32 for both modalities."""
+    return write_exports(trained, tmp_path_factory.mktemp("exports"))
+
+
+@pytest.fixture(scope="module")
+def more_exports(trained, exports):
+    """The folder of ``exports`` with a file for each stem as well, and all of them in float16."""
+    write_exports(trained, exports, stems="two")
+    for stems in ("one", "two"):
+        write_exports(trained, exports, stems=stems, precision="float16")
+    return exports
 
 
 def test_an_export_embeds_as_the_network_and_has_its_fingerprint(exports, ours):
@@ -56,9 +66,10 @@ def test_an_export_embeds_as_the_network_and_has_its_fingerprint(exports, ours):
         np.testing.assert_allclose(theirs.embed(BATCH, modality), ours.embed(BATCH, modality), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", MODALITIES)
-def test_a_file_of_one_stem_embeds_only_its_modality(exports, ours, modality):
-    theirs = onnx_embedder(exports / f"two-float32-{modality}.onnx")
+def test_a_file_of_one_stem_embeds_only_its_modality(more_exports, ours, modality):
+    theirs = onnx_embedder(more_exports / f"two-float32-{modality}.onnx")
     (other,) = set(MODALITIES) - {modality}
     assert (theirs.stem, theirs.fingerprint) == (modality, ours.fingerprint)
     np.testing.assert_allclose(theirs.embed(BATCH, modality), ours.embed(BATCH, modality), atol=1e-4)
@@ -66,9 +77,10 @@ def test_a_file_of_one_stem_embeds_only_its_modality(exports, ours, modality):
         theirs.embed(BATCH, other)
 
 
-def test_half_precision_is_another_model_than_the_checkpoint_and_the_same_for_both_stems(exports, ours):
+@pytest.mark.slow
+def test_half_precision_is_another_model_than_the_checkpoint_and_the_same_for_both_stems(more_exports, ours):
     names = ("one-float16", "two-float16-visible", "two-float16-infrared")
-    (fingerprint,) = {onnx_embedder(exports / f"{name}.onnx").fingerprint for name in names}
+    (fingerprint,) = {onnx_embedder(more_exports / f"{name}.onnx").fingerprint for name in names}
     assert fingerprint != ours.fingerprint
     assert len(fingerprint) == 64
 

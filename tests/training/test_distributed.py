@@ -59,6 +59,7 @@ def reference(tmp_path_factory, store):
     return RunFolder(folder / "run"), logs
 
 
+@pytest.mark.slow
 def test_only_one_process_writes_and_prints(reference):
     folder, logs = reference
     assert [line["epoch"] for line in folder.records()] == [0, 1, 2]
@@ -70,6 +71,7 @@ def test_only_one_process_writes_and_prints(reference):
     assert read_checkpoint(folder.last).training["processes"] == 3
 
 
+@pytest.mark.slow
 def test_all_processes_end_with_the_same_network(store, tmp_path):
     SimulatedJob(tmp_path, 2).finish(
         tmp_path, *assignments(config_values(store)), work="simulated_torchrun_work:train_and_save"
@@ -79,7 +81,7 @@ def test_all_processes_end_with_the_same_network(store, tmp_path):
     assert same(first, read_checkpoint(tmp_path / "run/checkpoints/last.pt").weights)
 
 
-@pytest.mark.parametrize("method", ["baseline", "full"])
+@pytest.mark.parametrize("method", [pytest.param("baseline", marks=pytest.mark.slow), "full"])
 def test_two_processes_equal_one_on_the_joined_batch(store, source, tmp_path, monkeypatch, method):
     """Statistics of normalisation are frozen; the loss of the joined batch is the mean of the losses of its halves."""
     values = config_values(store, method=method, epochs=1, learning_rate=0.02)
@@ -122,9 +124,8 @@ def take_joined_steps(alone, config, source):
     return totals
 
 
-@pytest.mark.parametrize(
-    ("number", "stopped"), [(signal.SIGINT, 2), pytest.param(signal.SIGTERM, 0, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "stopped"), [(signal.SIGINT, 2), (signal.SIGTERM, 0)])
 def test_a_signal_to_one_process_stops_all_and_the_run_resumes_exactly(reference, store, tmp_path, number, stopped):
     folder = RunFolder(tmp_path / "run")
     job = SimulatedJob(tmp_path, 3).begin("train", "--output", "run", *as_options(config_values(store)))
@@ -142,6 +143,7 @@ def test_a_signal_to_one_process_stops_all_and_the_run_resumes_exactly(reference
         assert same(first.weights, second.weights)
 
 
+@pytest.mark.slow
 def test_a_run_resumes_only_with_as_many_processes(reference, lba, tmp_path):
     folder = reference[0]
     said = lba("train", "--resume", folder.path, status=2).output
@@ -188,6 +190,7 @@ def test_a_restarted_job_continues_its_run(reference, store, tmp_path):
     assert begun[0].read_bytes() == reference[0].metrics.read_bytes()
 
 
+@pytest.mark.slow
 def test_another_job_does_not_use_the_folder(reference, store, tmp_path):
     job = SimulatedJob(tmp_path, 2, attempt=1).begin(
         "train", "--output", reference[0].path, *as_options(config_values(store))

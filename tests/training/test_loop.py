@@ -171,7 +171,7 @@ class StopAt(Silent):
     [
         ("epoch 2", signal.SIGINT),
         pytest.param("epoch 2", signal.SIGTERM, marks=pytest.mark.slow),
-        ("ranking", signal.SIGINT),
+        pytest.param("ranking", signal.SIGINT, marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_run_resumes_exactly(reference, source, tmp_path, title, number):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pytest
 import visualize.own_picture
 from visualize.own_picture import mean_masks
 
@@ -15,6 +16,7 @@ def test_the_function_draws_both_modalities(network_file, source):
     assert [axes.get_title() for axes in figure.axes] == ["visible", "infrared"]
 
 
+@pytest.mark.slow
 def test_the_file_runs_as_a_program_with_a_command_of_its_own(network_file, tmp_path):
     program = visualize.own_picture.__file__
     words = ("visualize", "mean-masks", "--checkpoint", str(network_file), "--output", "mean.png")

@@ -333,7 +333,13 @@ def test_curves_of_a_run_without_evaluations_say_so():
     assert words == [[], [], ["no data yet"], ["no data yet"]]
 
 
-@pytest.mark.parametrize("name", ["a $x_^$ b", "$", "人物 ж", "x\\frac{\ny"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "人物 ж $x_^$ \\frac{\ny",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("a $x_^$ b", "$", "人物 ж", "x\\frac{\ny")),
+    ],
+)
 def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
     """Names of runs and data sets may be odd; text between dollar signs isn't mathematics."""
     source = MadeImages(tree("sysu", identities=range(1, 4)), "sysu", name=name)
