@@ -33,7 +33,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def own_device(name: str) -> torch.device:
-    """Return the device called ``name`` for this process: of several on a machine, each gets the CUDA device of its local rank.
+    """Return the device called ``name`` for this process. Under torchrun, a name without a number means the device of its local rank.
 
     Raises:
         ConfigError: there is no such device, or several processes would share it.
@@ -59,10 +59,10 @@ def own_device(name: str) -> torch.device:
 def keep_memory(device: torch.device) -> Iterator[None]:
     """Keep the memory of freed CPU tensors for new ones within the block.
 
-    glibc returns every large block to the system as soon as it is freed, and the system clears the pages of the next one when
-    they are first written: two fifths of the time of a training step on a CPU. When the ``with`` block ends, all free memory
-    is returned, and glibc is left with the thresholds that it reaches by itself. For tensors on a GPU, or without glibc,
-    nothing changes. Blocks can't be nested.
+    glibc returns every large block to the system as soon as it is freed, and the system clears the pages of the next block when
+    they are first written. This takes two fifths of the time of a training step on a CPU. When the ``with`` block ends, all
+    free memory is returned, and glibc gets the thresholds that it would reach by itself. If ``device`` is a GPU, or without
+    glibc, nothing changes. Blocks can't be nested.
     """
     system = ctypes.CDLL(None) if sys.platform == "linux" and device.type == "cpu" else None
     if not hasattr(system, "mallopt"):
@@ -77,13 +77,13 @@ def keep_memory(device: torch.device) -> Iterator[None]:
 
 
 def _set_allocator(system: Any, *, mmap_max: int, trim_threshold: int) -> None:
-    """Set glibc's limits: the number of blocks outside its heap, and the free bytes at the heap's end that it keeps (-1: all)."""
+    """Set how many blocks glibc places outside its heap, and how many free bytes it keeps at the heap's end (-1: all)."""
     for option, value in ((-4, mmap_max), (-1, trim_threshold), (-3, MMAP_THRESHOLD)):
         system.mallopt(option, value)  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_MMAP_THRESHOLD
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """Replace ``auto`` by what it means on ``device``: bfloat16 if it has matrix units for it, otherwise tf32."""
+    """Replace ``auto`` by bfloat16 if ``device`` has matrix units for bfloat16, otherwise by tf32."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -113,9 +113,9 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 
 
 def _tf32_switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
-    """Return the name of the switches for rounding in convolutions and matrix products, their on and off, and their owners.
+    """Return the name of PyTorch's TF32 attribute, its on and off values, and its owners (convolutions, matrix products).
 
-    PyTorch 2.9 has introduced a newer name for them. If they were set by it, reading them by the old name fails.
+    PyTorch 2.9 introduced a second name for the attribute. Once it is set by that name, reading the first name fails.
     """
     try:
         _ = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
@@ -126,9 +126,9 @@ def _tf32_switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
 
 
 def mixed_precision(precision: Precision, device: torch.device) -> torch.autocast:
-    """Return autocast to bfloat16 if that is the ``precision``, for the forward pass of one step.
+    """Return an autocast for the forward pass of one step, to bfloat16 if that is the ``precision``, otherwise disabled.
 
-    Autocast keeps rounded weights until its block ends, so a block that is longer than a step would train on stale ones.
+    Autocast keeps rounded weights until its block ends, so a block longer than one step would compute with stale weights.
     """
     enabled = resolve_precision(precision, device) == "bfloat16"
     return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -18,12 +18,12 @@ def quoted(text: object, most: int = 80) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace characters that could control a terminal; file names may hold any. Line breaks stay."""
+    """Replace characters that could control a terminal, which file names may contain. Line breaks stay."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def short_repr(value: object) -> str:
-    """Describe a value of unknown origin for a message, briefly however large, deep or self-containing it is."""
+    """Describe a value of unknown origin briefly for a message, even if it is huge, deeply nested or contains itself."""
     try:
         return " ".join(_SHORT.repr(value).split())
     except Exception:  # a number of thousands of digits, or an object whose repr fails
@@ -35,14 +35,14 @@ _DISK_AND_PERMISSION = {errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 
 
 def is_resource_error(problem: BaseException) -> bool:
-    """Whether reading failed for lack of memory, open files, permission or a working disk: the file may not be damaged."""
+    """Return whether reading failed for lack of memory, open files, permission or a working disk, so the file may be intact."""
     number = problem.errno if isinstance(problem, OSError) else None
     return isinstance(problem, MemoryError) or number in _MEMORY_AND_FILES | _DISK_AND_PERMISSION
 
 
 LOST_WORKER = (
     "a process that loads images was killed or ran out of memory, shared memory (in a container: --shm-size) or open files "
-    "(ulimit -n); lower data.workers, 0 loads in this process"
+    "(ulimit -n); lower data.workers (with 0, the main process loads the images)"
 )
 
 
@@ -80,12 +80,12 @@ class LostProcess(LbaError):
     def __init__(self) -> None:
         super().__init__(
             "another process of this job was killed or failed, so this one can't continue; the last checkpoint is "
-            "whole, and lba train --resume continues from it"
+            "complete: continue from it with lba train --resume"
         )
 
 
 class Interrupted(Exception):
-    """A signal, whose number is ``signal``, has asked the program to stop, and its work so far is saved."""
+    """A signal, whose number is ``signal``, has stopped the program, which has saved its work so far."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -93,7 +93,7 @@ class Interrupted(Exception):
 
 
 class Terminated(BaseException):
-    """SIGTERM or SIGHUP was received; ``signal`` is its number. Raised like KeyboardInterrupt: half-written files are removed."""
+    """SIGTERM or SIGHUP was received. Like KeyboardInterrupt, this passes through the code that removes half-written files."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -105,5 +105,5 @@ class MissingExtra(LbaError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
-            f"this needs the package '{package}': install the extra '{extra}' (pip install '.[{extra}]' in the sources)"
+            f"this needs the package '{package}': install the extra '{extra}' (pip install '.[{extra}]' in the source folder)"
         )

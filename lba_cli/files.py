@@ -1,7 +1,7 @@
-"""Files and folders that appear whole or not at all, and text that is read up to a bound.
+"""Write files and folders whole or not at all, and read files up to a size limit.
 
 Work in progress lies in a hidden folder beside its destination, ``.NAME.xxxxxxxx.partial``, which its writer keeps locked.
-The system releases the lock of a killed writer, and the next writer of the same name removes what it left.
+The system releases the lock of a killed writer, and the next writer of the same name removes the folder that it left.
 """
 
 import errno
@@ -25,11 +25,10 @@ LOCK = ".lock"  # within a partial folder
 
 @contextmanager
 def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """Yield where to write a file; on a clean exit it becomes ``path``, otherwise it vanishes.
+    """Yield a temporary path to write a file to; on a clean exit the file moves to ``path``, otherwise it is removed.
 
-    The content reaches the disk before the name does, so a reader sees the old file or the new one.
-
-    The content is written to a path of the same name in a hidden folder. The folder of ``path`` is made if needed.
+    The temporary path has the same name, in a hidden folder. The folder of ``path`` is made if needed. The content is on
+    disk before the file moves, so a reader always sees the whole old file or the whole new one.
 
     Raises:
         FileExistsError: something appeared at ``path`` meanwhile, and ``replace`` is false.
@@ -64,7 +63,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def is_free(path: Path) -> bool:
-    """Whether a new folder can take the name ``path``: nothing is there, or an empty folder that can be replaced."""
+    """Return whether a new folder can take the name ``path``: nothing is there, or an empty folder that can be replaced."""
     path = path.absolute()
     if not path.exists():
         return True
@@ -72,7 +71,7 @@ def is_free(path: Path) -> bool:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed writers of ``path`` left beside it. What a live one is writing stays."""
+    """Remove the partial folders that killed writers of ``path`` left beside it. Those of live writers stay."""
     ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial")
     for folder in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         if ours.fullmatch(folder.name) and _holds_only(folder, path.name) and (lock := _try_lock_folder(folder)):
@@ -80,13 +79,13 @@ def sweep(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises as :func:`whole_file`."""
+    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises what :func:`whole_file` raises."""
     with whole_file(path, replace=replace) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file that is no link or pipe. If the disk is full, the file stays as it was."""
+    """Append a line to a file; raises OSError for a link or a pipe. If writing fails, the file stays as it was."""
     with io.FileIO(_open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
         before = os.fstat(file.fileno()).st_size
         try:
@@ -156,14 +155,14 @@ def _try_lock_folder(folder: Path) -> BaseFileLock | None:
 
 
 def _holds_only(folder: Path, name: str) -> bool:
-    """Whether a folder holds at most what a writer of ``name`` puts into it."""
+    """Return whether a folder holds at most what a writer of ``name`` puts into it."""
     with suppress(OSError):
         return all(child.name == name or is_lock_file(child, folder / LOCK) for child in folder.iterdir())
     return False
 
 
 def _remove(folder: Path, lock: BaseFileLock | None) -> None:
-    """Remove a partial folder. One open file is enough for it (``shutil.rmtree`` needs several, and there may be no more)."""
+    """Remove a partial folder, even if the process can open only one more file; ``shutil.rmtree`` needs several."""
     if lock:
         unlock(lock)
     for place, folders, files in os.walk(folder, topdown=False):
@@ -189,13 +188,13 @@ def _move(partial: Path, path: Path, replace: bool) -> None:
 
 
 def _open_regular(path: Path, flags: int) -> int:
-    """Open a regular file that has one name; never through a link, which could lead to any of the user's files."""
+    """Open a regular file that has one name, but never through a link, which could lead to any of the user's files."""
     never_a_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # and a pipe must not block
     descriptor = os.open(path, flags | os.O_CLOEXEC | never_a_link, 0o666)
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "a link or no regular file; remove it", str(path))
+        raise OSError(errno.EINVAL, "a link, or not a regular file; remove it", str(path))
     return descriptor
 
 

@@ -1,7 +1,7 @@
-"""Locks between processes, so that only one at a time works on an output. A lock ends with its process, however that ends.
+"""Locks between processes, so that only one at a time works on an output. A lock ends with its process, even a killed one.
 
 The package filelock does the locking. Processes forked from the holder, such as data loaders' workers, neither keep its lock
-alive nor release it; filelock has seen to that since 3.30, which is therefore the oldest version that is allowed.
+alive nor release it; filelock ensures that from version 3.30 on, which is therefore required.
 """
 
 import errno
@@ -18,17 +18,17 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 
 from lba_cli.errors import LbaError
 
-HOLDER, SOFT = ".json", ".soft"  # appended to a lock file's name: who holds it; the lock where there is no flock
+HOLDER, SOFT = ".json", ".soft"  # lock file name + HOLDER: says who holds the lock; + SOFT: the lock without flock
 # Long enough for a few attempts: the first one fails where the holder has just removed the file.
 GRACE_SECONDS, POLL_SECONDS = 0.1, 0.02
-# How file systems say that they have no flock. By itself filelock knows ENOSYS only, but network file systems say the others.
+# The errors of file systems without flock. filelock itself handles only ENOSYS; network file systems give the others.
 NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
 MOST_HOLDER = 4096
 
 
 @contextmanager
 def exclusive(lock_path: Path, activity: str) -> Iterator[None]:
-    """Hold a lock for the block, and say beside the lock file who holds it. Both files are gone afterwards.
+    """Hold a lock within the block, and record its holder in a file beside the lock file. Both files are removed afterwards.
 
     The lock of a dead process is taken over. Where the file system has no ``flock``, the holder is looked up by its process
     number, and a holder on another host counts as alive.
@@ -38,7 +38,7 @@ def exclusive(lock_path: Path, activity: str) -> Iterator[None]:
         activity: what the block does, for the message, such as "training into runs/a".
 
     Raises:
-        LbaError: another process holds the lock; the message names its number and host, and since when it holds it.
+        LbaError: another process holds the lock; the message names that process, its host, and when it took the lock.
         OSError: the lock file can't be made or is a link.
     """
     lock_path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,13 +56,13 @@ def exclusive(lock_path: Path, activity: str) -> Iterator[None]:
 
 
 def lock_beside(output: Path) -> Path:
-    """The lock file for making ``output``: hidden beside it, because ``output`` itself appears only at the end."""
+    """Return the lock file of ``output``: a hidden file beside it, because ``output`` appears only when it is complete."""
     output = output.absolute()
     return output.with_name(f".{output.name}.lock")
 
 
 def is_lock_file(path: Path, lock_path: Path) -> bool:
-    """Whether ``path`` is ``lock_path`` or one of the files that :func:`exclusive` keeps beside it."""
+    """Return whether ``path`` is ``lock_path`` or one of the files that :func:`exclusive` keeps beside it."""
     return path.name in {lock_path.name + ending for ending in ("", HOLDER, SOFT)} and path.parent == lock_path.parent
 
 
@@ -77,7 +77,7 @@ def try_lock(path: Path) -> BaseFileLock | None:
     except OSError as problem:
         if problem.errno not in NO_FLOCK:
             raise
-        # The lock is then that a file exists. It names its process, so that a dead one's is taken over on the same host.
+        # A soft lock is held while its file exists. The file names its process, whose host takes the lock over if it is dead.
         return _acquired(SoftFileLock(path.with_name(path.name + SOFT)))
 
 
@@ -92,12 +92,12 @@ def _acquired(lock: BaseFileLock) -> BaseFileLock | None:
 def unlock(lock: BaseFileLock) -> None:
     """Release a lock and remove its file; nothing happens in a process that was forked from the holder.
 
-    The file is removed while the lock is held. Whoever has opened it meanwhile finds, once it gets the lock, that the file
-    has no name any more, and tries again; filelock looks at that.
+    The file is removed while the lock is held. Another process that has opened the file by then gets the lock of a removed
+    file; filelock notices this and tries again.
     """
     if lock.is_locked:
         path = Path(lock.lock_file)
-        with suppress(OSError):  # Windows removes no open file
+        with suppress(OSError):  # Windows doesn't remove open files
             (path.with_name(path.name.removesuffix(SOFT)) if isinstance(lock, SoftFileLock) else path).unlink()
         lock.release()
 
@@ -108,13 +108,13 @@ def _holder_path(lock_path: Path) -> Path:
 
 def _describe_holder(path: Path) -> None:
     holder = {"process": os.getpid(), "host": socket.gethostname(), "since": f"{datetime.now():%Y-%m-%d %H:%M:%S}"}
-    path.unlink(missing_ok=True)  # a killed holder's, or a link that must not be followed
+    path.unlink(missing_ok=True)  # left by a killed holder, or a link that must not be followed
     with path.open("x", encoding="utf-8") as file:
         json.dump(holder, file)
 
 
 def _read_holder(path: Path) -> dict[str, Any]:
-    """Read who holds a lock; empty where that can't be read, as in the moment before it is written."""
+    """Read who holds a lock; the result is empty if the file can't be read, for example because it isn't written yet."""
     try:
         with path.open(encoding="utf-8") as file:
             holder = json.loads(file.read(MOST_HOLDER))
@@ -126,5 +126,5 @@ def _read_holder(path: Path) -> dict[str, Any]:
 def _refusal(lock_path: Path, activity: str) -> str:
     holder, soft = _read_holder(_holder_path(lock_path)), lock_path.with_name(lock_path.name + SOFT)
     who = f"process {holder.get('process', '?')} on host {holder.get('host', '?')}"
-    remedy = f"remove {soft} if it has ended" if soft.exists() else "stop it"
+    remedy = f"remove {soft} if that process has ended" if soft.exists() else "stop it"
     return f"{activity}: {who} is doing that already, since {holder.get('since', '?')}; wait for it, or {remedy}"

@@ -1,4 +1,4 @@
-"""What the manifests of stores and of indexes share: strict models, versions, and the files' sizes and checksums.
+"""The common parts of the manifests of stores and indexes: strict models, format versions, file sizes and checksums.
 
 A manifest is the file ``manifest.json`` of a folder; it says what the folder holds and lists its other files.
 """
@@ -18,7 +18,7 @@ MANIFEST = "manifest.json"
 
 
 class StrictModel(BaseModel):
-    """A record that is read as it was written: no unknown keys, no conversions, no changes afterwards."""
+    """An immutable record that rejects unknown keys and values of another type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -40,7 +40,7 @@ class ManifestKind(Generic[Content]):
     Attributes:
         content: the manifest's model. The defaults of its fields ``format`` and ``version`` are the ones that can be read.
         noun, remedy: the folder in a message, such as "an index", and what to do about a damaged one.
-        error: what is raised.
+        error: the exception that reports a problem.
         most_bytes: the largest manifest that is read.
     """
 
@@ -78,7 +78,7 @@ class ManifestKind(Generic[Content]):
             )
 
     def require_file(self, path: Path, record: FileRecord, *, checksum: bool) -> None:
-        """Raise ``error`` if a file is missing, truncated or changed; its content is only compared if ``checksum``."""
+        """Raise ``error`` if a file is missing, truncated or changed; its content is compared only if ``checksum``."""
         if not path.is_file():
             raise self.error(f"{path}: missing; {self.remedy}")
         size = path.stat().st_size
@@ -89,6 +89,6 @@ class ManifestKind(Generic[Content]):
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

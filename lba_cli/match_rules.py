@@ -14,10 +14,10 @@ class MatchRules:
     Nothing is ignored where the cameras are unknown.
 
     Attributes:
-        ignore_camera_pairs: pairs (query camera, gallery camera); a query under the one ignores all images under the other.
-        ignore_same_identity_and_camera: whether a query ignores the images of its own identity under its own camera.
+        ignore_camera_pairs: pairs (query camera, gallery camera); a query from the first ignores all images from the second.
+        ignore_same_identity_and_camera: whether a query ignores the images of its own identity from its own camera.
         cmc_counts: whether rank k of the CMC means the first k ``"images"`` of the ranked list, or its first k distinct
-            ``"identities"``, each at the place of its nearest image.
+            ``"identities"``, each at the rank of its nearest image.
     """
 
     ignore_camera_pairs: tuple[tuple[int, int], ...] = ()
@@ -35,7 +35,7 @@ MATCH_RULES: dict[MatchRulesName, MatchRules] = {
 
 
 def match_rules(rules: MatchRulesName | MatchRules) -> MatchRules:
-    """The match rules of that name, which raises ValueError if it is unknown; match rules are returned as they are."""
+    """Return the match rules of a name, or ``rules`` itself if it isn't a name. Raises ValueError for an unknown name."""
     if isinstance(rules, MatchRules):
         return rules
     if rules not in MATCH_RULES:

@@ -1,4 +1,4 @@
-"""The one place that decides whether an output may be written; commands ask before they start the work."""
+"""Checks of whether an output may be written. Commands make them before they start their work."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ def require_new_file(path: Path, *, force: bool, suffixes: Sequence[str] = (), o
         option: the option that names the file, for the message.
 
     Raises:
-        LbaError: its ending isn't allowed, something is there, or its folder can't be written to.
+        LbaError: the ending isn't allowed, ``path`` exists and may not be replaced, or its folder can't be written to.
     """
     if suffixes and path.suffix.lower() not in suffixes:
         allowed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]) if len(suffixes) > 1 else suffixes)
@@ -30,7 +30,7 @@ def require_new_file(path: Path, *, force: bool, suffixes: Sequence[str] = (), o
 
 
 def require_new_files(files: Mapping[str, Path | None], *, force: bool) -> None:
-    """Refuse files, by the options that name them, that couldn't be written later; None where an option isn't given.
+    """Refuse files that couldn't be written later. ``files`` maps options to paths, or to None for options that aren't given.
 
     Raises:
         LbaError: as :func:`require_new_file`, or two options name the same file.
@@ -46,14 +46,14 @@ def require_new_files(files: Mapping[str, Path | None], *, force: bool) -> None:
 def require_empty_folder(
     path: Path, *, ignoring: Callable[[Path], bool] = lambda _: False, option: str = "--output"
 ) -> None:
-    """Refuse a folder to fill that holds something, or that couldn't be made. Unlike a new folder it isn't replaced.
+    """Refuse a path that holds something, unless it is an empty folder, which will be filled rather than replaced.
 
     Args:
-        ignoring: whether a path in the folder doesn't count, such as a lock file.
+        ignoring: returns whether a path in the folder, such as a lock file, doesn't count.
         option: the option that names the folder, for the message.
 
     Raises:
-        LbaError: something is there.
+        LbaError: ``path`` isn't a folder, or holds something that counts.
     """
     if path.exists() and (not path.is_dir() or not all(map(ignoring, path.iterdir()))):
         raise LbaError(f"{path}: exists already and isn't an empty folder; name another folder with {option}")
@@ -64,10 +64,10 @@ def require_new_folder(path: Path, *, option: str = "--output", remedy: str = ""
 
     Args:
         option: the option that names the folder, for the message.
-        remedy: what else to do where something is there; to remove it if empty.
+        remedy: what the message proposes besides another folder; by default, to remove what is there.
 
     Raises:
-        LbaError: something is there, or the folder can't be made.
+        LbaError: ``path`` exists and isn't an empty folder, or the folder can't be made.
     """
     if not is_free(path):
         raise LbaError(f"{path}: exists already; name another folder with {option}, or {remedy or 'remove it first'}")
@@ -77,4 +77,4 @@ def require_new_folder(path: Path, *, option: str = "--output", remedy: str = ""
 def _require_writable_parent(path: Path) -> None:
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not (folder.is_dir() and os.access(folder, os.W_OK)):
-        raise LbaError(f"{path}: can't be written: {folder} is not a folder that can be written to")
+        raise LbaError(f"{path}: can't be written, because {folder} is not a writable folder")

@@ -1,4 +1,4 @@
-"""The processes of one job, as ``torchrun`` starts them: this process's place among them, and what they do together.
+"""The processes of one job, as ``torchrun`` starts them: this process's rank, and operations of all processes together.
 
 torchrun does the rendezvous, restarts the processes, and ends all of them when one fails. The processes communicate through
 PyTorch's process group, by gloo for tensors on the CPU and by NCCL for tensors on CUDA devices. In a single process, the
@@ -33,17 +33,17 @@ RUN_KEY, PORT_KEY = "lba/run", "lba/port"  # in the store of torchrun's agent
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a job, and this one's place among them."""
+    """The number of processes of a job, and this process's rank among them."""
 
     rank: int = 0  # this process's number
     size: int = 1  # the number of processes on all machines
-    local_rank: int = 0  # the same on this machine
-    local_size: int = 1
+    local_rank: int = 0  # this process's number on its machine
+    local_size: int = 1  # the number of processes on that machine
     by_torchrun: bool = False  # whether torchrun started this process
 
     @property
     def is_writer(self) -> bool:
-        """Whether this process writes files and talks to the user, for all of them."""
+        """Whether this process writes files and talks to the user on behalf of all processes."""
         return self.rank == 0
 
 
@@ -53,7 +53,7 @@ _attempt = ""  # differs after a restart by torchrun
 
 
 def torchrun_world() -> World:
-    """The processes according to torchrun's environment variables, even outside of :func:`process_group`."""
+    """Return the processes according to torchrun's environment variables, even outside of :func:`process_group`."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return SINGLE
     return World(
@@ -66,13 +66,13 @@ def torchrun_world() -> World:
 
 
 def current() -> World:
-    """The processes that work together now; this one alone outside of :func:`process_group`."""
+    """Return the processes that work together now; outside of :func:`process_group` this is a single process."""
     return _current
 
 
 @contextmanager
 def process_group() -> Iterator[None]:
-    """Connect torchrun's processes for the block. All of them leave it together unless one fails.
+    """Connect torchrun's processes within the block. All of them leave the block together unless one fails.
 
     Raises:
         LbaError: the processes can't reach each other.
@@ -111,9 +111,9 @@ def process_group() -> Iterator[None]:
 def _open_store(world: World) -> Any:
     """Open a key-value store for this attempt's processes, which rank 0 serves; None if torchrun provides one.
 
-    The store of torchrun's agent outlives restarts, and what the last attempt's processes have left in it misleads this
-    attempt's (seen with PyTorch 2.15). All of those have ended before one of these starts, so a port that they left leads
-    nowhere. If it can't be reached, a RuntimeError is raised.
+    The store of torchrun's agent only passes on the port: it survives restarts, and entries of the last attempt mislead the
+    next one (seen with PyTorch 2.15). The processes of the last attempt have all ended before the next ones start, so nothing
+    answers at a port that they left. Raises RuntimeError if the store of rank 0 can't be reached.
     """
     agent, address = _agent_store(), os.environ["MASTER_ADDR"]
     if agent is None:
@@ -135,7 +135,7 @@ def _open_store(world: World) -> Any:
 
 
 def _leave() -> None:
-    """Wait for the other processes and disconnect. torchrun, which ends all when one fails, comes too late from here on."""
+    """Wait for the other processes and disconnect. From here on, torchrun's signal after a failed process comes too late."""
     from torch import distributed
 
     ignore_stop_signals()
@@ -144,7 +144,7 @@ def _leave() -> None:
 
 
 def all_reduce_max(*values: int) -> tuple[int, ...]:
-    """The largest of each value over all processes. All of them must call this at the same point."""
+    """Return the largest of each value over all processes. All of them must call this at the same point."""
     if _current.size == 1:
         return values
     import torch
@@ -176,7 +176,7 @@ def broadcast_from_writer(tensors: Iterable[Tensor]) -> None:
 
 
 def all_gather(tensor: Tensor) -> list[Tensor]:
-    """The tensors of all processes, on the CPU, in the order of their ranks. All must have the same shape and dtype."""
+    """Return the tensors of all processes, on the CPU, ordered by rank. All must have the same shape and dtype."""
     own = tensor.cpu()
     if _current.size == 1:
         return [own]
@@ -188,9 +188,9 @@ def all_gather(tensor: Tensor) -> list[Tensor]:
 
 
 def share_rows(array: NDArray[np.float32], rows_of: Sequence[NDArray[np.int64]]) -> None:
-    """Complete an array on all processes. Each of them has computed some of its rows.
+    """Complete an array on all processes, each of which has computed some of its rows.
 
-    ``array`` is (n, D) float32, and changed in place. ``rows_of`` has the indices of the rows that each rank has computed.
+    ``array`` is (n, D) float32, and changed in place. ``rows_of[rank]`` has the indices of the rows that ``rank`` computed.
     """
     if _current.size == 1:
         return
@@ -210,16 +210,16 @@ def remember_run(path: str) -> None:
 
 
 def remembered_run() -> str:
-    """The run that this job trained before torchrun restarted it; empty if it is a new job."""
+    """Return the path of the run that this job trained before torchrun restarted it; empty for a new job."""
     store = _agent_store() if _current.by_torchrun else None
     return store.get(RUN_KEY).decode() if store and store.check([RUN_KEY]) else ""
 
 
 def should_report(problem: BaseException | None = None) -> bool:
-    """Whether this process reports to the user how the job ended, so that it is reported once.
+    """Return whether this process reports to the user how the job ended, so that it is reported once.
 
     The writer reports an interruption, which all processes receive. Any other problem is reported by the first process that
-    has one; a lost process is a reason only if no other process reports why it was lost.
+    has one; a :class:`LostProcess` is reported only if no other process reports its cause.
     """
     world = torchrun_world()
     if world.size == 1 or isinstance(problem, Interrupted):
@@ -235,7 +235,7 @@ def should_report(problem: BaseException | None = None) -> bool:
 
 
 def _appears(store: Any, key: str) -> bool:
-    """Whether another process reports within a short time why it failed."""
+    """Return whether another process reports within a short time why it failed."""
     try:
         store.wait([key], SHORT_TIMEOUT)
         return True
@@ -244,7 +244,7 @@ def _appears(store: Any, key: str) -> bool:
 
 
 def _agent_store() -> Any:
-    """The store that torchrun's agent keeps through restarts; None if it has none."""
+    """Connect to the store that torchrun's agent keeps through restarts; None if it has none."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
     return _connect(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), SHORT_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Random generators that depend on a run's seed, a purpose and a position (the epoch, the step) alone.
+"""Random generators that depend only on a run's seed, a purpose, and a position (the epoch and the step).
 
 Each purpose has a stream of its own, and each position in it a generator of its own, so that any step can be drawn again
 without drawing the ones before it. Results therefore don't depend on the number of workers, and resuming a run needs no
@@ -20,11 +20,11 @@ class Stream(IntEnum):
 
 
 def numpy_generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:
-    """A NumPy generator for ``position`` in ``stream``, such as (epoch, step)."""
+    """Return a NumPy generator for ``position`` in ``stream``, such as (epoch, step)."""
     return np.random.default_rng([seed, stream, *position])
 
 
 def torch_generator(seed: int, stream: Stream, *position: int) -> torch.Generator:
-    """A PyTorch generator on the CPU for ``position`` in ``stream``, such as (epoch, step)."""
+    """Return a PyTorch generator on the CPU for ``position`` in ``stream``, such as (epoch, step)."""
     state = np.random.SeedSequence([seed, stream, *position]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]) >> 1)

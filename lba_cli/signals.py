@@ -16,19 +16,19 @@ RESEND_SECONDS = 0.05
 
 
 def handled_signals() -> list[signal.Signals]:
-    """The stop signals, without SIGHUP if the process was started to ignore it, as ``nohup`` does."""
+    """Return the stop signals, without SIGHUP if the process was started to ignore it, as by ``nohup``."""
     return [
         n for n in STOP_SIGNALS if n in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(n) is not signal.SIG_IGN
     ]
 
 
 def in_main_thread() -> bool:
-    """Whether this is the main thread, the only one that may set signal handlers."""
+    """Return whether this is the main thread, the only one that may set signal handlers."""
     return threading.current_thread() is threading.main_thread()
 
 
 class StopSignalHandlers:
-    """Handlers that raise KeyboardInterrupt for SIGINT and Terminated for other stop signals; ``received`` is the first, or 0."""
+    """Handlers that raise KeyboardInterrupt for SIGINT, else Terminated; ``received`` is the first stop signal, or 0."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -60,10 +60,9 @@ def ignore_stop_signals() -> None:
 
 @contextmanager
 def signals_deferred(*, for_children: bool = False) -> Iterator[None]:
-    """Defer the stop signals until the end of the block; in other threads than the main one nothing changes.
+    """Defer the stop signals until the end of the block; outside the main thread nothing changes.
 
-    This protects code that an exception at any moment would leave broken: PyTorch's C++ writers, processes that are being
-    started.
+    This protects code that an exception could leave in a broken state: PyTorch's C++ writers, and the start of processes.
 
     Args:
         for_children: whether processes that are started in the block never receive Ctrl-C. Their parent ends them.

@@ -32,5 +32,5 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
-LARGEST_SIDE = 2048  # of an image that a network takes, in pixels
+LARGEST_SIDE = 2048  # pixels; the largest height or width of a network's input
 ONNX_OPSET = 18

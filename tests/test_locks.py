@@ -185,7 +185,9 @@ class TestFileSystemsWithoutLocks:
 
     def test_one_process_at_a_time(self, tmp_path):
         with exclusive(tmp_path / "lock", "training"):
-            wanted = pytest.raises(LbaError, match=rf"process {os.getpid()} .*remove .*lock\.soft if it has ended")
+            wanted = pytest.raises(
+                LbaError, match=rf"process {os.getpid()} .*remove .*lock\.soft if that process has ended"
+            )
             with wanted, exclusive(tmp_path / "lock", "training"):
                 pass
         assert not names(tmp_path)

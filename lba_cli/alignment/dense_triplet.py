@@ -35,10 +35,10 @@ def align(
     With the person mask M and an image's own features f, the reconstruction from a partner's warped features w is
     f̂ = M · w + (1 − M) · f at each position. With the reconstructions f̂⁺ from the positive and f̂⁻ from the negative, the
     triplet at position p of image n is ℓ_n(p) = relu(‖f − f̂⁺‖ − ‖f − f̂⁻‖ + margin), where 1e-6 is added to every difference
-    before the norm. The co-attention A of the positive pair weighs it. No gradient flows through M and A.
+    before the norm. The loss is the triplet weighted by the co-attention A of the positive pair. M and A get no gradient.
 
     Args:
-        features: (N, C, H, W) of the whole batch, both modalities. Maps in bfloat16 are only rounded where they are warped.
+        features: (N, C, H, W) of the whole batch, both modalities. Of bfloat16 maps, only the warping is computed in bfloat16.
         pairs: the partners of the N images.
         temperature: the factor of the similarities in the matching probability.
         margin: the margin of the triplet at each position, in units of the features.

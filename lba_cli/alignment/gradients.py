@@ -1,7 +1,7 @@
-"""Functions of large tensors with gradients of their own, which pass over memory less often than PyTorch's.
+"""Functions of large tensors with custom gradients, which pass over memory less often than PyTorch's.
 
-The vectors of a training batch are larger than any cache (64 images of 162 positions and 2048 channels: 85 MB), so that
-the time of these functions is the time of reading and writing them. None of them has a second derivative.
+The vectors of a training batch are larger than any cache (64 images of 162 positions and 2048 channels: 85 MB), so reading
+and writing them takes nearly all the time of these functions. None of the functions has a second derivative.
 """
 
 from typing import Any
@@ -26,8 +26,8 @@ def gather_partners(values: Tensor, indices: Tensor) -> Tensor:
 def norms(vectors: Tensor) -> Tensor:
     """Compute L2 norms over the last dimension, (…, C) → (…).
 
-    The gradient is zero where the norm is. PyTorch's own divides all vectors by their norms before it multiplies them by
-    the norms' gradients, and masks the result: two more passes over the vectors, and seven times the time on one core.
+    The gradient is zero where the norm is zero. PyTorch's own gradient divides all vectors by their norms, multiplies them by
+    the norms' gradients, and masks the result. These are two more passes, and take seven times as long on one core.
     """
     result: Tensor = _Norms.apply(vectors)
     return result
@@ -45,7 +45,7 @@ def masked_distances(vectors: Tensor, others: Tensor, mask: Tensor, epsilon: flo
         (N, K, HW), of the dtype of ``vectors``.
 
     PyTorch's own gradient keeps the product and the sum beside the difference, each as large as ``others``, and passes over
-    each of them once more: five times the time on one core. This one keeps one tensor.
+    each of them once more, which takes five times as long on one core. This gradient keeps only one tensor.
     """
     result: Tensor = _MaskedDistances.apply(vectors, others, mask, epsilon)
     return result

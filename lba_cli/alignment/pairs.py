@@ -11,7 +11,7 @@ from torch import Tensor
 class Pairs(NamedTuple):
     """The partners of the N images of a batch, (N,) int64 each.
 
-    Images ``positive[i]`` and ``negative[i]`` show the identity of image i, and another one, in the other modality.
+    In the other modality, image ``positive[i]`` shows the identity of image i, and image ``negative[i]`` another identity.
     """
 
     positive: Tensor
@@ -25,9 +25,9 @@ class Pairs(NamedTuple):
 def sample_pairs(num_identities: int, num_instances: int, generator: torch.Generator | None = None) -> Pairs:
     """Draw partners for a batch of B identities × P images × 2 modalities (N = 2BP; paper, section 3.2).
 
-    Positives: within each identity a random permutation of its P images in the other modality. Negatives: for each
-    identity P distinct other identities, each with a distinct one of the P positions; where there are fewer than P
-    other identities they are drawn with replacement.
+    The positives of an identity are a random permutation of its P images in the other modality. Its negatives show P
+    distinct other identities, and each takes a different one of the P positions within its identity. If there are fewer
+    than P other identities, they are drawn with replacement.
 
     Args:
         num_identities, num_instances: B, at least 2, and P, at least 1.

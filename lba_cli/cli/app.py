@@ -23,7 +23,7 @@ COMMANDS = {
 
 
 class LazyCommand(TyperCommand):
-    """Stands for the command, or group of commands, in ``lba_cli.cli.NAME`` until it is called.
+    """A placeholder for the command, or group of commands, in ``lba_cli.cli.NAME``, which is imported when it is called.
 
     Args:
         name: the name of the command and of its module, which defines it as ``app``.

@@ -40,7 +40,7 @@ class OpenedCheckpoint:
     listener: Listener
 
     def images(self, *, refuse_training_people: bool = False) -> ImageSource:
-        """Open the data set at the network's image size."""
+        """Open the data set at the network's image size; ``refuse_training_people`` calls :func:`require_own_trial`."""
         source = open_data(self.config.data, self.listener)
         if refuse_training_people:
             require_own_trial(self.description, source)
@@ -50,7 +50,7 @@ class OpenedCheckpoint:
 def open_checkpoint(
     path: Path | None, data: Path | None, common: CommonOptions, options: Mapping[str, Any] | None = None
 ) -> OpenedCheckpoint:
-    """Open a checkpoint. Its own configuration is the base of the command's.
+    """Open a checkpoint. The command's configuration starts from the checkpoint's.
 
     Args:
         path: a file or a run's folder. Default: the newest run.
@@ -93,7 +93,7 @@ def embedding_request(
     *,
     skip_broken: bool,
 ) -> EmbeddingRequest:
-    """Open a checkpoint, by default that of the newest run, or an exported ONNX file, to embed images with."""
+    """Open the model to embed images with: a checkpoint, by default the newest run's, or an exported ONNX file."""
     from lba_cli.search import network_embedder, onnx_embedder
     from lba_cli.search.embed_paths import EmbeddingRequest
 
@@ -128,7 +128,7 @@ def _find_and_read(path: Path | None, listener: Listener) -> tuple[Path, Checkpo
 
 
 def _config_for(root: Path, description: Description) -> Mapping[str, Any]:
-    """Adapt a checkpoint's configuration to the data set at ``root``, by leaving out keys that are meant for another one."""
+    """Adapt a checkpoint's configuration to the data set at ``root``, by leaving out the keys of other data sets."""
     spec = dataset_at(root, description.height, description.width)
     foreign = {key for other in DATASETS.values() if other is not spec for key in other.options.model_fields}
     if not spec.trials:

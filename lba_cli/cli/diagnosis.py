@@ -1,4 +1,4 @@
-"""The facts that ``lba doctor`` shows. A fact that can't be found out says why, and never stops the others."""
+"""The facts that ``lba doctor`` shows. If finding one fails, its value is the error, and the others are still shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Facts = dict[str, Section]
 
 PACKAGE = "lba-cli"
 NOT_AN_EXTRA_FOR_USERS = "dev"
-# Packages whose binaries may not fit together or the machine: only an import shows whether they work.
+# Packages whose binaries may not fit each other or the machine; only an import shows whether they work.
 IMPORTED = ("torch", "torchvision")
 REQUIREMENT = re.compile(r"([\w.-]+)(?:.*extra\s*==\s*[\"']([\w.-]+))?")
 CPU_FEATURES = {"AVX2": "avx2", "AVX512": "avx512f", "AVX512_BF16": "avx512_bf16", "AMX_BF16": "amx_bf16"}
@@ -33,7 +33,7 @@ GIB = 2**30
 
 
 def diagnose() -> Facts:
-    """Collect everything that a bug report should say: sections of named facts. If one fails, its ``problem`` says why."""
+    """Collect what a bug report needs, as sections of named facts. A section that fails has only the fact ``problem``."""
     sections: dict[str, Callable[[], Section]] = {
         "versions": versions,
         "platform": operating_system,
@@ -166,7 +166,7 @@ def memory() -> Section:
 
 
 def _entries(path: Path) -> dict[str, str]:
-    """Read the ``name: value`` lines above the first empty one; empty if there is no such file."""
+    """Read the ``name: value`` lines above the first blank line; without such a file, the result is empty."""
     if not path.is_file():
         return {}
     lines = path.read_text(errors="replace").split("\n\n")[0].splitlines()
@@ -189,11 +189,11 @@ def _extra(extra: str, names: list[str]) -> str:
     found = {name: _version(name) for name in names}
     text = ", ".join(f"{name} {version}" for name, version in found.items())
     missing = "not installed" in found.values()
-    return f"{text}; to install: pip install '.[{extra}]' in the sources" if missing else text
+    return f"{text}; to install: pip install '.[{extra}]' in the source folder" if missing else text
 
 
 def _requirements() -> list[tuple[str, str]]:
-    """Return the declared dependencies, each with the extra that needs it; empty for those that are always needed."""
+    """Return (package, extra) for every declared dependency; the extra is "" for packages that are always needed."""
     try:
         declared = metadata.requires(PACKAGE) or []
     except metadata.PackageNotFoundError:

@@ -86,7 +86,7 @@ def _explain(problem: Exception) -> tuple[int, str]:
 
 
 def _is_out_of_memory(problem: Exception) -> bool:
-    """Whether the system refused memory, a thread or a process. PyTorch and the dynamic linker only say so in the message."""
+    """Return whether the system refused memory, a thread or a process, which some libraries say only in the message."""
     if isinstance(problem, MemoryError) or (
         isinstance(problem, OSError) and problem.errno in (errno.ENOMEM, errno.EAGAIN)
     ):

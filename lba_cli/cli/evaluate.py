@@ -53,8 +53,8 @@ ProtocolOption = Annotated[
     str | None,
     typer.Option(
         metavar="PROTOCOL",
-        help="How galleries are drawn. community: as in most papers; official: SYSU-MM01's own permutations; released: as LLCM's "
-        "script does it, with the matrix transposed [evaluation.protocol].",
+        help="How galleries are drawn. community: as in most papers; official: SYSU-MM01's own permutations; released: as in LLCM's "
+        "released script, which swaps query and gallery [evaluation.protocol].",
     ),
 ]
 Rerank = Annotated[

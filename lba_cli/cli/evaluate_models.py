@@ -32,6 +32,7 @@ class EvaluateRequest:
         data: the folder or store of the data set, if not the one that the models were trained on.
         options: options by their config keys.
         allow_other_trial: whether models may be scored on identities that they were trained on.
+        save_features: the file that the features of the test images are saved to, if any.
     """
 
     data: Path | None
@@ -41,7 +42,7 @@ class EvaluateRequest:
     save_features: Path | None = None
 
 
-# The models' data sets by what names them, so that each is opened only once.
+# The data sets that are open already, by their configurations, so that models share them.
 _Sources = dict[tuple[object, ...], ImageSource]
 
 
@@ -59,7 +60,7 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     Args:
         names: checkpoints or run folders; None stands for the newest run.
         request: the command's options.
-        all_trials: each name stands for one model per trial.
+        all_trials: whether each name stands for one model per trial.
     """
     sources: _Sources = {}
     open_candidate = _open_trials if all_trials else _open_single
@@ -105,7 +106,7 @@ def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
 
 
 def same_place(root: str, config: Config) -> bool:
-    """Whether ``root`` is the data set that ``config`` reads, or the store beside it."""
+    """Return whether ``root`` is the data set that ``config`` reads, or the store beside it."""
     places = [
         {path.resolve(), default_store(path, config.data.height, config.data.width).resolve()}
         for path in (Path(root), Path(config.data.root))
@@ -202,7 +203,7 @@ def _difference(reference: ImageSource, source: ImageSource) -> str:
         if other != first:
             return f"{other} instead of {first}"
     if people[0] != people[1]:
-        return f"other test identities, {len(people[0] - people[1])} of {len(people[0])}"
+        return f"{len(people[0] - people[1])} of its {len(people[0])} test identities are different"
     return "the same test identities in other files, or with other training images"
 
 

@@ -52,7 +52,7 @@ def export(
     precision: Annotated[
         ExportPrecision,
         typer.Option(
-            help="Precision of the weights. 16 bits halve the file; onnx has no bfloat16, official only float32."
+            help="Precision of the weights. 16 bits halve the file; onnx can't be bfloat16, and official is always float32."
         ),
     ] = "float32",
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP)] = None,
@@ -131,7 +131,7 @@ def _warn_of_lost_facts(opened: OpenedCheckpoint) -> None:
     network = opened.description
     if (network.height, network.width, network.dataset) != (*IMAGE_SIZE, "SYSU-MM01"):
         opened.listener.warn(
-            f"the released layout has no place for this network's image size, {network.height}×{network.width}, and training "
-            f"data, {network.dataset or 'unknown'}: every reader, lba included, will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} "
+            f"the released layout can't record this network's image size ({network.height}×{network.width}) and training data "
+            f"({network.dataset or 'unknown'}): every reader, lba included, will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} "
             "and SYSU-MM01"
         )

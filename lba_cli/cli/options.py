@@ -85,7 +85,7 @@ class CommonOptions:
         Args:
             options: the command's other options by their config keys; a value of None stands for an option not given.
             base: sections that replace the defaults, such as a checkpoint's own configuration.
-            fixed: values by config key that a config file which nobody named can't change.
+            fixed: values by config key that override a config file found by default, but not one named by ``--config``.
         """
         from lba_cli.config import ConfigLayer, resolve_config
 
@@ -105,7 +105,7 @@ class CommonOptions:
 
 
 def find_config() -> Path | None:
-    """The config file that is read when the command line names none; None if there is none."""
+    """Return the config file to read if the command line names none; None if there is no such file."""
     if named := os.environ.get(CONFIG_VARIABLE):
         return Path(named)
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
@@ -160,4 +160,4 @@ def _add_common_options(wrapper: Callable[..., None], function: Callable[..., No
     parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
     wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-    del wrapper.__wrapped__  # type: ignore[attr-defined]  # otherwise inspect takes the signature of the function
+    del wrapper.__wrapped__  # type: ignore[attr-defined]  # otherwise inspect would show the signature of the function

@@ -52,7 +52,7 @@ app = group()
 
 
 @app.callback(cls=_DatasetCommands)
-def _group() -> None: ...  # without a callback, Typer would make a group of one command that command
+def _group() -> None: ...  # without a callback, Typer would turn a group of one command into that command
 
 
 def _prepare_command(spec: DatasetSpec) -> Any:
@@ -81,7 +81,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         if verify:
             known = spec.read(folder, data.options_for(spec)) if folder.exists() else None
             checked = verify_store(store, known, listener)
-            source = "its source isn't here, so it wasn't compared with it"
+            source = "the folder that it was prepared from isn't here, so the store wasn't compared with it"
             if known:
                 source = f"{known.root} still has the same files, by name and size"
             print_line(f"{store} is intact: {checked.images:,} images; {source}")

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 app = group()
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
-ModelFiles = tuple[Path | None, Path | None]  # a checkpoint and an ONNX file, of which one is named at most
+ModelFiles = tuple[Path | None, Path | None]  # a checkpoint and an ONNX file; at most one is given
 SearchEngine = Annotated[
     Engine,
     typer.Option(
-        help="exact compares a query with every image; faiss only with some, for millions of images (needs the extra faiss)."
+        help="exact compares each query with every image; faiss, for millions of images, only with some (needs the extra faiss)."
     ),
 ]
 IndexCheckpoint = Annotated[
@@ -50,12 +50,13 @@ def build(
     checkpoint: CheckpointFile = None,
     model: ModelFile = None,
     engine: Annotated[
-        Engine, typer.Option(help="faiss: also build what queries with --engine faiss need (needs the extra faiss).")
+        Engine,
+        typer.Option(help="faiss: also build the FAISS index for queries with --engine faiss (needs the extra faiss)."),
     ] = "exact",
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
-    """Embed gallery images into an index: a folder that appears complete or not at all. It names images by absolute paths."""
+    """Embed gallery images into an index, a folder that appears complete or not at all. It stores absolute image paths."""
     from lba_cli.cli.checkpoints import embedding_request
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.faiss_index import require_faiss
@@ -150,7 +151,7 @@ def add(
     description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
-        common.listener.say(f"{replaced} images were in the index already and are embedded again")
+        common.listener.say(f"{replaced} images were already in the index and were embedded again")
     _print_contents(index, made)
 
 

@@ -81,7 +81,7 @@ class TrainRequest:
         return self.common.load({**self.options, **(own or {})}, base=base)
 
     def resumed(self, folder: RunFolder, own: Mapping[str, Any] | None = None) -> tuple[Config, Checkpoint | None]:
-        """Read the configuration and the state of a run to continue."""
+        """Read the configuration and the state of a run to continue; a run without a checkpoint has no state (None)."""
         from lba_cli.config import ConfigLayer, resolve_config
         from lba_cli.training.state import require_same_run, resolve_auto
 

@@ -15,12 +15,12 @@ from lba_cli.training.run_folder import RUNS, TRIAL, RunFolder
 
 
 def trial_runs(folder: Path) -> dict[int, RunFolder]:
-    """Return the runs of all trials, which may not have begun."""
+    """Return the runs of all trials, whether they have begun or not."""
     return {trial: RunFolder(folder / f"{TRIAL}{trial}") for trial in TRIALS}
 
 
 def complete_trial_runs(folder: Path) -> dict[int, RunFolder]:
-    """Return the runs of all trials."""
+    """Return the runs of all trials. Raises CheckpointError if one has no checkpoint."""
     runs = trial_runs(folder)
     if missing := [run.path.name for run in runs.values() if not run.last.is_file()]:
         raise CheckpointError(
@@ -36,7 +36,7 @@ def with_trial(config: Config, trial: int | None) -> Config:
 
 
 def newest_trials() -> Path:
-    """Find the folder of trials with the newest checkpoint."""
+    """Find the folder of trials that has the newest checkpoint. Raises CheckpointError if there is none."""
     found = sorted(RUNS.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
@@ -46,7 +46,7 @@ def newest_trials() -> Path:
 
 
 def shared_config(folder: Path) -> dict[str, Any]:
-    """Read the configuration that the trials were started with."""
+    """Read the configuration that the trials in ``folder`` were started with; raises CheckpointError if it is missing."""
     path = RunFolder(folder).config
     if not path.is_file():
         raise CheckpointError(f"{folder}: not a folder of trials: it has no {path.name}")

@@ -55,7 +55,7 @@ def correspondences(
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Match places of an infrared image with visible images of the same person and of another one."""
+    """Draw matches between an infrared image and two visible images: one of the same person, and one of another person."""
     from lba_cli.visualize.correspondences import Matching
     from lba_cli.visualize.correspondences import correspondences as draw
     from lba_cli.visualize.people import PictureOptions
@@ -121,7 +121,7 @@ def masks(
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Show where the network sees a person, and which parts of it two images have in common."""
+    """Show where the network sees a person, and which parts of the person two images have in common."""
     from lba_cli.visualize.masks import masks as draw
     from lba_cli.visualize.people import PictureOptions
 
@@ -235,7 +235,7 @@ def _save(figure: Figure, path: Path, force: bool) -> None:
 
 
 def _records(checkpoint: Path) -> list[dict[str, Any]] | None:
-    """Read the metrics of the run that the checkpoint belongs to; None if it belongs to none."""
+    """Read the metrics of the run that the checkpoint belongs to; None if it isn't in a run's folder."""
     from lba_cli.training.run_folder import RunFolder
 
     folder = checkpoint.absolute().parent

@@ -37,7 +37,7 @@ class ConfigLayer:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read a YAML file; raises a ConfigError if it is missing, too large, not YAML, not of sections, or has a key twice."""
+        """Read a YAML file; raises ConfigError if it is missing, too large, not YAML, without sections, or has a key twice."""
         try:
             text = read_text(path, MAX_CONFIG_BYTES)
         except FileNotFoundError as problem:
@@ -56,7 +56,7 @@ class ConfigLayer:
 
     @classmethod
     def from_assignments(cls, assignments: Sequence[str]) -> Self:
-        """Parse ``section.key=value`` words, whose values are YAML; raises ConfigError for any other word."""
+        """Parse ``section.key=value`` assignments, whose values are YAML; raises ConfigError for anything else."""
         values: dict[str, Any] = {}
         origins = {}
         for assignment in assignments:
@@ -83,11 +83,11 @@ class ConfigLayer:
 def resolve_config(layers: Sequence[ConfigLayer]) -> Config:
     """Lay the layers over the defaults, later ones over earlier ones.
 
-    The resolved config of a run names the weights of all loss terms. It may serve another method: if a later layer chooses
-    one, weights that are the defaults of the layer's own method are dropped.
+    A run's resolved config names the weights of all loss terms. To make it usable for another method, a layer's weights that
+    are the defaults of its own method are dropped if a later layer chooses another method.
 
     Raises:
-        ConfigError: a value is invalid; the message names the first one's place, what is allowed, and the nearest valid name.
+        ConfigError: a value is invalid; the message says where the first one is, what is allowed, and the nearest valid name.
     """
     method = next(filter(None, map(_method_of, reversed(layers))), Config().train.method)
     merged, origins = _merge([_without_weights_of_another_method(layer, method) for layer in layers])
@@ -151,7 +151,7 @@ def _check_dataset_keys(data: Mapping[str, Any], origins: Mapping[str, str]) -> 
 
 
 def _method_of(layer: ConfigLayer) -> Any:
-    """Return the method that a layer chooses, if it does."""
+    """Return the method that a layer chooses; None if it chooses none."""
     section = layer.values.get("train")
     method = section.get("method") if isinstance(section, dict) else None
     return method if isinstance(method, str) else None

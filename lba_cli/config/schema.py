@@ -158,7 +158,9 @@ class EvaluationSection(Section):
         "auto",
         description="gallery images per identity and camera: single (1), multi (10), whole (all); both: 1 and 10",
     )
-    protocol: str = Field("community", description="who draws the galleries: the papers, or the data set's own release")
+    protocol: str = Field(
+        "community", description="how galleries are drawn: as in most papers, or by the data set's release"
+    )
     features_from: FeaturePlace = Field("pooled", description="neck: also score the features after the neck")
     flip: bool = Field(False, description="also score the mean of each image's embedding and its mirror image's")
     rerank: bool = Field(False, description="also score distances re-ranked by k-reciprocal neighbours")

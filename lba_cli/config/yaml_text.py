@@ -1,4 +1,4 @@
-"""Reads and writes the YAML of configurations: plain values only, in bounded memory, with the line of every key."""
+"""Read and write the YAML of configurations: plain values only, in bounded memory, with the line of every key."""
 
 import re
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class _Dumper(yaml.SafeDumper):
     """PyYAML's safe dumper, except that it also quotes text that the loader would read as a number."""
 
 
-for _class in (_Loader, _Dumper):  # in YAML 1.1, which PyYAML reads, only 5.0e-4 is one
+for _class in (_Loader, _Dumper):  # in YAML 1.1, which PyYAML reads, 5.0e-4 is a number, but 5e-4 is text
     _class.add_implicit_resolver(
         "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+[eE][-+]?[0-9]+$"), list("-+0123456789")
     )
@@ -56,7 +56,7 @@ def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iter
     for key, value in node.value:
         name, line = f"{prefix}{key.value}", key.start_mark.line + 1
         if name in seen:
-            raise ConfigError(f"{source}:{line}: {quoted(name)} is given a second time")
+            raise ConfigError(f"{source}:{line}: {quoted(name)} is given a second time; remove one of the two")
         seen.add(name)
         yield name, line
         if not prefix:

@@ -1,4 +1,4 @@
-"""Random changes of training images: pad and crop, flip, erase. Every image has random parameters of its own.
+"""Random augmentation of training images: pad and crop, flip, and erase. Each image gets random parameters of its own.
 
 Sampling the parameters and applying them are separate steps, so that the same seed gives the same pixels whether images are
 augmented one by one in an array (here) or all at once on a device (:mod:`lba_cli.data.device_cache`).

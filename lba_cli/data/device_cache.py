@@ -22,7 +22,7 @@ IMAGES_PER_READ = 64  # a batch of the recipe; more would need more shared memor
 
 
 def fits(source: ImageSource, device: torch.device, images_per_step: int) -> bool:
-    """Whether ``device`` is a GPU with enough memory for all training images of ``source`` and the training itself."""
+    """Return whether ``device`` is a GPU with enough memory for all training images of ``source`` and the training itself."""
     if device.type != "cuda":
         return False
     count = sum(sample.split == "train" for sample in source.samples)
@@ -62,7 +62,7 @@ class DeviceCache:
     def batches(
         self, sampler: IdentitySampler, augmentation: Augmentation, seed: int, positions: Sequence[tuple[int, int]]
     ) -> Generator[TrainingBatch]:
-        """Yield the batches of :func:`~lba_cli.data.loaders.training_batches`, on the device.
+        """Yield the same batches as :func:`~lba_cli.data.loaders.training_batches`, but on the device.
 
         On a GPU, one worker process samples indices and parameters ahead of the training.
         """
@@ -102,7 +102,7 @@ def _batch_plan(
     size: tuple[int, int],
     position: tuple[int, int],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The rows of a batch in the cache (2·B·P,), visible images first, their parameters (2·B·P, 7) and labels (B·P,)."""
+    """Return a batch's rows of the cache (2·B·P,), visible images first, their parameters (2·B·P, 7), and labels (B·P,)."""
     plan = sampler.plan(*position)
     random = numpy_generator(seed, Stream.AUGMENTATION, *sampler.address(*position))
     indices = np.concatenate([plan.visible, plan.infrared])
@@ -111,7 +111,7 @@ def _batch_plan(
 
 
 def parameters_tensor(parameters: Sequence[AugmentationParameters]) -> Tensor:
-    """The parameters of n images as an (n, 7) int64 tensor, one column per field."""
+    """Return the parameters of n images as an (n, 7) int64 tensor, one column per field."""
     return torch.tensor(parameters, dtype=torch.int64).view(len(parameters), len(AugmentationParameters._fields))
 
 

@@ -8,8 +8,8 @@ Images that aren't plain 8-bit photographs are treated like this:
   photograph of a person.
 - The orientation in the EXIF data is applied, as every viewer does. Unreadable EXIF data are ignored.
 - Gray, CMYK and palette images become RGB. Transparency is dropped; the colours below it stay.
-- 16-bit images keep their upper 8 bits. Floating-point and 32-bit integer images are refused, because nothing says what
-  range their values have.
+- 16-bit images keep their upper 8 bits. Floating-point and 32-bit integer images are refused, because the range of their
+  values is unknown.
 - The first frame of an animation, or the first page of a document, is read.
 - Truncated images are refused, never filled up with gray.
 """
@@ -35,7 +35,7 @@ class BrokenImage(Exception):
 
 
 def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
-    """Resize an image, a file or an (H, W, 3) uint8 RGB array, as :func:`read_image` does.
+    """Resize an image file, or an (H, W, 3) uint8 RGB array, to (height, width, 3) as :func:`read_image` does.
 
     Raises:
         DataError: the file can't be read, or the array has another shape or type.
@@ -78,14 +78,14 @@ def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
 
 @cache
 def readable_formats() -> tuple[str, ...]:
-    """The formats that are read, by Pillow's names; those that the installed Pillow lacks are left out."""
+    """Return the formats that are read, by Pillow's names; those that the installed Pillow lacks are left out."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @cache
 def image_suffixes() -> frozenset[str]:
-    """The file endings of the formats that are read, in lower case and with their dots."""
+    """Return the file endings of the formats that are read, in lower case and with their dots."""
     readable = readable_formats()
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in readable)
 

@@ -52,7 +52,7 @@ class TrainingBatch(NamedTuple):
 
 
 class StepPositions(Sequence[tuple[int, int]]):
-    """The (epoch, step) pairs of a range of steps, computed when they are asked for instead of kept in a list.
+    """The (epoch, step) pairs of a range of steps, computed on access instead of kept in a list.
 
     An epoch has ``steps`` steps; ``numbers`` counts them from the first step of epoch 0.
     """
@@ -68,9 +68,9 @@ class StepPositions(Sequence[tuple[int, int]]):
 
 
 class _Items(Dataset["Item | LbaError"], Generic[Key, Item]):
-    """The items that a function loads. It returns an :class:`LbaError` in place of an item instead of raising it.
+    """A data set whose items are ``load(key)``, or the :class:`LbaError` that this raises.
 
-    PyTorch would wrap an error that a worker process raises in a new one with a traceback as its message.
+    If a worker process raised the error, PyTorch would wrap it in a new one with a traceback as its message.
     """
 
     def __init__(self, load: Callable[[Key], Item]) -> None:
@@ -98,7 +98,7 @@ def training_batches(
     ``positions`` may cover several epochs: workers then prepare the next epoch's first batches while one epoch ends.
 
     Args:
-        source, sampler, augmentation: the images, which of them a step takes, and how they are changed.
+        source, sampler, augmentation: the images, which of them a step takes, and how they are augmented.
         seed: the run's seed.
         positions: the (epoch, step) pairs.
         workers, pin: see :func:`load_items`.
@@ -145,7 +145,7 @@ def normalize(images: Tensor) -> Tensor:
 @cache
 @torch.inference_mode(False)
 def _statistics(device: torch.device) -> tuple[Tensor, Tensor]:
-    """ImageNet's mean and standard deviation, times 255. They are cached: each copy to a GPU would wait for all its work."""
+    """Return ImageNet's mean and standard deviation, times 255, from a cache: a copy to a GPU would wait for all its work."""
     mean, deviation = (torch.tensor(values, device=device).mul(255) for values in (MEAN, STANDARD_DEVIATION))
     return mean, deviation
 
@@ -160,8 +160,8 @@ def load_items(load: Callable[[Key], Item], keys: Sequence[Key], workers: int | 
 
     Args:
         load: a function that can be pickled.
-        keys: what it is called with.
-        workers: number of processes that load ahead; 0 loads in this process, None takes up to 4 and leaves a core free.
+        keys: the arguments that it is called with.
+        workers: number of processes that load ahead. With 0, this process loads; None uses up to 4 and leaves a core free.
         pin: whether tensors are put into pinned memory, from which copies to a GPU are fast.
 
     Raises:
@@ -196,9 +196,9 @@ def load_items(load: Callable[[Key], Item], keys: Sequence[Key], workers: int | 
 
 
 def _prepare_worker(_: int) -> None:
-    """Leave interrupts to the parent, which ends its workers, and fail loudly where an item can't be handed over."""
-    # By default, a queue that runs out of shared memory or open files drops the item, and the parent waits for it forever.
-    # The parent does notice the end of a worker.
+    """Ignore interrupts, because the parent ends its workers, and exit if an item can't be passed to the parent."""
+    # By default, a queue that runs out of shared memory or open files drops the item, and the parent waits for it forever,
+    # whereas it notices when a worker ends.
     Queue._on_queue_feeder_error = staticmethod(lambda *_: os._exit(1))  # type: ignore[attr-defined]
     sys.excepthook = lambda *_: None  # when the parent is gone, nobody reads a worker's traceback
     if processes.current().by_torchrun:  # torchrun sends signals to whole process groups

@@ -59,7 +59,7 @@ def prepare(
             arrays that other code bases of the field read.
 
     Raises:
-        LbaError: there is something at ``output`` already.
+        LbaError: ``output`` exists and isn't an empty folder.
         DataError: some images can't be decoded; the message lists them all.
     """
     require_new_folder(output)

@@ -82,11 +82,11 @@ class IdentitySampler:
         self.disjoint = len(self._images) >= identities * size
 
     def address(self, epoch: int, step: int) -> tuple[int, ...]:
-        """The position that this process's generator for a step has in each stream of :mod:`lba_cli.randomness`."""
+        """Return the position of this process's generator for a step, in each stream of :mod:`lba_cli.randomness`."""
         return (epoch, step) if self._size == 1 else (epoch, step, self._rank)
 
     def plan(self, epoch: int, step: int) -> BatchPlan:
-        """The samples of one step. They depend on seed, epoch, step and rank alone, not on earlier calls."""
+        """Return the samples of one step. They depend only on seed, epoch, step and rank, not on earlier calls."""
         random = numpy_generator(self._seed, Stream.BATCHES, *self.address(epoch, step))
         chosen = self._identities_of(epoch, step, random)
         visible, infrared = (

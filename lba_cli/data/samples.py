@@ -1,4 +1,4 @@
-"""The records of all data sets. Readers make them from files and lists; all other code uses the records alone."""
+"""The records that describe any data set. Readers make them from files and lists; all other code uses only the records."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -78,18 +78,18 @@ def in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
 
 
 def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
-    """The class label of every training identity: labels count from 0, in the order of the identities."""
+    """Return the class label of every training identity: labels count from 0, in the order of the identities."""
     trained = {sample.identity for sample in samples if sample.split == "train"}
     return {identity: label for label, identity in enumerate(sorted(trained))}
 
 
 def select(samples: Sequence[Sample], split: Split, modality: Modality) -> list[int]:
-    """The indices of the samples of one split and modality, in order."""
+    """Return the indices of the samples of one split and modality, in order."""
     return [index for index, s in enumerate(samples) if s.split == split and s.modality == modality]
 
 
 def indices_of_trial(samples: Sequence[Sample], trial: int | None, name: str) -> list[int]:
-    """The indices of the samples of one trial of the data set ``name``, in order.
+    """Return the indices of the samples of one trial of the data set ``name``, in order.
 
     Trials count from 1; ``trial`` is None where the data set has only one.
 
@@ -109,7 +109,7 @@ def indices_of_trial(samples: Sequence[Sample], trial: int | None, name: str) ->
 
 
 def fingerprint(listing: Listing) -> str:
-    """A SHA-256 over the records of a data set, the sizes of its images, and its fixed draws."""
+    """Return a SHA-256 over the records of a data set, the sizes of its images, and its fixed draws."""
     digest = hashlib.sha256()
     size = {path: (listing.root / path).stat().st_size for path in {s.path for s in listing.samples}}
     for s in listing.samples:

@@ -43,7 +43,7 @@ class ImageSource(EvaluationSet):
         return ""
 
     def of_trial(self, trial: int | None) -> Self:
-        """A copy with the samples of one trial only; raises what :func:`~lba_cli.data.samples.indices_of_trial` raises."""
+        """Return a copy with only the samples of one trial, chosen by :func:`~lba_cli.data.samples.indices_of_trial`."""
         chosen = indices_of_trial(self.samples, trial, self.name)
         view = copy(self)
         view.trial = trial or 0
@@ -54,18 +54,18 @@ class ImageSource(EvaluationSet):
         self.samples = tuple(self.samples[index] for index in chosen)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """The images of the samples at ``indices``: (n, height, width, 3) uint8. One that can't be read is a DataError."""
+        """Read the images of the samples at ``indices``, (n, height, width, 3) uint8; raises DataError if one can't be read."""
         raise NotImplementedError
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Raise a DataError that names the images at ``indices`` that have changed since they were prepared, if they were."""
+        """Raise a DataError if images at ``indices`` have changed since they were prepared; the message names them."""
 
 
 class StoredImages(ImageSource):
-    """The images of the prepared store in a folder; ``images`` is how many it holds.
+    """The images of the prepared store in ``folder``; the attribute ``images`` is their number.
 
     Raises:
-        DataError: the folder is no store, or an incomplete one, or one of another format version.
+        DataError: the folder isn't a store, or the store is incomplete, damaged or of another format version.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -129,7 +129,7 @@ class StoredImages(ImageSource):
             )
 
     def _changed(self, indices: Sequence[int]) -> list[int]:
-        """Those of ``indices`` whose images differ from their checksums."""
+        """Return those of ``indices`` whose images differ from their checksums."""
         pixels = _open_pixels(self._folder)
         return [index for index in indices if zlib.crc32(pixels[self._rows[index]].data) != self._checksums[index]]
 
@@ -159,18 +159,18 @@ class FolderImages(ImageSource):
 
 
 def is_store(folder: Path) -> bool:
-    """Whether ``folder`` looks like a prepared store."""
+    """Return whether ``folder`` looks like a prepared store."""
     return (folder / MANIFEST).is_file()
 
 
 def default_store(root: Path, height: int, width: int) -> Path:
-    """The default place of the store of the data set at ``root``: beside it, with the size in its name."""
+    """Return the default path of the store of the data set at ``root``: beside it, with the image size in its name."""
     root = root.resolve() if root.name in ("", "..") else root
     return root.with_name(f"{root.name}-{height}x{width}")
 
 
 def _identity(folder: Path) -> tuple[int, int, int, int]:
-    """The identity of a store's file of images: device, inode, size, and time of the last change."""
+    """Return what identifies a store's file of images: device, inode, size, and time of the last change."""
     stat = (folder / IMAGES).stat()
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 

@@ -44,7 +44,7 @@ class Manifest(StrictModel):
         source, fingerprint: the folder that it was prepared from, and :func:`lba_cli.data.samples.fingerprint` of it.
         skipped: images that couldn't be decoded.
         files: every file of the store but the manifest, by name. ``images.npy`` has no checksum of its own.
-        checksum: the checksum of all this, see :meth:`digest`.
+        checksum: the checksum of all other fields, see :meth:`digest`.
     """
 
     name: str = Field(max_length=200)
@@ -68,7 +68,7 @@ class Manifest(StrictModel):
         return name
 
     def digest(self) -> str:
-        """The SHA-256 of everything but ``checksum``."""
+        """Return the SHA-256 of all fields but ``checksum``."""
         return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
 
@@ -126,7 +126,7 @@ def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]
     """Read ``samples.csv``: the samples' rows of ``images.npy``, the rows' checksums, and the samples.
 
     Raises:
-        DataError: it is damaged.
+        DataError: the file is missing or damaged.
     """
     path = folder / SAMPLES
     rows, checksums, samples = [], [], []

@@ -24,21 +24,21 @@ def register(spec: DatasetSpec) -> None:
 
 
 def get_dataset(name: str) -> DatasetSpec:
-    """The data set called ``name``; raises a ConfigError that names the nearest one if there is none."""
+    """Return the data set called ``name``; raises a ConfigError that names the nearest valid name if there is none."""
     if name not in DATASETS:
         raise ConfigError(f"there is no data set '{name}'; {nearest(name, DATASETS)}")
     return DATASETS[name]
 
 
 def nearest(name: str, valid: Iterable[str]) -> str:
-    """A hint for a misspelled name: the most similar valid one, or all of them."""
+    """Return a hint for a misspelled name: the most similar valid name, or else all of them."""
     names = list(valid)
     close = difflib.get_close_matches(name, names, n=1)
     return f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(names)}"
 
 
 def detect(root: Path) -> DatasetSpec:
-    """Recognise the data set in the folder ``root``; raises DataError if that has the layout of none or of several."""
+    """Recognise the data set in the folder ``root``; raises DataError if its layout fits no data set, or several."""
     found = [spec for spec in DATASETS.values() if spec.layout.looks_like(root)]
     if len(found) == 1:
         return found[0]
@@ -51,7 +51,7 @@ def detect(root: Path) -> DatasetSpec:
     lacking = "no known data set" if root.is_dir() else "no such folder"
     known = "; ".join(f"{spec.title} ({spec.layout.described})" for spec in DATASETS.values())
     raise DataError(
-        f"{root}: {lacking}; looked for {known}. {spelling_hint(root)}To try without them: lba prepare synthetic --output {root}"
+        f"{root}: {lacking}; looked for {known}. {spelling_hint(root)}To try lba without one: lba prepare synthetic --output {root}"
     )
 
 
@@ -67,7 +67,7 @@ def read_dataset(root: Path, name: str = AUTO) -> Listing:
 
 
 def find_spec(root: Path, name: str) -> DatasetSpec:
-    """The data set called ``name``; ``auto`` is the one at ``root``. Raises what :func:`read_dataset` raises."""
+    """Return the data set called ``name``, or recognise it at ``root`` for ``auto``. Raises the errors of :func:`read_dataset`."""
     return detect(root) if name == AUTO else get_dataset(name)
 
 

@@ -1,8 +1,8 @@
-"""A user's own images: ``visible`` and ``infrared`` / identity / images.
+"""A user's own images, in the folders ``visible/IDENTITY`` and ``infrared/IDENTITY``.
 
 A file name that contains ``_c`` and a number names the camera. If all test images name theirs, galleries are drawn from each
 camera, as for SYSU-MM01; otherwise all test images of a modality form one gallery. Queries ignore nothing, because a visible
-and an infrared camera of the same number are different cameras. People with images in one modality only are distractors.
+and an infrared camera of the same number are different cameras. People with images in only one modality are distractors.
 """
 
 import random
@@ -95,7 +95,7 @@ def read_folder(root: Path, options: FolderOptions | None = None) -> Listing:
 
 
 def _people(root: Path, scan: Scan) -> People:
-    """Find all people who have an image, sorted by name. Names are compared in Unicode's composed form (NFC)."""
+    """Find all people who have an image, sorted by name. Names are converted to Unicode's composed form (NFC)."""
     people: People = {}
     for modality in MODALITIES:
         for folder in (root / modality).iterdir():

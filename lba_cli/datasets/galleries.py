@@ -44,31 +44,31 @@ def community_gallery(
 
 
 def community_galleries(directories: Directories[Image], shots: Shots) -> list[list[Image]]:
-    """The community's ten galleries, drawn from every camera that ``directories`` have."""
+    """Draw the community protocol's ten galleries from all cameras in ``directories``."""
     cameras = sorted({camera for _, camera in directories})
     return [community_gallery(directories, cameras, draw, IMAGES_PER_CAMERA[shots]) for draw in range(NUM_DRAWS)]
 
 
 def community_draws(samples: Sequence[Sample], direction: Direction, shots: Shots) -> tuple[Draw, ...]:
-    """Ten draws in which all images of one modality query a community gallery of the other."""
+    """Return ten draws, in each of which all images of one modality query a community gallery of the other."""
     queries = all_images(directories_of_test(samples, direction.query))
     galleries = community_galleries(directories_of_test(samples, direction.gallery), shots)
     return tuple(Draw(number, queries, gallery) for number, gallery in enumerate(galleries))
 
 
 def whole_gallery(samples: Sequence[Sample], direction: Direction, number: int = 0) -> tuple[Draw, ...]:
-    """One draw in which all images of one modality query all images of the other."""
+    """Return one draw, in which all images of one modality query all images of the other."""
     queries, gallery = (all_images(directories_of_test(samples, modality)) for modality in direction)
     return (Draw(number, queries, gallery),)
 
 
 def all_images(directories: Directories[Image]) -> list[Image]:
-    """Every image: identities ascending, then cameras ascending, each directory in its own order."""
+    """Return every image: identities ascending, then cameras ascending, each directory in its own order."""
     return [image for key in sorted(directories) for image in directories[key]]
 
 
 def directories_of_test(samples: Sequence[Sample], modality: Modality) -> dict[tuple[int, int], list[int]]:
-    """The indices of one modality's test samples by (identity, camera); each list is sorted by path."""
+    """Return the indices of one modality's test samples by (identity, camera); each list is sorted by path."""
     directories: dict[tuple[int, int], list[int]] = {}
     for index, sample in enumerate(samples):
         if sample.split == "test" and sample.modality == modality:
@@ -77,5 +77,5 @@ def directories_of_test(samples: Sequence[Sample], modality: Modality) -> dict[t
 
 
 def cameras_known(samples: Sequence[Sample]) -> bool:
-    """Whether the camera of every test image is known."""
+    """Return whether the camera of every test image is known."""
     return all(sample.camera != NO_CAMERA for sample in samples if sample.split == "test")

@@ -10,7 +10,7 @@ from lba_cli.files import read_text
 from lba_cli.vocabulary import Modality
 
 SYNTHETIC_MARK = "synthetic.json"
-SIGNED_AGREEMENT = "Its authors give it out on a signed agreement (see docs/data.md)."  # a layout's source
+SIGNED_AGREEMENT = "Its authors provide it to those who sign an agreement (see docs/data.md)."  # a layout's source
 _SIMILAR_NAMES: dict[Modality, tuple[str, ...]] = {
     "visible": ("visible", "vis", "rgb"),
     "infrared": ("infrared", "thermal", "nir", "ir"),
@@ -22,7 +22,7 @@ class Layout:
     """The folders and lists of a data set.
 
     Attributes:
-        name, title: the data set's word on the command line, and its name in messages and reports.
+        name, title: the data set's name on the command line, and in messages and reports.
         described: its folders and lists in a few words, for messages.
         signs: names of files or folders in the root that no other data set has; one of them identifies the data set.
         folders, lists: the folders and the files that it needs, relative to the root.
@@ -38,7 +38,7 @@ class Layout:
     source: str = ""
 
     def looks_like(self, root: Path) -> bool:
-        """Whether ``root`` has one of this layout's signs, spelled exactly. The rest may be missing."""
+        """Return whether ``root`` has one of this layout's signs, spelled exactly. The rest may be missing."""
         return root.is_dir() and not {entry.name for entry in root.iterdir()}.isdisjoint(self.signs)
 
     def require(self, root: Path) -> None:
@@ -51,7 +51,7 @@ class Layout:
         missing += [name for name in self.lists if not (root / name).is_file()]
         if missing:
             raise DataError(
-                f"{root}: not {self.title}, or not all of it: {', '.join(missing)} missing. {spelling_hint(root)}"
+                f"{root}: not {self.title}, or an incomplete copy; missing: {', '.join(missing)}. {spelling_hint(root)}"
                 f"{self._remedy('another folder')}"
             )
 
@@ -61,18 +61,18 @@ class Layout:
 
 
 def spelling_hint(root: Path) -> str:
-    """A hint for folders that look like a user's own images under other names, such as ``RGB`` and ``IR``; empty without any."""
+    """Return a hint if folders seem to hold a user's own images under other names, such as ``RGB`` and ``IR``; else ""."""
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
     similar = {modality: [n for n in names if n.lower() in words] for modality, words in _SIMILAR_NAMES.items()}
     if "idx" in names or not all(similar.values()) or all(modality in names for modality in similar):
         return ""
     found = " and ".join(f"{choice[0]}/" for choice in similar.values())
     wanted = " and ".join(f"{modality}/" for modality in similar)
-    return f"If {found} hold your own images, rename them {wanted}: lba prepare folder --root {root}. "
+    return f"If {found} hold your own images, rename them to {wanted} and run lba prepare folder --root {root}. "
 
 
 def name_of(root: Path, title: str) -> str:
-    """The name of the data set at ``root`` in reports: ``title``, or ``synthetic-PRESET`` if its images are synthetic."""
+    """Return the data set's name in reports: ``title``, or ``synthetic-PRESET`` if the images at ``root`` are synthetic."""
     mark = root / SYNTHETIC_MARK
     if not mark.is_file():
         return title

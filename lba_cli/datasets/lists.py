@@ -41,7 +41,7 @@ class Entry:
 
 
 def read_lines(path: Path, purpose: str) -> list[str]:
-    """Read the lines of a text file without empty lines at its end. ``purpose`` says what it is for, if it is missing.
+    """Read the lines of a text file without empty lines at its end. If it is missing, the error message ends with ``purpose``.
 
     Raises:
         DataError: the file is missing, can't be read, or isn't text.
@@ -76,12 +76,12 @@ def read_identities(path: Path) -> Iterator[tuple[int, int]]:
 def read_split(
     lists: Iterable[tuple[Path, Split]], read: Callable[[Path], Iterable[tuple[int, Person]]]
 ) -> dict[Person, tuple[Split, str]]:
-    """The split of each identity, and the place that names it, such as ``train_id.txt:1``.
+    """Return the split of each identity, and the line that lists it, such as ``train_id.txt:1``.
 
     ``read`` yields (line number, identity) of a list.
 
     Raises:
-        DataError: an identity is listed twice; or as ``read`` raises.
+        DataError: an identity is listed twice, or ``read`` raises it.
     """
     found: dict[Person, tuple[Split, str]] = {}
     for path, split in lists:
@@ -130,9 +130,9 @@ def require_images(root: Path, entries: Iterable[Entry]) -> None:
 
 
 def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Entry], Person | None], noun: str) -> None:
-    """Raise a DataError for a label that stands for two people, or a person who has two labels.
+    """Raise a DataError if a label stands for two people, or a person has two labels.
 
-    ``person_of`` returns whom an image's folder names; None for nobody. ``noun`` is the word for a person in messages.
+    ``person_of`` returns the person that an image's folder names, or None. ``noun`` is the word for a person in messages.
     """
     by_label: dict[int, tuple[Person, Entry]] = {}
     by_person: dict[Person, Entry] = {}
@@ -154,7 +154,7 @@ def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Ent
 
 
 def shortened(items: Sequence[object]) -> str:
-    """The first twenty items as text, and how many more there are."""
+    """Return the first twenty items as text, and how many more there are."""
     shown = ", ".join(str(item) for item in items[:MOST_SHOWN])
     return shown + (f" and {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else "")
 

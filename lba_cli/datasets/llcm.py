@@ -1,4 +1,4 @@
-"""LLCM: training images as lists in ``idx``, test images as ``test_vis`` and ``test_nir`` / camera / identity.
+"""LLCM: lists of training images in ``idx``; test images in ``test_vis/CAMERA/IDENTITY`` and ``test_nir/CAMERA/IDENTITY``.
 
 Zhang and Wang, Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark, CVPR 2023. All images of one
 modality query one image of each identity and camera of the other, in ten draws. Gallery images of the query's identity
@@ -89,7 +89,7 @@ def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
 
 
 def camera_of(path: str) -> int:
-    """The camera of a training image, from a folder such as ``cam3`` or ``_c3`` in the file name; else ``NO_CAMERA``."""
+    """Return a training image's camera, from a folder such as ``cam3``, or ``_c3`` in the file name, or else ``NO_CAMERA``."""
     *folders, name = path.split("/")
     numbers = [int(found[1]) for folder in folders if (found := _CAMERA_FOLDER.fullmatch(folder))]
     return numbers[-1] if numbers else camera_in_name(name)
@@ -100,7 +100,7 @@ def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
     visible = {entry.path: entry for entry in lists["visible"]}
     for entry in lists["infrared"]:
         if entry.path in visible:
-            raise DataError(f"{entry.place}: {entry.path} is visible in {visible[entry.path].short_place}")
+            raise DataError(f"{entry.place}: {entry.path} is listed as visible in {visible[entry.path].short_place}")
     for modality, listed in lists.items():
         for entry in listed:
             named = _MODALITY_WORD.findall(entry.path.rpartition("/")[0].lower())
@@ -112,7 +112,7 @@ def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
 
 
 def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Sample]) -> Iterator[str]:
-    """Yield a line about each thing that may be wrong with this copy."""
+    """Yield a line about each possible mistake in this copy."""
     visible, infrared = ({entry.label for entry in lists[modality]} for modality in MODALITIES)
     if alone := sorted(visible ^ infrared):
         yield (
@@ -132,7 +132,7 @@ def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Samp
 
 
 def _identity_folder(entry: Entry) -> int | None:
-    """The number of the folder that an image lies in; None if the folder's name isn't a number."""
+    """Return the number of the folder that an image lies in; None if the folder's name isn't a number."""
     folder = PurePosixPath(entry.path).parent.name
     return int(folder) if folder.isascii() and folder.isdecimal() else None
 

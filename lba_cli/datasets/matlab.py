@@ -26,7 +26,7 @@ DEEPEST = 4
 
 
 class MatlabError(ValueError):
-    """A MATLAB file is damaged, or contains something else than cells of numbers."""
+    """A MATLAB file is damaged, or contains something other than cells of numbers."""
 
 
 class _Element(NamedTuple):
@@ -39,7 +39,7 @@ def load_cells(path: Path, name: str) -> NDArray[np.object_]:
 
     Raises:
         OSError: the file can't be read or is larger than 32 MiB.
-        MatlabError: the file is damaged or too large, contains something else than cells of numbers, or lacks the variable.
+        MatlabError: the file is damaged or too large, contains something other than cells of numbers, or lacks the variable.
     """
     content = read_bytes(path, MOST_FILE)
     order = {b"IM": "<", b"MI": ">"}.get(content[126:HEADER])
@@ -96,9 +96,9 @@ def _elements(content: memoryview, order: str) -> Iterator[_Element]:
 
 
 def _matrix(element: _Element, order: str, depth: int) -> tuple[str, NDArray[Any]]:
-    """The name and the values of an array. MATLAB stores arrays in column-major order."""
+    """Return the name and the values of an array. MATLAB stores arrays in column-major order."""
     if element.kind != MATRIX or depth > DEEPEST:
-        raise MatlabError("it contains something else than cells of numbers")
+        raise MatlabError("it contains something other than cells of numbers")
     if not element.content:
         return "", np.zeros((0, 0))
     parts = list(_elements(element.content, order))
@@ -117,12 +117,12 @@ def _matrix(element: _Element, order: str, depth: int) -> tuple[str, NDArray[Any
             cells[number] = _matrix(value, order, depth + 1)[1]
         return name, cells.reshape(sizes, order="F")
     if flags & 0xFF not in NUMBERS or flags & COMPLEX or len(values) != 1:
-        raise MatlabError("it contains something else than cells of numbers")
+        raise MatlabError("it contains something other than cells of numbers")
     return name, _numbers(values[0], order).reshape(sizes, order="F")
 
 
 def _numbers(element: _Element, order: str) -> NDArray[Any]:
-    """The numbers of an element, in the type in which they are stored: the smallest one that holds them."""
+    """Return the numbers of an element, in the type in which they are stored, which is the smallest one that holds them."""
     if element.kind not in STORED:
         raise MatlabError("damaged: numbers of an unknown type")
     kind = np.dtype(order + STORED[element.kind])

@@ -35,15 +35,14 @@ class DataConfig(Protocol):
         """The trial to use, for a data set that has several."""
 
     def options_for(self, spec: DatasetSpec) -> DatasetOptions:
-        """The options that only this data set has."""
+        """Return the options that only this data set has."""
 
 
 def open_data(config: DataConfig, listener: Listener) -> ImageSource:
     """Open the data set that a configuration names.
 
     ``config.root`` is a prepared store or a data set's folder. A store that was prepared beside the folder is preferred.
-
-    ``listener`` receives a line on which data are used, and warnings about them.
+    ``listener`` receives a line that says which data are used, and warnings about them.
 
     Raises:
         DataError: there is no data set, it has another layout, the store holds images of another size or was prepared from
@@ -62,7 +61,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
         for note in listing.notes:
             listener.warn(f"{root}: {note}")
         source = FolderImages(listing, config.height, config.width).of_trial(config.trial)
-        place = f"{root}, resized while it is read (lba prepare {listing.dataset} does that once)"
+        place = f"{root}, resized every time it is read (lba prepare {listing.dataset} resizes it once)"
     else:
         store = _open_store(folder, config)
         if listing:
@@ -101,13 +100,13 @@ def _open_store(folder: Path, config: DataConfig) -> StoredImages:
     store = StoredImages(folder)
     if config.dataset not in (AUTO, store.dataset):
         raise DataError(
-            f"{folder}: a store of the data set '{store.dataset}', but data.dataset is '{config.dataset}'; leave that out, or "
-            "use --set data.dataset=auto"
+            f"{folder}: holds the data set '{store.dataset}', but data.dataset is '{config.dataset}'; leave data.dataset out, "
+            "or use --set data.dataset=auto"
         )
     if (store.height, store.width) != (config.height, config.width):
         raise DataError(
             f"{folder}: holds images of {store.height}×{store.width}, but the configuration says {config.height}×{config.width}: "
-            f"prepare the data set at that size, or --set data.height={store.height} --set data.width={store.width}"
+            f"prepare the data set at that size, or use --set data.height={store.height} --set data.width={store.width}"
         )
     return store
 
@@ -115,8 +114,8 @@ def _open_store(folder: Path, config: DataConfig) -> StoredImages:
 def _require_same_source(folder: Path, store: StoredImages, listing: Listing) -> None:
     if fingerprint(listing) != store.fingerprint:
         raise DataError(
-            f"{folder}: prepared from other images than {listing.root} has now, or for another train/test split: remove it "
-            "and prepare again, or use the store itself with --data"
+            f"{folder}: prepared from other images than {listing.root} has now, or for another train/test split: remove the "
+            "store and prepare it again, or use it as it is with --data"
         )
 
 

@@ -1,7 +1,7 @@
-"""``rand_perm_cam.mat``: the fixed random permutations of SYSU-MM01's release, and the galleries drawn by them.
+"""``rand_perm_cam.mat``: the fixed random permutations of SYSU-MM01's release, and the galleries drawn with them.
 
-The variable ``rand_perm_cam`` has 6 × 1 cells (cameras) of n × 1 cells (identities) of 10 × images permutations, which
-count from 1. The permutations of an identity that a camera does not have are an empty cell.
+The variable ``rand_perm_cam`` is a 6 × 1 cell array, by camera, of n × 1 cell arrays, by identity, of 10 × images matrices.
+Each row is a permutation that counts from 1. The cell of an identity that the camera doesn't have is empty.
 """
 
 import io
@@ -81,7 +81,7 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
 
 
 def permutations_file(images: Mapping[int, Mapping[int, int]], cameras: Sequence[int], seed: int) -> bytes:
-    """The content of a ``rand_perm_cam.mat`` with random permutations for {identity: {camera: number of images}}."""
+    """Return the content of a ``rand_perm_cam.mat`` with random permutations for {identity: {camera: number of images}}."""
     from scipy.io import savemat
 
     random = np.random.default_rng((seed, 9_000_000))

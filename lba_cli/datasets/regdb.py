@@ -1,4 +1,4 @@
-"""RegDB: ``Visible`` and ``Thermal`` / person / images, and ten trials as lists of images in ``idx``.
+"""RegDB: images in ``Visible/PERSON`` and ``Thermal/PERSON``, and lists of the images of ten trials in ``idx``.
 
 Nguyen et al., Person Recognition System Based on a Combination of Body Images from Visible Light and Thermal Cameras,
 Sensors 2017. All test images of one modality query all test images of the other. Each trial has a model of its own; results
@@ -31,7 +31,7 @@ Lists = dict[tuple[Split, Modality], list[Entry]]
 
 
 def list_name(split: Split, modality: Modality, trial: int) -> str:
-    """The list of the images of one split, modality and trial, relative to the root."""
+    """Return the path of the list of one split, modality and trial, relative to the root."""
     return f"idx/{split}_{FOLDERS[modality].lower()}_{trial}.txt"
 
 
@@ -117,7 +117,7 @@ def _check_splits(train: list[Entry], test: list[Entry]) -> None:
 
 
 def _person(entry: Entry) -> str:
-    """The person of an image, from its folder's name, which is the same in both modalities. Leading zeros don't matter."""
+    """Return the person of an image: its folder's name without leading zeros, which is the same in both modalities."""
     folder = entry.path.split("/")[1]
     return str(int(folder)) if folder.isascii() and folder.isdecimal() else folder
 
@@ -133,7 +133,7 @@ _LOOKS: dict[Modality, int] = {"visible": 4, "infrared": 6}  # both outdoors
 
 
 def _plan(preset: Preset, seed: int) -> Plan:
-    """Plan ten images of everybody in each modality, and ten trials that train on one half of the people."""
+    """Plan ten images of each person in each modality, and ten trials, each of which trains on half of the people."""
     people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
     jobs = tuple(
         Job(seed, _FIRST_PERSON + person, _LOOKS[modality], index, _path(modality, person, index))
@@ -153,7 +153,7 @@ def _path(modality: Modality, person: int, index: int) -> str:
 
 
 def _list(people: Sequence[int], modality: Modality) -> bytes:
-    """The content of a list: a line per image with its path and its person's label, from 0."""
+    """Return the content of a list: a line per image with its path and its person's label, from 0."""
     numbered = product(enumerate(people), _INDICES)
     lines = [f"{_path(modality, person, index)} {label}\n" for (label, person), index in numbered]
     return "".join(lines).encode()

@@ -16,7 +16,7 @@ _CAMERA = re.compile(r"_c([0-9]{1,9})(?![0-9])", re.IGNORECASE)
 
 @dataclass
 class Scan:
-    """Lists folders of images by their file endings, in lower case, and counts what it ignores (``strays``)."""
+    """Finds images in folders by their file ``suffixes``, in lower case, and counts the files that it ignores in ``strays``."""
 
     suffixes: frozenset[str] = IMAGE_SUFFIXES
     strays: int = 0
@@ -46,12 +46,12 @@ class Scan:
                 self.strays += 1
 
     def notes(self) -> list[str]:
-        """A line about the ignored files, if there are any."""
+        """Return a line about the ignored files, if there are any."""
         return [f"{self.strays} files that are not images of an identity were ignored"] if self.strays else []
 
 
 def require_text(file: Path) -> None:
-    """Raise a DataError if a file's name isn't valid UTF-8: it couldn't be written into lists."""
+    """Raise a DataError if a file's name isn't valid UTF-8, because it couldn't be written to lists."""
     try:
         file.name.encode()
     except UnicodeEncodeError:
@@ -59,7 +59,7 @@ def require_text(file: Path) -> None:
 
 
 def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) -> list[str]:
-    """A line about the files below ``folders`` that aren't in ``listed`` (paths relative to ``root``), if there are any."""
+    """Return a line about the files below ``folders`` that aren't in ``listed`` (paths relative to ``root``), if any."""
     count = 0
     for folder in folders:
         for place, _, files in os.walk(root / folder):
@@ -69,6 +69,6 @@ def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) 
 
 
 def camera_in_name(name: str) -> int:
-    """The camera number after ``_c`` in a file name; ``NO_CAMERA`` if there is none."""
+    """Return the camera number after ``_c`` in a file name; ``NO_CAMERA`` if there is none."""
     found = _CAMERA.search(name)
     return int(found[1]) if found else NO_CAMERA

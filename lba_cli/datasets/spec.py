@@ -48,7 +48,7 @@ class Setting:
         return "whole gallery" if self.shots == "whole" else f"{self.shots}-shot"
 
     def __str__(self) -> str:
-        """The mode and the gallery, as tables and charts show them."""
+        """Return the mode and the gallery, as tables and charts show them."""
         return f"{self.mode}, {self.gallery_words}"
 
 
@@ -56,7 +56,7 @@ class Draw(NamedTuple):
     """One random gallery and the queries that search it.
 
     Attributes:
-        number: of the draw, from 0; for a data set of several trials, the trial's number.
+        number: the draw's number, from 0; for a data set of several trials, the trial's number.
         queries, gallery: sample indices; the gallery's order breaks ties in distance.
     """
 
@@ -72,7 +72,7 @@ class DatasetOptions(BaseModel):
 
 
 class PublishedResult(NamedTuple):
-    """One row of a published table, as fractions; only the figures that were published."""
+    """One row of a published table: the figures that were published, as fractions."""
 
     label: str
     setting: Setting
@@ -90,10 +90,10 @@ class Shortfall(NamedTuple):
 
 @dataclass(frozen=True, eq=False)  # one object per data set, compared by identity
 class DatasetSpec:
-    """Everything that is true of one data set. Nothing outside its file compares its name.
+    """Everything specific to one data set. No code outside the data set's own file compares its name.
 
     Attributes:
-        layout: its name, what its folder contains, and how to get it.
+        layout: the data set's name, what its folder contains, and how to get it.
         read: lists the images below a folder; takes the folder and the data set's own options.
         modes: the modes of evaluation, and the direction of each, in the order of reports.
         draw: draws queries and galleries for a setting.
@@ -103,7 +103,7 @@ class DatasetSpec:
         usual_modes: the modes that papers report. The first one chooses a run's best epoch.
         options: its own config keys, with their defaults.
         default_root: the folder that commands look in when none is named.
-        trials: the numbers of its trials, where it is split several times; each has a model of its own.
+        trials: the numbers of its trials, if it is split several times; each trial has a model of its own.
         split_is_drawn: whether the user chooses the training identities, so that checkpoints must record them.
         needs_cameras: whether evaluation needs the camera of every test image.
         check_sample: returns what is wrong with a sample of a feature file; empty if nothing is.

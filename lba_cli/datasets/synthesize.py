@@ -66,7 +66,7 @@ def write_synthetic(
 ) -> Summary:
     """Draw a synthetic data set into the new folder ``output``, which appears whole or not at all.
 
-    The files depend on the layout, ``preset`` and ``seed`` alone. ``synthetic.json`` marks the data as synthetic, so that
+    The files depend only on the layout, ``preset`` and ``seed``. ``synthetic.json`` marks the data as synthetic, so that
     every report says so.
 
     Args:
@@ -77,7 +77,7 @@ def write_synthetic(
         listener: receives the progress.
 
     Raises:
-        LbaError: ``output`` exists and isn't an empty folder, ``workers`` is less than 1, or as :func:`plan_synthetic`.
+        LbaError: ``output`` exists and isn't an empty folder, ``workers`` is less than 1, or :func:`plan_synthetic` raises it.
     """
     plan = plan_synthetic(spec, preset, seed)
     if workers is not None and workers < 1:

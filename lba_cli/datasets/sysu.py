@@ -1,4 +1,4 @@
-"""SYSU-MM01: ``cam1``…``cam6`` / 4-digit identity / images, and lists of identities in ``exp``.
+"""SYSU-MM01: images in ``cam1/0001``, by camera and 4-digit identity, and lists of identities in ``exp``.
 
 Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017. Cameras 1, 2, 4 and 5 are visible, 3 and 6
 infrared. Infrared images query galleries of visible ones; camera 3 looks at the same room as camera 2, so its queries
@@ -139,7 +139,7 @@ SYSU = DatasetSpec(
     ),
     synthetic=_plan,
     prepare_help="Resize SYSU-MM01 (cam1…cam6 and exp) once into a memory-mapped store.\n\n"
-    "Training and evaluation find a store beside the root by themselves. Name one elsewhere with their --data.",
+    "Training and evaluation find a store beside the root by themselves. Name a store elsewhere with --data.",
     prepare_examples=(
         "lba prepare sysu",
         "lba prepare sysu --root /data/SYSU-MM01 --output /fast/sysu --npy",

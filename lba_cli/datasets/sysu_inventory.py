@@ -34,7 +34,7 @@ class InventoryEntry:
 
 @cache
 def sysu_inventory() -> tuple[InventoryEntry, ...]:
-    """The identities of the complete SYSU-MM01, in ascending order."""
+    """Return the identities of the complete SYSU-MM01, in ascending order."""
     with (files("lba_cli.datasets") / "sysu_inventory.csv").open(encoding="utf-8") as lines:
         return tuple(
             InventoryEntry(
@@ -45,14 +45,14 @@ def sysu_inventory() -> tuple[InventoryEntry, ...]:
 
 
 def entries_of_preset(preset: str) -> tuple[InventoryEntry, ...]:
-    """The identities of a synthetic preset, in ascending order; the preset ``sysu`` has the real data set's counts."""
+    """Return the identities of a synthetic preset, in ascending order; the preset ``sysu`` has the real data set's counts."""
     if preset == "sysu":
         return sysu_inventory()
     return {"tiny": _tiny_entries, "small": _small_entries}[preset]()
 
 
 def _tiny_entries() -> tuple[InventoryEntry, ...]:
-    """18 identities with gaps between their numbers, 3 to 5 images per camera, some cameras missing.
+    """Return 18 identities with gaps between their numbers, 3 to 5 images per camera, some cameras missing.
 
     Every test identity is seen by camera 1, so that every infrared query has a match in either search.
     """
@@ -65,7 +65,7 @@ def _tiny_entries() -> tuple[InventoryEntry, ...]:
 
 
 def _small_entries() -> tuple[InventoryEntry, ...]:
-    """64 training, 16 validation and 32 test identities, 5 to 7 images under every camera."""
+    """Return 64 training, 16 validation and 32 test identities, with 5 to 7 images under every camera."""
     identities = [number for number in range(1, 120) if number % 17]
     order = np.random.default_rng(0).permutation(len(identities))
     groups: dict[int, Group] = {

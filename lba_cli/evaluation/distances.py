@@ -19,9 +19,8 @@ BLOCK_ELEMENTS = 2**25
 class Distances:
     """Negative dot products of unit-length embeddings: smaller is more alike.
 
-    The draws of a protocol choose from the same images again and again. The distances between all their queries and all their
-    gallery images are therefore computed once, if they fit in ``MAX_SHARED_ELEMENTS``; otherwise each draw's are computed
-    when they are asked for.
+    The draws of a protocol share most of their images. The distances between all queries and all gallery images are therefore
+    computed once, if they fit in ``MAX_SHARED_ELEMENTS``; otherwise :meth:`blocks` computes the distances of each draw.
     """
 
     def __init__(self, embeddings: Embeddings, draws: Sequence[Draw], device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""From pictures that belong to no data set to embeddings, in one call."""
+"""Embed images that belong to no data set, in one call."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder, require_
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.vocabulary import MODALITIES, Modality
 
-IMAGES_AT_ONCE = 64  # that are decoded before they are embedded
+IMAGES_AT_ONCE = 64  # images that are decoded before they are embedded
 
 
 def embed_images(
@@ -43,7 +43,7 @@ def embed_images(
         >>> scores = embed_images(network, ["a.jpg", "b.jpg"], "visible") @ query
     """
     if isinstance(images, str | Path):
-        raise TypeError("embed_images takes a list of images; put the one into brackets")
+        raise TypeError("embed_images takes a list of images, not a single path: put the path into brackets")
     if modality not in MODALITIES:
         raise ValueError(f"modality must be one of {', '.join(MODALITIES)}, not {modality!r}")
     embedder = NetworkEmbedder(network)

@@ -106,7 +106,7 @@ def _embed_batches(
 ) -> dict[View, Embeddings]:
     """Embed the samples with a function of (n, H, W, 3) uint8 images, a batch of one modality at a time.
 
-    Several processes take whole batches in turn and share what they found, so all of them return the same.
+    In a job of several processes, each embeds a share of the batches. They exchange the embeddings, so all return the same.
     """
     wanted = np.unique(np.fromiter(indices, np.int64))
     source.check(wanted.tolist(), listener)
@@ -131,7 +131,7 @@ def _embed_batches(
 def _shares(
     source: ImageSource, indices: NDArray[np.int64], modality: Modality, batch_size: int
 ) -> list[NDArray[np.int64]]:
-    """Return the rows of ``indices`` with that modality which each process embeds: whole batches, dealt out in turn."""
+    """Return each process's share of the rows of ``indices`` with this modality: whole batches, assigned in rotation."""
     rows = np.flatnonzero([source.samples[index].modality == modality for index in indices])
     processes_here = processes.current().size
     batch = np.arange(len(rows)) // batch_size

@@ -96,7 +96,7 @@ def write_features(
 def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
     """Read and check a ``.npz`` of features, and scale them to unit length.
 
-    The protocol of ``dataset`` scores them; None stands for the data set that the file names.
+    ``dataset`` is the data set whose protocol scores them; None stands for the data set that the file names.
 
     Raises:
         DataError: the file is no such ``.npz``, holds Python objects, is too large, or its arrays don't fit each other.
@@ -215,7 +215,7 @@ def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> Non
 
 
 def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
-    """Scale rows to unit length, a few at a time; float32 rows that have it already are not changed, to the bit."""
+    """Scale rows to unit length, a block at a time; a float32 block whose rows all have unit length stays as it is."""
     result = np.empty(features.shape, np.float32)
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)

@@ -39,7 +39,7 @@ def encode_labels(
 ) -> tuple[Labels, Labels]:
     """Check the labels of both sides and encode the identities; raises a ValueError if lengths or cameras don't fit."""
     if (query_cameras is None) != (gallery_cameras is None):
-        raise ValueError("cameras should be given of queries and gallery, or of neither")
+        raise ValueError("cameras should be given for both queries and gallery, or for neither")
     query, gallery = as_array(query_ids), as_array(gallery_ids)
     for side, identity in (("query", query), ("gallery", gallery)):
         if identity.ndim != 1:
@@ -53,7 +53,7 @@ def encode_labels(
 
 
 def ignored_by(rules: MatchRules, query: Labels, gallery: Labels) -> NDArray[np.bool_] | None:
-    """(Q, G) bool, which gallery images each query ignores, or None where no rule applies."""
+    """Return (Q, G) bool, true where a query ignores a gallery image; None if no rule applies."""
     if query.camera is None or gallery.camera is None:
         return None
     masks = [(query.camera == a)[:, None] & (gallery.camera == b) for a, b in rules.ignore_camera_pairs]

@@ -1,4 +1,4 @@
-"""Refuse to score a model on people that it has seen in training, or say that it was."""
+"""Refuse to score a model on people that it was trained on, or note with the results that it was."""
 
 from collections.abc import Iterable
 

@@ -20,9 +20,9 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.batchnorm_fusion import folded
 from lba_cli.vocabulary import Modality
 
-# The number of images that a network computes at a time, see fixed_chunks. A single image costs as much as a chunk, so chunks are
-# as small as many images allow. On a CPU a ResNet-50 at 288 × 144 takes 181 ms of one core for each image in chunks of 1, 165 ms
-# in chunks of 2, 153 ms in chunks of 4, 150 ms in chunks of 8 and 174 ms in chunks of 16. For GPUs nothing was measured.
+# The number of images that a network computes at a time, see fixed_chunks. A single image costs as much as a chunk, so chunks
+# should be small. On a CPU a ResNet-50 at 288 × 144 takes 181 ms of one core for each image in chunks of 1, 165 ms in chunks
+# of 2, 153 ms in chunks of 4, 150 ms in chunks of 8 and 174 ms in chunks of 16. For GPUs nothing was measured.
 CPU_CHUNK = 4
 GPU_CHUNK = 64
 

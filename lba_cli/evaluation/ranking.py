@@ -10,10 +10,10 @@ gallery's order. Let :math:`r_1 < \dots < r_n` be the ranks, from 1, of a query'
 - INP, the inverse negative penalty (Ye et al., 2021), is the share of true matches among the images up to the last one:
   :math:`INP = n / r_n`.
 
-mAP and mINP are means over the queries. A query without a true match counts for nothing.
+mAP and mINP are means over the queries. Queries without a true match are not counted.
 
-Ranks are found without sorting gallery images. Each query's distances are sorted as bare numbers, several times faster than
-NumPy finds the order of the images. A binary search for a true match's distance gives its rank, unless another image is exactly
+Ranks are found without sorting gallery images. Only the numbers of each query's distances are sorted, which is several times
+faster than NumPy's argsort. A binary search for a true match's distance gives its rank, unless another image is exactly
 as distant. The few queries where that happens are ranked again, by a stable sort of their images.
 
 Shapes: Q queries, G gallery images, P pairs of a query and one of its true matches.
@@ -33,7 +33,7 @@ Floats = NDArray[np.floating[Any]]  # float32 or float64
 Integers = NDArray[np.int64]
 
 CHUNK_ELEMENTS = 2**18  # distances that are ranked at a time; they fit in a core's cache
-EXACT_IN_FLOAT64 = 2**53  # integers up to it
+EXACT_IN_FLOAT64 = 2**53  # float64 holds integers up to this exactly
 
 
 class Metrics(NamedTuple):
@@ -149,7 +149,7 @@ class _Ranked(NamedTuple):
 
 
 def _average_precisions(ranked: _Ranked) -> NDArray[np.float64]:
-    """(Q,) average precisions, nan without a match."""
+    """Return the (Q,) average precisions, nan for a query without a match."""
     queries = len(ranked.matches)
     query = np.repeat(np.arange(queries), ranked.matches)
     nth = np.arange(1, len(query) + 1) - (ranked.matches.cumsum() - ranked.matches)[query]
@@ -190,7 +190,7 @@ def _rank_chunk(distance: Floats, query: Labels, gallery: Labels, rules: MatchRu
 
 
 def _ranks(distance: Floats, row: Integers, column: Integers) -> Integers:
-    """(P,) rank of gallery image ``column[i]`` in the list of query ``row[i]``, counted from 1."""
+    """Return the (P,) ranks, counted from 1, of gallery image ``column[i]`` in the list of query ``row[i]``."""
     ascending = np.sort(distance, axis=1)
     wanted = distance[row, column]
     place = _places(ascending, row, wanted)
@@ -204,7 +204,7 @@ def _ranks(distance: Floats, row: Integers, column: Integers) -> Integers:
 
 
 def _places(ascending: Floats, row: Integers, wanted: Floats) -> Integers:
-    """(P,) number of elements of the ``row[i]``-th ascending row that are less than ``wanted[i]``, which is one of them."""
+    """Return (P,): how many elements of the ascending row ``row[i]``, which contains ``wanted[i]``, are less than it."""
     low, high = np.zeros_like(row), np.full_like(row, ascending.shape[1] - 1)
     for _ in range(ascending.shape[1].bit_length()):
         middle = (low + high) // 2
@@ -214,7 +214,7 @@ def _places(ascending: Floats, row: Integers, wanted: Floats) -> Integers:
 
 
 def _identities_before(distance: Floats, row: Integers, column: Integers, identity: Integers) -> Integers:
-    """(n,) number of identities among the images that come before image ``column[i]`` in the list of query ``row[i]``."""
+    """Return (n,): how many identities have images before image ``column[i]`` in the list of query ``row[i]``."""
     candidates, limit = distance[row], distance[row, column][:, None]
     earlier = np.arange(distance.shape[1]) < column[:, None]
     before = (candidates < limit) | ((candidates == limit) & earlier)

@@ -66,15 +66,15 @@ def markdown_text(results: EvaluationResults) -> str:
 def difference_rule(results: EvaluationResults) -> str:
     """Return the caption of a table of differences."""
     return (
-        f"Difference to {results.models[0][0].model.name}, in points: mean ± standard deviation over the trials; * marks means "
-        "that are larger than the standard deviation"
+        f"Difference from {results.models[0][0].model.name}, in percentage points: mean ± standard deviation over the trials; "
+        "* marks means that are larger than the standard deviation"
     )
 
 
 def difference_cells(
     results: EvaluationResults, names: Sequence[str], joint: str = " ± "
 ) -> list[tuple[Result, list[str]]]:
-    """Return for every later model each result and the texts of its differences to the first model in the figures ``names``."""
+    """Return the results of all models but the first, each with the texts of its differences from the first in ``names``."""
     rows = []
     for difference in results.differences():
         mean, spread, beyond = difference.mean(), difference.spread(), difference.beyond_spread()

@@ -54,7 +54,7 @@ class Result:
         trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
         note: what a reader of the figures has to know.
         reranking: the parameters k1, k2 and lambda of re-ranking; empty without re-ranking.
-        root: the folder of the data, if its name alone doesn't identify it, as for folders of one's own.
+        root: the folder of the data, if its name alone doesn't identify it, as for a user's own images.
     """
 
     dataset: str
@@ -123,7 +123,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between a model and the first one, in one setting and over the same trials."""
+    """The difference between another model and the first one, in one setting and over the same trials."""
 
     first: Result
     other: Result
@@ -203,7 +203,7 @@ class EvaluationResults:
         return len({result.model.trained_on for result in self.results}) == 1
 
     def notes(self) -> list[str]:
-        """Return what else a reader has to know, in single lines."""
+        """Return what else a reader of the tables has to know, one line each."""
         notes = [result.note for result in self.results if result.note]
         notes += [
             f"{each.num_distractors} gallery identities have no query (distractors) in {each.setting.mode}"
@@ -236,7 +236,7 @@ def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
 
 
 def _joined(results: Sequence[Result]) -> Result:
-    """Join the results of several trials in one setting; training data other than the data set itself are all named."""
+    """Join the results of several trials in one setting; ``trained_on`` names all other data sets that were trained on."""
     first, models = results[0], [result.model for result in results]
     trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
     epochs = {model.epoch for model in models}

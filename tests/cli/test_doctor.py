@@ -57,7 +57,10 @@ def test_an_extra_that_is_missing_names_the_command_that_installs_it(lba, monkey
         return version(name)
 
     monkeypatch.setattr(diagnosis.metadata, "version", without_faiss)
-    assert facts(lba)["extras"]["faiss"] == "faiss-cpu not installed; to install: pip install '.[faiss]' in the sources"
+    assert (
+        facts(lba)["extras"]["faiss"]
+        == "faiss-cpu not installed; to install: pip install '.[faiss]' in the source folder"
+    )
 
 
 def test_a_package_that_was_never_installed_is_a_line(lba, monkeypatch):

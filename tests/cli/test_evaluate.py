@@ -41,7 +41,7 @@ def other_file(network_file, tmp_path_factory):
 def test_models_are_compared_in_the_table_and_in_every_file(lba, network_file, other_file, tmp_path):
     files = ("--json", "f.json", "--csv", "f.csv", "--markdown", "f.md")
     result = lba("evaluate", network_file, other_file, "--published", *files)
-    for words in ("synthetic-tiny, community protocol, 10 draws", "Difference to", "published: full, retrained"):
+    for words in ("synthetic-tiny, community protocol, 10 draws", "Difference from", "published: full, retrained"):
         assert words in result.output
     content = json.loads((tmp_path / "f.json").read_text())
     assert [entry["checkpoint"] for entry in content["results"]] == [str(network_file), str(other_file)]

@@ -80,7 +80,7 @@ def test_the_folder_of_another_data_set_is_refused(lba, trees, tmp_path, dataset
     other = NAMES[NAMES.index(dataset) - 1]
     message = lba("prepare", dataset, "--root", trees[other], "--output", "s", status=2).output
     assert "error: " in message
-    assert "or not all of it: " in message
+    assert "or an incomplete copy; missing: " in message
     assert not (tmp_path / "s").exists()
 
 

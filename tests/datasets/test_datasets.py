@@ -49,7 +49,7 @@ def test_an_incomplete_copy_is_still_recognised(hollow, dataset):
     victim = next(root / sign for sign in get_dataset(dataset).layout.signs if (root / sign).is_dir())
     shutil.rmtree(victim)
     assert detect(root) is get_dataset(dataset)
-    with pytest.raises(DataError, match=rf"not all of it: .*{victim.name}.* missing"):
+    with pytest.raises(DataError, match=rf"incomplete copy; missing: .*{victim.name}"):
         read_dataset(root)
 
 
@@ -142,9 +142,7 @@ def test_identity_folders_whose_names_are_not_utf8_are_refused(hollow):
 def test_own_folders_under_other_names_get_a_hint(tmp_path, names):
     for name in names:
         (tmp_path / name / "someone").mkdir(parents=True)
-    hint = (
-        f"If {names[0]}/ and {names[1]}/ hold your own images, rename them visible/ and infrared/: lba prepare folder"
-    )
+    hint = f"If {names[0]}/ and {names[1]}/ hold your own images, rename them to visible/ and infrared/ and run lba prepare"
     for dataset in ("auto", "folder"):
         small_setup.refused(lambda dataset=dataset: read_dataset(tmp_path, dataset), hint)
     (tmp_path / "idx").mkdir()

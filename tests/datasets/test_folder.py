@@ -141,7 +141,7 @@ def test_incomplete_roots_are_refused(tmp_path, own):
         "--layout folder",
     )
     root = own({"visible": {"a": ["1.jpg"]}})
-    refused(root, "not all of it: infrared missing")
+    refused(root, "incomplete copy; missing: infrared")
     (root / "infrared").mkdir()
     refused(root, "no identity has images in both visible/ and infrared/ (1 have them in one)")
 

@@ -70,7 +70,7 @@ def test_everything_missing_is_named(tmp_path, copy):
     (copy / "idx" / "train_nir.txt").unlink()
     (copy / "idx" / "test_id.txt").unlink()
     shutil.rmtree(copy / "test_nir" / "cam5")
-    refused(copy, "not all of it: test_nir/cam5, idx/train_nir.txt, idx/test_id.txt missing.")
+    refused(copy, "incomplete copy; missing: test_nir/cam5, idx/train_nir.txt, idx/test_id.txt.")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_an_image_that_is_listed_twice_is_refused(copy):
     lines = path.read_text().splitlines()[:-1]
     path.write_text("\n".join(lines))
     other, number = append(copy, "train_nir.txt", first)
-    refused(copy, f"{other}:{number}: ", "is visible in train_vis.txt:1")
+    refused(copy, f"{other}:{number}: ", "is listed as visible in train_vis.txt:1")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_a_data_set_without_samples_has_no_trials():
 def test_a_store_knows_its_data_set(stores, layout):
     assert dataset_at(stores[layout], HEIGHT, WIDTH) is get_dataset(layout)
     other = "llcm" if layout != "llcm" else "sysu"
-    with pytest.raises(DataError, match=rf"a store of the data set '{layout}', but data\.dataset is '{other}'"):
+    with pytest.raises(DataError, match=rf"holds the data set '{layout}', but data\.dataset is '{other}'"):
         opened(stores[layout], other)
 
 
@@ -188,7 +188,7 @@ def test_the_store_beside_the_root_is_found(tiny):
     assert default_store(tiny, 40, 20) == tiny.with_name("SYSU-MM01-40x20")
     prepare(read_sysu(tiny), default_store(tiny, 40, 20), 40, 20, listener=Silent(), workers=1)
     assert isinstance(opened(tiny, "sysu", 40, 20, Listener()), StoredImages)
-    assert "resized while it is read" in said[0]
+    assert "resized every time it is read" in said[0]
     assert "SYSU-MM01-40x20" in said[1]
 
 

@@ -52,7 +52,7 @@ def test_missing_folders_are_named(tmp_path, copy):
         "--layout regdb --output",
     )
     (copy / "Thermal").rename(copy / "thermal")
-    refused(copy, "not all of it: Thermal missing.", "lba prepare synthetic")
+    refused(copy, "incomplete copy; missing: Thermal.", "lba prepare synthetic")
 
 
 def test_all_missing_lists_are_named(copy):

@@ -74,7 +74,7 @@ def test_a_missing_folder_is_refused(tmp_path):
 @pytest.mark.parametrize("missing", ["cam3", "exp"])
 def test_a_folder_without_all_parts_is_refused(copy, missing):
     shutil.rmtree(copy / missing)
-    with pytest.raises(DataError, match=rf"not all of it: {missing} missing.*lba prepare synthetic"):
+    with pytest.raises(DataError, match=rf"incomplete copy; missing: {missing}\..*lba prepare synthetic"):
         read_sysu(copy)
 
 

@@ -134,7 +134,7 @@ def test_models_side_by_side():
     (_, b), (_, c) = difference_cells(results, ["rank1"])
     assert (b, c) == (["+2.50* ± 0.50"], ["+0.00 ± 10.00"])
     text = markdown_text(results)
-    assert "Difference to a.pt, in points" in text
+    assert "Difference from a.pt, in percentage points" in text
     assert r"| b.pt | all-search, single-shot | plain | +2.50\* ± 0.50 |" in text
 
 

@@ -90,5 +90,5 @@ def test_the_command_warns_of_what_the_layout_cannot_tell(lba, tmp_path):
     result = lba(
         "export", "--checkpoint", "net.pt", "--format", "official", "--output", "net.t", "--set", "run.device=cpu"
     )
-    assert "image size, 64×32" in result.output
+    assert "image size (64×32)" in result.output
     assert "synthetic-tiny" in (tmp_path / "net.t.md").read_text()

@@ -243,7 +243,7 @@ def test_a_bad_path_is_refused_before_any_work(lba, tmp_path):
     for command in ("correspondences", "ranking", "masks"):
         words = ("visualize", command, "--force", "--output")
         assert "is a folder" in lba(*words, "folder.png", status=2).output
-        assert "not a folder that can be written to" in lba(*words, "file/x.png", status=2).output
+        assert "is not a writable folder" in lba(*words, "file/x.png", status=2).output
 
 
 def test_an_unknown_ending_is_refused(tmp_path):
