@@ -14,5 +14,5 @@ def test_preparation_on_a_full_disk():
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_command_on_a_full_disk():
-    """Try two amounts of free space; the script alone tries four."""
-    assert run("full_disk.py", "--shares", 0.02, 0.9, seconds=1800).count(": ok") >= 40
+    """Try one amount of free space, at which most commands fail late; the script alone tries four."""
+    assert run("full_disk.py", "--shares", 0.9, seconds=1800).count(": ok") >= 20

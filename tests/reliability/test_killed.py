@@ -6,17 +6,6 @@ from reliability.scripts import run
 COMMANDS = ("train", "prepare", "evaluate", "export", "report", "embed", "search")
 
 
-def kill(**counts):
-    """Kill each command as many times as ``counts`` says, and the others never; return the script's output."""
-    words = [word for name in COMMANDS for word in (f"--{name}", counts.get(name, 0))]
-    return run("killed.py", *words)
-
-
-@pytest.mark.slow
-def test_a_killed_run_ends_as_if_never_killed():
-    assert "train: 1 of 1 runs end bit-identical" in kill(train=1)
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_killed_commands_leave_nothing_half_written():
