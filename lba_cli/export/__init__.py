@@ -1,4 +1,4 @@
-"""Export: the embedding network in formats of other programs, each file compared with the trained network."""
+"""Export the embedding network to formats that other programs read, and compare each file with the trained network."""
 
 from lba_cli.export.export import FORMATS, ExportOptions, export
 from lba_cli.export.model_card import ExportResult, ExportScorer, ExportScores, card_text

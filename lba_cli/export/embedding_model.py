@@ -1,4 +1,4 @@
-"""The network as it is exported, and the metadata that say how to feed it."""
+"""The module that is exported, and the metadata that describe its inputs and output."""
 
 import hashlib
 import json
@@ -19,19 +19,19 @@ INPUTS = ("images", "infrared")
 OUTPUT = "embeddings"
 LARGEST_BATCH = 65_536
 BOTH: Literal["visible and infrared"] = "visible and infrared"
-# A function of (N, 3, H, W) normalised float32 images and (N,) bool, true for infrared images, to (N, D) float32 embeddings.
+# Maps (N, 3, H, W) normalised float32 images, and an (N,) bool tensor that is true for infrared images, to (N, D) float32.
 Embed = Callable[[Tensor, Tensor], Tensor]
-# The same for images that are all of one modality.
+# The same for images of one modality, which is given by name.
 EmbedOne = Callable[[Tensor, Modality], Tensor]
 
 
 @dataclass(frozen=True)
 class FileContents:
-    """Which part of the network a file holds, and how precisely.
+    """The part of the network that an exported file holds, and its precision.
 
     Attributes:
-        precision: that of the weights, and of the computation if the format has one. Inputs and outputs are float32.
-        stem: the only modality that the file embeds; None if it embeds both, chosen by the input ``infrared``.
+        precision: the precision of the weights and, in programs, of the computation. Inputs and outputs are float32.
+        stem: the only modality that the file embeds; None if its input ``infrared`` chooses between both.
     """
 
     precision: ExportPrecision = "float32"
@@ -39,7 +39,7 @@ class FileContents:
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision as a type of PyTorch."""
+        """The precision as a PyTorch dtype."""
         dtype: torch.dtype = getattr(torch, self.precision)
         return dtype
 
@@ -57,7 +57,7 @@ WHOLE_NETWORK = FileContents()
 
 
 class EmbeddingModel(nn.Module):
-    """The retrieval network as a file holds it: for both modalities, which may be mixed in a batch, or for one."""
+    """The network as it is exported. It embeds images of one modality, or batches in which both are mixed."""
 
     def __init__(self, network: TwoStreamNetwork, contents: FileContents = WHOLE_NETWORK) -> None:
         super().__init__()
@@ -88,9 +88,9 @@ def traceable(
 
 
 def exported_fingerprint(network: str, precision: ExportPrecision) -> str:
-    """Return the identity of an exported file's vectors; those of files with the same one can be compared.
+    """Return the fingerprint of an exported file; vectors from files with the same fingerprint can be compared.
 
-    In float32 it is the network's own fingerprint. Each half precision has another, as its vectors differ slightly.
+    In float32 it is ``network``, the network's own fingerprint. Half precision has others, because its vectors differ.
     """
     return network if precision == "float32" else hashlib.sha256(f"{network} {precision}".encode()).hexdigest()
 
@@ -98,9 +98,9 @@ def exported_fingerprint(network: str, precision: ExportPrecision) -> str:
 def metadata(
     network: TwoStreamNetwork, description: Description, contents: FileContents = WHOLE_NETWORK, **facts: Any
 ) -> str:
-    """Return JSON with all that is needed to rebuild ``network``, which is in float32, to feed it and to recognise it.
+    """Return JSON metadata from which the float32 ``network`` can be rebuilt and recognised, and its inputs prepared.
 
-    ``facts`` are what only this format has.
+    ``facts`` are entries that only this format has.
     """
     inputs = {"images": "float32 (N, 3, height, width)", "infrared": "bool (N,): true for infrared images"}
     recipe = {
@@ -125,7 +125,7 @@ def metadata(
 
 
 def example(description: Description, batch: int, *, infrared: bool) -> tuple[Tensor, Tensor]:
-    """Return inputs for tracing and comparing: noise in the range of normalised images, all of one modality."""
+    """Return random ``images`` and ``infrared`` for tracing and comparing; all images have the same modality."""
     generator = torch.Generator().manual_seed(batch)
     images = torch.randn(batch, 3, description.height, description.width, generator=generator)
     return images, torch.full((batch,), infrared)

@@ -1,4 +1,4 @@
-"""Export a network: write the files, compare what was written with the trained network, and only then let the files appear."""
+"""Export a network to files, which get their final names only after they have been compared with the trained network."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -20,8 +20,8 @@ from lba_cli.model.checkpoint import Description
 from lba_cli.model.official_layout import BACKBONE
 from lba_cli.vocabulary import MODALITIES, ExportPrecision, Modality, Stems
 
-# The largest deviation of an embedding's values (embeddings have unit length) that is accepted. In float32 it allows for
-# rounding; in half precision, whose deviation the user is shown, a file beyond it is not the same network any more.
+# The largest accepted difference between the values of two unit-length embeddings. In float32 it allows for rounding. In
+# half precision, where users see the measured difference, it only rejects files that don't represent the network.
 TOLERANCES: dict[ExportPrecision, float] = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.05}
 BATCHES = (1, 7)  # the sizes of the batches that are compared
 
@@ -71,7 +71,7 @@ def export(
     path: Path,
     options: ExportOptions = ExportOptions(),
 ) -> ExportResult:
-    """Write ``network`` and compare what was written with it; no file appears unless all of them do.
+    """Write ``network`` to one or two files, and compare them with it. If anything fails, no file is written.
 
     Args:
         network, description: the network, in eval mode and on the CPU, and what its checkpoint says about it.
@@ -80,8 +80,8 @@ def export(
         options: see :class:`ExportOptions`.
 
     Raises:
-        ExportError: a file exists and isn't to be replaced, ``path`` has another suffix than the format, the format can't
-            hold the network in this way, or what was written deviates too much from the network.
+        ExportError: a file exists and ``force`` isn't set, ``path`` doesn't have the format's suffix, the format doesn't
+            support the options or the network, or the exported embeddings deviate too much from the network's.
         MissingExtra: a package that the format needs isn't installed.
     """
     files, card_path = _files(path, options), path.with_name(f"{path.name}.md")
@@ -106,7 +106,7 @@ def _write(
     files: Sequence[tuple[Path, FileContents, Path]],
     scorer: ExportScorer | None,
 ) -> ExportResult:
-    """Write, compare and score files; each is given by its final name, its contents and the place where it is written."""
+    """Write, compare and score ``files``, which are tuples of the final path, the contents and the temporary path."""
     form = FORMATS[format_name]
     for _, contents, partial in files:
         form.write(network, description, partial, contents)
@@ -125,7 +125,7 @@ def _write(
 
 @torch.inference_mode()
 def largest_deviation(network: TwoStreamNetwork, description: Description, embed: EmbedOne) -> float:
-    """Return the largest absolute difference between the embeddings of ``embed`` and of the network."""
+    """Return the largest absolute difference between a value of ``embed``'s embeddings and of the network's."""
     worst = 0.0
     for batch in BATCHES:
         for modality in MODALITIES:
@@ -143,7 +143,7 @@ def _files(path: Path, options: ExportOptions) -> dict[Path, FileContents]:
 
 
 def _as_one_function(loaded: list[tuple[FileContents, Embed]]) -> EmbedOne:
-    """Return one function that sends images to the loaded file of their modality."""
+    """Return one function that embeds images with the loaded file of their modality."""
 
     def embed(images: Tensor, modality: Modality) -> Tensor:
         (run,) = (run for contents, run in loaded if contents.stem in (None, modality))
@@ -153,20 +153,20 @@ def _as_one_function(loaded: list[tuple[FileContents, Embed]]) -> EmbedOne:
 
 
 def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options: ExportOptions) -> None:
-    """Refuse what a format can't hold."""
+    """Raise an ExportError if the format doesn't support the suffix, the options or the network."""
     precision, stems = options.precision, options.stems
     form = FORMATS.get(name)
     if form is None:
         raise ExportError(f"there is no export format '{name}'; valid: {', '.join(FORMATS)}")
     if path.suffix != form.suffix:
-        raise ExportError(f"{path}: a file of the format {name} ends in {form.suffix}")
+        raise ExportError(f"{path}: the name of a file of --format {name} ends in {form.suffix}; change --output")
     if precision not in form.precisions:
         raise ExportError(f"--format {name} supports {', '.join(form.precisions)}, not --precision {precision}")
     if stems not in form.stems:
         raise ExportError(f"--format {name} keeps the whole network in one file: leave --stems {stems} out")
     if name == "official" and network.backbone != BACKBONE:
         raise ExportError(
-            f"--format official is the layout of a {BACKBONE}, this is a {network.backbone}: use another format"
+            f"--format official is the layout of a {BACKBONE}, but the network is a {network.backbone}: use another format"
         )
     largest = torch.finfo(getattr(torch, precision)).max
     for tensor, value in network.state_dict().items():

@@ -10,7 +10,7 @@ from lba_cli.model.checkpoint import Description
 from lba_cli.vocabulary import ONNX_OPSET
 
 FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
-# The config keys that a card shows, and their names on it.
+# The config keys that a card shows, and their labels.
 CONFIG_KEYS = {
     "train.method": "method",
     "alignment.weighting": "weighting of the dense triplet, if the method has one",
@@ -21,7 +21,7 @@ CONFIG_KEYS = {
 }
 SYNTHETIC = "synthetic-"
 SYNTHETIC_LIMIT = (
-    "- **It was trained on synthetic people**: it is for trying things out, not for photographs of anybody.\n"
+    "- **It was trained on synthetic people**: use it to try the software, not on photographs of people.\n"
 )
 TEMPLATE = Path(__file__).with_suffix(".md")
 EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
@@ -30,7 +30,7 @@ LONGEST = 200  # characters of text from a checkpoint, which a stranger may have
 
 @dataclass(frozen=True)
 class ExportScorer:
-    """Scores a function that embeds images, as fractions, on a data set in a setting, which ``setting`` has in words."""
+    """A function that evaluates an embedding function and returns fractions; ``setting`` says how and on which data."""
 
     setting: str
     score: Callable[[EmbedOne], Mapping[str, float]]
@@ -38,7 +38,7 @@ class ExportScorer:
 
 @dataclass(frozen=True)
 class ExportScores:
-    """The figures of the trained and of the exported network, as fractions, and the setting in words."""
+    """The figures of the trained and of the exported network, as fractions; ``setting`` says how they were obtained."""
 
     setting: str
     trained: Mapping[str, float]
@@ -61,11 +61,10 @@ class ExportResult:
 
     Attributes:
         description: what the checkpoint says about the network.
-        embedding_size: D.
+        embedding_size: D, the length of an embedding.
         format, files: the name of the format, and the files that were written.
-        deviation: the largest difference between their embeddings and the network's, over batches of 1 and 7 images of
-            either modality.
-        scores: the figures of both, if they were scored on a data set.
+        deviation: the largest absolute difference between the values of the files' embeddings and of the network's.
+        scores: the figures on a data set, if one was given.
     """
 
     description: Description
@@ -125,11 +124,11 @@ def _figures(export: ExportResult) -> Iterator[str]:
     if not export.scores:
         yield "The exported file was not evaluated (`lba export --data` does that)."
         return
-    yield f"When it was exported, {_plain(export.scores.setting)}:"
+    yield f"The exported file, evaluated at export on {_plain(export.scores.setting)}:"
     exported, trained = export.scores.exported, export.scores.trained
     yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
     differences = [f"{FIGURES[n]} {100 * (exported[n] - trained[n]):+.2f}" for n in FIGURES if n in trained]
-    yield from ("", f"Difference in points: {', '.join(differences)}.")
+    yield from ("", f"Difference in percentage points: {', '.join(differences)}.")
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
@@ -168,14 +167,14 @@ def _usage(export: ExportResult) -> Iterator[str]:
         yield f'- `{call}` or `"infrared"`: {shapes[0]} to {shapes[1]}'
     if export.format == "official":
         yield (
-            "- the layout has no place for the image size and the data set: programs assume 288 × 144 and SYSU-MM01. The parts "
-            "that the method doesn't use hold copies of the trunk and of the visible stem"
+            "- the layout doesn't record the image size and the data set: programs assume 288 × 144 and SYSU-MM01. The "
+            "tensors that the method doesn't use are copies of the trunk and of the visible stem"
         )
     if export.precision == "float32":
         yield "- embeddings can be compared with those of the trained network and of its other float32 exports"
     else:
         yield f"- compare embeddings of {export.precision} files only with each other: the trained network's differ slightly"
-    yield "- compare by dot product; the score that counts as a match depends on the cameras and has to be found on their images"
+    yield "- compare embeddings by dot product; which score means a match depends on the cameras: choose it on their images"
 
 
 def _plain(value: object) -> str:

@@ -1,4 +1,4 @@
-"""Programs with a dynamic batch size, which run without this package: ONNX files, and PyTorch's ``.pt2``."""
+"""Export to ONNX and to PyTorch's ``.pt2``: programs with a dynamic batch size, which run without this package."""
 
 import io
 import warnings
@@ -22,7 +22,7 @@ METADATA_FILE = "lba.json"
 def write_onnx(
     network: TwoStreamNetwork, description: Description, path: Path, contents: FileContents = WHOLE_NETWORK
 ) -> None:
-    """Write ``network`` as an ONNX model; its metadata entry ``lba`` says how to feed it.
+    """Write ``network`` as an ONNX model, whose metadata entry ``lba`` describes its inputs.
 
     Raises:
         MissingExtra: onnx, onnxscript or onnxruntime isn't installed.
@@ -53,7 +53,7 @@ def write_onnx(
 def load_onnx(path: Path) -> Embed:
     """Return a function of (images, infrared) that runs the file with onnxruntime on the CPU.
 
-    The function of a file with one stem ignores ``infrared``.
+    If the file has one stem, the function ignores ``infrared``.
     """
     session = _require("onnxruntime").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     taken = {each.name for each in session.get_inputs()}
@@ -68,7 +68,7 @@ def load_onnx(path: Path) -> Embed:
 def write_torch_export(
     network: TwoStreamNetwork, description: Description, path: Path, contents: FileContents = WHOLE_NETWORK
 ) -> None:
-    """Write ``network`` as an exported program with a dynamic batch size; its extra file ``lba.json`` says how to feed it."""
+    """Write ``network`` as a ``.pt2`` program, whose extra file ``lba.json`` describes its inputs."""
     module, inputs, shapes = traceable(network, description, contents)
     program = torch.export.export(module, inputs, dynamic_shapes=shapes)
     extra = {METADATA_FILE: metadata(network, description, contents, format="pt2", torch=torch.__version__)}
@@ -79,7 +79,7 @@ def write_torch_export(
 
 
 def load_torch_export(path: Path) -> Embed:
-    """Return the file's program as a function of (images, infrared); with one stem it ignores ``infrared``."""
+    """Return the file's program as a function of (images, infrared); with one stem, it ignores ``infrared``."""
     with path.open("rb") as file:
         program = torch.export.load(file)
     module, taken = program.module(), len(program.graph_signature.user_inputs)

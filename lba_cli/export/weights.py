@@ -1,4 +1,4 @@
-"""Files of weights: safetensors, and the layout of the released checkpoint, for other code of the method."""
+"""Export of weights: to safetensors, or in the layout of the method's released checkpoint, for other implementations."""
 
 import io
 import math
@@ -32,8 +32,8 @@ def write_official(
 ) -> None:
     """Write a pickle of ``{'net', 'cmc', 'mAP', 'mINP', 'epoch'}`` that ``torch.load(weights_only=True)`` reads.
 
-    ``net`` has all 71 million parameters (see :func:`lba_cli.model.official_layout.to_released`). The figures are fractions,
-    and plain floats instead of the NumPy objects of the released file; ``cmc`` is a list of 20. Unknown figures are NaN: a
+    ``net`` has all 71 million parameters (see :func:`lba_cli.model.official_layout.to_released`). The figures are fractions
+    as plain floats, where the released file has NumPy objects; ``cmc`` is a list of 20. Unknown figures are NaN: a
     checkpoint keeps only the ranks 1, 5, 10 and 20. The epoch counts from 0, and is -1 if it isn't known.
     """
     figures = description.figures

@@ -43,12 +43,12 @@ class ForwardPass:
 
     Attributes:
         network: the network, in train mode.
-        visible, infrared: (B·P, 3, H, W) normalised images of B identities × P images, grouped by identity, the same
-            identities in the same order in both.
-        labels: (2·B·P,) int64 class labels, of the visible images and then of the infrared ones.
-        options: constants of the terms.
-        draw_pairs: returns the partners for aligning layer3 and for aligning layer4.
-        diagnostics: scalar tensors by name that terms report for the run's metrics; they are not minimised.
+        visible, infrared: (B·P, 3, H, W) normalised images of B identities × P images, grouped by identity, with the
+            same identities in the same order in both.
+        labels: (2·B·P,) int64 class labels of the visible images, then of the infrared ones.
+        options: the constants of the terms.
+        draw_pairs: returns each image's partners, for aligning layer3 and for aligning layer4.
+        diagnostics: scalar tensors by name, which terms report for the run's metrics and which are not minimised.
         maps: the feature maps of all images, visible ones first.
     """
 
@@ -94,7 +94,7 @@ class LossTerm(NamedTuple):
 
     Attributes:
         name: the config key of its weight is ``loss.NAME``.
-        compute: returns scalar losses by name, which share the weight; most terms return one, of the term's own name.
+        compute: returns scalar losses by name, which all get the term's weight. Most terms return one, named like the term.
     """
 
     name: str
@@ -106,14 +106,14 @@ def _identity(step: ForwardPass) -> dict[str, Tensor]:
 
 
 def _hard_triplet(step: ForwardPass) -> dict[str, Tensor]:
-    """The diagnostic is the share of anchors whose negative is at least as far away as their positive."""
+    """Report the share of anchors whose negative is at least as far away as their positive, beside the loss."""
     loss, correct = batch_hard_triplet(step.pooled, step.labels, step.options.margin)
     step.diagnostics["correct_triplets"] = correct / len(step.labels)
     return {"hard_triplet": loss}
 
 
 def _identity_consistency(step: ForwardPass) -> dict[str, Tensor]:
-    """Classify images that are reconstructed from their partners. Reconstructed maps of layer3 pass through layer4."""
+    """Classify the maps that are reconstructed from each image's partner; those of layer3 pass through layer4 first."""
     layer3, layer4 = step.aligned
     reconstructed = {"stage3": step.network.layer4(layer3.reconstructed), "stage4": layer4.reconstructed}
     return {

@@ -30,9 +30,9 @@ class Objective:
 
     Args:
         method: a name in :data:`lba_cli.methods.METHODS`, such as ``baseline`` or ``full``.
-        weights: weights of loss terms by name; terms that aren't named have the method's own. A term of weight 0 isn't
+        weights: the weights of loss terms by name; other terms keep the method's default. A term of weight 0 isn't
             computed.
-        weighting, temperature, margin, dense_margin: see :class:`LossOptions`; ``dense_margin`` is ``margin`` if None.
+        weighting, temperature, margin, dense_margin: see :class:`LossOptions`; ``dense_margin`` defaults to ``margin``.
 
     Raises:
         ValueError: the method is unknown, it lacks a term in ``weights``, a weight is negative, or all are 0.
@@ -70,9 +70,9 @@ class Objective:
 
         Args:
             network: in train mode.
-            visible, infrared: (B·P, 3, H, W) normalised images, grouped by identity, the same identities in the same order.
+            visible, infrared: (B·P, 3, H, W) normalised images, grouped by identity, in the same order of identities.
             labels: (B·P,) int64 class labels, shared by both modalities.
-            pairs: the partners for layer3 and for layer4; drawn from ``generator`` if None.
+            pairs: the images' partners for layer3 and for layer4; drawn with ``generator`` if None.
             generator: a CPU generator; PyTorch's global one if None.
 
         Returns:

@@ -11,7 +11,7 @@ class Method:
     """A row of the table.
 
     Attributes:
-        name, summary: its name on the command line and in configs, and a few words about it.
+        name, summary: the method's name on the command line and in configs, and a short description.
         default_weights: its loss terms and their weights, in the order in which the terms are computed.
 
     Raises:
@@ -36,7 +36,7 @@ class Method:
         return tuple(self.default_weights)
 
     def require_term(self, name: str) -> None:
-        """Raise a ValueError, which lists the method's loss terms, if it lacks the one called ``name``."""
+        """Raise a ValueError that lists the method's loss terms if none of them is called ``name``."""
         names = [term.name for term in self.terms]
         if name not in names:
             raise ValueError(f"the method '{self.name}' has no loss term '{name}'; it has {', '.join(names)}")
@@ -72,7 +72,7 @@ METHODS: dict[str, Method] = {
 
 
 def register(method: Method) -> None:
-    """Add a method to the table, so that commands and configs know it; a method of the same name is replaced."""
+    """Add a method to the table, so that commands and configs accept it; a method of the same name is replaced."""
     METHODS[method.name] = method
 
 

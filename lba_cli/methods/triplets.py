@@ -7,13 +7,13 @@ from torch import Tensor
 def hard_triplet(features: Tensor, labels: Tensor, margin: float = 0.3) -> tuple[Tensor, int]:
     """Compute the batch-hard triplet loss (Hermans et al., 2017), regardless of modality.
 
-    With the Euclidean distances d⁺ of an anchor to its farthest sample of the same identity, and d⁻ to its nearest sample of
-    another identity, it is the mean over all N anchors of relu(d⁺ − d⁻ + margin).
+    The loss is the mean over all N anchors of relu(d⁺ − d⁻ + margin). Here d⁺ is the Euclidean distance of an anchor to
+    its farthest sample of the same identity, and d⁻ the distance to its nearest sample of another identity.
 
     Args:
         features: (N, D) pooled features, before the neck and not normalised.
         labels: (N,) int64 identities, at least two different ones.
-        margin: how much farther away than the positive the negative should be, in units of the features.
+        margin: by how much d⁻ should exceed d⁺, in units of the features.
 
     Returns:
         The loss, a scalar tensor in float32 (float64 for float64 features), and the number of anchors with d⁻ ≥ d⁺.
@@ -27,7 +27,7 @@ def hard_triplet(features: Tensor, labels: Tensor, margin: float = 0.3) -> tuple
 
 
 def batch_hard_triplet(features: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
-    """Compute :func:`hard_triplet` with the count as a scalar tensor, so that nothing waits for the device."""
+    """Compute :func:`hard_triplet` with the count as a scalar tensor, so that the CPU doesn't wait for a GPU."""
     with torch.autocast(features.device.type, enabled=False):
         features = features if features.dtype == torch.float64 else features.float()
         squares = features.square().sum(dim=1)

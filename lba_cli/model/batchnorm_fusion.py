@@ -1,4 +1,4 @@
-"""Faster inference: batch normalisations merged into convolutions, and a few images at a time."""
+"""Faster inference: merge batch normalisations into convolutions, and process a few images at a time on a CPU."""
 
 import copy
 from itertools import pairwise
@@ -14,13 +14,13 @@ from lba_cli.model.pooling import in_pieces
 from lba_cli.vocabulary import Modality
 
 Network = TypeVar("Network", bound=nn.Module)
-CPU_IMAGES = 8  # at a time: takes a sixth less time than 128 do, on two cores
+CPU_IMAGES = 8  # at a time; on two cores this takes a sixth less time than 128 at a time
 
 
 def folded(network: Network) -> Network:
-    """Copy a network for inference: batch normalisations are merged into the convolutions before them.
+    """Copy a network for inference, with batch normalisations merged into the convolutions before them.
 
-    The copy needs fewer passes over memory. In float32 its results differ by rounding alone (1e-6 of their size). It is in
+    The copy needs fewer passes over memory. In float32 its results differ only by rounding (relatively 1e-6). It is in
     eval mode and channels-last memory.
     """
     result = copy.deepcopy(network).eval()
@@ -34,5 +34,5 @@ def folded(network: Network) -> Network:
 
 
 def pooled(network: TwoStreamNetwork, images: Tensor, modality: Modality) -> Tensor:
-    """Compute :meth:`TwoStreamNetwork.pooled` for (N, 3, H, W) images, on a CPU a few at a time."""
+    """Compute :meth:`TwoStreamNetwork.pooled` for (N, 3, H, W) images; on a CPU, process a few images at a time."""
     return torch.cat([network.pooled(piece, modality) for piece in in_pieces(images, CPU_IMAGES)])

@@ -1,4 +1,4 @@
-"""Checkpoints, from which a network can be rebuilt: those of lba, the method's released one, and exported safetensors."""
+"""Checkpoint files, from which a network is rebuilt: those of lba, the method's released one, and exported safetensors."""
 
 import hashlib
 import io
@@ -28,7 +28,7 @@ HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 @dataclass(frozen=True)
 class Description:
-    """A description of a network, from which it can be rebuilt and fed with images."""
+    """What is needed to rebuild a network and to prepare images for it, and how it was trained."""
 
     backbone: str  # the name of a torchvision ResNet
     num_classes: int  # the number of identities that the classifier tells apart
@@ -36,9 +36,9 @@ class Description:
     width: int
     dataset: str = ""  # the name of the data set that the network was trained on
     epoch: int = -1  # the last epoch of its training, counted from 0; -1 if unknown
-    figures: dict[str, float] = field(default_factory=dict)  # of retrieval at that epoch, as fractions
+    figures: dict[str, float] = field(default_factory=dict)  # retrieval figures at that epoch, as fractions
     figures_setting: str = ""  # the evaluation setting of the figures, in words
-    config: dict[str, Any] = field(default_factory=dict)  # of its run, resolved; empty for the released checkpoint
+    config: dict[str, Any] = field(default_factory=dict)  # its run's resolved config; empty for the released checkpoint
     trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
     # the identities that it was trained on, for data sets whose split the user draws; otherwise empty
     identities: list[int] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network's state dict with its description, and the state of its training, which is empty if it can't be resumed."""
+    """A network's state dict, its description, and the training state, which is empty if training can't be resumed."""
 
     description: Description
     weights: dict[str, Tensor]
@@ -62,7 +62,7 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStr
         The network in eval mode, on ``device``.
 
     Raises:
-        CheckpointError: the file is missing, damaged, of another network, or would run code.
+        CheckpointError: the file is missing or damaged, holds another kind of network, or would run code.
 
     Example:
         >>> network = load_network("runs/paper/checkpoints/best.pt")
@@ -74,7 +74,7 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStr
 def rebuild_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
     """Build the network of a checkpoint, on the CPU and in eval mode."""
     network = _empty_network(checkpoint)
-    # The weights come in the channels-last memory that they were trained in.
+    # Checkpoints keep the channels-last memory format of training.
     weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
     network.load_state_dict(weights, assign=True)
     network.neck.bias.requires_grad_(False)
@@ -85,7 +85,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint and check it: its description, and the name, shape, dtype and values of every tensor.
 
     Raises:
-        CheckpointError: the file is missing, damaged, of another network, or would run code.
+        CheckpointError: the file is missing or damaged, holds another kind of network, or would run code.
     """
     if path.suffix == ".safetensors":
         return from_safetensors(path, *load_safetensors(path))
@@ -93,7 +93,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> Checkpoint:
-    """Make a checkpoint of a safetensors file's content, and check it as :func:`read_checkpoint` does.
+    """Make a checkpoint from a safetensors file's content, and check it as :func:`read_checkpoint` does.
 
     Weights that were exported in half precision become float32.
     """
@@ -108,7 +108,7 @@ def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
 
 
 def from_pickled(path: Path, content: Any) -> Checkpoint:
-    """Make a checkpoint of a pickled file's content, and check it as :func:`read_checkpoint` does."""
+    """Make a checkpoint from a pickled file's content, and check it as :func:`read_checkpoint` does."""
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
     checkpoint = _released(path, content) if "net" in content else _ours(path, content)
@@ -117,7 +117,7 @@ def from_pickled(path: Path, content: Any) -> Checkpoint:
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> str:
-    """Compute the SHA-256 of weights, in hexadecimal, over their names, dtypes, shapes and values."""
+    """Return the SHA-256 of the names, dtypes, shapes and values of weights, in hexadecimal."""
     digest = hashlib.sha256()
     for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
@@ -126,12 +126,12 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Whether a pickled file's content is a checkpoint, of lba or the released one, rather than a bare state dict."""
+    """Return whether a pickled file's content is a checkpoint, of lba or the released one, and not a bare state dict."""
     return isinstance(content, dict) and (content.get("format") == FORMAT or isinstance(content.get("net"), dict))
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` to ``path``, whole or not at all."""
+    """Write ``checkpoint`` to ``path`` atomically."""
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -178,7 +178,7 @@ def _has_string_keys(state: Any) -> TypeGuard[dict[str, Any]]:
 
 
 def _description(values: Any, path: Path) -> Description:
-    """Make a description of untrusted values."""
+    """Make a description from untrusted values; raise a CheckpointError if one is invalid."""
     try:
         description = Description(**values)
         is_valid = _is_valid(description)
@@ -225,7 +225,7 @@ def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _empty_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
-    """The network of a checkpoint without memory for its weights."""
+    """Build the network of a checkpoint on PyTorch's meta device, without memory for its weights."""
     description = checkpoint.description
     with torch.device("meta"):
         size = description.height, description.width

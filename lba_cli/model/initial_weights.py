@@ -22,7 +22,7 @@ def build_network(
         backbone, num_classes, image_size: as for :class:`TwoStreamNetwork`.
         pretrained: the weights of stems and trunk: ``imagenet`` (downloaded by torchvision), ``none`` (random), or a file with a
             torchvision state dict or a checkpoint.
-        seed: the seed of random weights. PyTorch's global generator is left as it was.
+        seed: the seed of random weights. PyTorch's global generator doesn't change.
 
     Raises:
         ConfigError: the weights can't be downloaded.
@@ -53,7 +53,7 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
 
 
 def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
-    """Read the weights of a checkpoint or of an ordinary ResNet, and return them by our names."""
+    """Read the weights of a checkpoint or of an ordinary ResNet, and return them by the network's tensor names."""
     if path.suffix == ".safetensors":
         content, metadata = load_safetensors(path)
         if "lba" in metadata:
@@ -68,7 +68,7 @@ def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
 
 
 def _from_resnet(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """Convert an ordinary ResNet's state dict to our names; its first layers serve both stems."""
+    """Convert an ordinary ResNet's state dict to the network's tensor names; both stems get its first layers."""
     names = {ours: ours.removeprefix("trunk.") for ours in network.state_dict() if ours.startswith("trunk.")}
     for modality, stem in network.stems.items():
         names |= {f"stems.{modality}.{name}": name for name in stem.state_dict()}

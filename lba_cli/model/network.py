@@ -1,7 +1,7 @@
 """The network: a stem for each modality, a shared trunk, a neck and a classifier (paper, section 3.1).
 
-Shapes: N images of 3 × H × W; with a ResNet-50 and 288 × 144 input, layer3 gives (N, 1024, 18, 9) and layer4
-(N, 2048, 18, 9), because layer4 keeps its input's resolution.
+From (N, 3, 288, 144) images, layer3 of a ResNet-50 computes (N, 1024, 18, 9) maps, and layer4 (N, 2048, 18, 9), because it
+keeps its input's resolution.
 """
 
 from typing import NamedTuple
@@ -27,13 +27,13 @@ class StageMaps(NamedTuple):
 class TwoStreamNetwork(nn.Module):
     """A ResNet with a stem (conv1 to maxpool) for each modality, followed by a neck and a classifier.
 
-    The trunk (layer1 to layer4) is shared. The neck is a batch normalisation whose bias stays 0. Weights are random, see
-    :func:`lba_cli.model.initial_weights.build_network`.
+    The trunk (layer1 to layer4) is shared. The neck is a batch normalisation whose bias stays 0. Weights are random;
+    :func:`lba_cli.model.initial_weights.build_network` loads pretrained ones.
 
     Args:
         backbone: the name of a torchvision ResNet.
         num_classes: the number of identities that the classifier tells apart.
-        image_size: height and width of the images that the network is made for, in pixels; files are resized to it.
+        image_size: height and width of the the input images, in pixels; image files are resized to it.
 
     Attributes:
         embedding_size: D, the length of an embedding.
@@ -78,7 +78,7 @@ class TwoStreamNetwork(nn.Module):
         Args:
             images: (N, 3, H, W), normalised with ImageNet's mean and standard deviation. Infrared images have three equal
                 channels.
-            modality: chooses the stem.
+            modality: the modality of all images, which chooses the stem.
 
         Returns:
             (N, D) float32, whose dot products are the retrieval scores.
@@ -90,7 +90,7 @@ class TwoStreamNetwork(nn.Module):
         return generalized_mean_pool(self.maps(images, modality).layer4)
 
     def embed_mixed(self, images: Tensor, infrared: Tensor) -> Tensor:
-        """Embed a batch of both modalities, as :meth:`embed` does; ``infrared`` (N,) bool chooses each image's stem.
+        """Embed images of both modalities as :meth:`embed` does; ``infrared``, (N,) bool, chooses each image's stem.
 
         Every image goes through both stems, so that the computation doesn't depend on the values of ``infrared``.
         """

@@ -41,7 +41,7 @@ def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def our_name(released: str) -> str:
-    """Convert the name of a released tensor to ours; empty if the tensor isn't used."""
+    """Convert the name of a released tensor to ours; return an empty string if the tensor isn't used."""
     for modality, prefix in PREFIXES.items():
         if released.startswith(prefix):
             rest = released.removeprefix(prefix)

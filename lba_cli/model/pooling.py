@@ -8,7 +8,7 @@ from torch.autograd.function import once_differentiable
 
 EXPONENT = 3.0
 EPSILON = 1e-12
-CPU_IMAGES = 2  # pooled at a time on a CPU
+CPU_IMAGES = 2  # images that a CPU pools at a time
 
 
 def generalized_mean_pool(maps: Tensor) -> Tensor:
@@ -22,7 +22,8 @@ def generalized_mean_pool(maps: Tensor) -> Tensor:
     Returns:
         (N, C), in float32 or, for float64 maps, float64.
     """
-    if maps.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():  # nor exporting
+    # is_compiling is true while exporting, too
+    if maps.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         result: Tensor = _Pool.apply(maps)
         return result
     return _pooled(maps)
@@ -50,7 +51,7 @@ class _Pool(torch.autograd.Function):
 
 
 def in_pieces(images: Tensor, on_cpu: int) -> tuple[Tensor, ...]:
-    """Split (N, …) images into views: of ``on_cpu`` images each on a CPU, whose caches then hold the results; one on a GPU."""
+    """Split (N, …) images into views: one on a GPU; on a CPU, ``on_cpu`` images in each, so that its caches suffice."""
     return torch.split(images, on_cpu if images.device.type == "cpu" else max(1, len(images)))
 
 

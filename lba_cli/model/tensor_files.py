@@ -1,4 +1,4 @@
-"""Reads tensors from untrusted files: no code is run, memory is bounded, and damage is reported in one line."""
+"""Read tensors from untrusted files: no code is run, memory is bounded, and damage is reported in one line."""
 
 import pickle
 import pickletools
@@ -14,14 +14,13 @@ from torch import Tensor, nn
 
 from lba_cli.errors import CheckpointError, is_resource_error, quoted
 
-MAX_FILE_BYTES = 4 * 2**30  # no network of lba with its training state is larger
+MAX_FILE_BYTES = 4 * 2**30  # larger than any checkpoint of lba
 MAX_PICKLE_BYTES = 16 * 2**20
-# How often a pickle may refer to an earlier container. A few containers that hold each other twice take unbounded memory and
-# time when they are traversed; checkpoints only share the dtypes of NumPy's figures.
+# How often a pickle may refer to an earlier container. A few containers, each of which holds the next one twice, take
+# unbounded memory and time when they are traversed. Checkpoints only share the dtypes of NumPy's figures.
 MAX_CONTAINER_REFERENCES = 16
 PLAIN_OPCODES = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "GLOBAL", "BINBYTES", "SHORT_BINBYTES", "EMPTY_TUPLE"}
-# Bytes of the records at the end of a zip archive: the plain one, and the one that PyTorch writes, with those of large
-# archives before it.
+# The size in bytes of a zip archive's end: of the plain end record, and of the three records that end PyTorch's archives.
 END_RECORD, LONG_END_RECORD = 22, 98
 # A checkpoint's pickle may name tensors and their parts …
 _TENSOR_NAMES = (
@@ -45,7 +44,7 @@ _NAMES = {*_TENSOR_NAMES, *_NUMPY_NAMES, "_codecs.encode"}
 
 
 class Ignored:
-    """Replaces an object of a checkpoint that isn't needed; it accepts any arguments and ignores them."""
+    """Replacement for an object of a checkpoint that isn't needed; it accepts and ignores any arguments."""
 
     def __init__(self, *_: Any) -> None: ...
 
@@ -62,7 +61,7 @@ def load_pickled(path: Path) -> Any:
     _require_plain_archive(path)
     try:
         with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # unusual pickles are refused in one line below
+            warnings.simplefilter("ignore")  # errors about unusual pickles are reported in one line below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise CheckpointError(f"{path}: damaged or not a checkpoint (its pickle can't be read)") from problem
@@ -93,7 +92,7 @@ def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def require_file(path: Path) -> None:
-    """Raise a CheckpointError if ``path`` is no regular file, is empty, or is larger than ``MAX_FILE_BYTES``."""
+    """Raise a CheckpointError if ``path`` isn't a regular file, is empty, or is larger than ``MAX_FILE_BYTES``."""
     if not path.exists():
         raise CheckpointError(f"{path}: no such file")
     if not path.is_file():
@@ -102,11 +101,11 @@ def require_file(path: Path) -> None:
     if size == 0:
         raise CheckpointError(f"{path}: the file is empty")
     if size > MAX_FILE_BYTES:
-        raise CheckpointError(f"{path}: {size:,} bytes; no checkpoint is larger than {MAX_FILE_BYTES:,}")
+        raise CheckpointError(f"{path}: too large ({size:,} bytes): no checkpoint has more than {MAX_FILE_BYTES:,}")
 
 
 def is_whole_tensor(value: Any, wanted: Tensor) -> bool:
-    """Whether ``value`` is a plain tensor with the shape and dtype of ``wanted``, and has storage for all its elements.
+    """Return whether ``value`` is a plain tensor of ``wanted``'s shape and dtype, with storage for all its elements.
 
     A sparse, meta or expanded tensor of a few bytes can claim any shape; reading it would take unbounded memory.
     """
@@ -121,16 +120,16 @@ def is_whole_tensor(value: Any, wanted: Tensor) -> bool:
 
 
 def require_tensors(source: str, network: str, state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:
-    """Refuse values that aren't finite tensors with the names, shapes and dtypes of ``wanted``, the weights of ``network``.
+    """Refuse a ``state`` without finite tensors of the names, shapes and dtypes in ``wanted``, the weights of ``network``.
 
     Raises:
-        CheckpointError: names the first one that isn't, and the ``source``.
+        CheckpointError: a tensor is missing or wrong; the message names the first such tensor, and ``source``.
     """
     for name, tensor in wanted.items():
         if not is_whole_tensor(state.get(name), tensor):
             raise CheckpointError(
-                f"{source}: not weights of a {network}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, the file has "
-                f"{_described(state.get(name), tensor)}"
+                f"{source}: not weights of a {network}: '{name}' should be {tuple(tensor.shape)} {tensor.dtype}, but the "
+                f"file has {_described(state.get(name), tensor)}"
             )
         if not torch.isfinite(state[name]).all():
             raise CheckpointError(f"{source}: '{name}' has values that are not finite")
@@ -183,7 +182,7 @@ def _require_one_directory(path: Path) -> None:
 
 
 def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Refuse a pickle that names more than a checkpoint needs: PyTorch's own list of safe names allows unbounded memory."""
+    """Refuse a pickle with names that no checkpoint needs: those that PyTorch considers safe can take unbounded memory."""
     if entry.file_size > MAX_PICKLE_BYTES:
         raise CheckpointError(
             f"{path}: its pickle has {entry.file_size:,} bytes; no checkpoint's is larger than {MAX_PICKLE_BYTES:,}"
@@ -199,7 +198,7 @@ def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.Zi
         elif "GET" in code.name and int(argument or 0) in containers:
             references += 1
             if references > MAX_CONTAINER_REFERENCES:
-                raise CheckpointError(f"{path}: refused: its pickle nests containers in one another without end")
+                raise CheckpointError(f"{path}: refused: its pickle refers to the same containers too often")
         before = code.name
         if code.name == "GLOBAL" and (name := str(argument).replace(" ", ".")) not in _NAMES:
             raise CheckpointError(

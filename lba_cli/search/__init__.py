@@ -1,4 +1,4 @@
-"""Search: embed images that belong to no data set, and rank a gallery of them for queries."""
+"""Embed images that belong to no data set, and rank a gallery of them for query images."""
 
 from lba_cli.search.embedder import Embedder, network_embedder
 from lba_cli.search.index import Index, open_index

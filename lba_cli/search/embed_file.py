@@ -23,7 +23,7 @@ def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener
     with the same result. Vectors kept from another model or from other images are discarded.
 
     Raises:
-        LbaError: ``output`` can't be written, or another process writes it.
+        LbaError: ``output`` can't be written, or another process is writing it.
         DataError: images can't be decoded and the request doesn't skip them.
         Interrupted: a signal stopped the work; the message says how many images are done.
     """
@@ -50,7 +50,7 @@ def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener
 
 @contextmanager
 def _interrupts_say_how_many(partial: PartialEmbedding, total: int) -> Iterator[None]:
-    """Turn an interrupt within the block into one that says how many images are done."""
+    """Replace a signal's exception within the block by an :class:`Interrupted` that says how many images are done."""
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:

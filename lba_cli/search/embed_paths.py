@@ -1,4 +1,4 @@
-"""Embed image files a batch at a time: threads decode images while the model computes, in constant memory."""
+"""Embed image files one batch at a time, in constant memory; threads decode images while the model computes."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,9 +18,9 @@ from lba_cli.vocabulary import Modality
 
 @dataclass(frozen=True)
 class EmbeddingRequest:
-    """What is to be embedded: image files of one modality, ``batch_size`` at a time, and with which model.
+    """Image files of one modality, the model that embeds them, and the number of images in a batch.
 
-    With ``skip_broken`` images that can't be decoded are left out instead of refused.
+    If ``skip_broken`` is set, images that can't be decoded are left out instead of refused.
     """
 
     embedder: Embedder
@@ -41,7 +41,7 @@ class EmbeddedBatch(NamedTuple):
     """A batch of embedded images.
 
     Attributes:
-        stop: the position among the paths that comes after the batch.
+        stop: the position that follows the batch, among all paths.
         positions: the n positions whose images are embedded.
         vectors: (n, D) float32, in the same order.
         unreadable: the images at the other positions.
@@ -73,7 +73,7 @@ def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -
 
 
 def embedded_rows(request: EmbeddingRequest, listener: Listener) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-    """Yield the paths and the vectors of each batch; at the end the listener is warned of each image that was left out.
+    """Yield the paths and the vectors of each batch. At the end, warn the listener of each image that was left out.
 
     Raises:
         DataError: at the end, if images can't be decoded and the request doesn't skip them.

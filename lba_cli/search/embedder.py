@@ -16,7 +16,7 @@ from lba_cli.vocabulary import Modality
 # (n, H, W, 3) uint8 images of one modality → (n, D) float32
 Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
 
-UNIT_TOLERANCE = 1e-3  # by which a vector's length may differ from 1
+UNIT_TOLERANCE = 1e-3  # the largest difference between a vector's length and 1
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Embedder:
     """A model that embeds images.
 
     Attributes:
-        origin: the file that it comes from.
-        fingerprint: the identity of the model. Vectors of embedders with the same fingerprint can be compared.
-        height, width, dimension: the size of its images, in pixels, and D, the length of its vectors.
+        origin: the file that the model was loaded from.
+        fingerprint: identifies the model. Vectors of embedders with the same fingerprint can be compared.
+        height, width, dimension: the size of input images, in pixels, and D, the dimension of vectors.
         stem: the only modality that it can embed; None if it can embed both.
     """
 
@@ -62,7 +62,7 @@ class Embedder:
 
 
 def network_embedder(network: TwoStreamNetwork, origin: str) -> Embedder:
-    """Return the embedder of a network that was loaded from the file ``origin``; it works on the network's device."""
+    """Return an embedder of a network that was loaded from the file ``origin``; it computes on the network's device."""
     embedder = NetworkEmbedder(network)
 
     def function(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:

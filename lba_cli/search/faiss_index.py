@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lba_cli.errors import MissingExtra, SearchError
 
-LEAST_FOR_CELLS = 10_000  # fewer vectors are all compared with the query
+LEAST_FOR_CELLS = 10_000  # smaller galleries have no cells: a query is compared with all of their vectors
 TRAINING_ROWS_A_CELL = 40
 # A query looks through this many cells, or through this share of the cells, whichever is more.
 LEAST_PROBED_CELLS = 64
@@ -26,7 +26,7 @@ def require_faiss() -> Any:
 
 
 def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
-    """Write a FAISS index of (n, D) ``vectors`` by inner product: without cells for few, with up to 4·√n cells for many.
+    """Write a FAISS index of (n, D) ``vectors`` for inner products; from ``LEAST_FOR_CELLS`` on it has at most 4·√n cells.
 
     Raises:
         OSError: the file can't be written.
@@ -42,7 +42,7 @@ def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
         index.train(np.ascontiguousarray(vectors[sample]))
     for start in range(0, count, ROWS_AT_ONCE):
         index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE]))
-    with path.open("wb") as file:  # FAISS's own writer ignores a full disk at the last bytes
+    with path.open("wb") as file:  # FAISS's own writer doesn't notice a disk that is full at the last bytes
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 
 
@@ -51,10 +51,10 @@ def faiss_candidates(
 ) -> list[NDArray[np.int64]]:
     """Find about ``count`` rows of the gallery, ascending, that are probably the nearest to each query.
 
-    The queries are (q, D) float32 of unit length, and ``shape`` is (n, D) of the gallery.
+    The queries are (q, D) float32 of unit length, and ``shape`` is the gallery's (n, D).
 
     Raises:
-        SearchError: the file is damaged, of another gallery, or missing.
+        SearchError: the file is missing or damaged, or belongs to another gallery.
         MissingExtra: FAISS isn't installed.
     """
     faiss = require_faiss()
@@ -62,7 +62,7 @@ def faiss_candidates(
         raise SearchError(f"{path}: missing; if the index has just been changed, repeat the query")
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-    except (RuntimeError, MemoryError) as problem:  # the file is mapped, so only a wrong size in it needs much memory
+    except (RuntimeError, MemoryError) as problem:  # the file is mapped: only a wrong size in it asks for much memory
         raise SearchError(f"{path}: damaged; rebuild the index with lba search build") from problem
     if (index.ntotal, index.d) != shape:
         raise SearchError(f"{path}: made from another gallery; rebuild the index with lba search build")

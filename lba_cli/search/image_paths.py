@@ -23,8 +23,8 @@ class FoundImages:
 def find_images(names: Sequence[str]) -> FoundImages:
     """Find the images that ``names`` stand for, sorted by path.
 
-    A file that is named itself counts as an image whatever its suffix. In folders, and among the matches of a glob, the suffix
-    decides. Folders are walked recursively; hidden files and folders, and links to folders, are left out.
+    A file that is named itself counts as an image, whatever its suffix. In folders and among the matches of a glob, only
+    files with an image's suffix do. Folders are walked recursively, without hidden files and folders and links to folders.
 
     Raises:
         DataError: a name is empty or matches no file, there is no image at all, or a file's name isn't valid UTF-8.
@@ -48,9 +48,9 @@ def find_images(names: Sequence[str]) -> FoundImages:
 
 
 def require_name(name: str) -> None:
-    """Refuse an empty name (a shell's unset variable), which would stand for everything in the current folder."""
+    """Refuse an empty name, which may come from an unset shell variable and would mean the whole current folder."""
     if not name:
-        raise DataError("an empty name of an image; give the folder . if you mean everything here")
+        raise DataError("an empty name of an image or folder; name the folder . to mean everything here")
 
 
 def is_meant_by(name: str) -> Callable[[str], bool]:
@@ -60,9 +60,9 @@ def is_meant_by(name: str) -> Callable[[str], bool]:
     """
     if not glob.has_magic(name):
         return is_below(name)
-    # Only the name itself is a pattern; the path of the current folder in front of it is not.
+    # Only the name itself is a pattern, not the path of the current folder in front of it.
     pattern = Path(absolute_path(str(Path(glob.escape(str(Path.cwd()))) / name))).parts
-    below = int(name.endswith(os.sep) or pattern[-1] == "**")  # such a pattern stands for what is below folders
+    below = int(name.endswith(os.sep) or pattern[-1] == "**")  # such a pattern only stands for what is below folders
 
     def is_meant(path: str) -> bool:
         parts = Path(path).parts
@@ -75,13 +75,13 @@ def is_meant_by(name: str) -> Callable[[str], bool]:
 
 
 def is_below(name: str) -> Callable[[str], bool]:
-    """Return a function that says whether an absolute path is that of ``name``, without globbing, or lies below it."""
+    """Return a function that says whether an absolute path equals ``name``, taken literally, or lies below it."""
     whole = Path(absolute_path(name))
     return lambda path: Path(path).is_relative_to(whole)
 
 
 def absolute_path(name: str) -> str:
-    """Return the absolute path by which an index knows the image ``name``: ``..`` is resolved, links are kept."""
+    """Return the absolute path under which an index lists the image ``name``; ``..`` is resolved, but links are kept."""
     return os.path.abspath(name)  # noqa: PTH100 (Path.resolve follows links)
 
 

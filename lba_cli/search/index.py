@@ -18,10 +18,10 @@ from lba_cli.search.embedder import Embedder
 from lba_cli.search.image_paths import absolute_path
 from lba_cli.vocabulary import LARGEST_SIDE, Modality
 
-# The files of a generation, and what an update that was killed may leave.
+# The names of a generation's files, and of those that a killed update may leave behind.
 OURS = re.compile(r"(vectors|paths|faiss|added)-([0-9]{1,12})\.(npy|csv|index)")
 AGAIN = "rebuild it with lba search build"
-ATTEMPTS = 3  # at reading an index that another process is replacing
+ATTEMPTS = 3  # to read an index that another process is replacing
 
 
 class IndexFile(FileRecord):
@@ -37,12 +37,12 @@ class IndexFile(FileRecord):
 
 
 class IndexDescription(StrictModel):
-    """What all the vectors of an index have in common.
+    """The properties that all vectors of an index share.
 
     Attributes:
         model: the fingerprint of the model that embedded the gallery.
         origin: the file that the model came from.
-        height, width: the size in pixels at which the model saw the images.
+        height, width: the size of the model's input images, in pixels.
         modality: the modality of the images.
         dimension: D, the length of the vectors.
     """
@@ -68,13 +68,13 @@ class IndexDescription(StrictModel):
 
 
 class Manifest(IndexDescription):
-    """What an index holds.
+    """The manifest of an index: its properties and its files.
 
     Attributes:
         images: n, the number of images.
         vectors: a ``.npy`` file, (n, D) float32 of unit length, in the order of the paths.
         paths: a ``.csv`` file with the header ``path`` and n absolute paths, sorted.
-        faiss: the approximate index, if one was asked for.
+        faiss: the FAISS index, or None if the index was built without.
     """
 
     images: int = Field(ge=1, le=2**40)
@@ -93,9 +93,9 @@ class Index:
     """An open index.
 
     Attributes:
-        folder, manifest: where it lies, and what it holds.
+        folder, manifest: the index's folder, and its manifest.
         paths: n absolute paths, sorted.
-        vectors: (n, D) float32 in the order of ``paths``, mapped from the disk.
+        vectors: (n, D) float32 in the order of ``paths``, memory-mapped.
     """
 
     folder: Path
@@ -104,7 +104,7 @@ class Index:
     vectors: NDArray[np.float32]
 
     def require_model(self, embedder: Embedder) -> None:
-        """Raise a SearchError if another model made the index; the message names it."""
+        """Raise a SearchError that names both models if the index was built with another one."""
         made = self.manifest
         if made.model != embedder.fingerprint:
             raise SearchError(
@@ -122,12 +122,12 @@ class Index:
         """Raise a SearchError if the gallery holds images of the other modality."""
         if self.manifest.modality != modality:
             raise SearchError(
-                f"{self.folder}: holds {self.manifest.modality} images; {modality} ones need an index of their own"
+                f"{self.folder}: holds {self.manifest.modality} images; build another index for {modality} images"
             )
 
 
 def open_index(folder: Path, *, fully: bool = False) -> Index:
-    """Open an index; with ``fully`` every file is compared with its checksum, not only sizes and paths.
+    """Open an index, and check the sizes of its files and the checksum of the paths, or with ``fully`` all checksums.
 
     Raises:
         SearchError: there is no index, or it is damaged or of another format version.

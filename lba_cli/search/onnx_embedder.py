@@ -1,4 +1,4 @@
-"""An exported ONNX file as an embedder. The file's metadata say how images are fed to it."""
+"""Embed images with an exported ONNX file, whose metadata describe how its inputs are prepared."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ IMAGES, INFRARED = INPUTS
 
 
 class _MetadataPart(BaseModel):
-    """A part of the metadata. Keys that are not declared are meant for other readers."""
+    """A part of the metadata. Undeclared keys are ignored: other programs need them."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False)
 
@@ -54,10 +54,10 @@ class _Metadata(_MetadataPart):
 def onnx_embedder(path: Path) -> Embedder:
     """Return the embedder of an ONNX file that ``lba export`` wrote; it runs on the CPU.
 
-    The file has the fingerprint of the network that its metadata name: in float32 the checkpoint's own, so that its vectors
-    can be compared with the checkpoint's, and in half precision another one, which the files of both stems share. A file
-    whose metadata name no network has the SHA-256 of its bytes. A program that changes the weights and keeps the
-    metadata, such as a quantiser, therefore has to remove ``export.network`` from them.
+    The fingerprint follows from the network that the file's metadata name. In float32 it is the checkpoint's, so that their
+    vectors can be compared; in half precision it is another one, which the files of both stems share. If the metadata name
+    no network, it is the SHA-256 of the file. A program that changes the weights but keeps the metadata, such as a
+    quantiser, therefore has to remove ``export.network`` from the metadata.
 
     Raises:
         CheckpointError: the file is missing, damaged, or not exported by lba.
@@ -82,7 +82,7 @@ def onnx_embedder(path: Path) -> Embedder:
     height, width = metadata.preprocessing.height, metadata.preprocessing.width
     try:
         dimension = function(np.zeros((1, height, width, 3), np.uint8), "visible").shape[1]
-    except Exception as problem:  # onnxruntime has many kinds
+    except Exception as problem:  # onnxruntime raises many kinds
         raise CheckpointError(f"{path}: can't be run ({_line(problem)})") from problem
     return Embedder(str(path), _fingerprint(path, metadata.export), height, width, dimension, function, stem)
 
@@ -95,8 +95,8 @@ def _require_inputs(path: Path, session: Any, wanted: tuple[str, ...]) -> None:
     inputs = {each.name for each in session.get_inputs()}
     if inputs != set(wanted) or OUTPUT not in {each.name for each in session.get_outputs()}:
         raise CheckpointError(
-            f"{path}: its inputs are {', '.join(sorted(inputs))}; wanted is a file with {' and '.join(wanted)}, as lba "
-            "export --format onnx writes it"
+            f"{path}: its inputs are {', '.join(sorted(inputs))}; it should have {' and '.join(wanted)} and the output "
+            f"{OUTPUT}, as in files of lba export --format onnx"
         )
 
 
@@ -106,11 +106,11 @@ def _open_session(path: Path) -> Any:
     except ImportError as problem:
         raise MissingExtra("onnxruntime", "onnx") from problem
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors alone
+    options.log_severity_level = 3  # errors only
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as problem:  # onnxruntime has many kinds
-        hint = "" if path.suffix.lower() == ".onnx" else "; a checkpoint is named with --checkpoint"
+    except Exception as problem:  # onnxruntime raises many kinds
+        hint = "" if path.suffix.lower() == ".onnx" else "; name a checkpoint with --checkpoint"
         raise CheckpointError(f"{path}: damaged or not an ONNX file ({_line(problem)}){hint}") from problem
 
 
@@ -118,7 +118,7 @@ def _read_metadata(path: Path, session: Any) -> _Metadata:
     try:
         return _Metadata.model_validate(json.loads(session.get_modelmeta().custom_metadata_map["lba"]))
     except (KeyError, TypeError, ValueError, RecursionError, ValidationError) as problem:
-        raise CheckpointError(f"{path}: not exported by lba: its metadata don't say how it is fed") from problem
+        raise CheckpointError(f"{path}: not exported by lba: its metadata don't describe its inputs") from problem
 
 
 def _line(problem: Exception) -> str:

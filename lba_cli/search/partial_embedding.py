@@ -2,8 +2,8 @@
 
 - ``plan.json`` has a fingerprint of the model and of the images.
 - ``vectors.f32`` has the vectors so far, as raw little-endian float32.
-- ``done.jsonl`` gets a line for each batch, with a checksum, once the batch's vectors are on the disk. What a killed
-  process wrote after the last whole line is cut off.
+- ``done.jsonl`` gets a line for each batch, with a checksum, once the batch's vectors are on the disk. Whatever a killed
+  process wrote after the last complete line is removed.
 """
 
 import hashlib
@@ -40,11 +40,11 @@ class PartialEmbedding:
     """The vectors so far, in the folder ``.NAME.unfinished`` beside the output.
 
     Args:
-        output, dimension, images: the file that the vectors are meant for, D, and the number of images to embed.
+        output, dimension, images: the file that will get the vectors, D, and the number of images to embed.
 
     Attributes:
         path, vectors: the hidden folder, and the file of the vectors in it.
-        done, rows: the numbers of paths that are embedded or found unreadable, and that are embedded.
+        done, rows: the number of images that are embedded or unreadable, and the number that are embedded.
         unreadable: the images that can't be decoded.
     """
 
@@ -57,9 +57,9 @@ class PartialEmbedding:
         self.unreadable: list[UnreadableImage] = []
 
     def begin(self, fingerprint: str) -> bool:
-        """Take up what is there if it has this fingerprint and is sound; otherwise begin with nothing.
+        """Continue from the folder's vectors if they have this fingerprint and are undamaged; otherwise start from none.
 
-        The result says whether vectors were discarded.
+        Return whether vectors were discarded.
         """
         plan = {"format": FORMAT, "version": VERSION, "fingerprint": fingerprint}
         thrown_away = False
@@ -75,7 +75,7 @@ class PartialEmbedding:
         return thrown_away
 
     def add(self, batch: EmbeddedBatch) -> None:
-        """Keep a batch; it is on the disk when this returns."""
+        """Write a batch to the disk; it is safe there when the function returns."""
         content = batch.vectors.astype("<f4").tobytes()
         with self.vectors.open("ab") as file:
             file.write(content)
@@ -88,7 +88,7 @@ class PartialEmbedding:
         self.unreadable += batch.unreadable
 
     def discard(self) -> None:
-        """Remove the folder; only files of this class are deleted."""
+        """Delete the files that this class writes, and the folder, which must then be empty."""
         for name in (PLAN, VECTORS, DONE):
             (self.path / name).unlink(missing_ok=True)
         sweep(self.path / PLAN)
@@ -101,7 +101,7 @@ class PartialEmbedding:
             return False
 
     def _read(self) -> bool:
-        """Take up every whole batch and cut off what comes after; return whether the files fit each other."""
+        """Read every complete batch and cut off the rest; return whether the files are consistent."""
         end = 0
         try:
             with (self.path / DONE).open("rb") as lines, self.vectors.open("rb") as vectors:
@@ -116,7 +116,7 @@ class PartialEmbedding:
         return True
 
     def _take(self, line: dict[str, Any], vectors: IO[bytes]) -> bool:
-        """Take up a batch; return whether its line fits the ones before it and its vectors have the right checksum."""
+        """Add a batch that was read; return whether its line continues the earlier ones and its checksum is right."""
         unreadable = [UnreadableImage(int(position), str(reason)) for position, reason in line["unreadable"]]
         begin, (done, rows) = self.done, (int(line["done"]), int(line["rows"]) - self.rows)
         fits = rows >= 0 and begin < done == begin + rows + len(unreadable) and done <= self._images

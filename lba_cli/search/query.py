@@ -21,7 +21,7 @@ from lba_cli.vocabulary import Engine
 ROWS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 256
 LARGEST_SCORE = (1 + UNIT_TOLERANCE) ** 2
-FAISS_CANDIDATES = 2  # how many times the number of hits that is asked for
+FAISS_CANDIDATES = 2  # candidates per hit that is asked for
 
 
 class Hit(NamedTuple):
@@ -39,10 +39,10 @@ def search(index: Index, queries: NDArray[np.float32], top: int, engine: Engine 
         index, queries: the gallery, and (q, D) float32 of unit length.
         top: the length of each list; lists are shorter if the gallery is smaller.
         engine: ``exact`` compares every query with every vector. ``faiss`` compares it with a part of them and may miss
-            some; the images that it finds have the same scores.
+            hits; the hits that it finds have the same scores.
 
     Raises:
-        SearchError: the index holds vectors that are not of unit length, or has no FAISS part and ``engine`` is ``faiss``.
+        SearchError: the index has vectors that are not of unit length, or lacks the FAISS index that ``engine`` needs.
     """
     lists: list[list[Hit]] = []
     for start in range(0, len(queries), QUERIES_AT_ONCE):
@@ -54,8 +54,8 @@ def search(index: Index, queries: NDArray[np.float32], top: int, engine: Engine 
 
 def exact_candidates(index: Index, queries: NDArray[np.float32], top: int) -> list[NDArray[np.int64]]:
     """Return for each of (q, D) ``queries`` the rows, ascending, whose float32 scores are within a margin of the ``top`` best."""
-    # Scores in float32 choose the candidates, scores in float64 rank them. The margin makes this exact: whatever the order of
-    # its terms, a float32 sum of D products of two unit vectors is wrong by at most D · 2^-24.
+    # Float32 scores choose the candidates, and float64 scores rank them. The margin makes this exact: in whatever order a
+    # dot product of two unit vectors is summed in float32, its error is at most D · 2^-24.
     margin = 2 * (queries.shape[1] + 2) * 2.0**-24
     rows = [np.empty(0, np.int64) for _ in queries]
     kept = [np.empty(0, np.float32) for _ in queries]
@@ -84,14 +84,14 @@ def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDAr
     shape = (index.manifest.images, index.manifest.dimension)
     found = faiss_candidates(index.folder / part.name, queries, FAISS_CANDIDATES * top, shape)
     short = [number for number, rows in enumerate(found) if len(rows) < min(top, shape[0])]
-    if short:  # the cells that were looked through hold fewer vectors than are asked for
+    if short:  # the cells that were searched hold fewer vectors than are asked for
         for number, rows in zip(short, exact_candidates(index, queries[short], top), strict=True):
             found[number] = rows
     return found
 
 
 def _rank(index: Index, query: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> list[Hit]:
-    """Rank the candidates ``rows``, in ascending order, by scores in float64, which don't depend on a row's position."""
+    """Rank the candidates ``rows``, which are ascending, by float64 scores, which don't depend on a row's position."""
     wide, scores = query.astype(np.float64), np.empty(len(rows))
     for start in range(0, len(rows), ROWS_AT_ONCE):
         piece = slice(start, start + ROWS_AT_ONCE)

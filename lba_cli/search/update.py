@@ -1,8 +1,8 @@
-"""Make an index, add images to it and remove images from it, all atomically.
+"""Build an index, add images to it and remove images from it, all atomically.
 
-An update writes a new generation of files and then replaces the manifest, which makes the new generation the index. Whoever
-reads meanwhile, or after a kill, sees either the old index or the new one. After adding or removing images, the index
-equals one rebuilt from the same images, bit for bit.
+An update writes a new generation of files and then replaces the manifest, which makes the new generation the index. Readers
+always see either the old index or the new one, even if the update is killed. After adding or removing images, the index
+equals one that is rebuilt from the same images, bit for bit.
 """
 
 import csv
@@ -30,7 +30,7 @@ Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 
 
 def require_new_index(folder: Path, *, replace: bool) -> None:
-    """Raise an LbaError if ``folder`` exists, unless it is an index that may be replaced."""
+    """Raise an LbaError if ``folder`` exists, unless it is an index and ``replace`` is set."""
     remedy = "remove it first: it is not an index"
     if (folder / MANIFEST).is_file():
         if replace:
@@ -42,9 +42,9 @@ def require_new_index(folder: Path, *, replace: bool) -> None:
 def build_index(
     folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool = False, replace: bool = False
 ) -> Manifest:
-    """Make an index at ``folder`` of ``rows``, which must be in the order of their absolute paths.
+    """Build an index at ``folder`` from ``rows``, which must be in the order of their absolute paths.
 
-    With ``faiss`` it has an approximate index, too, as have all its later generations.
+    If ``faiss`` is set, it includes a FAISS index, which later updates rebuild.
 
     Raises:
         SearchError: the folder exists (see :func:`require_new_index`), or there are no rows.
@@ -58,7 +58,7 @@ def build_index(
 
 
 def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[Manifest, int]:
-    """Add ``rows``, which must be in the order of their absolute paths; those of paths that are there already are replaced.
+    """Add ``rows``, which must be in the order of their absolute paths; vectors of paths in the index are replaced.
 
     Returns:
         The new manifest, and the number of vectors that were replaced.
@@ -95,7 +95,7 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
         The new manifest, and the number of images that were removed.
 
     Raises:
-        SearchError: the index is damaged, a name matches no image of it, or no image would be left. Nothing is changed then.
+        SearchError: the index is damaged, a name matches no image of it, or no image would be left; nothing is removed.
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
         index = open_index(folder, fully=True)
@@ -114,7 +114,7 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
 
 
 def _replace(folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool) -> Manifest:
-    """Write a new generation into ``folder``, which makes it the index, and delete the files of all others."""
+    """Write a new generation into ``folder``, make it the index, and delete the files of all other generations."""
     generation = _next_generation(folder)
     try:
         manifest = _write_generation(folder, generation, description, rows, faiss=faiss)
@@ -170,7 +170,7 @@ def _vectors_of(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArra
         if vectors.shape != (len(paths), dimension):
             raise SearchError(f"vectors of shape {vectors.shape} for {len(paths)} paths and {dimension} dimensions")
         if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT_TOLERANCE).all():
-            raise SearchError("vectors that are not of unit length")
+            raise SearchError("there are vectors that are not of unit length")
         if paths and (list(paths) != sorted(set(paths)) or (names and names[-1] >= paths[0])):
             raise SearchError("the paths are not in order, or not distinct")
         names += paths

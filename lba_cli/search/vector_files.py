@@ -1,4 +1,4 @@
-"""Vectors as files, written a block at a time: ``.npy``, or ``.npz`` and ``.csv`` with the paths beside the vectors.
+"""Write vectors to files, one block at a time: ``.npy``, or ``.npz`` and ``.csv`` with the paths beside the vectors.
 
 - A ``.npz`` has ``paths`` (n,) text, ``features`` (n, D) float32 of unit length, and the single values ``modality``,
   ``model`` (the fingerprint), ``height`` and ``width``. ``np.load`` opens it without pickles.
@@ -29,7 +29,7 @@ class VectorTable:
         paths: n paths.
         raw, dimension: a file of (n, D) little-endian float32 in the same order, without a header, and D.
         model: the fingerprint of the model.
-        height, width: the size of the images as the model saw them, in pixels.
+        height, width: the size of the model's input images, in pixels.
     """
 
     paths: Sequence[str]
@@ -58,7 +58,7 @@ def write_npy(path: Path, dimension: int, blocks: Iterable[NDArray[np.float32]])
             file.write(np.ascontiguousarray(block, FLOAT32).data)
             rows += len(block)
         file.seek(0)
-        _header(file, FLOAT32, (rows, dimension))  # NumPy pads the header, so it is as long as the first
+        _header(file, FLOAT32, (rows, dimension))  # NumPy pads headers, so this one is as long as the first
         assert file.tell() == start
     return rows
 

@@ -1,7 +1,7 @@
 """A walking body: joints in three dimensions, and the solids that a person is built from.
 
-Body coordinates are metres: x to the body's left-hand side of the picture when it faces the camera, y up from the
-ground, z forward. All joints are float64 arrays of shape (3,).
+Body coordinates are in metres: y points up from the ground, z to the front of the body, and x to the right of the picture
+if the body faces the camera. All joints are float64 arrays of shape (3,).
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SIDES = (-1, 1)
 
 @dataclass(frozen=True)
 class Pose:
-    """How the body stands in one image; angles in radians. ``yaw`` 0 faces the camera, π turns its back."""
+    """The pose of a body in one image, as angles in radians. A ``yaw`` of 0 faces the camera; π turns its back to it."""
 
     yaw: float
     phase: float
@@ -32,9 +32,9 @@ class Pose:
 class Solid:
     """A tapering piece of the body around the axis ``start`` → ``end``, with an elliptic cross-section.
 
-    ``along`` (K,) are positions on the axis in metres from ``start`` (ascending), ``wide`` and ``deep`` (K,) the
-    half-widths there, sideways and forward, in metres. ``down`` is where on the cloth ``start`` lies, in metres from
-    its top; ``layer`` is added to its nearness to the camera when the painter decides what hides what.
+    ``along`` (K,) has ascending positions on the axis, in metres from ``start``; ``wide`` and ``deep`` (K,) have the
+    half-widths there, sideways and forward, in metres. ``down`` is the distance from the cloth's top to ``start``, in
+    metres. ``layer`` is added to the solid's nearness to the camera, which decides which solid hides another.
     """
 
     start: Point
@@ -66,7 +66,7 @@ class Skeleton:
 
 
 def random_pose(rng: np.random.Generator) -> Pose:
-    """A view from the front, the back, a side or in between, at any moment of a stride."""
+    """Return a random pose: seen from the front, the back, a side or in between, at any moment of a stride."""
     yaw = float(rng.choice((0.0, 0.0, np.pi, np.pi, 0.5, -0.5, 0.8, -0.8, 2.5, -2.5, 1.4, -1.4)))
     return Pose(
         yaw=yaw + float(rng.normal(0.0, 0.16)),
@@ -106,7 +106,7 @@ def skeleton(build: Build, pose: Pose) -> Skeleton:
 def limb(
     start: Point, end: Point, radii: tuple[float, float], surface: Surface, layer: float, down: float = 0.0
 ) -> Solid:
-    """A round limb with rounded ends and the given ``radii`` at ``start`` and ``end``."""
+    """Return a round limb with rounded ends and the given ``radii`` at ``start`` and ``end``, in metres."""
     length = float(np.linalg.norm(end - start))
     first, last = radii
     bow = np.array([1.0, 0.8, 0.45])
@@ -119,7 +119,7 @@ def limb(
 def sleeve(
     start: Point, end: Point, radii: tuple[float, float], surface: Surface, layer: float, down: float = 0.0
 ) -> Solid:
-    """Cloth around a limb: rounded at ``start``, cut straight at ``end``."""
+    """Return the cloth around a limb, which is rounded at ``start`` and cut straight at ``end``."""
     length = float(np.linalg.norm(end - start))
     first, last = radii
     along = np.array([-first, -0.8 * first, -0.45 * first, 0.0, length])
@@ -135,7 +135,7 @@ def loft(
     layer: float,
     down: float = 0.0,
 ) -> Solid:
-    """A solid through elliptic ``rings`` of (metres along the axis, half-width, half-depth)."""
+    """Return a solid through elliptic ``rings`` of (position on the axis, half-width, half-depth), in metres."""
     along, wide, deep = np.array(rings, np.float64).T
     return Solid(start, end, along, wide, deep, surface, layer, down)
 

@@ -1,4 +1,4 @@
-"""The six cameras: their places and light, and what lens, sensor and compression do to a picture."""
+"""The six cameras: their places and light, and the effects of lens, sensor and compression on a picture."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ Place = Literal["hall", "office", "street", "garden", "yard"]
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera. Ranges are (least, most); each image gets a random value from them.
+    """One camera. Ranges are (smallest, largest); each image gets a random value from each range.
 
     ``cast`` multiplies red, green and blue; ``vignette`` is the light lost at the corners; ``blur`` is the radius in
     hundredths of the picture's height.
@@ -81,7 +81,7 @@ def develop(picture: Image.Image, camera: Camera, rng: np.random.Generator) -> I
 
 
 def _falloff(shape: tuple[int, ...], strength: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """The share of light at each pixel, which falls off from a point near the middle of the picture: (H, W, 1)."""
+    """Return the (H, W, 1) share of light at each pixel, which falls off from a point near the middle of the picture."""
     height, width = shape[:2]
     x0, y0 = rng.uniform(0.35, 0.65), rng.uniform(0.3, 0.6)
     x = (np.arange(width, dtype=np.float32) / np.float32(width) - np.float32(x0))[None, :]

@@ -16,7 +16,7 @@ _DOWN = np.array([0.0, -1.0, 0.0])
 
 
 def dress(person: Person, bones: Skeleton) -> list[Solid]:
-    """All solids of ``person`` in the pose of ``bones``."""
+    """Return all solids of ``person`` in the pose of ``bones``."""
     return [
         *_legs(person, bones),
         *_lower(person, bones),
@@ -151,14 +151,14 @@ def _arms(person: Person, bones: Skeleton) -> Iterator[Solid]:
 
 
 def _spread(bones: Skeleton, hem: float) -> tuple[float, float]:
-    """How far apart the legs are at ``hem`` (a share of the leg): half-width and half-depth, metres."""
+    """Return half the distance of the legs at ``hem`` (a share of the leg), sideways and forward, in metres."""
     left, right = (_leg_at(bones, side, hem) for side in SIDES)
     half = np.abs(left - right) / 2
     return float(half[0]), float(half[2])
 
 
 def _drift(bones: Skeleton, hem: float) -> Point:
-    """How far the legs' middle at ``hem`` is in front of the hips."""
+    """Return the vector by which the middle of the legs at ``hem`` is in front of the hips, in metres."""
     left, right = (_leg_at(bones, side, hem) for side in SIDES)
     return np.array([0.0, 0.0, float(left[2] + right[2]) / 2])
 

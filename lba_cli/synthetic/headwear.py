@@ -8,13 +8,13 @@ from lba_cli.synthetic.body import Point, Skeleton, Solid, loft
 from lba_cli.synthetic.people import Person
 from lba_cli.synthetic.wardrobe import Surface
 
-# Metres added to a solid's nearness to the camera; what has _BEHIND is hidden by neck and trunk.
+# Metres added to a solid's nearness to the camera. Neck and trunk hide solids with _BEHIND.
 _BEHIND, _NECK, _HEAD, _HAIR, _HAT = 0.30, 0.35, 0.50, 0.52, 0.56
 _UP = np.array([0.0, 1.0, 0.0])
 
 
 def head(person: Person, bones: Skeleton) -> Iterator[Solid]:
-    """Neck and head with hair and hat."""
+    """Yield the solids of neck, head, hair and hat."""
     size = person.build.stature / 1.7
     middle = bones.crown - 0.13 * size * _UP
     yield loft(
@@ -33,7 +33,7 @@ def _hair(person: Person, middle: Point, size: float, facing: float) -> Iterator
     top = middle + np.array([0.0, 0.078 + 0.05 * (volume - 1), -0.022]) * size
     yield _ball(top, (0.088 * size * volume, 0.074 * size, 0.098 * size * volume), hair, _HAIR)
     back = middle + np.array([0.0, -0.005, -0.05]) * size
-    # The back of the head is covered; from the front, the face hides it.
+    # Hair covers the back of the head; if the person faces the camera, the face hides this hair.
     yield _ball(
         back, (0.085 * size * volume, 0.125 * size * volume, 0.075 * size), hair, _HAIR + 0.02 - 0.1 * (facing > 0)
     )
@@ -66,7 +66,7 @@ def _hat(person: Person, middle: Point, size: float) -> Iterator[Solid]:
 
 
 def _ball(middle: Point, radii: tuple[float, float, float], surface: Surface, layer: float) -> Solid:
-    """An ellipsoid with the given half-axes x, y, z in metres."""
+    """Return an ellipsoid with the given half-axes x, y and z in metres."""
     heights = np.array([-0.999, -0.92, -0.75, -0.4, 0.0, 0.4, 0.75, 0.92, 0.999])
     share = np.sqrt(1 - heights**2)
     rings = [

@@ -31,9 +31,9 @@ class Job:
 
 
 def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
-    """Draw the images of ``jobs`` and save them below ``root``.
+    """Draw the images of ``jobs``, and save them below ``root``.
 
-    The pixels of an image depend on its job and ``frame`` alone.
+    The pixels of an image depend only on its job and ``frame``.
     """
     for job in jobs:
         rng = np.random.default_rng((job.seed, job.identity, job.camera, job.index))

@@ -13,7 +13,7 @@ _DOWN = np.array([0.0, -1.0, 0.0])
 
 
 def luggage(person: Person, bones: Skeleton) -> Iterator[Solid]:
-    """The solids of the person's bag, if there is one, and of the straps that can be seen."""
+    """Yield the solids of the person's bag, if there is one, and of its visible straps."""
     if person.bag.kind == "backpack":
         yield from _backpack(person, bones)
     elif person.bag.kind == "shoulder bag":

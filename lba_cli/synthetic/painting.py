@@ -17,8 +17,8 @@ Canvas = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class View:
-    """The view of a body: its yaw and the camera's pitch (radians; positive looks down), the position of the point between its
-    feet in the picture (pixels), and the number of pixels per metre."""
+    """The view of a body: its yaw and the camera's pitch (in radians; positive is downwards), the position in the picture of
+    the point between the feet (in pixels), and the number of pixels per metre."""
 
     yaw: float
     pitch: float
@@ -29,8 +29,8 @@ class View:
 
 @dataclass(frozen=True)
 class Light:
-    """The light on a body: the share of ambient light, the direction of the rest (``side`` is to the right), and the phase of
-    the cloth's folds."""
+    """The light on a body: the share of ambient light, the direction of the other light (``side`` is to the right), and the
+    phase of the cloth's folds."""
 
     ambient: float
     side: float
@@ -92,7 +92,7 @@ def _paint_solid(canvas: Canvas, solid: Solid, view: View, light: Light) -> None
 def _window(
     canvas: Canvas, start: Point, axis: Point, along: NDArray[np.float64], reach: float
 ) -> tuple[int, int, int, int] | None:
-    """The rows and columns of the canvas that the solid can touch: top, bottom, left, right."""
+    """Return the bounds of the canvas that the solid can touch (top, bottom, left, right); None if it touches nothing."""
     ends = start + np.array([[along[0]], [along[-1]]]) * axis
     margin = reach * np.abs(axis[::-1]) + 1.0
     left, top = np.floor(ends.min(0) - margin).astype(int)
@@ -105,7 +105,7 @@ def _window(
 def _shaded(
     solid: Solid, across: NDArray[np.float32], down: NDArray[np.float32], view: View, light: Light, channels: int
 ) -> NDArray[np.float32]:
-    """The colour (N, C) of the surface at points given by ``across`` (-1 … 1) and ``down`` (metres), both (N,)."""
+    """Return the (N, C) colours of the surface at (N,) positions ``across`` (-1 … 1) and ``down`` (metres)."""
     normal = np.arcsin(across)
     angle = np.mod(normal - np.float32(view.yaw) + np.float32(np.pi), np.float32(2 * np.pi)) - np.float32(np.pi)
     first, second = _tones(solid.surface, channels)
@@ -122,7 +122,7 @@ def _shaded(
 
 
 def _tones(surface: Surface, channels: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Both tones of ``surface`` in visible light (3 channels) or in near infrared (1 channel)."""
+    """Return both tones of ``surface`` in visible light (3 channels) or in near infrared (1 channel)."""
     if channels == 1:
         return np.array([surface.reflectance], np.float32), np.array([surface.accent_reflectance], np.float32)
     return np.array(surface.colour, np.float32), np.array(surface.accent, np.float32)

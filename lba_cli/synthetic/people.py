@@ -1,4 +1,4 @@
-"""Synthetic people: everything about a person that is the same in all images, a function of seed and identity."""
+"""Synthetic people: what is the same in all images of a person. It depends only on the seed and the identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ BagKind = Literal["none", "backpack", "shoulder bag", "handbag"]
 
 @dataclass(frozen=True)
 class Build:
-    """A body, in metres; ``shoulders``, ``hips`` and ``depth`` are half-widths, ``legs`` a share of ``stature``."""
+    """A body, in metres. ``shoulders``, ``hips`` and ``depth`` are half-widths; ``legs`` is a share of ``stature``."""
 
     stature: float
     shoulders: float
@@ -31,7 +31,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Head:
-    """Hair and hat."""
+    """The hair and the hat of a person."""
 
     style: HairStyle
     hair: Surface
@@ -41,7 +41,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Upper:
-    """The upper garment; ``sleeves`` is a share of the arm, ``hem`` a share of the leg, ``loose`` metres of air."""
+    """The upper garment. ``sleeves`` is a share of the arm, ``hem`` of the leg; ``loose`` is the air inside, in metres."""
 
     kind: UpperKind
     surface: Surface
@@ -57,7 +57,7 @@ class Upper:
 
 @dataclass(frozen=True)
 class Lower:
-    """The lower garment; ``hem`` is a share of the leg, ``loose`` metres of air, ``flare`` metres at the hem."""
+    """The lower garment. ``hem`` is a share of the leg; ``loose``, the air inside, and ``flare``, at the hem, are metres."""
 
     kind: LowerKind
     surface: Surface
@@ -68,7 +68,7 @@ class Lower:
 
 @dataclass(frozen=True)
 class Bag:
-    """A bag; ``side`` is -1 or 1, ``size`` scales it."""
+    """A bag. ``side`` is -1 or 1, and ``size`` is a factor of its usual size."""
 
     kind: BagKind
     surface: Surface
@@ -78,7 +78,7 @@ class Bag:
 
 @dataclass(frozen=True)
 class Person:
-    """One identity."""
+    """The looks of one identity."""
 
     build: Build
     skin: Surface
@@ -120,7 +120,7 @@ _HEMS: dict[LowerKind, tuple[float, float]] = {
 
 
 def draw_person(seed: int, identity: int) -> Person:
-    """Make up the person with the number ``identity`` under ``seed``; neither may be negative."""
+    """Return the random person with the number ``identity`` under ``seed``; neither may be negative."""
     rng = np.random.default_rng((seed, identity))
     upper = _upper(rng)
     return Person(
@@ -188,7 +188,7 @@ def _upper_pattern(rng: np.random.Generator) -> Pattern:
 
 
 def _sleeve(rng: np.random.Generator, body: Surface) -> Surface:
-    """The body's own pattern where it covers everything, otherwise plain, sometimes in the second tone."""
+    """Return the sleeves' surface: usually the garment's own if its pattern is all over, else plain in either tone."""
     if body.pattern in ALL_OVER and rng.random() < 0.8:
         return body
     if rng.random() < 0.45:
@@ -219,7 +219,7 @@ def _lower(rng: np.random.Generator) -> Lower:
 
 
 def _under_a_dress(rng: np.random.Generator) -> Lower:
-    """Bare legs or leggings."""
+    """Return leggings, or shorts that are so short that the legs are bare."""
     hem = 1.0 if rng.random() < 0.4 else 0.05
     return Lower("trousers" if hem == 1.0 else "shorts", wardrobe.cloth(rng, TROUSER_CLOTH), hem, 0.003, 0.0)
 

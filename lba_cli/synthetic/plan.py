@@ -1,4 +1,4 @@
-"""The plan of a synthetic data set: what to draw, and the lists to write."""
+"""The plan of a synthetic data set: the images to draw, and the lists to write."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from lba_cli.synthetic.cameras import CAMERAS
 from lba_cli.synthetic.jobs import Job
 from lba_cli.synthetic.presets import Preset
 
-# The renderer's cameras by modality. Data sets with more cameras let several of theirs share a look.
+# The renderer's cameras by modality. In a data set with more cameras, several cameras look the same.
 VISIBLE_LOOKS = tuple(number for number, camera in CAMERAS.items() if not camera.infrared)
 INFRARED_LOOKS = tuple(number for number, camera in CAMERAS.items() if camera.infrared)
 

@@ -7,7 +7,7 @@ from lba_cli.synthetic.rendering import Frame
 
 @dataclass(frozen=True)
 class Preset:
-    """The size of a synthetic data set. How many people and images it has is decided by each layout.
+    """The size of a synthetic data set. Each layout decides on the numbers of people and images.
 
     Attributes:
         name: the preset's name.

@@ -1,4 +1,4 @@
-"""Render one image of a person under a camera. Everything but the person is random."""
+"""Render one image of a person under a camera. Everything but the person and the camera is random."""
 
 from dataclasses import dataclass, replace
 
@@ -12,13 +12,13 @@ from lba_cli.synthetic.painting import Canvas, Light, View, paint
 from lba_cli.synthetic.people import Person, draw_person
 from lba_cli.synthetic.scenery import background, obstruct
 
-_STRANGERS = 8_000_000  # passers-by are people whose numbers no identity has
+_STRANGERS = 8_000_000  # the first number of passers-by, larger than any identity
 _OBSTRUCTED, _STRANGER_BEHIND, _STRANGER_BEFORE = 0.14, 0.12, 0.06
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The size of images: ranges (least, most) in pixels, and the factor by which they are painted larger than saved."""
+    """The size of images: (smallest, largest) in pixels, and the factor by which they are painted larger than saved."""
 
     width: tuple[int, int]
     height: tuple[int, int]
@@ -33,7 +33,7 @@ def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.
         camera_number: the camera, 1 to 6.
         frame: the size of the image.
         seed: the seed of the scenery and of passers-by.
-        rng: decides everything that differs between two images.
+        rng: the generator of everything that differs between two images.
     """
     camera = CAMERAS[camera_number]
     outdoors = camera.place not in ("hall", "office")
@@ -54,12 +54,12 @@ def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.
 
 
 def jpeg_quality(camera_number: int, rng: np.random.Generator) -> int:
-    """A random JPEG quality from the camera's range."""
+    """Return a random JPEG quality from the camera's range."""
     return int(rng.integers(*CAMERAS[camera_number].quality, endpoint=True))
 
 
 def _view(camera: Camera, size: tuple[int, int], person: Person, rng: np.random.Generator) -> View:
-    """Place the person in the picture slightly off, as a detector's box would."""
+    """Return a view in which the person is slightly off-centre, as in a detector's box."""
     width, height = size
     fill = float(rng.uniform(0.80, 1.0)) if rng.random() < 0.85 else float(rng.uniform(1.0, 1.14))
     spare = 1.0 - fill
@@ -74,7 +74,7 @@ def _view(camera: Camera, size: tuple[int, int], person: Person, rng: np.random.
 
 
 def _light(camera: Camera, rng: np.random.Generator) -> Light:
-    """Light a scene. Infrared lamps sit at the camera; other light comes from anywhere in front."""
+    """Return the light of a scene. Infrared lamps are at the camera; visible light comes from anywhere in front."""
     around = float(rng.normal(0.0, 0.12)) if camera.infrared else float(rng.uniform(-0.9, 0.9))
     return Light(float(rng.uniform(*camera.ambient)), np.sin(around), np.cos(around), float(rng.uniform(0, 6.28)))
 

@@ -1,7 +1,6 @@
-"""The places where people walk: a wide picture for each camera, of which every image shows another piece; and obstacles.
+"""The places where people walk, and obstacles. Every image of a camera shows another piece of a wide picture of its place.
 
-Every shape has a visible colour and a near-infrared grey level of its own; the office looks the same in both cameras
-that stand in it, but for the light.
+Every shape has a visible colour and a near-infrared grey level of its own. Both cameras in the office see the same shapes.
 """
 
 from functools import cache
@@ -26,13 +25,13 @@ class Paint(NamedTuple):
     grey: float
 
     def ink(self, mode: str, light: float = 1.0) -> tuple[int, int, int] | int:
-        """The fill colour for Pillow in an image of ``mode`` RGB or L."""
+        """Return the fill colour for Pillow in an image of ``mode`` RGB or L."""
         levels = [int(255 * min(1.0, max(0.0, light * level))) for level in self]
         return levels[3] if mode == "L" else (levels[0], levels[1], levels[2])
 
 
 def background(place: Place, mode: str, size: tuple[int, int], seed: int, rng: np.random.Generator) -> Image.Image:
-    """A random piece of ``place`` as an image of ``mode`` (RGB or L) and ``size`` (width, height)."""
+    """Return a random piece of ``place`` as an image of ``mode`` (RGB or L) and ``size`` (width, height)."""
     scene = _scene(place, mode, seed)
     tall = float(rng.uniform(0.72, 1.0)) * _HEIGHT
     wide = min(float(_WIDTH), tall * size[0] / size[1] * float(rng.uniform(0.9, 1.3)))
@@ -75,7 +74,7 @@ def _low_thing(picture: Image.Image, kind: tuple[str, str], rng: np.random.Gener
 def _leaves(
     draw: ImageDraw.ImageDraw, mode: str, box: tuple[float, float, float, float], count: int, rng: np.random.Generator
 ) -> None:
-    """Leaves that thin out towards the top of ``box`` (left, top, right, bottom); bright in near infrared."""
+    """Draw leaves, bright in near infrared, that thin out towards the top of ``box`` (left, top, right, bottom)."""
     left, top, right, bottom = box
     size = 0.05 * (bottom - top) + 0.015 * (right - left)
     for x, y, light, scale in rng.random((count, 4)):
@@ -117,7 +116,7 @@ def _wall_and_floor(draw: ImageDraw.ImageDraw, mode: str, indoors: bool, rng: np
 
 
 def _indoor_thing(draw: ImageDraw.ImageDraw, mode: str, rng: np.random.Generator) -> None:
-    """A door, a picture on the wall, or a piece of furniture."""
+    """Draw a door, a picture on the wall, or a piece of furniture."""
     left, paint = float(rng.uniform(-40, _WIDTH)), _dull(rng)
     kind = rng.random()
     if kind < 0.3:
@@ -135,7 +134,7 @@ def _indoor_thing(draw: ImageDraw.ImageDraw, mode: str, rng: np.random.Generator
 
 
 def _outdoor_thing(draw: ImageDraw.ImageDraw, mode: str, rng: np.random.Generator) -> None:
-    """A window, a pole, a trunk or a kerb."""
+    """Draw a window, a pole, a trunk or a kerb."""
     left, kind = float(rng.uniform(-40, _WIDTH)), rng.random()
     paint = _dull(rng)
     if kind < 0.45:

@@ -1,8 +1,8 @@
 """Patterns on clothes, as functions of the position on the cloth.
 
-Every pattern takes ``across`` and ``down`` (metres along the surface, from the middle of the front and from the
-top) and ``angle`` (radians around the body, 0 = front), float32 arrays that broadcast to H × W, and ``period``
-(metres); it returns the share of the second tone, float32 in [0, 1], broadcastable to H × W.
+Every pattern takes ``across`` and ``down`` (distances along the surface in metres, from the middle of the front and from
+the top) and ``angle`` (radians around the body, 0 at the front), which are float32 arrays that broadcast to H × W, and
+``period`` in metres. It returns the share of the second tone, float32 in [0, 1], broadcastable to H × W.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,7 @@ _PRINT_CENTRE = 0.24  # metres below the neck
 
 
 def second_tone(pattern: Pattern, across: Field, down: Field, angle: Field, period: float) -> Field:
-    """The share of the second tone at every point (see the top of this file)."""
+    """Return the share of the second tone at every point; for the arguments, see the module's docstring."""
     return _FUNCTIONS[pattern](across, down, angle, period)
 
 
@@ -46,12 +46,12 @@ def _soft(share: NDArray[np.floating]) -> Field:
 
 
 def _edge(distance: Field) -> Field:
-    """0 outside (``distance`` < 0) to 1 inside, in metres."""
+    """Return 0 outside a shape and 1 inside, with a soft edge; ``distance`` to the edge is in metres, negative outside."""
     return _soft(distance / _EDGE + 0.5)
 
 
 def _wave(position: Field, period: float) -> Field:
-    """Alternates between 0 and 1, half a period each, with soft edges."""
+    """Alternate between 0 and 1, each for half a period, with soft edges."""
     return _soft(0.5 + 1.8 * np.sin(position * np.float32(2 * np.pi / period)))
 
 

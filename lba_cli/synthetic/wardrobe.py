@@ -1,4 +1,4 @@
-"""The surfaces of people: colours for visible light, and materials, which alone decide the brightness in near infrared."""
+"""The surfaces of people: colours for visible light, and materials, which decide the brightness in near infrared."""
 
 import colorsys
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _DARKEST, _BRIGHTEST = 0.04, 0.97
 
 @dataclass(frozen=True)
 class Surface:
-    """The look of a thing: its ground and its pattern's second tone, in visible light and in near infrared.
+    """The look of a surface: its ground and its pattern's second tone, in visible light and in near infrared.
 
     ``colour`` and ``accent`` are sRGB in [0, 1] and are used for visible images only; ``reflectance`` and
     ``accent_reflectance`` are grey levels in [0, 1] and are used for infrared images only. ``period`` is the
@@ -35,7 +35,7 @@ class Surface:
 
 @dataclass(frozen=True)
 class Material:
-    """Near-infrared behaviour: the range of its reflectance, and how much a pattern on it differs from the ground."""
+    """A material in near infrared: the ranges of its reflectance, and of a pattern's contrast to the ground."""
 
     reflectance: tuple[float, float]
     contrast: tuple[float, float]
@@ -66,13 +66,13 @@ _HAIR_TONES: tuple[Colour, ...] = (
 
 
 def skin(rng: np.random.Generator) -> Surface:
-    """A random skin: one of several tones in visible light, always bright in near infrared."""
+    """Return a random skin: one of several tones in visible light, always bright in near infrared."""
     tone = _SKIN_TONES[int(rng.integers(len(_SKIN_TONES)))]
     return _plain(tone, float(rng.uniform(0.66, 0.80)))
 
 
 def hair(rng: np.random.Generator) -> Surface:
-    """Random hair: mostly dark in visible light, of medium brightness in near infrared whatever its tone."""
+    """Return random hair: mostly dark in visible light, of medium brightness in near infrared whatever its tone."""
     tone = _HAIR_TONES[int(rng.integers(len(_HAIR_TONES)))]
     return _plain(tone, float(rng.uniform(0.24, 0.52)))
 
@@ -80,7 +80,7 @@ def hair(rng: np.random.Generator) -> Surface:
 def cloth(
     rng: np.random.Generator, materials: tuple[str, ...], pattern: Pattern = "plain", period: float = 0.14
 ) -> Surface:
-    """A random cloth of one of ``materials``. Its colours and its infrared reflectances are independent."""
+    """Return a random cloth of one of ``materials``."""
     colour, accent = _colour_pair(rng)
     material = MATERIALS[materials[int(rng.integers(len(materials)))]]
     lighter_accent = luminance(accent) > luminance(colour)
@@ -89,7 +89,7 @@ def cloth(
 
 
 def luminance(colour: Colour) -> float:
-    """The grey level of an sRGB ``colour`` (Rec. 601 weights)."""
+    """Return the grey level of an sRGB ``colour`` (Rec. 601 weights)."""
     return 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
 
 
@@ -115,7 +115,7 @@ def _colour(rng: np.random.Generator) -> Colour:
 
 
 def _reflectance_pair(rng: np.random.Generator, material: Material, lighter_accent: bool) -> tuple[float, float]:
-    """The infrared reflectances of ground and accent. Mostly, the lighter one in visible light is the brighter one here too."""
+    """Return the infrared reflectances of ground and accent; mostly, the brighter one is also lighter in visible light."""
     ground = float(rng.uniform(*material.reflectance))
     contrast = float(rng.uniform(*material.contrast))
     brighter = lighter_accent if rng.random() < _POLARITY_KEPT else not lighter_accent

@@ -15,7 +15,7 @@ from lba_cli.training.distributed import synchronize_statistics
 
 
 def build_sampler(config: Config, source: ImageSource, listener: Listener) -> IdentitySampler:
-    """Build the sampler of this process's batches; raises a DataError if there are too few training identities."""
+    """Build the sampler of this process's batches; raise a DataError if there are too few training identities."""
     recipe, world = config.train, processes.current()
     sampler = IdentitySampler(
         source.samples,
@@ -38,8 +38,8 @@ def build_training_network(
     """Build the network on ``device``, in channels-last memory; ``pretrained`` as for :func:`build_network`.
 
     Raises:
-        ConfigError: the pretrained weights can't be downloaded, or batch statistics can't be synchronised here.
-        CheckpointError: the file of pretrained weights is of another network.
+        ConfigError: the pretrained weights can't be downloaded, or the device can't synchronise batch statistics.
+        CheckpointError: the file of pretrained weights holds another network.
     """
     size = config.data.height, config.data.width
     network = build_network(config.model.backbone, classes, pretrained, config.train.seed, size)
@@ -61,9 +61,9 @@ def build_objective(config: Config) -> Objective:
 
 
 def can_evaluate(source: ImageSource, listener: Listener) -> bool:
-    """Whether there are test images; warns if not. It is a DataError if there are some, but no query has a match."""
+    """Return whether there are test images, and warn if not; raise a DataError if no query has a match."""
     if any(sample.split == "test" for sample in source.samples):
         require_scorable(source)
         return True
-    listener.warn(f"{source.name}: there are no test images, so nothing is evaluated, and best.pt is the last state")
+    listener.warn(f"{source.name}: there are no test images, so nothing is evaluated; best.pt is of the last epoch")
     return False

@@ -1,4 +1,4 @@
-"""Training in several processes: gradients are averaged, and statistics of batch normalisation may be shared."""
+"""Training in several processes: gradients are averaged, and batch statistics can be synchronised."""
 
 import inspect
 from collections.abc import Callable
@@ -39,13 +39,13 @@ def averaged_objective(network: TwoStreamNetwork, objective: Objective) -> Forwa
     """Return a function that evaluates ``objective`` on a batch, and whose gradients are averaged over all processes.
 
     The mean of the gradients is the gradient of the mean loss. Every process computes its loss on a batch of its own, so that
-    hard triplets and pairs never span two of them. Unless :func:`synchronize_statistics` is used, each also has running
-    statistics of its own, and the writer's are those that are saved.
+    hard triplets and pairs never span two processes. Unless :func:`synchronize_statistics` is used, every process also has
+    running statistics of its own, and the writer's are saved.
     """
     if not processes.current().by_torchrun:
         return lambda *batch: objective.evaluate(network, *batch)
     # With find_unused_parameters, DDP doesn't reorder its buckets after the first step. Their order decides how sums are
-    # rounded: otherwise a resumed run, which starts with the first order again, would differ from one that never stopped.
+    # rounded, so that a resumed run, which starts with the first order, would otherwise differ from an uninterrupted one.
     return DistributedDataParallel(
         _ObjectiveModule(network, objective),
         find_unused_parameters=True,
@@ -55,10 +55,10 @@ def averaged_objective(network: TwoStreamNetwork, objective: Objective) -> Forwa
 
 
 def synchronize_statistics(network: TwoStreamNetwork, device: torch.device, listener: Listener) -> TwoStreamNetwork:
-    """Let batch normalisation take its statistics over the images of all processes, by PyTorch's SyncBatchNorm.
+    """Make batch normalisation compute its statistics over the images of all processes, by PyTorch's SyncBatchNorm.
 
     Raises:
-        ConfigError: PyTorch can't do that on this device.
+        ConfigError: the device isn't a CUDA device.
     """
     if processes.current().size == 1:
         listener.warn("train.sync_batchnorm has no effect on a run in one process")
@@ -73,7 +73,7 @@ def synchronize_statistics(network: TwoStreamNetwork, device: torch.device, list
 
 
 def report_processes(sampler: IdentitySampler, recipe: TrainSection, images_per_step: int, listener: Listener) -> None:
-    """Say how large the batches of several processes are, and that the learning rate isn't scaled."""
+    """Report the size of the batches of several processes, and that the learning rate isn't scaled."""
     size = processes.current().size
     if size == 1:
         return
@@ -83,5 +83,5 @@ def report_processes(sampler: IdentitySampler, recipe: TrainSection, images_per_
     )
     if not sampler.disjoint:
         listener.warn(
-            f"there are fewer than {size} × {recipe.identities} identities, so that several processes may draw the same one"
+            f"there are fewer than {size} × {recipe.identities} training identities, so processes may draw the same ones"
         )

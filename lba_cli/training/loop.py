@@ -1,4 +1,4 @@
-"""The training loop: epochs of steps, each with an evaluation and a checkpoint."""
+"""The training loop. An epoch consists of steps and ends with a checkpoint, and usually with an evaluation."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -28,7 +28,7 @@ from lba_cli.training.step import TrainingStep
 from lba_cli.training.stop_request import StopRequest, stop_between_steps
 from lba_cli.training.tensorboard_log import event_writer
 
-STEPS_BETWEEN_READS = 10  # of the losses, because reading them waits for the device
+STEPS_BETWEEN_READS = 10  # losses are read rarely, because reading them waits for the device
 
 
 def train(
@@ -43,15 +43,15 @@ def train(
     """Train a network, and save it in ``folder``.
 
     Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``. ``best.pt`` is the network with the
-    highest mAP on the test images, as is the field's habit, in the data set's most usual setting (SYSU-MM01: all-search,
-    single-shot, mean of ten draws). In a job of several processes (:mod:`lba_cli.processes`) all call this with the same
-    arguments. One of them writes, and all end with the same weights and statistics.
+    highest mAP on the test images, as is usual in the field, in the data set's most usual setting (SYSU-MM01: all-search,
+    single-shot, mean of ten draws). In a job of several processes (:mod:`lba_cli.processes`), all call this function with
+    the same arguments; one of them writes files, and all end with the same weights and statistics.
 
     Args:
         folder: the run's folder. The caller holds its lock if other processes could train into it (:meth:`RunFolder.locked`).
         checkpoint: a checkpoint of this run to continue from.
-        again: whether the folder holds a run that ended before its first checkpoint, and is started again. Otherwise, without
-            a ``checkpoint``, the folder must be new.
+        again: start a run again that ended before its first checkpoint. Without this and without ``checkpoint``, the folder
+            must be new.
 
     Returns:
         The position at the end, with the best mAP.
@@ -59,7 +59,7 @@ def train(
     Raises:
         DataError: the data can't be trained on.
         TrainingError: a loss isn't finite, or the run can't be resumed.
-        Interrupted: SIGINT, SIGTERM or SIGHUP has stopped the run; its state is saved.
+        Interrupted: SIGINT, SIGTERM or SIGHUP stopped the run, whose state is saved.
     """
     config = resolve_auto(config, source.dataset)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if checkpoint else config.model.pretrained)
@@ -85,7 +85,7 @@ class Trainer:
         sampler: chooses the images of every step.
         step: updates the network.
         writes: whether this process writes the records and checkpoints.
-        saved_at: when it last did.
+        saved_at: the monotonic time of the last checkpoint, in seconds.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Trainer:
         self.saved_at = time.monotonic()
 
     def load_images(self) -> None:
-        """Load the training images onto the device, if the configuration asks for it or if they fit on a GPU."""
+        """Load the training images onto the device if ``data.device_cache`` is true, or null and they fit on a GPU."""
         data, own_images = self.config.data, self.images_per_step // processes.current().size
         if fits(self.source, self.device, own_images) if data.device_cache is None else data.device_cache:
             self.device_cache = DeviceCache(
@@ -157,7 +157,7 @@ class Trainer:
         }
 
     def _take_steps(self, batches: Iterator[TrainingBatch], stop: StopRequest) -> None:
-        """Take the remaining steps of the epoch, and save the state in between where it is time."""
+        """Take the remaining steps of the epoch, and save the state whenever a checkpoint is due."""
         progress, steps = self.progress, self.sampler.steps
         self.step.set_learning_rates(progress.epoch)
         self.network.train()
@@ -187,7 +187,7 @@ class Trainer:
         return layer3, layer4
 
     def _make_record(self, stop: StopRequest) -> dict[str, Any]:
-        """Return the epoch's line for ``metrics.jsonl``, with an evaluation where one is due."""
+        """Return the epoch's line for ``metrics.jsonl``, with an evaluation if one is due."""
         recipe, progress = self.config.train, self.progress
         self._stop_if_asked(stop)  # a signal came after the last step
         require_finite(self.network, progress)
@@ -203,8 +203,8 @@ class Trainer:
         return record
 
     def _evaluate(self) -> dict[str, Any]:
-        """Evaluate the network as it is; return its figures and the whole CMC."""
-        processes.broadcast_from_writer(self.network.buffers())  # all evaluate the network that is saved
+        """Evaluate the current network; return its figures and the whole CMC."""
+        processes.broadcast_from_writer(self.network.buffers())  # all processes evaluate the network that is saved
         (result,) = evaluate(
             self.network,
             self.source,
@@ -236,7 +236,7 @@ class Trainer:
         )
 
     def _is_checkpoint_due(self) -> bool:
-        """Whether it is time for a checkpoint within an epoch."""
+        """Return whether a checkpoint within an epoch is due."""
         minutes = self.config.train.checkpoint_minutes
         return self.writes and minutes is not None and time.monotonic() - self.saved_at >= 60 * minutes
 
@@ -254,7 +254,7 @@ class Trainer:
         self._write_last()
 
     def _stop_if_asked(self, stop: StopRequest) -> None:
-        """Save the state and stop, if a signal has asked any process to."""
+        """Save the state and stop if any process has received a signal."""
         (signal,) = processes.all_reduce_max(stop.signal)
         if signal:
             self._save_and_stop(signal)

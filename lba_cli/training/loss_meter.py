@@ -1,4 +1,4 @@
-"""Losses on their way from the device: read back rarely, summed over an epoch, and refused if they aren't finite."""
+"""Losses of an epoch: they are read back from the device rarely, summed up, and refused if they aren't finite."""
 
 import math
 
@@ -12,12 +12,12 @@ from lba_cli.training.state import Progress
 
 REMEDY = (
     "start a new run with a lower train.learning_rate, a train.clip_grad_norm or train.precision=float32; the last "
-    "checkpoint is as it was"
+    "checkpoint is kept"
 )
 
 
 class LossMeter:
-    """Collects the values of steps on the device, because reading them back waits for it, and adds them to ``progress.sums``."""
+    """Collects values on the device, because reading them waits for it, and adds them to ``progress.sums`` later."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -25,16 +25,16 @@ class LossMeter:
         self._pending: list[Tensor] = []
 
     def add(self, values: ObjectiveValues) -> None:
-        """Take the values of one step."""
+        """Collect the values of one step."""
         groups = values._asdict()
         self._names = [(group, name) for group, scalars in groups.items() for name in scalars]
         self._pending.append(torch.stack([groups[group][name].detach().float() for group, name in self._names]))
 
     def read_back(self) -> tuple[int, dict[str, float]]:
-        """Read the collected values back, and add their means over all processes to the progress's sums.
+        """Read the collected values, and add their means over all processes to the sums of ``progress``.
 
         Returns:
-            How many steps were collected, and the mean of each loss over these.
+            The number of collected steps, and the mean of each loss over them.
 
         Raises:
             TrainingError: a value isn't finite.
@@ -64,6 +64,6 @@ def require_finite(network: nn.Module, progress: Progress) -> None:
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
             raise TrainingError(
-                f"epoch {progress.epoch}, step {progress.step - 1}: its update made '{name}' infinite or not a number; "
+                f"epoch {progress.epoch}, step {progress.step - 1}: the update made '{name}' infinite or not a number; "
                 f"{REMEDY}"
             )

@@ -1,4 +1,4 @@
-"""A run's folder: ``config.yaml``, ``metrics.jsonl``, ``timings.jsonl``, ``checkpoints/{last,previous,best}.pt``."""
+"""The folder of a run: ``config.yaml``, ``metrics.jsonl``, ``timings.jsonl``, ``checkpoints/{last,previous,best}.pt``."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from lba_cli.reporting import Listener
 
 RUNS = Path("runs")
 LOCK = ".lock"
-TRIAL = "trial-"  # and the trial's number: the name of a run in a folder of trials
+TRIAL = "trial-"  # begins the names of runs in a folder of trials; the trial's number follows
 MAX_METRICS_BYTES = 2**30
 
 
@@ -27,11 +27,11 @@ class RunFolder:
     Attributes:
         path: the folder.
         config: the resolved configuration, which reproduces the run.
-        metrics: one JSON object per line and epoch.
-        timings: how long each epoch took, one JSON object per line; apart from the metrics, which repeat exactly.
+        metrics: one JSON object per epoch, each on a line.
+        timings: the time that each epoch took, likewise; metrics of the same run are identical, but timings are not.
         last: the newest checkpoint, from which the run can be resumed.
-        previous: the checkpoint before ``last.pt``, in case that one is damaged.
-        best: the network with the best mAP, without what resuming needs.
+        previous: the checkpoint before ``last.pt``, in case ``last.pt`` is damaged.
+        best: the network with the best mAP, without a training state.
     """
 
     def __init__(self, path: Path) -> None:
@@ -41,17 +41,17 @@ class RunFolder:
 
     @property
     def is_trial(self) -> bool:
-        """Whether it is the run of one trial, in a folder of trials."""
+        """Whether the run is that of one trial, in a folder of trials."""
         return self.path.name.startswith(TRIAL)
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let no other process train into the folder within the block.
 
-        If the folder is made for the lock and still empty at the end, it is removed.
+        If the folder was made for the lock and is empty at the end, it is removed.
 
         Raises:
-            LbaError: another process trains into it.
+            LbaError: another process is training into the folder.
         """
         existed = self.path.exists()
         try:
@@ -64,11 +64,11 @@ class RunFolder:
 
     @property
     def is_begun(self) -> bool:
-        """Whether it holds a run, which may not have a checkpoint yet."""
+        """Whether the folder holds a run, which may not have a checkpoint yet."""
         return self.config.exists() or self.last.exists()
 
     def require_new(self) -> None:
-        """Raise an LbaError if the folder holds something already, so that nothing is overwritten."""
+        """Raise an LbaError if the folder isn't empty, so that nothing is overwritten."""
         sweep(self.config)
         if self.is_begun:
             raise TrainingError(
@@ -78,10 +78,10 @@ class RunFolder:
 
     @contextmanager
     def claimed(self, config: Config) -> Iterator[None]:
-        """Write ``config.yaml`` into the new folder; remove it again if the block ends before it has written anything else.
+        """Write ``config.yaml`` into the new folder, and remove it again if the block writes nothing else there.
 
         Raises:
-            TrainingError: the folder holds something.
+            LbaError: the folder isn't empty; it is a TrainingError if it holds a run.
         """
         self.require_new()
         write_config(self.config, config)
@@ -113,7 +113,7 @@ class RunFolder:
                 problems.append(problem)
                 continue
             for damaged in problems:
-                listener.warn(f"{damaged}; taking {path}, the one before it")
+                listener.warn(f"{damaged}; continuing from {path}, the checkpoint before it")
                 self.last.replace(self.last.with_name("last-damaged.pt"))
             return checkpoint
         if problems:
@@ -128,7 +128,7 @@ class RunFolder:
         return None
 
     def write_last(self, checkpoint: Checkpoint) -> None:
-        """Write ``checkpoint`` as ``last.pt``; the present one becomes ``previous.pt``. One of the two is always whole."""
+        """Write ``checkpoint`` as ``last.pt``; the old one becomes ``previous.pt``. One of the two is always undamaged."""
         if self.last.exists():
             with whole_file(self.previous) as partial:
                 try:
@@ -138,7 +138,7 @@ class RunFolder:
         write_checkpoint(self.last, checkpoint)
 
     def records(self) -> list[dict[str, Any]]:
-        """Read ``metrics.jsonl``; an unfinished last line, which a killed run leaves, is left out.
+        """Read ``metrics.jsonl``, without an incomplete last line, which a killed run may leave.
 
         Raises:
             LbaError: the file is missing, or a line isn't JSON.
@@ -169,10 +169,10 @@ class RunFolder:
         append_line(self.timings, json.dumps(timing))
 
     def prepare_resume(self, config: Config, epoch: int, best: float, listener: Listener) -> float:
-        """Prepare the folder for a run that continues with ``epoch``, which writes the lines of later epochs again.
+        """Prepare the folder for a run that continues with ``epoch``: remove the lines of this and later epochs.
 
         Returns:
-            ``best``, the highest mAP so far, or -1 if the network that reached it is gone.
+            ``best``, the highest mAP so far, or -1 if ``best.pt``, which reached it, is missing.
 
         Raises:
             LbaError: lines of earlier epochs are missing or damaged.
@@ -194,13 +194,13 @@ class RunFolder:
 
 
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
-    """Yield the runs below ``folder`` that have a checkpoint, also those in folders of trials, the newest first."""
+    """Yield the runs below ``folder`` that have a checkpoint, including those in folders of trials, newest first."""
     runs = [RunFolder(path) for pattern in ("*", f"*/{TRIAL}*") for path in folder.glob(pattern)]
     yield from sorted((r for r in runs if r.last.is_file()), key=lambda r: r.last.stat().st_mtime_ns, reverse=True)
 
 
 def newest_run(folder: Path = RUNS) -> RunFolder:
-    """Return the run with the newest checkpoint; raises a CheckpointError if there is no run."""
+    """Return the run with the newest checkpoint; raise a CheckpointError if there is no run."""
     if run := next(runs_by_age(folder), None):
         return run
     raise CheckpointError(f"no run under {folder}/: train one with lba train, or name a file with --checkpoint")

@@ -32,8 +32,8 @@ def parameter_groups(
         backbone_lr_multiplier: the factor of the learning rate for stems and trunk.
 
     Returns:
-        One group for stems and trunk, one for neck and classifier. Each has ``base_lr``, from which an epoch's learning rate is
-        computed. The neck's bias is in neither, as it isn't trained.
+        One group for stems and trunk, and one for neck and classifier. The learning rate of an epoch is computed from the
+        group's ``base_lr``. The neck's bias is in neither group, because it isn't trained.
     """
     pretrained = [*network.stems.parameters(), *network.trunk.parameters()]
     fresh = [network.neck.weight, *network.classifier.parameters()]

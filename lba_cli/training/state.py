@@ -1,4 +1,4 @@
-"""The state of a run as a checkpoint, from which it can be resumed as if it had never stopped."""
+"""Save the state of a run in a checkpoint, and resume the run as if it had never stopped."""
 
 import hashlib
 import math
@@ -21,7 +21,7 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.model.tensor_files import is_whole_tensor
 
-# Keys that may change when a run is resumed: they say where and for how long it computes, not what.
+# Keys that may change when a run is resumed, because they don't change the result of its epochs.
 CHANGEABLE_KEYS = {
     "run.device",
     "data.dataset",
@@ -39,8 +39,8 @@ CHANGEABLE_KEYS = {
 class Progress:
     """The position of a run. Everything random is addressed by epoch and step, so that no generator needs saving."""
 
-    epoch: int = 0  # the present one, counted from 0
-    step: int = 0  # the next one of the epoch, counted from 0
+    epoch: int = 0  # the current epoch, counted from 0
+    step: int = 0  # the next step of this epoch, counted from 0
     # sums over this epoch's steps, by group (losses, diagnostics) and name
     sums: dict[str, dict[str, float]] = field(default_factory=dict)
     best: float = -1.0  # the highest mAP so far; -1 before the first evaluation
@@ -48,10 +48,10 @@ class Progress:
 
 
 def resolve_auto(config: Config, dataset: str) -> Config:
-    """Replace ``auto`` by what it means for this data set and machine, and name every default; a run saves the result.
+    """Replace each ``auto`` by its value for this data set and machine, and fill in every default; a run saves the result.
 
     Raises:
-        ConfigError: the device doesn't exist here.
+        ConfigError: the machine doesn't have the device.
     """
     device = resolve_device(config.run.device)
     run = config.run.model_copy(update={"device": str(device)})
@@ -70,7 +70,7 @@ def make_checkpoint(
     progress: Progress,
     optimizer: torch.optim.Optimizer | None,
 ) -> Checkpoint:
-    """Return the present state as a checkpoint; without an optimizer it can be evaluated but not resumed."""
+    """Return the current state as a checkpoint. Without an optimizer, the checkpoint can't be resumed."""
     description = Description(
         backbone=network.backbone,
         num_classes=network.num_classes,
@@ -108,22 +108,23 @@ def restore(
     The training state is checked before anything is replaced.
 
     Args:
-        network, optimizer: of the run's configuration, with any values.
-        source: the data that the run would continue with.
-        name: the run's name for messages.
-        end: the configured epochs, and the steps of each; the position may not lie beyond.
+        network, optimizer: those of the run's configuration, with any values.
+        source: the data with which the run would continue.
+        name: the run's name, for messages.
+        end: the configured number of epochs and of steps in each, which the position may not exceed.
 
     Raises:
-        TrainingError: the checkpoint has no training state, or that of another run, other data or a longer training.
+        TrainingError: the training state is missing, damaged or beyond ``end``, or belongs to another run, other data or
+            another number of processes.
     """
     state: dict[str, Any] = checkpoint.training
     if not state:
-        raise TrainingError(f"{name}: can't be resumed: it is a network without a training state, such as best.pt")
+        raise TrainingError(f"{name}: can't be resumed: its checkpoint has no training state, like every best.pt")
     started = state.get("processes", 1)
     if started != processes.current().size:
         raise TrainingError(
-            f"{name}: is a run of {short_repr(started)} processes, which {processes.current().size} can't continue, because their "
-            "batches differ: start as many (torchrun --nproc-per-node), or start a new run"
+            f"{name}: was started with {short_repr(started)} processes, so {processes.current().size} can't continue it, "
+            "because batches would differ: start as many (torchrun --nproc-per-node), or start a new run"
         )
     try:
         progress = _progress(state["progress"])
@@ -131,9 +132,9 @@ def restore(
         data_changed = _data_changed(state["data"], _digests(source))
         network.load_state_dict(checkpoint.weights)
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
-        raise TrainingError(f"{name}: can't be resumed: its training state is damaged or of another run") from problem
+        raise TrainingError(f"{name}: can't be resumed: its training state is damaged or another run's") from problem
     if data_changed:
-        raise TrainingError(f"{name}: the run was started on other data; to be resumed it needs the same images")
+        raise TrainingError(f"{name}: the run was started on other data; resume it with the same images and lists")
     if progress.epoch > end[0] or progress.step > end[1]:
         raise TrainingError(
             f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already, beyond train.epochs={end[0]} with "
@@ -151,7 +152,7 @@ def _digests(source: ImageSource) -> dict[str, str]:
 
 
 def _data_changed(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
-    """Whether the digests differ; pixels can only be compared where both have a digest."""
+    """Return whether the digests differ; pixels are only compared if both sides have a digest of them."""
     contents = before["content"], now["content"]
     changed = all(contents) and contents[0] != contents[1]
     return changed or any(before[name] != now[name] for name in ("listing", "records"))
@@ -172,9 +173,9 @@ def _progress(values: dict[str, Any]) -> Progress:
 
 
 def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
-    """Return a saved optimizer state by the parameters' numbers: every tensor has its parameter's shape and dtype, and is finite.
+    """Return a saved optimizer state by parameter number, after checking that each tensor fits its parameter and is finite.
 
-    Raises LookupError, TypeError, ValueError or AttributeError if it isn't one of these parameters.
+    Raises LookupError, TypeError, ValueError or AttributeError if the state doesn't fit the parameters.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     numbers = [number for group in values["param_groups"] for number in group["params"]]
@@ -192,15 +193,15 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
 
 
 def require_same_run(before: Mapping[str, Any], now: Config, source: str) -> str:
-    """Refuse to resume a run with config keys that change its result; return the other changes as a line.
+    """Refuse to resume a run if config keys changed that affect its result; return the other changes as one line.
 
     Raises:
-        TrainingError: names every key that changed and must not.
+        TrainingError: such keys changed; the message names them.
     """
     changed = differences(before, now.values())
     if refused := _as_line(change for change in changed if change[0] not in CHANGEABLE_KEYS):
         raise TrainingError(
-            f"{source}: the run was started with another configuration ({refused}); start a new run for this one"
+            f"{source}: the run was started with another configuration ({refused}); undo these changes, or start a new run"
         )
     return _as_line(changed)
 

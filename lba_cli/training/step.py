@@ -17,10 +17,10 @@ from lba_cli.training.schedule import parameter_groups, rate_factor
 
 
 class TrainingStep:
-    """Updates a network, batch by batch, within :func:`lba_cli.compute.arithmetic`. It never waits for the device.
+    """Updates a network, one batch at a time, within :func:`lba_cli.compute.arithmetic`. It never waits for the device.
 
     Args:
-        network: on the device.
+        network: the network, on ``device``.
         recipe: the optimizer's options, the precision, and the largest norm of a gradient.
 
     Attributes:
@@ -48,7 +48,7 @@ class TrainingStep:
 
         Args:
             batch: images and labels, on any device.
-            draw_pairs: draws the partners for layer3 and for layer4, for methods that align.
+            draw_pairs: draws each image's partners for layer3 and for layer4; only called for methods that align images.
 
         Returns:
             The objective's values before the update, on the device. The diagnostics include ``gradient_norm``, the L2 norm of
@@ -60,7 +60,7 @@ class TrainingStep:
             values = self.evaluate(visible, infrared, labels, draw_pairs)
         self.optimizer.zero_grad(set_to_none=True)
         values.losses["total"].backward()  # type: ignore[no-untyped-call]
-        # Without a limit the gradient is multiplied by exactly 1, which changes no bit.
+        # Without a limit, the gradient is multiplied by exactly 1, which changes no bit.
         norm = nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_grad_norm or math.inf)
         self.optimizer.step()
         return values._replace(diagnostics={**values.diagnostics, "gradient_norm": norm})
@@ -73,6 +73,6 @@ class TrainingStep:
 
     @property
     def learning_rate(self) -> float:
-        """The present learning rate of neck and classifier."""
+        """The current learning rate of neck and classifier."""
         rate: float = self.optimizer.param_groups[-1]["lr"]
         return rate

@@ -1,4 +1,4 @@
-"""Stopping a run between two steps at Ctrl-C, SIGTERM or SIGHUP, so that its state can be saved."""
+"""Stop a run between two steps at Ctrl-C, SIGTERM or SIGHUP, so that its state can be saved."""
 
 import signal
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from lba_cli.signals import handled_signals, in_main_thread
 
 
 class StopRequest:
-    """Notes in ``signal`` the number of the signal that has asked the run to stop; 0 if none has come."""
+    """Records the signal that asks a run to stop: ``signal`` is its number, or 0 if there was none."""
 
     def __init__(self) -> None:
         self.signal = 0
         self._at_once = False
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        """Handle a signal: note the first one; interrupt at the second one, or within :meth:`at_once`."""
+        """Handle a signal: record the first one; raise an exception at the second one, or within :meth:`at_once`."""
         interrupts = self._at_once or bool(self.signal)
         self.signal = self.signal or number
         if interrupts:
@@ -28,7 +28,7 @@ class StopRequest:
     def at_once(self) -> Iterator[None]:
         """Let the first signal end the block, which must not change the run's state.
 
-        Several processes finish the block instead, because the others would wait for one that left it.
+        A run in several processes finishes the block instead, because they would wait for a process that left it.
         """
         self._at_once = processes.current().size == 1
         try:
@@ -42,9 +42,9 @@ class StopRequest:
 
 @contextmanager
 def stop_between_steps() -> Iterator[StopRequest]:
-    """Note signals within the block instead of raising them. In a thread other than the main one, nothing changes.
+    """Record signals within the block instead of raising exceptions. In a thread other than the main one, do nothing.
 
-    A signal that the process was started to ignore stays ignored, as SIGHUP under ``nohup``.
+    A signal that the process ignored from its start, such as SIGHUP under ``nohup``, is still ignored.
     """
     request = StopRequest()
     if not in_main_thread():

@@ -1,4 +1,4 @@
-"""A run's metrics as TensorBoard's event files, if the configuration asks for them."""
+"""Write a run's metrics as TensorBoard event files, if the configuration asks for them."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from lba_cli.errors import MissingExtra
 
 @contextmanager
 def event_writer(folder: Path, wanted: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yield a function that writes an epoch's record as TensorBoard scalars, or does nothing unless ``wanted``.
+    """Yield a function that writes an epoch's record as TensorBoard scalars, or that does nothing if not ``wanted``.
 
     Raises:
         MissingExtra: TensorBoard isn't installed.

@@ -1,10 +1,10 @@
 """Pictures of what a network has learned: correspondences, ranked galleries, masks, and the curves of a run.
 
-Every function here returns a matplotlib figure, which notebooks display and :func:`save` writes.
+Functions that draw return a matplotlib figure, which notebooks display and :func:`save` writes.
 
-- Two images of your own: :func:`draw_correspondences`.
-- A data set's test images: ``correspondences.correspondences``, ``masks.masks`` and ``ranking.ranking``.
-- A training run: ``curves.curves``.
+- :func:`draw_correspondences` draws the matches between two images of your own.
+- ``correspondences.correspondences``, ``masks.masks`` and ``ranking.ranking`` draw test images of a data set.
+- ``curves.curves`` draws the metrics of a training run.
 """
 
 from lba_cli.visualize.canvas import save

@@ -1,4 +1,4 @@
-"""Drawing primitives: they take arrays and know nothing of networks or data sets."""
+"""Drawing primitives, which take arrays and depend neither on networks nor on data sets."""
 
 import io
 import math
@@ -21,16 +21,16 @@ from lba_cli.files import whole_file
 from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import PaperWidth
 
-# The palette of Okabe and Ito, which colour-blind readers can tell apart. No meaning rests on colour alone: marks, frames
-# and dashes repeat it.
+# The palette of Okabe and Ito, whose colours colour-blind readers can tell apart. Marks, frames and dashes repeat whatever
+# a colour means.
 RIGHT, WRONG, QUERY = "#009e73", "#d55e00", "#0072b2"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
 RIGHT_MARK, WRONG_MARK = "✓", "✗"
-# The widths of a picture in a two-column paper, in inches. At these widths no type is smaller than 6 points.
+# The widths of a picture in a two-column paper, in inches. At these widths, no text is smaller than 6 points.
 INCHES: dict[PaperWidth, float] = {"column": 3.3, "page": 7.0}
 HEADLINE, TEXT, SMALL = 8.0, 7.0, 6.0  # font sizes in points
-# The space around plots in inches: for the picture's headline, then left of, right of and below each plot; and the height
+# Lengths in inches: the space for the picture's headline; the space left of, right of and below each plot; and the height
 # of one line of a legend.
 HEADROOM, LEFT_SPACE, RIGHT_SPACE, SPACE_BELOW, LEGEND_LINE = 0.3, 0.5, 0.1, 0.4, 0.125
 DOTS_PER_INCH = 300
@@ -70,9 +70,9 @@ def new_figure(width: float, height: float) -> Picture:
 def plot_grid(
     width: float, legends: Sequence[Sequence[str]], columns: int, plot_height: float
 ) -> tuple[Picture, list[Axes]]:
-    """Create a figure ``width`` inches wide, with axes for plots row by row below the headline.
+    """Create a figure ``width`` inches wide, with axes for plots, row by row, below the headline.
 
-    ``legends`` has the names in the legend of each plot. Above each row there is room for titles and legends.
+    ``legends`` has the names in the legend of each plot. Above each row, there is room for titles and legends.
     """
     plot_width = width / columns - LEFT_SPACE - RIGHT_SPACE
     heads = [0.24 + LEGEND_LINE * legend_shape(names, plot_width)[1] for names in legends]
@@ -87,7 +87,7 @@ def plot_grid(
 
 
 def legend_shape(names: Sequence[str], width: float) -> tuple[int, int]:
-    """The columns and rows of a legend of ``names`` that is ``width`` inches wide; (0, 0) for fewer than two names."""
+    """Return the columns and rows of a legend of ``names`` in ``width`` inches; (0, 0) for fewer than two names."""
     if len(names) < 2:
         return 0, 0
     longest = max(map(len, names)) * 0.5 * SMALL / 72 + 0.28
@@ -113,7 +113,7 @@ def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> N
 
 
 def headline(figure: Figure, left: float, text: str) -> None:
-    """Write the title of a whole picture, on at most two lines; a longer one ends in an ellipsis."""
+    """Write the title of a whole picture on at most two lines; a longer title ends in an ellipsis."""
     width = figure.get_size_inches()[0]
     letters = int((width - 2 * left) * 72 / (0.56 * HEADLINE))
     shown = textwrap.fill(text, letters, break_on_hyphens=False, max_lines=2, placeholder=" …")
@@ -121,14 +121,14 @@ def headline(figure: Figure, left: float, text: str) -> None:
 
 
 def save(figure: Figure, path: Path, *, force: bool = False) -> None:
-    """Write ``figure`` to ``path``, completely or not at all.
+    """Write ``figure`` to ``path`` atomically.
 
     Args:
-        path: a file that ends in .png, .svg or .pdf, which decides the format.
+        path: the file; its suffix .png, .svg or .pdf decides the format.
         force: replace an existing file.
 
     Raises:
-        LbaError: the file exists and ``force`` is false, or its ending is another one.
+        LbaError: the file exists and ``force`` is false, or it has another suffix.
     """
     require_new_picture(path, force=force)
     content = _encode(figure, path.suffix[1:].lower())
@@ -137,7 +137,7 @@ def save(figure: Figure, path: Path, *, force: bool = False) -> None:
 
 
 def _encode(figure: Figure, kind: str) -> bytes:
-    """Encode in memory first, so that a full disk fails in our writing and not inside matplotlib."""
+    """Encode a figure in memory, so that an error about a full disk doesn't occur inside matplotlib."""
     buffer = io.BytesIO()
     with rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")  # the font lacks some scripts and draws boxes
@@ -146,17 +146,17 @@ def _encode(figure: Figure, kind: str) -> bytes:
 
 
 def require_new_picture(path: Path, *, force: bool, option: str = "--output") -> None:
-    """Check a picture's path before any work is done; raises what :func:`save` raises."""
+    """Check the path of a picture before any work is done; raise what :func:`save` raises."""
     require_new_file(path, force=force, suffixes=SUFFIXES, option=option)
 
 
 def verdict(right: bool) -> tuple[str, str]:
-    """The colour and the mark of a right or a wrong match."""
+    """Return the colour and the mark of a right or a wrong match."""
     return (RIGHT, RIGHT_MARK) if right else (WRONG, WRONG_MARK)
 
 
 def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: str | None = None) -> None:
-    """Show an (H, W, 3) uint8 image in a frame of the colour ``frame``; the frame is dashed if that is ``WRONG``."""
+    """Show an (H, W, 3) uint8 image; ``frame`` is the colour of a frame around it, which is dashed if it is ``WRONG``."""
     axes.imshow(image)
     _hide_axes(axes, title)
     if frame:
@@ -170,7 +170,7 @@ def show_image(axes: Axes, image: NDArray[np.uint8], title: str = "", *, frame: 
 
 
 def show_heat(axes: Axes, image: NDArray[np.uint8], heat: NDArray[np.float32], title: str = "") -> None:
-    """Show an (H, W, 3) image in gray, overlaid with an (h, w) map of values in [0, 1] that is enlarged smoothly."""
+    """Show an (H, W, 3) uint8 image in gray under a smoothly enlarged (h, w) map of values in [0, 1]."""
     height, width = image.shape[:2]
     axes.imshow(image.mean(axis=2), cmap="gray", vmin=0, vmax=255)
     axes.imshow(
@@ -192,7 +192,7 @@ def connect(left: Axes, right: Axes, points: NDArray[np.float64], strength: NDAr
         left, right: axes that show images.
         points: (M, 4) x and y in the left image, x and y in the right image, in pixels.
         strength: (M,) in [0, 1]; stronger lines are thicker and more opaque.
-        height: of the left image; the colour of a line shows how far down it starts.
+        height: the height of the left image in pixels; the colour of a line shows how far down it starts.
     """
     colours = colormaps["plasma"](0.05 + 0.85 * points[:, 1] / height)
     for (x1, y1, x2, y2), weight, colour in zip(points, strength, colours, strict=True):
@@ -208,12 +208,12 @@ def connect(left: Axes, right: Axes, points: NDArray[np.float64], strength: NDAr
 def plot_curves(
     axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, title: str = ""
 ) -> None:
-    """Plot curves below their title and legend; colour, dashes and marker all differ from curve to curve.
+    """Plot curves below a title and a legend; curves differ in colour, dashes and marker.
 
-    ``curves`` has the x values and the y values of each curve, by its name; ``x`` and ``y`` are the labels of the axes.
+    ``curves`` has the x values and the y values of each curve by name; ``x`` and ``y`` are the labels of the axes.
     """
     for index, (name, (xs, ys)) in enumerate(curves.items()):
-        turn, kind = divmod(index, len(COLOURS))  # once all colours are used, they come again with other dashes
+        turn, kind = divmod(index, len(COLOURS))  # once all colours are used, they repeat with other dashes
         style: Any = {"color": COLOURS[kind], "linestyle": DASHES[(kind + turn) % len(DASHES)], "linewidth": 1.1}
         axes.plot(xs, ys, label=name, marker="os^Dv<>"[kind] if len(xs) < 25 else "", markersize=2.5, **style)
     if not curves:

@@ -20,16 +20,16 @@ from lba_cli.visualize.feature_maps import Stage, as_array, image_maps, sample_m
 from lba_cli.visualize.people import Person, PictureOptions, another_person, choose_people
 from lba_cli.vocabulary import Modality, PaperWidth
 
-# Inches: the gap between a mask and its image, the span between the two images that lines cross, the margins, the text
-# above a pair, and the headline.
+# Lengths in inches: the gap between a mask and its image, the span between the two images, which lines cross, the margins,
+# the text above a pair, and the headline.
 GAP, SPAN, MARGIN, LINE, HEAD = 0.07, 0.5, 0.12, 0.34, 0.3
-# How many pairs of images stand side by side.
+# The number of image pairs that are side by side.
 ABREAST: dict[PaperWidth, int] = {"page": 2, "column": 1}
 DIRECTION: tuple[Modality, Modality] = ("infrared", "visible")
 
 
 class Matches(NamedTuple):
-    """The strongest matches between two images, strongest first, as rows and columns in their feature maps."""
+    """The strongest matches between two images, strongest first; positions are (row, column) in the feature maps."""
 
     query: NDArray[np.int64]  # (M, 2)
     key: NDArray[np.int64]  # (M, 2)
@@ -40,8 +40,8 @@ class Matches(NamedTuple):
 class Matching:
     """How two images are matched."""
 
-    stage: Stage = "layer3"  # whose features are compared
-    count: int = 20  # of the strongest matches, which are drawn
+    stage: Stage = "layer3"  # the stage whose features are compared
+    count: int = 20  # the number of matches that are drawn, the strongest ones
     temperature: float = 50.0  # the factor of the similarities in the matching probability
 
 
@@ -53,7 +53,7 @@ def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: 
 
     Args:
         query, key: (1, C, H, W) features of the two images.
-        count: the largest number of matches. A position of the query has one match.
+        count: the largest number of matches. Each position of the query has one match.
         temperature: the factor of the similarities in the matching probability.
     """
     probability = matching_probability(query, key, temperature)[0]  # (HW, HW)
@@ -78,10 +78,10 @@ def correspondences(
     """Draw the matches between two images of each person and, for contrast, with an image of a different person.
 
     A pair consists of an infrared image and a visible one, each with its person mask, joined by the strongest matches.
-    The two pairs of a person stand side by side on a full page, and below each other in a column.
+    The two pairs of a person are side by side on a full page, and below each other in a column.
 
     Raises:
-        DataError: the test split lacks the people asked for.
+        DataError: the test split lacks the requested people.
     """
     people = choose_people(source.samples, options)
     abreast = ABREAST[options.width]
@@ -115,7 +115,7 @@ def draw_correspondences(
         network: the images are resized to its ``image_size``.
         infrared, visible: image files, or (H, W, 3) uint8 RGB arrays.
         stage: the stage of the network whose features are compared.
-        matches: how many of the strongest matches are drawn.
+        matches: the number of matches that are drawn, the strongest ones.
         temperature: the factor of the similarities in the matching probability.
 
     Returns:
@@ -141,7 +141,7 @@ def draw_correspondences(
 
 
 class Side(NamedTuple):
-    """One image of a pair: (H, W, 3) uint8, its features (1, C, h, w), and the title above it."""
+    """One (H, W, 3) uint8 image of a pair, its (1, C, h, w) features, and the title above it."""
 
     image: NDArray[np.uint8]
     features: Tensor
@@ -158,7 +158,7 @@ class Pair(NamedTuple):
 
 
 def _pair_of(network: TwoStreamNetwork, source: ImageSource, stage: Stage, person: Person, partner: Person) -> Pair:
-    """The infrared image of a person and the visible image of a partner."""
+    """Return the pair of a person's infrared image and a partner's visible image."""
     (query, query_maps), (key, key_maps) = (
         sample_maps(network, source, index) for index in (person.infrared, partner.visible)
     )
@@ -173,7 +173,7 @@ def _pair_of(network: TwoStreamNetwork, source: ImageSource, stage: Stage, perso
 
 
 def _tile_width(pair_width: float) -> float:
-    """The width in inches of each of a pair's four images."""
+    """Return the width in inches of each of the four images in a pair."""
     return (pair_width - 2 * GAP - SPAN) / 4
 
 

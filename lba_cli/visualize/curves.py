@@ -12,48 +12,48 @@ from lba_cli.vocabulary import PaperWidth
 
 FIGURES = ("rank1", "mAP", "mINP")
 NOT_TERMS = ("total", "correct")
-LARGEST = 1e300  # larger integers can't be plotted, and JavaScript has no larger numbers
+LARGEST = 1e300  # much larger numbers can't be plotted, and don't exist in JavaScript
 
 
 def loss_terms(records: Iterable[dict[str, Any]]) -> list[str]:
-    """The keys of all loss terms in the lines of a ``metrics.jsonl``, in the order of their first appearance."""
+    """Return the keys of all loss terms in the lines of a ``metrics.jsonl``, in the order of their first appearance."""
     losses = [record["losses"] for record in records if isinstance(record.get("losses"), dict)]
     keys = dict.fromkeys(key for terms in losses for key, value in terms.items() if is_number(value))
     return [key for key in keys if key not in NOT_TERMS]
 
 
 def label(key: str) -> str:
-    """The words for a key in pictures: ``hard_triplet`` becomes ``hard triplet``, ``rank1`` becomes ``rank-1``."""
+    """Return the label of a key in pictures: ``hard_triplet`` becomes ``hard triplet``, ``rank1`` becomes ``rank-1``."""
     return re.sub(r"^rank(\d+)$", r"rank-\1", key.replace("_", " "))
 
 
 def is_number(value: object) -> bool:
-    """Whether a value from JSON is a number that can be plotted."""
+    """Return whether a value from JSON is a number that can be plotted."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 def curves(records: Sequence[dict[str, Any]], name: str, *, width: PaperWidth = "page") -> Figure:
-    """Draw the curves of a run, in one column or in two.
+    """Draw the curves of a run in two columns, or in one if ``width`` is ``column``.
 
     Args:
-        records: the lines of its ``metrics.jsonl``.
+        records: the lines of the run's ``metrics.jsonl``.
         name: the run's name, for the headline and for messages.
 
     Raises:
-        LbaError: the run has no complete epoch yet, or a record isn't one that training writes.
+        LbaError: no epoch of the run is complete yet, or a record isn't one that training writes.
     """
     if not records:
         raise LbaError(f"{name}: no epoch is complete yet, so there are no curves")
     try:
         plots = (_losses(records), _learning_rate(records), _figures(records), _cmc(records))
     except (LookupError, TypeError, ValueError, AttributeError) as problem:
-        reason = "its metrics.jsonl has lines that no run writes; put the run's own file back"
+        reason = "its metrics.jsonl has lines that training didn't write; put the run's own file back"
         raise LbaError(f"{name}: {reason}") from problem
     return _draw(plots, name, width)
 
 
 class _Plot(NamedTuple):
-    """One plot: its title, the labels of its axes, and the x and y values of each curve by its name."""
+    """One plot: its title, the labels of its axes, and the x and y values of each curve by name."""
 
     title: str
     x: str
@@ -99,7 +99,7 @@ def _figures(records: Sequence[dict[str, Any]]) -> _Plot:
 
 
 def _cmc(records: Sequence[dict[str, Any]]) -> _Plot:
-    """The CMC of the first evaluated epoch, of the one with the best mAP, and of the last."""
+    """Return the plot of the CMC at the first evaluated epoch, the one with the best mAP, and the last one."""
     evaluated = [record for record in records if "evaluation" in record]
     best = max(evaluated, key=lambda record: record["evaluation"]["mAP"], default=None)
     lines = {}

@@ -25,7 +25,7 @@ def image_maps(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Mo
 
 
 def sample_maps(network: TwoStreamNetwork, source: ImageSource, index: int) -> tuple[NDArray[np.uint8], StageMaps]:
-    """Read the image of a sample, and compute its feature maps. An image that was changed since it was prepared is a DataError."""
+    """Read a sample's image and compute its feature maps; raise a DataError if the image has changed since it was prepared."""
     source.check([index], Silent())
     image = source.read([index])[0]
     return image, image_maps(network, image, source.samples[index].modality)

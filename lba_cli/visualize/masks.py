@@ -9,7 +9,7 @@ from lba_cli.visualize.canvas import INCHES, SMALL, headline, new_figure, place,
 from lba_cli.visualize.feature_maps import Stage, as_array, sample_maps
 from lba_cli.visualize.people import PictureOptions, choose_people
 
-# Inches: the gap between images, the outer margin, and the height of the headline and the column titles.
+# Lengths in inches: the gap between images, the outer margin, and the height of the headline and the column titles.
 GAP, MARGIN, HEAD = 0.06, 0.2, 0.62
 COLUMNS = ("infrared", "person\nmask", "co-\nattention", "visible", "person\nmask", "co-\nattention")
 
@@ -30,7 +30,7 @@ def masks(
         temperature: the factor of the similarities in the matching probability.
 
     Raises:
-        DataError: the test split lacks the people asked for.
+        DataError: the test split lacks the requested people.
     """
     people = choose_people(source.samples, options)
     width = INCHES[options.width]

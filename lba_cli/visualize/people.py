@@ -14,17 +14,17 @@ MOST_LISTED = 20  # identities in an error message
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """What all pictures of a data set have in common."""
+    """The options that all pictures of a data set share."""
 
-    people: int = 4  # how many test identities are shown, chosen at random
-    identities: Sequence[int] | None = None  # to show instead
-    seed: int = 0  # of the choice of people and of their images
-    width: PaperWidth = "page"  # printed: one column or the full page of a two-column paper
+    people: int = 4  # the number of test identities to show, which are chosen at random
+    identities: Sequence[int] | None = None  # show these identities instead
+    seed: int = 0  # the seed of the choice of people and of their images
+    width: PaperWidth = "page"  # the printed width: one column or the full page of a two-column paper
 
 
 @dataclass(frozen=True)
 class Person:
-    """A test identity with the sample index of one visible and one infrared image."""
+    """A test identity, and the sample indices of one visible and one infrared image of it."""
 
     identity: int
     visible: int
@@ -35,7 +35,7 @@ def choose_people(samples: Sequence[Sample], options: PictureOptions) -> list[Pe
     """Choose test identities that have images of both modalities, and one image of each modality.
 
     Raises:
-        DataError: fewer than two identities have both modalities, or one of ``options.identities`` doesn't.
+        DataError: fewer than two identities have both modalities, or one of ``options.identities`` lacks one.
     """
     images = _test_images(samples)
     random = np.random.default_rng(options.seed)
@@ -49,7 +49,7 @@ def choose_people(samples: Sequence[Sample], options: PictureOptions) -> list[Pe
 
 
 def another_person(person: Person, people: Sequence[Person], samples: Sequence[Sample], seed: int) -> Person:
-    """Choose a different person, for contrast: the next of ``people``, or any test identity if there is no other."""
+    """Choose a different person, for contrast: the next in ``people``, or any test identity if that is the only one."""
     others = [other for other in people if other.identity > person.identity] or list(people)
     if others[0].identity != person.identity:
         return others[0]
@@ -58,7 +58,7 @@ def another_person(person: Person, people: Sequence[Person], samples: Sequence[S
 
 
 def _test_images(samples: Sequence[Sample]) -> dict[int, dict[Modality, list[int]]]:
-    """The sample indices of each test identity that has images of both modalities."""
+    """Return the sample indices of each test identity that has images of both modalities, by modality."""
     images: dict[int, dict[Modality, list[int]]] = {}
     for index, sample in enumerate(samples):
         if sample.split == "test":

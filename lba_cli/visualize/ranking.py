@@ -1,4 +1,4 @@
-"""Queries beside the gallery images that rank first, with right and wrong ones marked."""
+"""Draw queries beside the gallery images that rank first for them, marked as right or wrong."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,8 @@ from lba_cli.reporting import Listener
 from lba_cli.visualize.canvas import INCHES, QUERY, headline, new_figure, place, show_image, verdict
 from lba_cli.visualize.people import MOST_LISTED, PictureOptions
 
-# Inches: the smallest width of an image, the gap between images, the outer margin, the two lines of text above a row, and
-# the headline.
+# Lengths in inches: the smallest width of an image, the gap between images, the outer margin, the two lines of text above a
+# row, and the headline.
 LEAST, GAP, MARGIN, LINE, HEAD = 0.42, 0.07, 0.1, 0.28, 0.3
 
 
@@ -36,17 +36,17 @@ def ranking(
 ) -> Figure:
     """Draw a row for each query: the query and the ``top`` gallery images of one draw, best first, with their scores.
 
-    Each query is of a different person. Gallery images that the match rules ignore for a query are left out, as they are
-    in the figures. Right images have a solid frame and a tick, wrong ones a dashed frame and a cross. If the images would
-    become too small for ``options.width``, the picture gets wider.
+    Each query shows a different person. Gallery images that the match rules ignore for a query are left out, as in the
+    evaluation. Right images have a solid frame and a tick, wrong ones a dashed frame and a cross. The picture is wider than
+    ``options.width`` if the images would otherwise be too small.
 
     Args:
         source: the data set at the network's image size.
         setting: which queries search which gallery.
-        options: the people who are searched for, and the width.
-        top: how many gallery images a row has.
+        options: the people of the queries, and the width.
+        top: the number of gallery images in a row.
         draw: the number of the gallery draw, from 0.
-        workers: how images are loaded.
+        workers: the number of processes that load images; None chooses it.
 
     Raises:
         DataError: there is nothing to rank, no such draw, or one of ``options.identities`` has no query.
@@ -80,7 +80,7 @@ def ranking(
 
 
 def draw_name(source: EvaluationSet, draw: Draw) -> str:
-    """The name of a gallery draw in titles: ``draw 0``, or ``trial 3`` if the data set has several trials."""
+    """Return the name of a gallery draw in titles: ``draw 0``, or ``trial 3`` if the data set has trials."""
     return f"{'trial' if source.trial else 'draw'} {draw.number}"
 
 
@@ -89,7 +89,7 @@ def _query_label(sample: Sample) -> str:
 
 
 def _choose_queries(source: ImageSource, queries: Sequence[int], options: PictureOptions) -> list[int]:
-    """Choose people at random, or the named ones, and one query of each at random."""
+    """Choose one query at random for each of ``options.identities`` or, if that is None, of random people."""
     by_identity: dict[int, list[int]] = {}
     for index in queries:
         by_identity.setdefault(source.samples[index].identity, []).append(index)

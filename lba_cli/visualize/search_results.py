@@ -1,4 +1,4 @@
-"""Query images beside the gallery images that a search found, best first."""
+"""Draw query images beside the gallery images that a search found, best first."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,21 +11,21 @@ from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.search.query import Hit
 from lba_cli.visualize.canvas import INCHES, QUERY, new_figure, place, show_image, write
 
-# Inches: the width of an image, the gap between images, the outer margin, the text above a row, and the title.
+# Lengths in inches: the width of an image, the gap between images, the outer margin, the text above a row, and the title.
 TILE, GAP, MARGIN, LINE, HEAD = 0.58, 0.09, 0.12, 0.24, 0.5
-MISSING_GRAY = 225  # stands for an image that can't be read any more
+MISSING_GRAY = 225  # the gray level that replaces an image that can't be read any more
 LONGEST_NAME = 14
 
 
 def ranked_lists(lists: Sequence[tuple[str, Sequence[Hit]]], height: int, width: int) -> Figure:
     """Draw a row for each query: the query and the images that were found for it, with ranks and scores.
 
-    A search doesn't know which images are right, so only the query is framed. A gallery image that can't be read any more
-    is shown in gray.
+    Only the query has a frame, because a search doesn't know which images are right. An image that can't be read any more
+    is replaced by a gray one.
 
     Args:
         lists: the path of each query, and its hits.
-        height, width: of the images, in pixels.
+        height, width: the size of the images, in pixels.
     """
     tall = TILE * height / width
     columns = max((len(hits) for _, hits in lists), default=0)

@@ -174,7 +174,7 @@ def test_images_are_added_to_an_index_and_removed(lba, network_file, built, phot
     assert "intact: every byte" in shown
     assert "no image of the index" in refused(lba("search", "remove", "gallery", "more", status=2))
     message = refused(lba("search", "add", "gallery", "cam3", "--modality", "infrared", status=2))
-    assert "holds visible images; infrared ones need an index of their own" in message
+    assert "holds visible images; build another index for infrared images" in message
 
 
 def test_wrong_models_modalities_and_damaged_indexes_are_refused(lba, built, other_file):

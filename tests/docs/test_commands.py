@@ -45,14 +45,14 @@ SESSIONS = {
         "lba train --method full --set alignment.weighting=per_position",
         "lba evaluate",
         "lba evaluate A B C",
-        "lba evaluate --features theirs.npz --protocol-of sysu",
+        "lba evaluate --features features.npz --protocol-of sysu",
         "lba visualize curves",
         "lba embed photos --modality visible --output photos.npz",
     ),
     "no data": ("lba --help", 'python -c "import torch"', "lba doctor"),
 }
 # What a session needs before its first command.
-BEFORE = {"the newest run": ("lba evaluate --checkpoint A --data datasets/SYSU-MM01 --save-features theirs.npz",)}
+BEFORE = {"the newest run": ("lba evaluate --checkpoint A --data datasets/SYSU-MM01 --save-features features.npz",)}
 # A file that each session leaves.
 LEFT = {
     "SYSU-MM01": "datasets/SYSU-MM01-64x32/train_rgb_resized_img.npy",

@@ -195,5 +195,5 @@ def test_a_file_name_that_is_not_text(tmp_path):
 def test_curves_of_records_that_no_run_writes(record):
     from lba_cli.visualize.curves import curves
 
-    with pytest.raises(LbaError, match="lines that no run writes"):
+    with pytest.raises(LbaError, match="lines that training didn't write"):
         curves([{"epoch": 0, **record}], "runs/a")

@@ -125,7 +125,7 @@ def test_an_export_gives_an_image_the_same_bits_alone_and_with_others(exports):
 def test_metadata_that_contradict_the_inputs_are_refused(exports, tmp_path):
     path = exports / "one-float32.onnx"
     with_metadata(path, tmp_path / "x.onnx", lambda export: export.update(modalities="visible"))
-    with pytest.raises(CheckpointError, match="inputs are images, infrared; wanted is a file with images, as lba"):
+    with pytest.raises(CheckpointError, match="are images, infrared; it should have images and the output embeddings"):
         onnx_embedder(tmp_path / "x.onnx")
 
 
@@ -144,7 +144,7 @@ def test_files_that_lba_did_not_export_are_refused(tmp_path, monkeypatch):
             onnx_embedder(tmp_path / f"{name}.onnx")
         assert "\n" not in str(caught.value)
     (tmp_path / "text.onnx").rename(tmp_path / "best.pt")
-    with pytest.raises(CheckpointError, match="a checkpoint is named with --checkpoint"):
+    with pytest.raises(CheckpointError, match="name a checkpoint with --checkpoint"):
         onnx_embedder(tmp_path / "best.pt")
     (tmp_path / "best.pt").rename(tmp_path / "text.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)

@@ -85,7 +85,7 @@ def test_another_model_or_modality_is_refused(index, images):
         add(index, other, images[:1])
     with pytest.raises(SearchError, match="another model or modality"):
         add(index, made_embedder()[0], images[:1], "infrared")
-    with pytest.raises(SearchError, match="holds visible images; infrared ones need an index of their own"):
+    with pytest.raises(SearchError, match="holds visible images; build another index for infrared images"):
         opened.require_modality("infrared")
     same = made_embedder()[0]
     opened.require_model(same)

@@ -143,7 +143,7 @@ def test_a_network_that_an_update_breaks_is_not_saved(source, tmp_path, small_ru
         return values
 
     monkeypatch.setattr(TrainingStep, "__call__", breaking)
-    with pytest.raises(TrainingError, match=r"epoch 0, step 0: its update made 'classifier.weight' infinite"):
+    with pytest.raises(TrainingError, match=r"epoch 0, step 0: the update made 'classifier.weight' infinite"):
         train(small_run(train__steps_per_epoch=1), source, folder, Silent())
     assert not folder.path.exists()
 

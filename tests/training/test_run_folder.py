@@ -76,7 +76,7 @@ def test_a_run_with_a_damaged_checkpoint_resumes_from_the_previous_one(finished,
     if damage != "gone":
         (warning,) = listener.warnings
         assert warning.startswith(f"{damaged.last}: ")
-        assert warning.endswith(f"; taking {damaged.previous}, the one before it")
+        assert warning.endswith(f"; continuing from {damaged.previous}, the checkpoint before it")
         assert damaged.last.with_name("last-damaged.pt").exists(), "it must not become previous.pt"
         assert not damaged.last.exists()
     train(run, source, damaged, Silent(), state)
@@ -277,7 +277,7 @@ def test_a_damaged_training_state_changes_nothing(finished, source, tmp_path, ch
     target, state = copy(tmp_path / "run"), read_checkpoint(folder.last)
     before = {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()}
     bad = Checkpoint(state.description, state.weights, change(state.training))
-    with pytest.raises(TrainingError, match="can't be resumed: its training state is damaged or of another run"):
+    with pytest.raises(TrainingError, match="can't be resumed: its training state is damaged or another run's"):
         train(run, source, target, Silent(), bad)
     assert {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()} == before
 

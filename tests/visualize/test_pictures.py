@@ -222,7 +222,7 @@ def test_curves_show_every_loss_term_of_a_run():
     ],
 )
 def test_records_that_no_run_writes_are_refused(bad):
-    with pytest.raises(LbaError, match="lines that no run writes"):
+    with pytest.raises(LbaError, match="lines that training didn't write"):
         curves([record(0, {"identity": 1.0}), {**record(1, {"identity": 1.0}), **bad}], "run")
 
 

@@ -1,4 +1,4 @@
-"""The images of a report. Each is embedded once, no matter how many sections show it."""
+"""The images of a report. The file contains each image once, no matter how many sections show it."""
 
 import base64
 import io
@@ -17,14 +17,14 @@ BATCH = 256
 
 
 class ImageEncoder:
-    """Encodes samples as data URIs of small JPEGs, and caches them in case a smaller report has to be made."""
+    """Encodes samples as data URIs of small JPEGs, and caches them in case the report must be made again, smaller."""
 
     def __init__(self, source: ImageSource) -> None:
         self._source = source
         self._encoded: dict[int, str] = {}
 
     def encode(self, indices: list[int], listener: Listener) -> list[str]:
-        """The data URIs of the samples at ``indices``."""
+        """Return the data URIs of the samples at ``indices``."""
         missing = [index for index in indices if index not in self._encoded]
         with listener.task("encoding images", len(missing), "images") as progress:
             for start in range(0, len(missing), BATCH):
@@ -43,11 +43,11 @@ class Album:
         self._numbers: dict[int, int] = {}
 
     def add(self, index: int) -> int:
-        """The number of a sample's image in the report."""
+        """Add the image of a sample if it is new, and return its number in the report."""
         return self._numbers.setdefault(int(index), len(self._numbers))
 
     def as_json(self, encoder: ImageEncoder, listener: Listener) -> list[dict[str, Any]]:
-        """The images in the order of their numbers, each with its data URI and its labels."""
+        """Return the images in the order of their numbers, each with its data URI and its labels."""
         indices = list(self._numbers)
         samples = [self._source.samples[index] for index in indices]
         return [

@@ -1,4 +1,4 @@
-"""Collects the data of a report from a network, a data set and a run."""
+"""Collect the data of a report from a network, a data set and a run."""
 
 from __future__ import annotations
 
@@ -28,33 +28,31 @@ from lba_cli.visualize.report.matching import in_album, matched_people
 from lba_cli.visualize.report.ranked_lists import ranked_lists
 from lba_cli.visualize.report.run_curves import cmc, curves
 
-ONE_OF_TEN = "one of ten trials; papers report the mean over all of them (lba evaluate --trials all)"
+ONE_OF_TEN = "this is one of ten trials; papers report the mean over all of them (lba evaluate --trials all)"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The model that a report is about, and the config by which it is evaluated."""
+    """The model that a report is about, the config of its evaluation, and the run's records if it is in a run folder."""
 
     network: TwoStreamNetwork
     description: Description
     model: ScoredModel
     config: Config
-    records: list[dict[str, Any]] | None = (
-        None  # the run's ``metrics.jsonl``; None if the checkpoint isn't in a run folder
-    )
+    records: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much a report shows."""
+    """The largest numbers of things that a report shows."""
 
-    queries: int = 120  # ranked lists
+    queries: int = 120  # queries with their ranked lists
     top: int = 10  # gallery images in each list
-    people: int = 8  # with correspondences and masks
+    people: int = 8  # people with correspondences and masks
     points: int = 1000  # images on the map of embeddings
 
     def halved(self) -> Bounds | None:
-        """Half of everything except ``top``; None if nothing can be halved any more."""
+        """Return half of everything except ``top``; None if nothing can be halved any more."""
         queries, people, points = max(1, self.queries // 2), max(1, self.people // 2), max(2, self.points // 2)
         smaller = replace(self, queries=queries, people=people, points=points)
         return None if smaller == self else smaller
@@ -62,7 +60,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that is computed with the network. It is computed once, even if the report must be made smaller."""
+    """The results that need the network. They are computed once, even if the report must be made again, smaller."""
 
     subject: Subject
     source: ImageSource
@@ -79,7 +77,7 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
     """Embed the test images, score every setting, and match the images of some people.
 
     Raises:
-        DataError: there is nothing to rank, or there are too few people to match.
+        DataError: there is nothing to rank, or fewer than two people have images of both modalities.
         ConfigError: the data set lacks a setting that the config asks for.
     """
     section = subject.config.evaluation
@@ -106,7 +104,7 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
 
 
 def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Listener) -> dict[str, Any]:
-    """Assemble the report as plain values for JSON. The user has ``requested`` more if the file would be too large."""
+    """Return the report's content as plain values for JSON; ``bounds`` are smaller than ``requested`` to save space."""
     source, embeddings, album = findings.source, findings.embeddings, Album(findings.source)
     first = compare(source, findings.drawn[0].draws[0], embeddings)
     samples = findings.drawn[0].samples()
@@ -152,7 +150,7 @@ def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str,
 
 
 def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
-    """Names and values of facts about the model and the data; unknown facts are left out."""
+    """Return names and values of facts about the model and the data, without those that are unknown."""
     description = subject.description
     facts = {
         "checkpoint": subject.model.path,
@@ -168,7 +166,7 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
 
 
 def _figures(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The mean and the standard deviation of every figure, in a row for each result."""
+    """Return a row for each result, with the mean and the standard deviation of every figure."""
     rows = []
     for result in results:
         mean, spread = result.mean(), result.spread()

@@ -1,4 +1,4 @@
-"""The similarities between the queries and the gallery of one draw, their distances, and the people that are confused."""
+"""Compare the queries of a draw with its gallery: similarities, distances, and people that are confused."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MOST_PAIRS = 10
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every query of a draw compared with every gallery image, in arrays of shape (queries, gallery)."""
+    """The comparison of every query of a draw with every gallery image, in arrays of shape (queries, gallery)."""
 
     draw: Draw
     scores: NDArray[np.float32]  # cosine similarities
@@ -27,7 +27,7 @@ class Comparison:
     ignored: NDArray[np.bool_]  # whether the match rules ignore the gallery image for the query
 
     def allowed_scores(self, rows: int | slice = slice(None)) -> NDArray[np.float32]:
-        """The scores of all queries or of some, with -inf for gallery images that are ignored."""
+        """Return the scores of all or some queries, with -inf for gallery images that are ignored."""
         return np.where(self.ignored[rows], np.float32(-np.inf), self.scores[rows])
 
 
@@ -43,25 +43,21 @@ def compare(source: ImageSource, draw: Draw, embeddings: Embeddings) -> Comparis
 
 @dataclass
 class Confusion:
-    """How often two identities are confused: an image of one ranks first for a query of the other."""
+    """A pair of identities that are confused: an image of one ranks first for a query of the other."""
 
-    count: int = 0  # such queries, over all draws
-    margin: float = -np.inf  # the largest lead of a wrong first image over the best right one, in cosine similarity
-    images: tuple[int, int, int] = (
-        0,
-        0,
-        0,
-    )  # sample indices: the query, the wrong image and the right one of this margin
+    count: int = 0  # the number of such queries, over all draws
+    margin: float = -np.inf  # the largest cosine similarity of a wrong first image minus that of the best right one
+    images: tuple[int, int, int] = (0, 0, 0)  # for this margin, the samples of the query, the wrong and the right image
     scores: tuple[float, float] = (0.0, 0.0)  # the query's similarities to the wrong image and to the right one
 
 
 def distances(comparison: Comparison) -> dict[str, Any]:
-    """Histograms of the cosine distances between the queries and the gallery of a draw, without ignored pairs.
+    """Compute histograms of the cosine distances between the queries and the gallery of a draw, without ignored pairs.
 
     Returns:
-        ``edges``: 61 edges of bins. ``same`` and ``other``: the shares of the pairs of the same identity and of different
-        identities in each of the 60 bins. ``means`` and ``counts``: of both kinds of pairs. ``closer``: the share of
-        the pairs of different identities that are closer than the median pair of the same identity.
+        ``edges``: the 61 edges of 60 bins. ``same`` and ``other``: for each bin, the shares of all pairs of the same
+        identity and of different identities. ``means`` and ``counts``: the mean distance and the number of both kinds of
+        pairs. ``closer``: the share of the pairs of different identities that are closer than the median pair of the same.
     """
     distance = 1.0 - comparison.scores
     same = distance[comparison.same & ~comparison.ignored]
@@ -82,9 +78,9 @@ def distances(comparison: Comparison) -> dict[str, Any]:
 
 
 def confusions(source: ImageSource, comparisons: Iterable[Comparison]) -> dict[tuple[int, int], Confusion]:
-    """Find every pair of identities of which one ranks first for a query of the other.
+    """Find every pair of identities that are confused: an image of one ranks first for a query of the other.
 
-    Queries without a true match don't count. Both directions count for the same pair, named by the smaller identity first.
+    Queries without a true match don't count. Both directions count for the same key: (smaller identity, larger identity).
     """
     found: dict[tuple[int, int], Confusion] = {}
     for comparison in comparisons:
@@ -106,7 +102,7 @@ def confusions(source: ImageSource, comparisons: Iterable[Comparison]) -> dict[t
 
 
 def worst_pairs(found: dict[tuple[int, int], Confusion], album: Album) -> list[dict[str, Any]]:
-    """The ten pairs that are confused most often; of pairs with equal counts, those with a larger margin come first."""
+    """Return the ten pairs that are confused most often; of pairs with equal counts, larger margins come first."""
     worst = sorted(found.items(), key=lambda item: (-item[1].count, -item[1].margin, item[0]))[:MOST_PAIRS]
     return [
         {

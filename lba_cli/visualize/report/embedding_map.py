@@ -21,9 +21,9 @@ def embedding_map(
     """Map at most ``points`` of the samples at ``indices``, chosen at random by ``seed``, into the unit square.
 
     Returns:
-        ``images``: their numbers in the album. ``num_images``: of all the samples. ``pca`` and ``tsne``: (n, 2) points;
-        ``tsne`` is None if scikit-learn is missing or there are too few points, and ``note`` says which. ``explained``:
-        the shares of the variance on the two axes of PCA.
+        ``images``: the album's numbers of the n chosen images. ``num_images``: the number of all samples. ``pca`` and
+        ``tsne``: (n, 2) points; ``tsne`` is None if scikit-learn is missing or there are too few points, and ``note`` says
+        which. ``explained``: the shares of the variance on the two axes of PCA.
     """
     available = np.asarray(sorted(indices), np.int64)
     chosen = np.random.default_rng(seed).choice(available, min(points, len(available)), replace=False)
@@ -41,7 +41,7 @@ def embedding_map(
 
 
 def _neighbours(vectors: NDArray[np.float32], seed: int, listener: Listener) -> tuple[NDArray[np.float64] | None, str]:
-    """The points of t-SNE and an empty note, or None and a note on why there are none."""
+    """Return the points of t-SNE and an empty note, or None and a note that says why there are no points."""
     if len(vectors) < FEWEST_FOR_TSNE:
         return None, f"t-SNE needs at least {FEWEST_FOR_TSNE} images"
     if find_spec("sklearn") is None:

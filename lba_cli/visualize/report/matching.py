@@ -1,4 +1,4 @@
-"""The matching probabilities, masks and co-attention of some people, as bytes for the page."""
+"""Compute the matching probabilities, masks and co-attention of some people, as bytes for the page."""
 
 import base64
 from typing import Any
@@ -29,10 +29,10 @@ def matched_people(
     """Match an infrared image of each person with a visible image of the person, and with one of a different person.
 
     Returns:
-        For each person ``images``, the sample indices of ``infrared``, ``visible`` and ``other``; and ``stages``, the maps
-        of layer3 and layer4. A stage has its ``grid`` (rows and columns); the probabilities ``same`` and ``other``, of
-        matches of the infrared image with the two visible ones, see :func:`quantised_rows`; and the ``masks`` and
-        ``attention`` of the person's two images, infrared first, in base64 of bytes from 0 to 255.
+        For each person, ``images`` has the sample indices of ``infrared``, ``visible`` and ``other``, and ``stages`` has
+        layer3 and layer4. For each stage, ``grid`` is (rows, columns); ``same`` and ``other`` are the matching probabilities
+        of the infrared image with the two visible ones (see :func:`quantised_rows`); ``masks`` and ``attention`` are those
+        of the person's two images, infrared first, in base64 of bytes from 0 to 255.
     """
     matched = []
     with listener.task("matching positions", len(people), "people") as progress:
@@ -47,7 +47,7 @@ def matched_people(
 
 
 def in_album(person: dict[str, Any], album: Album) -> dict[str, Any]:
-    """Replace the sample indices of a person of :func:`matched_people` by image numbers of the album."""
+    """Replace the sample indices in an entry of :func:`matched_people` by image numbers of the album."""
     return {**person, "images": {name: album.add(index) for name, index in person["images"].items()}}
 
 
@@ -64,7 +64,7 @@ def quantised_rows(probability: NDArray[np.float32]) -> dict[str, Any]:
 
 @torch.inference_mode()
 def _stage(features: list[Tensor], temperature: float) -> dict[str, Any]:
-    """The maps of one stage, from the (1, C, H, W) features of the infrared, the visible and the other visible image."""
+    """Return the entry of one stage, from the (1, C, H, W) features of the infrared and the two visible images."""
     infrared, visible, other = features
     same = matching_probability(infrared, visible, temperature)
     back = matching_probability(visible, infrared, temperature)

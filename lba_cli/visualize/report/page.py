@@ -1,4 +1,4 @@
-"""The HTML page of a report: one file that loads nothing and runs no script but its own."""
+"""The HTML page of a report: a single file that loads nothing and runs only its own script."""
 
 import base64
 import hashlib
@@ -12,10 +12,10 @@ SCRIPTS = ("elements", "charts", "lists", "matching", "map", "main")
 
 
 def render(data: dict[str, Any]) -> str:
-    """Render the page of ``data``, which :func:`~lba_cli.visualize.report.collect.assemble` returns.
+    """Render ``data``, which :func:`~lba_cli.visualize.report.collect.assemble` returns, as an HTML page.
 
     The content security policy allows the page's own style and script, by their digests, and the images within the page.
-    The browser refuses everything else: requests, and scripts that hide in file names.
+    Browsers refuse everything else, such as requests, and scripts in file names.
 
     Raises:
         ValueError: a number isn't finite.

@@ -1,4 +1,4 @@
-"""The ranked galleries of many queries of one draw, and the facts by which the page filters and sorts them."""
+"""Rank the gallery of one draw for many queries, with the facts by which the page filters and sorts the lists."""
 
 from typing import Any
 
@@ -20,13 +20,13 @@ def ranked_lists(
 
     Args:
         comparison: the scores of all queries of a draw.
-        queries: how many queries are shown, see :func:`choose_queries`.
-        top: how many gallery images each list has.
+        queries: the largest number of queries to show, see :func:`choose_queries`.
+        top: the number of gallery images in each list.
 
     Returns:
-        ``lists``: for each query its image, its average precision, how many images are right and how many could be,
-        the outcome, and the images found. ``num_query`` and ``num_query_counted``: all queries of the draw, and those
-        with a true match. ``draw`` is the draw's name.
+        ``lists``: for each query, its image, its average precision, the number of right images, the largest possible such
+        number, the outcome, and the images found. ``num_query`` and ``num_query_counted``: the number of all queries of
+        the draw, and of those with a true match. ``draw``: the draw's name.
 
     Raises:
         DataError: no query has a true match in the gallery.
@@ -50,7 +50,7 @@ def ranked_lists(
 
 
 def choose_queries(precision: NDArray[np.float64], count: int, seed: int) -> list[int]:
-    """Choose rows with a finite average precision: all of them, or half of ``count`` the hardest and half at random."""
+    """Choose at most ``count`` rows with a finite precision: all, or the hardest ones for one half and random ones."""
     counted = np.flatnonzero(np.isfinite(precision))
     chosen = counted[np.argsort(precision[counted], kind="stable")]
     if len(counted) > count:
@@ -62,7 +62,7 @@ def choose_queries(precision: NDArray[np.float64], count: int, seed: int) -> lis
 
 
 def _ranked_list(comparison: Comparison, row: int, top: int, album: Album) -> dict[str, Any]:
-    """The query in ``row`` and the gallery images that rank first for it: image, score, and whether it is right."""
+    """Return the entry of the query in ``row``, with the image, the score and the rightness of each image found."""
     draw, scores = comparison.draw, comparison.allowed_scores(row)
     matches = comparison.same[row] & ~comparison.ignored[row]
     order = np.argsort(-scores, kind="stable")[:top]
@@ -82,7 +82,7 @@ def _ranked_list(comparison: Comparison, row: int, top: int, album: Album) -> di
 
 
 def _outcome(right: NDArray[np.bool_], possible: int) -> str:
-    """``right``: as many true matches as possible come first; ``wrong``: no image is right; otherwise ``mixed``."""
+    """Return ``right`` if as many true matches as possible come first, ``wrong`` if no image is right, or ``mixed``."""
     if not right.any():
         return "wrong"
     return "right" if right[:possible].all() else "mixed"

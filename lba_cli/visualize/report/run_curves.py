@@ -1,4 +1,4 @@
-"""The curves of a run, and the CMC of every setting."""
+"""Collect the curves of a run, and the CMC of every setting."""
 
 import math
 import statistics
@@ -12,16 +12,16 @@ MOST_EPOCHS = 1_000
 
 
 def curves(records: Sequence[dict[str, Any]] | None) -> dict[str, Any] | None:
-    """The loss terms, the learning rate and the figures of a run over its epochs.
+    """Return the loss terms, the learning rate and the figures of a run over its epochs.
 
-    Of a long run every n-th epoch is kept, so that there are at most about 1,000. Values that aren't finite numbers are
-    left out.
+    Only every n-th epoch of a long run is kept, so that about 1,000 remain. Values that aren't finite numbers are left out.
 
     Args:
-        records: the lines of its ``metrics.jsonl``; None if there is no run.
+        records: the lines of the run's ``metrics.jsonl``; None if there is no run.
 
     Returns:
-        For each chart, its curves as names and [epoch, value] points; figures are fractions. None if there are no epochs.
+        For each chart, the names of its curves and their [epoch, value] points; figures are fractions. None if there are no
+        epochs.
     """
     if not records:
         return None
@@ -36,7 +36,7 @@ def curves(records: Sequence[dict[str, Any]] | None) -> dict[str, Any] | None:
 
 
 def cmc(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The mean and the population standard deviation of each result's CMC over its draws, ranks 1 to 20, as fractions."""
+    """Return the mean and population standard deviation of each result's CMC over its draws, ranks 1 to 20, as fractions."""
     charts = []
     for result in results:
         rates_by_rank = list(zip(*(draw.cmc.tolist() for draw in result.trials), strict=True))
@@ -53,7 +53,7 @@ def cmc(results: Sequence[Result]) -> list[dict[str, Any]]:
 
 
 def _lines(records: Sequence[dict[str, Any]], section: str, keys: Iterable[str]) -> list[dict[str, Any]]:
-    """The curves of some keys of a section of the records, without those that have no point."""
+    """Return the curves of ``keys`` in a section of the records, without curves that have no point."""
     filled = [(record["epoch"], record[section]) for record in records if isinstance(record.get(section), dict)]
     lines = [
         {

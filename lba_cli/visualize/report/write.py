@@ -1,4 +1,4 @@
-"""Writes a report that is small enough to be sent by mail."""
+"""Write a report that is small enough to be sent by e-mail."""
 
 from pathlib import Path
 
@@ -25,19 +25,19 @@ def write_report(
     force: bool = False,
     most_bytes: int = MOST_BYTES,
 ) -> int:
-    """Write a report of a model, completely or not at all.
+    """Write a report on a model, atomically.
 
     Args:
-        bounds: how much the report shows. It shows less, and says so, if it would be larger than ``most_bytes``.
-        seed: of all random choices of queries, people and images.
+        bounds: how much the report shows. It shows less, with a warning, if it would be larger than ``most_bytes``.
+        seed: the seed of all random choices of queries, people and images.
         force: replace an existing file.
 
     Returns:
         The size of the file in bytes.
 
     Raises:
-        LbaError: the path can't be written (see :func:`lba_cli.outputs.require_new_file`), there is nothing to report on, or even the
-            smallest report is too large.
+        LbaError: the path can't be written (see :func:`lba_cli.outputs.require_new_file`), there is nothing to report, or
+            even the smallest report is too large.
     """
     require_new_file(path, force=force, suffixes=SUFFIXES)
     findings = analyse(subject, source, bounds, seed, listener)
