@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 
 # Tests run in as many processes as there are cores, so one thread each is fastest. Commands started by tests inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -112,14 +113,14 @@ def hollow(trees, tmp_path):
 
     def make(layout):
         root = tmp_path / trees[layout].name
-        for path in trees[layout].rglob("*"):
-            target = root / path.relative_to(trees[layout])
-            if path.is_dir():
-                target.mkdir(parents=True)
-            elif path.suffix in (".txt", ".json"):
-                target.write_bytes(path.read_bytes())
-            else:
-                target.touch()
+        for folder, _, names in os.walk(trees[layout]):
+            target = root / os.path.relpath(folder, trees[layout])
+            target.mkdir(parents=True)
+            for name in names:
+                if name.endswith((".txt", ".json")):
+                    shutil.copyfile(f"{folder}/{name}", target / name)
+                else:
+                    os.close(os.open(f"{target}/{name}", os.O_CREAT | os.O_WRONLY, 0o666))  # faster than Path.touch
         return root
 
     return make

@@ -99,6 +99,7 @@ def test_memory_of_freed_tensors_is_reused_and_returned_at_the_end():
     assert after > 10  # blocks beyond the threshold come from the system again
 
 
+@pytest.mark.slow
 def test_training_keeps_memory_during_steps_and_not_during_evaluations(small_run, source, tmp_path, monkeypatch):
     seen = []
 

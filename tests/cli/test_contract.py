@@ -19,26 +19,44 @@ LINES = (
 )
 
 
-def test_the_four_command_lines_work_in_order(tiny, tmp_path):
+@pytest.fixture
+def place_of_the_data(tiny, tmp_path):
+    """A folder that holds a data set at the default place, where the lines are typed."""
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "SYSU-MM01").symlink_to(tiny)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(dict(SMALL.items())))
+    return tmp_path
+
+
+def require_results(folder, outputs):
+    assert (folder / "datasets" / "SYSU-MM01-64x32" / "manifest.json").is_file()
+    (run,) = (folder / "runs").iterdir()
+    assert {p.name for p in run.iterdir()} == {"config.yaml", "metrics.jsonl", "timings.jsonl", "checkpoints"}
+    assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
+    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
+    assert f"{run.relative_to(folder)}/checkpoints/best.pt, of the newest run" in outputs[2]
+    assert "rank1" in outputs[2]
+    assert (folder / "figures" / "correspondences.png").is_file()
+
+
+def test_the_four_command_lines_work_in_order(lba, place_of_the_data, monkeypatch):
+    monkeypatch.setenv("LBA_CONFIG", "small.yaml")
+    require_results(place_of_the_data, [lba(*line.split()[1:]).output for line in LINES])
+
+
+@pytest.mark.slow
+def test_the_four_command_lines_work_as_programs(place_of_the_data):
     environment = {**os.environ, "LBA_CONFIG": "small.yaml", "COLUMNS": "120"}
     outputs = []
     for line in LINES:
         command = [sys.executable, "-m", "lba_cli", *line.split()[1:]]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=place_of_the_data, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
         outputs.append(done.stdout + done.stderr)
-    assert (tmp_path / "datasets" / "SYSU-MM01-64x32" / "manifest.json").is_file()
-    (run,) = (tmp_path / "runs").iterdir()
-    assert {p.name for p in run.iterdir()} == {"config.yaml", "metrics.jsonl", "timings.jsonl", "checkpoints"}
-    assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
-    assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
-    assert f"{run.relative_to(tmp_path)}/checkpoints/best.pt, of the newest run" in outputs[2]
-    assert "rank1" in outputs[2]
-    assert (tmp_path / "figures" / "correspondences.png").is_file()
+    require_results(place_of_the_data, outputs)
 
 
 def test_the_python_names_can_be_imported_and_are_documented():

@@ -217,6 +217,7 @@ def test_faiss_finds_the_same_images(lba, network_file, photos):
     assert exact == near
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_an_interrupted_embedding_continues(lba, network_file, photos, tmp_path, number):
     words = ["embed", "cam1", "--modality", "visible", "--checkpoint", str(network_file)]

@@ -58,6 +58,7 @@ def test_only_visible_images_have_colours(trees, layout):
             assert (np.ptp(np.asarray(image).astype(int), axis=2).max() == 0) == (sample.modality == "infrared")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", OTHERS)
 def test_two_workers_write_the_same_bytes(trees, tmp_path, layout):
     write_synthetic(get_dataset(layout), "tiny", tmp_path / "again", workers=2, listener=Silent())

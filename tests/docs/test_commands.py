@@ -63,7 +63,7 @@ LEFT = {
     "the newest run": "photos.npz",
     "no data": "lba.yaml",
 }
-QUICK = ("LLCM", "synthetic", "no data")
+QUICK = ("LLCM", "no data")
 # Names of commands, which need words of one's own: their help is shown.
 NAMES = (*("lba prepare", "lba prepare synthetic", "lba export", "lba visualize", "lba embed", "lba search"),)
 # Commands that another test runs, which has the words given here.

@@ -49,7 +49,10 @@ def from_features(path, section=EvaluationSection(), dataset=None):
     return score(source, drawn, {PLAIN: source.embeddings}, choose_variants(section), listener=Silent())
 
 
-@pytest.mark.parametrize("words", [{}, {"mode": "all", "shots": "both", "rerank": True}, {"mode": "indoor-search"}])
+@pytest.mark.parametrize(
+    "words",
+    [{"mode": "all", "shots": "both", "rerank": True}, pytest.param({}, marks=pytest.mark.slow)],
+)
 def test_a_round_trip_gives_identical_figures(network_file, source, tmp_path, words):
     section = EvaluationSection(**words)
     path = tmp_path / "f.npz"

@@ -105,6 +105,7 @@ class Blind(OppositeStems):
         return torch.ones(len(images), self.embedding_size)
 
 
+@pytest.mark.slow
 def test_every_combination_of_extras_is_scored_beside_the_plain_figures(network_file, source):
     section = EvaluationSection(flip=True, rerank=True, features_from="neck")
     names = ["plain", "flip", "neck", "flip+neck", "rerank", "flip+rerank", "neck+rerank", "flip+neck+rerank"]

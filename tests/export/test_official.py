@@ -25,6 +25,7 @@ def exported(released, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_a_round_trip_is_the_identity_to_the_bit(released, exported):
     again = read_checkpoint(exported)
     assert again.description == released.description

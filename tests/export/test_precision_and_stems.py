@@ -89,7 +89,8 @@ def test_onnx_in_float16_takes_and_gives_float32(trained, images, tmp_path):
     np.testing.assert_allclose(found, embedded(trained[0], images, "infrared"), atol=1e-2)
 
 
-@pytest.mark.parametrize("precision", ["float16", pytest.param("bfloat16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_a_program_in_half_precision_takes_and_gives_float32(trained, images, tmp_path, precision):
     made = export(*trained, "pt2", tmp_path / "half.pt2", ExportOptions(precision=precision))
     assert 0 < made.deviation < 2e-2

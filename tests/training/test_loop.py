@@ -76,6 +76,7 @@ def test_files_of_a_run(reference):
     assert best.description.figures["mAP"] == max(line["evaluation"]["mAP"] for line in lines)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(reference, source, tmp_path):
     run, folder = reference
     again = RunFolder(tmp_path / "again")
@@ -84,6 +85,7 @@ def test_the_same_seed_gives_the_same_run(reference, source, tmp_path):
     assert same_weights(read_checkpoint(again.last), read_checkpoint(folder.last))
 
 
+@pytest.mark.slow
 def test_images_cached_on_the_device_give_the_same_run(reference, source, tmp_path, small_run):
     _, folder = reference
     other = RunFolder(tmp_path / "run")
@@ -202,6 +204,7 @@ def test_a_run_in_a_thread_leaves_signals_alone(source, tmp_path, small_run):
     assert RunFolder(tmp_path / "x").last.is_file()
 
 
+@pytest.mark.slow
 def test_records_after_the_last_checkpoint_are_written_again(reference, source, tmp_path, small_run):
     """A run that is killed between a line of metrics.jsonl and its checkpoint doesn't get the line twice."""
     run, folder = reference
@@ -287,7 +290,7 @@ def test_a_run_without_test_images_is_not_evaluated(source, tmp_path, small_run)
 )
 def test_training_lowers_the_identity_loss(source, tmp_path, small_run, changes):
     folder = RunFolder(tmp_path / "run")
-    recipe = {"train__epochs": 6, "train__steps_per_epoch": 4, "train__evaluate_every": 0, "train__warmup_epochs": 0}
+    recipe = {"train__epochs": 3, "train__steps_per_epoch": 4, "train__evaluate_every": 0, "train__warmup_epochs": 0}
     train(
         small_run(**recipe, train__learning_rate=0.003, train__backbone_lr_multiplier=1.0, **changes),
         source,

@@ -54,7 +54,7 @@ def same(first, second):
     "damage",
     [
         "cut",
-        "gone",
+        pytest.param("gone", marks=pytest.mark.slow),
         pytest.param("empty", marks=pytest.mark.slow),
         pytest.param("text", marks=pytest.mark.slow),
         pytest.param("bit", marks=pytest.mark.slow),
@@ -92,6 +92,7 @@ def test_without_a_whole_checkpoint_the_newest_one_is_reported(finished, tmp_pat
         damaged.newest_checkpoint(Silent())
 
 
+@pytest.mark.slow
 def test_a_run_that_ended_before_its_first_checkpoint_starts_again(finished, source, tmp_path):
     run, folder, copy = finished
     young = copy(tmp_path / "run")
@@ -186,6 +187,7 @@ def test_a_folder_without_a_run_cannot_be_resumed(tmp_path):
         RunFolder(tmp_path).newest_checkpoint(Silent())
 
 
+@pytest.mark.slow
 def test_every_checkpoint_within_an_epoch_resumes_exactly(finished, source, tmp_path, monkeypatch):
     """A checkpoint is written after every step; the run that resumes from one of them ends in the same state."""
     run, folder, _ = finished
@@ -211,6 +213,7 @@ def test_every_checkpoint_within_an_epoch_resumes_exactly(finished, source, tmp_
     assert same(again, folder)
 
 
+@pytest.mark.slow
 def test_without_checkpoint_minutes_only_epochs_are_saved(finished, source, tmp_path, monkeypatch):
     run, _, _ = finished
     monkeypatch.setattr(loop.time, "monotonic", iter(range(0, 10**9, 10**6)).__next__)

@@ -16,15 +16,8 @@ def test_a_bad_path_is_refused_before_any_work(lba, tmp_path):
     assert "not a folder" in lba("visualize", "report", "--output", "file/x.html", status=2).output
 
 
-@pytest.mark.parametrize(
-    "dataset",
-    [
-        "regdb",
-        pytest.param("sysu", marks=pytest.mark.slow),
-        pytest.param("llcm", marks=pytest.mark.slow),
-        pytest.param("folder", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("dataset", ["sysu", "regdb", "llcm", "folder"])
 def test_every_data_set_has_reports(lba, network_file, trees, dataset, tmp_path):
     trial = ("--set", "data.trial=2") if dataset == "regdb" else ()
     words = ("--checkpoint", network_file, "--data", trees[dataset], "--mode", "all", *trial, *FEWER)
