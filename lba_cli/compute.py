@@ -33,7 +33,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def own_device(name: str) -> torch.device:
-    """Return the device called ``name`` for this process. Under torchrun, a name without a number means the device of its local rank.
+    """Return this process's device for ``name``. Under torchrun, a name without a number means that of the local rank.
 
     Raises:
         ConfigError: there is no such device, or several processes would share it.

@@ -143,7 +143,7 @@ def _new_partial_folder(path: Path) -> tuple[Path, BaseFileLock]:
                 _remove(folder, lock)
         if lock:
             return folder, lock
-    raise OSError(errno.ENOLCK, "a new folder can't be locked there", str(path))
+    raise OSError(errno.ENOLCK, "the temporary folder beside it can't be locked; try again", str(path))
 
 
 def _try_lock_folder(folder: Path) -> BaseFileLock | None:

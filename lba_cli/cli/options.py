@@ -61,7 +61,7 @@ DataFolder = Annotated[
 ]
 AllTrials = Annotated[
     Literal["all"] | None,
-    typer.Option("--trials", help="Use one model per trial of RegDB: RUN/trial-1 … RUN/trial-10."),
+    typer.Option("--trials", help="all: one model for each trial of RegDB, in RUN/trial-1 … RUN/trial-10."),
 ]
 
 

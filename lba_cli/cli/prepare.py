@@ -90,7 +90,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         for note in listing.notes:
             listener.warn(note)
         if shortfalls := spec.shortfalls(listing):
-            listener.warn(f"{folder} differs from the complete {spec.title}:")
+            listener.warn(f"{folder}: its numbers of images differ from the complete {spec.title}'s, see the table")
             get_console().print(_shortfall_table(shortfalls))
         made = prepare(
             listing,

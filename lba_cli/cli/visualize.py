@@ -55,7 +55,7 @@ def correspondences(
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Draw matches between an infrared image and two visible images: one of the same person, and one of another person."""
+    """For each person, join places of an infrared image with a visible image of the person and with one of another person."""
     from lba_cli.visualize.correspondences import Matching
     from lba_cli.visualize.correspondences import correspondences as draw
     from lba_cli.visualize.people import PictureOptions

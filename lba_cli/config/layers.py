@@ -43,7 +43,7 @@ class ConfigLayer:
         except FileNotFoundError as problem:
             raise ConfigError(f"{path}: no such file") from problem
         except UnicodeDecodeError as problem:
-            raise ConfigError(f"{path}: not a text file") from problem
+            raise ConfigError(f"{path}: not UTF-8 text; save it in UTF-8") from problem
         except OSError as problem:
             raise ConfigError(f"{path}: {problem.strerror}") from problem
         values, root = parse_yaml(text, str(path))

@@ -47,8 +47,8 @@ def official_gallery(
             permutation = permutations.get((identity, camera), np.empty((NUM_DRAWS, 0), np.int64))
             if permutation.shape[1] != len(images):
                 raise DataError(
-                    f"the official protocol permutes {permutation.shape[1]} images of identity {identity} under camera "
-                    f"{camera}, this copy of the data set has {len(images)}: complete it, or use --protocol community"
+                    f"this copy of the data set has {len(images)} images of identity {identity} under camera {camera}, but the "
+                    f"official protocol expects {permutation.shape[1]}: use an unmodified copy, or --protocol community"
                 )
             gallery += [images[index - 1] for index in permutation[trial][:shots].tolist()]
     return gallery

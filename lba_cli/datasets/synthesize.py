@@ -57,7 +57,7 @@ def plan_synthetic(spec: DatasetSpec, preset: str, seed: int = 0) -> Plan:
     if preset not in PRESETS:
         raise DataError(f"there is no preset '{preset}'; choose one of {', '.join(PRESETS)}")
     if spec.synthetic is None:
-        raise ConfigError(f"there are no synthetic people in the layout '{spec.name}'")
+        raise ConfigError(f"synthetic people can't be written in the layout '{spec.name}'; choose another --layout")
     return spec.synthetic(PRESETS[preset], seed)
 
 

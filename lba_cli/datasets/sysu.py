@@ -139,7 +139,7 @@ SYSU = DatasetSpec(
     ),
     synthetic=_plan,
     prepare_help="Resize SYSU-MM01 (cam1…cam6 and exp) once into a memory-mapped store.\n\n"
-    "Training and evaluation find a store beside the root by themselves. Name a store elsewhere with --data.",
+    "Training and evaluation find a store beside the data set's folder by themselves; name a store elsewhere with --data.",
     prepare_examples=(
         "lba prepare sysu",
         "lba prepare sysu --root /data/SYSU-MM01 --output /fast/sysu --npy",

@@ -178,8 +178,8 @@ def _stored_dataset(path: Path, arrays: Arrays) -> str:
     stored = str(arrays.get("dataset", ""))
     if stored in DATASETS:
         return stored
-    says = f"names the data set {stored[:40]!r}" if stored else "does not name the data set whose protocol scores it"
-    raise DataError(f"{path}: {says}: choose one with --protocol-of: {', '.join(DATASETS)}")
+    says = f"the data set {stored[:40]!r} is unknown" if stored else "names no data set whose protocol scores it"
+    raise DataError(f"{path}: {says}; choose a protocol with --protocol-of ({', '.join(DATASETS)})")
 
 
 def _words(arrays: Arrays, name: str) -> str:

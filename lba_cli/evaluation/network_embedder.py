@@ -132,4 +132,4 @@ def exact_inference(network: TwoStreamNetwork) -> Iterator[torch.device]:
 def require_finite(vectors: Iterable[NDArray[np.float32]]) -> None:
     """Refuse the embeddings of a damaged network: raises an LbaError if a value is not finite."""
     if not all(np.isfinite(each).all() for each in vectors):
-        raise LbaError("the network gives embeddings that are not finite; its weights or its normalisation are damaged")
+        raise LbaError("the network gives embeddings that are not finite: it is damaged; use another checkpoint")

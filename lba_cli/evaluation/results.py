@@ -1,6 +1,6 @@
-"""The results of evaluations: figures of one model or of several, as fractions, and as JSON.
+"""The results of evaluations: the metrics of one model or of several, as fractions, and as JSON.
 
-A result has the figures of several *trials*: the draws of a protocol, or the trials of RegDB, each of which has a model of its own.
+A result holds a set of metrics for each gallery draw or, of RegDB, for each trial, which has a model of its own.
 """
 
 import json
@@ -236,7 +236,7 @@ def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
 
 
 def _joined(results: Sequence[Result]) -> Result:
-    """Join the results of several trials in one setting; ``trained_on`` names all other data sets that were trained on."""
+    """Join the results of several trials in one setting; ``trained_on`` names training data sets other than the scored one."""
     first, models = results[0], [result.model for result in results]
     trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
     epochs = {model.epoch for model in models}

@@ -159,7 +159,7 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
     if form is None:
         raise ExportError(f"there is no export format '{name}'; valid: {', '.join(FORMATS)}")
     if path.suffix != form.suffix:
-        raise ExportError(f"{path}: the name of a file of --format {name} ends in {form.suffix}; change --output")
+        raise ExportError(f"{path}: with --format {name}, the file's name must end in {form.suffix}; change --output")
     if precision not in form.precisions:
         raise ExportError(f"--format {name} supports {', '.join(form.precisions)}, not --precision {precision}")
     if stems not in form.stems:
@@ -171,5 +171,5 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
     largest = torch.finfo(getattr(torch, precision)).max
     for tensor, value in network.state_dict().items():
         if value.is_floating_point() and not value.abs().max() <= largest:
-            fitting = "use bfloat16 or float32" if precision == "float16" else "the checkpoint is damaged"
-            raise ExportError(f"the tensor '{tensor}' has values beyond the range of {precision}: {fitting}")
+            fitting = "use --precision float32" if value.isfinite().all() else "the checkpoint is damaged"
+            raise ExportError(f"the tensor '{tensor}' has values that {precision} can't hold: {fitting}")

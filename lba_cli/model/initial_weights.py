@@ -45,9 +45,8 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
         state: Mapping[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
     except (OSError, RuntimeError) as problem:  # URLError is an OSError; a wrong hash is a RuntimeError
         raise ConfigError(
-            f"the ImageNet weights of {backbone} could not be downloaded ({problem}): give a file of them with "
-            f"--set model.pretrained=FILE (its address: {weights.url}), or start from random weights with "
-            "--set model.pretrained=none"
+            f"the ImageNet weights of {backbone} could not be downloaded ({problem}): download {weights.url} elsewhere and "
+            "name the file with --set model.pretrained=FILE, or start from random weights with --set model.pretrained=none"
         ) from problem
     return state
 

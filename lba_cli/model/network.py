@@ -33,7 +33,7 @@ class TwoStreamNetwork(nn.Module):
     Args:
         backbone: the name of a torchvision ResNet.
         num_classes: the number of identities that the classifier tells apart.
-        image_size: height and width of the the input images, in pixels; image files are resized to it.
+        image_size: height and width of the input images, in pixels; image files are resized to it.
 
     Attributes:
         embedding_size: D, the length of an embedding.

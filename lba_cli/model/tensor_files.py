@@ -185,7 +185,7 @@ def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.Zi
     """Refuse a pickle with names that no checkpoint needs: those that PyTorch considers safe can take unbounded memory."""
     if entry.file_size > MAX_PICKLE_BYTES:
         raise CheckpointError(
-            f"{path}: its pickle has {entry.file_size:,} bytes; no checkpoint's is larger than {MAX_PICKLE_BYTES:,}"
+            f"{path}: refused: its pickle has {entry.file_size:,} bytes; a checkpoint's has at most {MAX_PICKLE_BYTES:,}"
         )
     references = 0
     containers: set[Any] = set()

@@ -26,7 +26,7 @@ def require_faiss() -> Any:
 
 
 def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
-    """Write a FAISS index of (n, D) ``vectors`` for inner products; from ``LEAST_FOR_CELLS`` on it has at most 4·√n cells.
+    """Write a FAISS index of (n, D) ``vectors`` for inner products; if n ≥ ``LEAST_FOR_CELLS``, it has at most 4·√n cells.
 
     Raises:
         OSError: the file can't be written.

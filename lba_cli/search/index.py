@@ -108,8 +108,8 @@ class Index:
         made = self.manifest
         if made.model != embedder.fingerprint:
             raise SearchError(
-                f"{self.folder}: built with another model ({made.origin}, weights {made.model:.12}), not "
-                f"{embedder.origin} (weights {embedder.fingerprint:.12}): name that model, or rebuild the index"
+                f"{self.folder}: built with another model ({made.origin}, weights {made.model:.12}) than "
+                f"{embedder.origin} (weights {embedder.fingerprint:.12}): use the model that built it, or rebuild the index"
             )
         if (made.dimension, made.height, made.width) != (embedder.dimension, embedder.height, embedder.width):
             raise SearchError(

@@ -37,10 +37,10 @@ def fingerprint_of(request: EmbeddingRequest) -> str:
 
 
 class PartialEmbedding:
-    """The vectors so far, in the folder ``.NAME.unfinished`` beside the output.
+    """The vectors computed so far, in the folder ``.NAME.unfinished`` beside the output.
 
     Args:
-        output, dimension, images: the file that will get the vectors, D, and the number of images to embed.
+        output, dimension, images: the file that will get the vectors, their length, and the number of images to embed.
 
     Attributes:
         path, vectors: the hidden folder, and the file of the vectors in it.

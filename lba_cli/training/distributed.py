@@ -65,8 +65,8 @@ def synchronize_statistics(network: TwoStreamNetwork, device: torch.device, list
         return network
     if device.type != "cuda":
         raise ConfigError(
-            f"train.sync_batchnorm=true: PyTorch's SyncBatchNorm needs CUDA devices, and this run computes on {device.type}; "
-            "leave it out"
+            f"train.sync_batchnorm=true: PyTorch's SyncBatchNorm needs CUDA devices, but this run computes on {device.type}; "
+            "leave the key out"
         )
     result: TwoStreamNetwork = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
     return result

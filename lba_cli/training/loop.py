@@ -179,7 +179,7 @@ class Trainer:
                     self._save()
 
     def _draw_pairs(self) -> tuple[Pairs, Pairs]:
-        """Draw the partners of this step for layer3 and for layer4."""
+        """Draw partners for every image of this step's batch: one set for layer3, one for layer4."""
         recipe = self.config.train
         address = self.sampler.address(self.progress.epoch, self.progress.step)
         generator = torch_generator(recipe.seed, Stream.PAIRS, *address)

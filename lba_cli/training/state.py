@@ -123,8 +123,8 @@ def restore(
     started = state.get("processes", 1)
     if started != processes.current().size:
         raise TrainingError(
-            f"{name}: was started with {short_repr(started)} processes, so {processes.current().size} can't continue it, "
-            "because batches would differ: start as many (torchrun --nproc-per-node), or start a new run"
+            f"{name}: was started with {short_repr(started)} processes; with {processes.current().size} the batches would differ: "
+            "resume it with as many as before (torchrun --nproc-per-node), or start a new run"
         )
     try:
         progress = _progress(state["progress"])
@@ -134,7 +134,9 @@ def restore(
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
         raise TrainingError(f"{name}: can't be resumed: its training state is damaged or another run's") from problem
     if data_changed:
-        raise TrainingError(f"{name}: the run was started on other data; resume it with the same images and lists")
+        raise TrainingError(
+            f"{name}: the data changed after the run was started; resume it with the original images and labels"
+        )
     if progress.epoch > end[0] or progress.step > end[1]:
         raise TrainingError(
             f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already, beyond train.epochs={end[0]} with "
@@ -180,7 +182,7 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     numbers = [number for group in values["param_groups"] for number in group["params"]]
     if numbers != list(range(len(parameters))):
-        raise ValueError("other parameters")
+        raise ValueError("the optimizer state belongs to other parameters")
     moments: dict[int, Any] = values["state"]
     if moments and moments.keys() != set(numbers):
         raise ValueError("momentum of other parameters")
@@ -188,7 +190,7 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
         for name, value in saved.items():
             is_momentum = name == "momentum_buffer" and is_whole_tensor(value, parameters[number])
             if not is_momentum or not torch.isfinite(value).all():
-                raise ValueError(f"not the momentum of parameter {number}")
+                raise ValueError(f"the state of parameter {number} isn't a finite momentum of its shape")
     return moments
 
 

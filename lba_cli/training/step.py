@@ -17,7 +17,7 @@ from lba_cli.training.schedule import parameter_groups, rate_factor
 
 
 class TrainingStep:
-    """Updates a network, one batch at a time, within :func:`lba_cli.compute.arithmetic`. It never waits for the device.
+    """Updates a network, one batch at a time, without waiting for the device; the caller enters ``compute.arithmetic``.
 
     Args:
         network: the network, on ``device``.

@@ -46,7 +46,7 @@ def ranking(
         options: the people of the queries, and the width.
         top: the number of gallery images in a row.
         draw: the number of the gallery draw, from 0.
-        workers: the number of processes that load images; None chooses it.
+        workers: the number of processes that load images; chosen automatically if None.
 
     Raises:
         DataError: there is nothing to rank, no such draw, or one of ``options.identities`` has no query.
@@ -80,7 +80,7 @@ def ranking(
 
 
 def draw_name(source: EvaluationSet, draw: Draw) -> str:
-    """Return the name of a gallery draw in titles: ``draw 0``, or ``trial 3`` if the data set has trials."""
+    """Return what titles call a gallery draw: ``draw 0``, or ``trial 3`` if the data set has trials."""
     return f"{'trial' if source.trial else 'draw'} {draw.number}"
 
 

@@ -97,7 +97,7 @@ def test_missing_and_binary_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.yaml: no such file"):
         ConfigLayer.from_file(tmp_path / "nowhere.yaml")
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match=r"x.yaml: not a text file"):
+    with pytest.raises(ConfigError, match=r"x.yaml: not UTF-8 text"):
         ConfigLayer.from_file(tmp_path / "x.yaml")
 
 

@@ -112,9 +112,9 @@ def test_features_of_other_programs_are_read(tmp_path):
         ({"modalities": None}, "the array 'modalities' is missing"),
         (
             {"dataset": None},
-            "not name the data set whose protocol scores it: choose one with --protocol-of: sysu, regdb, llcm, folder",
+            r"names no data set whose protocol scores it; .* --protocol-of \(sysu, regdb, llcm, folder\)",
         ),
-        ({"dataset": np.array("market")}, "names the data set 'market': choose one with --protocol-of"),
+        ({"dataset": np.array("market")}, "the data set 'market' is unknown; choose a protocol with --protocol-of"),
         ({"features": np.ones((8, 4), int)}, "'features' should be floating-point numbers, 2-dimensional, not int64"),
         ({"features": np.ones(8)}, r"'features' should be .* of shape \(8,\)"),
         ({"features": np.ones((8, 0))}, "is empty"),

@@ -120,7 +120,9 @@ def test_half_weights_as_safetensors_load_as_float32(trained, tmp_path, precisio
 
 def test_weights_beyond_float16_are_refused(trained, tmp_path):
     network = load_network_with(trained, "neck.running_var", 1e6)
-    with pytest.raises(ExportError, match=r"'neck.running_var' has values beyond the range of float16: use bfloat16"):
+    with pytest.raises(
+        ExportError, match=r"'neck.running_var' has values that float16 can't hold: use --precision float32"
+    ):
         export(network, trained[1], "safetensors", tmp_path / "x.safetensors", ExportOptions(precision="float16"))
     assert not list(tmp_path.iterdir())
     export(network, trained[1], "safetensors", tmp_path / "x.safetensors", ExportOptions(precision="bfloat16"))
@@ -140,7 +142,7 @@ def load_network_with(trained, name, value):
         ("official", {"precision": "float16"}, "supports float32, not --precision float16"),
         ("official", {"stems": "two"}, "whole network in one file: leave --stems two out"),
         ("safetensors", {"stems": "two"}, "whole network in one file: leave --stems two out"),
-        ("official", {}, "layout of a resnet50, this is a resnet18"),
+        ("official", {}, "layout of a resnet50, but the network is a resnet18"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused(trained, tmp_path, name, words, message):

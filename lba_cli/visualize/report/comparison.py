@@ -55,9 +55,9 @@ def distances(comparison: Comparison) -> dict[str, Any]:
     """Compute histograms of the cosine distances between the queries and the gallery of a draw, without ignored pairs.
 
     Returns:
-        ``edges``: the 61 edges of 60 bins. ``same`` and ``other``: for each bin, the shares of all pairs of the same
-        identity and of different identities. ``means`` and ``counts``: the mean distance and the number of both kinds of
-        pairs. ``closer``: the share of the pairs of different identities that are closer than the median pair of the same.
+        ``edges``: the 61 edges of 60 bins. ``same``, ``other``: each bin's share of the pairs of one identity, and of the
+        pairs of two identities. ``means``, ``counts``: the mean distance and the number of pairs, in this order.
+        ``closer``: the share of pairs of two identities that are closer than the median pair of one; None without both kinds.
     """
     distance = 1.0 - comparison.scores
     same = distance[comparison.same & ~comparison.ignored]

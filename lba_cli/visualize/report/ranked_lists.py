@@ -24,9 +24,9 @@ def ranked_lists(
         top: the number of gallery images in each list.
 
     Returns:
-        ``lists``: for each query, its image, its average precision, the number of right images, the largest possible such
-        number, the outcome, and the images found. ``num_query`` and ``num_query_counted``: the number of all queries of
-        the draw, and of those with a true match. ``draw``: the draw's name.
+        ``lists``: for each query shown, its image, its average precision, the images found, how many of them are right,
+        how many could be right, and the outcome. ``num_query``, ``num_query_counted``: how many queries the draw has, and
+        how many of them have a true match. ``draw``, ``top``: the draw's name, and the length of the lists.
 
     Raises:
         DataError: no query has a true match in the gallery.
@@ -82,7 +82,7 @@ def _ranked_list(comparison: Comparison, row: int, top: int, album: Album) -> di
 
 
 def _outcome(right: NDArray[np.bool_], possible: int) -> str:
-    """Return ``right`` if as many true matches as possible come first, ``wrong`` if no image is right, or ``mixed``."""
+    """Return ``right`` if the first ``possible`` images are all true matches, ``wrong`` if no image is, otherwise ``mixed``."""
     if not right.any():
         return "wrong"
     return "right" if right[:possible].all() else "mixed"
