@@ -96,8 +96,8 @@ def test_mistakes_in_assignments_are_reported_with_the_assignment(assignment, me
 def test_missing_and_binary_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.yaml: no such file"):
         ConfigLayer.from_file(tmp_path / "nowhere.yaml")
-    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match=r"x.yaml: not a text file"):
+    (tmp_path / "x.yaml").write_bytes(b"train:\n  epochs: \xff")
+    with pytest.raises(ConfigError, match=r"x.yaml: line 2 is not UTF-8 text \(byte 0xff\); save the file as UTF-8"):
         ConfigLayer.from_file(tmp_path / "x.yaml")
 
 
