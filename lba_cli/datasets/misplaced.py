@@ -49,7 +49,7 @@ def lacking(root: Path, needed: Iterable[str]) -> list[str]:
 def better_root(root: Path, needed: Collection[str]) -> str:
     """A sentence on the folder nearby that has what ``root`` should have; empty if there is none.
 
-    Data sets are found that were unpacked up to two folders too deep or one too high, and those beside a missing ``root``.
+    Data sets are found that were unpacked up to two folders too deep or too high, and those beside a missing ``root``.
     """
     first = {_folded(name.split("/")[0]) for name in needed}
     places = [place for place in islice(_nearby(root), MOST_FOLDERS) if not first.isdisjoint(Names(place).below(place))]
@@ -103,17 +103,24 @@ def _candidates(names: Names, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _nearby(root: Path) -> Iterator[Path]:
-    """Yield the folders below ``root``, down to two levels, and the one above it; of a missing one also its neighbours."""
-    upper = (root if root.name not in ("", "..") else root.resolve()).parent
+    """Yield the folders below ``root``, down to two levels, and the one above it.
+
+    Of a missing root, yield the two above it, with the folders in them.
+    """
+    above = _above(root)
     if root.is_dir():
-        for child in (children := _folders_in(root)):
-            yield child
+        children = _folders_in(root)
+        yield from children
         for child in children:
             yield from _folders_in(child)
-        yield upper
-    elif upper.is_dir():
-        yield upper
-        yield from _folders_in(upper)
+        yield above
+    else:
+        for place in (above, _above(above)):
+            yield from (place, *_folders_in(place))
+
+
+def _above(place: Path) -> Path:
+    return (place if place.name not in ("", "..") else place.resolve()).parent
 
 
 def _folders_in(place: Path) -> list[Path]:

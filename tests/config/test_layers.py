@@ -101,6 +101,11 @@ def test_missing_and_binary_files_are_refused(tmp_path):
         ConfigLayer.from_file(tmp_path / "x.yaml")
 
 
+def test_a_file_in_utf16_is_read(tmp_path):
+    (tmp_path / "x.yaml").write_bytes("train:\r\n  epochs: 7\r\n".encode("utf-16"))
+    assert resolve_config([ConfigLayer.from_file(tmp_path / "x.yaml")]).train.epochs == 7
+
+
 def test_an_empty_file_changes_nothing(file):
     assert resolve_config([ConfigLayer.from_file(file("# nothing\n"))]) == Config()
 

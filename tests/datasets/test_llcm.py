@@ -66,7 +66,9 @@ def test_cameras_of_training_images(path, camera):
 
 
 def test_everything_missing_is_named(tmp_path, copy):
-    refused(tmp_path / "no" / "where", "no such folder", "LLCM should be there (idx/", "--layout llcm --output")
+    refused(
+        tmp_path / "no" / "such" / "place", "no such folder", "LLCM should be there (idx/", "--layout llcm --output"
+    )
     (copy / "idx" / "train_nir.txt").unlink()
     (copy / "idx" / "test_id.txt").unlink()
     shutil.rmtree(copy / "test_nir" / "cam5")

@@ -46,8 +46,8 @@ def test_real_data_are_called_regdb(copy):
 
 def test_missing_folders_are_named(tmp_path, copy):
     refused(
-        tmp_path / "no" / "where",
-        "where: no such folder",
+        tmp_path / "no" / "such" / "place",
+        "place: no such folder",
         "RegDB should be there (Visible, Thermal",
         "--layout regdb --output",
     )
