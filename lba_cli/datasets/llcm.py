@@ -82,19 +82,17 @@ def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
     ]
     test = [s for place, camera in CAMERA_FOLDERS.items() for s in scan.samples(root, place, *camera, tested)]
     if not test:
-        reasons = "; ".join(scan.notes())
         raise DataError(
-            f"{root}: none of the identities in {TEST_LIST} has an image under test_vis and test_nir{reasons and f' ({reasons})'}"
+            f"{root}: none of the identities in {TEST_LIST} has an image under test_vis and test_nir{scan.reasons()}"
         )
     copies = _second_copies(root)
     _check_splits(entries, copies | {sample.path: TEST_LIST for sample in test})
     train_folders = {entry.path.split("/")[0] for entry in entries if "/" in entry.path} - {*TEST_FOLDERS.values()}
     unlisted = unlisted_notes(root, train_folders, {entry.path for entry in entries} | copies.keys())
     notes = [*scan.notes(), *unlisted, *_notes(lists, set(tested), test)]
-    if scan.unlisted:
-        left_out = shortened(sorted(scan.unlisted))
+    if unknown := sorted(scan.unlisted):
         notes.append(
-            f"{len(scan.unlisted)} identities of the test folders are not in {TEST_LIST} and are left out: {left_out}"
+            f"{len(unknown)} identities of the test folders are not in {TEST_LIST} and are left out: {shortened(unknown)}"
         )
     return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, in_order([*samples, *test]), None, tuple(notes))
 

@@ -81,6 +81,11 @@ class Scan:
                 notes.append(f"{len(paths)} {what}: {printable(shortened(sorted(paths), 3))}")
         return notes
 
+    def reasons(self) -> str:
+        """The notes in brackets, for a message; empty if there are none."""
+        notes = "; ".join(self.notes())
+        return f" ({notes})" if notes else ""
+
     def _ignore(self, file: Path, *, of_identity: bool) -> None:
         if file.name.startswith(".") or file.name.lower() in _SYSTEM_FILES:
             self.strays += 1

@@ -67,21 +67,18 @@ def read_sysu(root: Path, _: DatasetOptions | None = None) -> Listing:
         for sample in scan.samples(root, f"cam{camera}", camera, modality, listed)
     )
     if not samples:
-        reasons = "; ".join(scan.notes())
-        raise DataError(
-            f"{root}: none of the identities in exp/*.txt has an image under cam1…cam6{reasons and f' ({reasons})'}"
-        )
+        raise DataError(f"{root}: none of the identities in exp/*.txt has an image under cam1…cam6{scan.reasons()}")
     notes = scan.notes()
     if unlisted := sorted(scan.unlisted - {entry.identity for entry in sysu_inventory() if entry.group == "unused"}):
         notes.append(f"{len(unlisted)} identities are in none of the lists and are left out: {shortened(unlisted)}")
     if without := sorted(listed.keys() - {sample.identity for sample in samples}):
         notes.append(f"{len(without)} identities of the lists have no images: {shortened(without)}")
-    permutations: Path | None = root / "exp" / PERMUTATIONS
-    if not permutations.is_file():
-        permutations = None
-        hint, _ = whereabouts(root, [f"exp/{PERMUTATIONS}"])
-        notes += [hint.rstrip()] if hint else []
-    return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, samples, permutations, tuple(notes))
+    permutations = root / "exp" / PERMUTATIONS
+    found = permutations.is_file()
+    if not found and (hint := whereabouts(root, [f"exp/{PERMUTATIONS}"])[0]):
+        notes.append(hint.rstrip())
+    name = name_of(root, LAYOUT.title)
+    return Listing(name, LAYOUT.name, root, samples, permutations if found else None, tuple(notes))
 
 
 def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
