@@ -119,7 +119,7 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
 
 
 def encoding_problem(problem: UnicodeDecodeError) -> str:
-    """What :func:`read_text` couldn't decode, and what to do about it."""
+    """Say what :func:`read_text` couldn't decode, and what to do about it."""
     if problem.encoding == "utf-8" and b"\0" in problem.object:
         return ZERO_BYTES
     line = problem.object.count(b"\n", 0, problem.start) + 1

@@ -44,11 +44,11 @@ class Layout:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The folders and lists."""
+        """All folders and lists that it needs."""
         return (*self.folders, *self.lists)
 
     def missing(self, root: Path) -> list[str]:
-        """The folders that ``root`` lacks, and the lists that its folders lack."""
+        """Return the folders that ``root`` lacks, and the lists that its folders lack."""
         folders = [name for name in self.folders if not (root / name).is_dir()]
         lists = [name for name in self.lists if not (root / name).is_file() and name.rpartition("/")[0] not in folders]
         return folders + lists

@@ -133,12 +133,10 @@ def require_images(root: Path, entries: Iterable[Entry]) -> None:
     missing = [path for path in first if not (root / path).is_file()]
     if missing:
         hint, lost = whereabouts(root, missing)
-        remedy = (
-            ["complete the copy:", *(f"  {root / path} ({first[path].short_place})" for path in lost)] if lost else []
-        )
-        raise DataError(
-            f"{root}: {len(missing)} of {len(first)} images that the lists name are missing; {hint}{chr(10).join(remedy)}".rstrip()
-        )
+        lines = [f"  {root / path} ({first[path].short_place})" for path in lost]
+        rest = "\n".join(["complete the copy:", *lines]) if lost else ""
+        counts = f"{len(missing)} of {len(first)} images that the lists name are missing"
+        raise DataError(f"{root}: {counts}; {hint}{rest}".rstrip())
 
 
 def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Entry], Person | None], noun: str) -> None:

@@ -121,7 +121,7 @@ def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
 
 
 def _second_copies(root: Path) -> dict[str, str]:
-    """The paths of the test images' second copies, and the list that names each. Nothing else depends on these lists."""
+    """Return the paths of the test images' second copies, and the list that names each. Nothing else depends on these lists."""
     lists = {name: read_lines(root / name, "") for name in COPY_LISTS.values() if (root / name).is_file()}
     return {line.rsplit(maxsplit=1)[0]: name for name, lines in lists.items() for line in lines if line}
 

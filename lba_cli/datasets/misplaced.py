@@ -19,7 +19,7 @@ class Names:
         self._below: dict[Path, dict[str, str]] = {}
 
     def find(self, name: str) -> str | None:
-        """The path that is ``name``, or else is spelled almost like it; both are relative to the root. None if there is none."""
+        """Return the path below the root that is ``name``, or else is spelled almost like it; None if there is none."""
         place = self.root
         for part in name.split("/"):
             below = self.below(place)
@@ -30,7 +30,7 @@ class Names:
         return place.relative_to(self.root).as_posix()
 
     def below(self, place: Path) -> dict[str, str]:
-        """What is directly in ``place``: each name under itself and under its folded form."""
+        """Return what is directly in ``place``: each name under itself and under its folded form."""
         if place not in self._below:
             try:
                 names = sorted(entry.name for entry in place.iterdir())
@@ -41,13 +41,13 @@ class Names:
 
 
 def lacking(root: Path, needed: Iterable[str]) -> list[str]:
-    """Those of the ``needed`` names that ``root`` has under no spelling."""
+    """Return those of the ``needed`` names that ``root`` has under no spelling."""
     names = Names(root)
     return [name for name in needed if names.find(name) is None]
 
 
 def better_root(root: Path, needed: Collection[str]) -> str:
-    """A sentence on the folder nearby that has what ``root`` should have; empty if there is none.
+    """Return a sentence on the folder nearby that has what ``root`` should have; empty if there is none.
 
     Data sets are found that were unpacked up to two folders too deep or too high, and those beside a missing ``root``.
     """
@@ -63,7 +63,7 @@ def better_root(root: Path, needed: Collection[str]) -> str:
 
 
 def whereabouts(root: Path, missing: Sequence[str]) -> tuple[str, list[str]]:
-    """Sentences on where ``missing`` files or folders are instead, and those that aren't anywhere near.
+    """Return sentences on where ``missing`` files or folders are instead, and those that aren't anywhere near.
 
     ``missing`` are paths relative to ``root``.
     """

@@ -82,7 +82,7 @@ class Scan:
         return notes
 
     def reasons(self) -> str:
-        """The notes in brackets, for a message; empty if there are none."""
+        """Return the notes in brackets, for a message; empty if there are none."""
         notes = "; ".join(self.notes())
         return f" ({notes})" if notes else ""
 

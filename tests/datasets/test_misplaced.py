@@ -7,10 +7,9 @@ import pytest
 import small_setup
 
 from lba_cli.datasets import DATASETS, detect, get_dataset
+from lba_cli.datasets.layout import SIGNED_AGREEMENT
 from lba_cli.datasets.lists import read_image_list, require_images
 from lba_cli.errors import DataError
-
-AGREEMENT = "signed agreement"
 
 
 def layout_at(root, dataset, without=()):
@@ -27,7 +26,7 @@ def layout_at(root, dataset, without=()):
 
 def refused(layout, root, *words):
     message = small_setup.refused(lambda: layout.require(root), *words)
-    assert AGREEMENT not in message
+    assert SIGNED_AGREEMENT not in message
     assert "prepare synthetic" not in message
     return message
 
@@ -93,7 +92,7 @@ def test_folders_and_lists_in_another_letter_case(tmp_path, dataset, change):
     message = small_setup.refused(
         lambda: layout.require(root), "the spelling must be the same, upper and lower case included"
     )
-    assert AGREEMENT not in message
+    assert SIGNED_AGREEMENT not in message
     assert f" {change(missing[0])}" in message
     assert detect(root).name == dataset
 
@@ -118,20 +117,18 @@ def test_one_part_elsewhere(tmp_path, dataset, needed, there):
     layout = layout_at(tmp_path, dataset)
     (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / needed).rename(tmp_path / there)
-    refused(layout, tmp_path, f"{needed} missing. {needed} is there as {there}: ")
+    refused(layout, tmp_path, f"missing: {needed}. {needed} is there as {there}: ")
 
 
 def test_the_same_name_in_another_modality_is_something_else(tmp_path):
     layout = layout_at(tmp_path, "llcm", without=["test_vis/cam4"])
-    small_setup.refused(
-        lambda: layout.require(tmp_path), f"test_vis/cam4 missing. Its authors give it out on a {AGREEMENT}"
-    )
+    small_setup.refused(lambda: layout.require(tmp_path), f"missing: test_vis/cam4. {SIGNED_AGREEMENT}")
 
 
 def test_a_link_that_leads_nowhere(tmp_path):
     layout = layout_at(tmp_path, "sysu", without=["cam5"])
     (tmp_path / "cam5").symlink_to(tmp_path / "disk" / "cam5")
-    refused(layout, tmp_path, "cam5 missing. cam5 is there as cam5: ", "a link that leads nowhere")
+    refused(layout, tmp_path, "missing: cam5. cam5 is there as cam5: ", "a link that leads nowhere")
 
 
 def test_an_archive_is_no_folder(tmp_path, dataset):

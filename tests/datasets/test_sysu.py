@@ -144,7 +144,7 @@ def test_missing_and_binary_lists_of_identities_are_refused(copy):
     with pytest.raises(DataError, match=r"val_id\.txt: line 1 is not UTF-8 text \(byte 0x80\)"):
         read_sysu(copy)
     (copy / "exp" / "val_id.txt").unlink()
-    with pytest.raises(DataError, match=r"not all of it: exp/val_id\.txt missing"):
+    with pytest.raises(DataError, match=r"incomplete copy; missing: exp/val_id\.txt"):
         read_sysu(copy)
 
 
