@@ -4,6 +4,7 @@ Work in progress lies in a hidden folder beside its destination, ``.NAME.xxxxxxx
 The system releases the lock of a killed writer, and the next writer of the same name removes the folder that it left.
 """
 
+import codecs
 import errno
 import glob
 import io
@@ -19,7 +20,15 @@ from filelock import BaseFileLock
 from lba_cli.locks import is_lock_file, try_lock, unlock
 
 MOST_TEXT = 16 * 2**20
+ZERO_BYTES = "holds zero bytes: it is no text, or UTF-16 without a byte order mark; save the file as UTF-8"
 ATTEMPTS = 10
+# UTF-16 is what PowerShell and "Unicode" in Windows' Notepad write. The mark of UTF-32 begins with that of UTF-16.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 LOCK = ".lock"  # within a partial folder
 
 
@@ -99,13 +108,22 @@ def append_line(path: Path, line: str) -> None:
 
 
 def read_text(path: Path, most: int = MOST_TEXT) -> str:
-    """Read a UTF-8 file of at most ``most`` bytes.
+    """Read a text file of at most ``most`` bytes, in UTF-8 or in the UTF-16 or UTF-32 that its byte order mark announces.
 
     Raises:
         OSError: it can't be read, isn't a regular file, or is larger.
-        UnicodeDecodeError: it isn't text.
+        UnicodeDecodeError: it isn't such text; :func:`encoding_problem` describes that.
     """
-    return read_bytes(path, most).decode("utf-8-sig")
+    content = read_bytes(path, most)
+    return content.decode(next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8-sig"))
+
+
+def encoding_problem(problem: UnicodeDecodeError) -> str:
+    """Say what :func:`read_text` couldn't decode, and what to do about it."""
+    if problem.encoding == "utf-8" and b"\0" in problem.object:
+        return ZERO_BYTES
+    line = problem.object.count(b"\n", 0, problem.start) + 1
+    return f"line {line} is not {problem.encoding.upper()} text (byte 0x{problem.object[problem.start]:02x}); save the file as UTF-8"
 
 
 def read_bytes(path: Path, most: int) -> bytes:

@@ -15,7 +15,7 @@ from lba_cli.config.schema import Config, DataSection
 from lba_cli.config.yaml_text import dump_yaml, lines_of_keys, parse_yaml
 from lba_cli.datasets import DATASETS, nearest
 from lba_cli.errors import ConfigError, quoted, short_repr
-from lba_cli.files import read_text, write_text
+from lba_cli.files import encoding_problem, read_text, write_text
 from lba_cli.methods.table import METHODS
 
 MAX_CONFIG_BYTES = 2**16
@@ -43,7 +43,7 @@ class ConfigLayer:
         except FileNotFoundError as problem:
             raise ConfigError(f"{path}: no such file") from problem
         except UnicodeDecodeError as problem:
-            raise ConfigError(f"{path}: not UTF-8 text; save it in UTF-8") from problem
+            raise ConfigError(f"{path}: {encoding_problem(problem)}") from problem
         except OSError as problem:
             raise ConfigError(f"{path}: {problem.strerror}") from problem
         values, root = parse_yaml(text, str(path))

@@ -8,6 +8,7 @@ from lba_cli.data.samples import EvaluationSet, Listing
 from lba_cli.datasets.folder import FOLDER
 from lba_cli.datasets.layout import spelling_hint
 from lba_cli.datasets.llcm import LLCM
+from lba_cli.datasets.misplaced import better_root, lacking
 from lba_cli.datasets.regdb import REGDB
 from lba_cli.datasets.spec import DatasetOptions, DatasetSpec, Draw, PublishedResult, Setting
 from lba_cli.datasets.sysu import SYSU
@@ -38,21 +39,30 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def detect(root: Path) -> DatasetSpec:
-    """Recognise the data set in the folder ``root``; raises DataError if its layout fits no data set, or several."""
+    """Recognise the data set in the folder ``root``; raises DataError if its layout fits no data set, or several.
+
+    A layout that is complete, but spelled otherwise, counts where no other one is complete: its reader says what to rename.
+    """
     found = [spec for spec in DATASETS.values() if spec.layout.looks_like(root)]
-    if len(found) == 1:
-        return found[0]
-    if found:
+    if len(found) > 1:
         names = ", ".join(spec.name for spec in found)
         raise DataError(
             f"{root}: has the folders of more than one data set ({names}): say which it is with "
             f"--set data.dataset={found[0].name}, or keep each in a folder of its own"
         )
-    lacking = "no known data set" if root.is_dir() else "no such folder"
+    if found and not found[0].layout.missing(root):
+        return found[0]
+    respelled = [spec for spec in DATASETS.values() if not lacking(root, spec.layout.needed)]
+    if len(respelled) == 1:
+        return respelled[0]
+    places = {spec.title: better_root(root, spec.layout.needed) for spec in DATASETS.values()}
+    nearby = "".join(f"{title} is near. {place}" for title, place in places.items() if place)
+    if found and not nearby:
+        return found[0]
+    state = "no known data set" if root.is_dir() else "no such folder"
     known = "; ".join(f"{spec.title} ({spec.layout.described})" for spec in DATASETS.values())
-    raise DataError(
-        f"{root}: {lacking}; looked for {known}. {spelling_hint(root)}To try lba without one: lba prepare synthetic --output {root}"
-    )
+    hint = nearby or f"{spelling_hint(root)}To try lba without one: lba prepare synthetic --output {root}"
+    raise DataError(f"{root}: {state}; looked for {known}. {hint}".rstrip())
 
 
 def read_dataset(root: Path, name: str = AUTO) -> Listing:

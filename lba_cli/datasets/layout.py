@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lba_cli.datasets.misplaced import better_root, whereabouts
 from lba_cli.errors import DataError
 from lba_cli.files import read_text
 from lba_cli.vocabulary import Modality
@@ -41,18 +42,31 @@ class Layout:
         """Return whether ``root`` has one of this layout's signs, spelled exactly. The rest may be missing."""
         return root.is_dir() and not {entry.name for entry in root.iterdir()}.isdisjoint(self.signs)
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """All folders and lists that it needs."""
+        return (*self.folders, *self.lists)
+
+    def missing(self, root: Path) -> list[str]:
+        """Return the folders that ``root`` lacks, and the lists that its folders lack."""
+        folders = [name for name in self.folders if not (root / name).is_dir()]
+        lists = [name for name in self.lists if not (root / name).is_file() and name.rpartition("/")[0] not in folders]
+        return folders + lists
+
     def require(self, root: Path) -> None:
-        """Raise a DataError that names all missing folders and lists of ``root``, and says how to get the data set."""
-        if not root.is_dir():
+        """Raise a DataError that names all missing folders and lists of ``root``, and says where they are or how to get them."""
+        if root.exists() and not root.is_dir():
             raise DataError(
-                f"{root}: no such folder; {self.title} should be there ({self.described}). {self._remedy(root)}"
+                f"{root}: a file; name the folder of {self.title} ({self.described}); unpack an archive first"
             )
-        missing = [name for name in self.folders if not (root / name).is_dir()]
-        missing += [name for name in self.lists if not (root / name).is_file()]
-        if missing:
+        if not root.is_dir():
+            lost = f"{root}: no such folder; {self.title} should be there ({self.described}). "
+            raise DataError(lost + (better_root(root, self.needed) or self._remedy(root)))
+        if missing := self.missing(root):
+            hint = better_root(root, self.needed) or whereabouts(root, missing)[0]
             raise DataError(
-                f"{root}: not {self.title}, or an incomplete copy; missing: {', '.join(missing)}. {spelling_hint(root)}"
-                f"{self._remedy('another folder')}"
+                f"{root}: not {self.title}, or an incomplete copy; missing: {', '.join(missing)}. {hint}{spelling_hint(root)}"
+                f"{'' if hint else self._remedy('another folder')}".rstrip()
             )
 
     def _remedy(self, place: object) -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
+from lba_cli.datasets.misplaced import whereabouts
 from lba_cli.errors import DataError
-from lba_cli.files import read_text
+from lba_cli.files import ZERO_BYTES, encoding_problem, read_text
 from lba_cli.vocabulary import Split
 
 MOST_SHOWN = 20
@@ -43,6 +44,8 @@ class Entry:
 def read_lines(path: Path, purpose: str) -> list[str]:
     """Read the lines of a text file without empty lines at its end. If it is missing, the error message ends with ``purpose``.
 
+    Lines may end as on Unix, Windows or old Macs. For the encodings see :func:`~lba_cli.files.read_text`.
+
     Raises:
         DataError: the file is missing, can't be read, or isn't text.
     """
@@ -50,15 +53,18 @@ def read_lines(path: Path, purpose: str) -> list[str]:
         text = read_text(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {purpose}") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: not a text file") from None
+    except UnicodeDecodeError as problem:
+        raise DataError(f"{path}: {encoding_problem(problem)}") from None
     except OSError as problem:
         raise DataError(f"{path}: {problem.strerror}") from problem
-    return [line.strip() for line in text.rstrip().split("\n")] if text.strip() else []
+    if "\0" in text:
+        raise DataError(f"{path}: {ZERO_BYTES}")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip().split("\n")
+    return [line.strip() for line in lines] if text.strip() else []
 
 
 def read_identities(path: Path) -> Iterator[tuple[int, int]]:
-    """Yield (line number, identity) from a file of comma-separated identities.
+    """Yield (line number, identity) from a file of comma-separated identities; blank lines are skipped.
 
     Raises:
         DataError: the file is missing or empty, or a word isn't an identity.
@@ -67,7 +73,7 @@ def read_identities(path: Path) -> Iterator[tuple[int, int]]:
     if not lines:
         raise DataError(f"{path}:1: empty; expected comma-separated identities such as 1,2,4")
     for number, line in enumerate(lines, start=1):
-        for word in map(str.strip, line.rstrip(", \t").split(",")):
+        for word in map(str.strip, line.rstrip(", \t").split(",") if line else ()):
             if not (word.isascii() and word.isdecimal() and len(word) < 9 and int(word) < 10_000):
                 raise DataError(f"{path}:{number}: '{word[:40]}' is not an identity (0 to 9999, comma-separated)")
             yield number, int(word)
@@ -117,16 +123,20 @@ def read_image_list(root: Path, name: str) -> list[Entry]:
 
 
 def require_images(root: Path, entries: Iterable[Entry]) -> None:
-    """Raise a DataError with a line for each listed image that is missing, and the first list that names it."""
+    """Raise a DataError if listed images are missing: why, where they seem to be, and a line for each that is nowhere.
+
+    That line names the first list with the image, too.
+    """
     first: dict[str, Entry] = {}
     for entry in entries:
         first.setdefault(entry.path, entry)
-    missing = [f"  {root / path} ({entry.short_place})" for path, entry in first.items() if not (root / path).is_file()]
+    missing = [path for path in first if not (root / path).is_file()]
     if missing:
-        raise DataError(
-            f"{root}: {len(missing)} of {len(first)} images that the lists name are missing; complete the copy:\n"
-            + "\n".join(missing)
-        )
+        hint, lost = whereabouts(root, missing)
+        lines = [f"  {root / path} ({first[path].short_place})" for path in lost]
+        rest = "\n".join(["complete the copy:", *lines]) if lost else ""
+        counts = f"{len(missing)} of {len(first)} images that the lists name are missing"
+        raise DataError(f"{root}: {counts}; {hint}{rest}".rstrip())
 
 
 def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Entry], Person | None], noun: str) -> None:
@@ -153,10 +163,10 @@ def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Ent
             )
 
 
-def shortened(items: Sequence[object]) -> str:
-    """Return the first twenty items as text, and how many more there are."""
-    shown = ", ".join(str(item) for item in items[:MOST_SHOWN])
-    return shown + (f" and {len(items) - MOST_SHOWN} more" if len(items) > MOST_SHOWN else "")
+def shortened(items: Sequence[object], most: int = MOST_SHOWN) -> str:
+    """Return the first ``most`` items as text, and how many more there are."""
+    shown = ", ".join(str(item) for item in items[:most])
+    return shown + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
 def _entry(line: str, source: Path, number: int) -> Entry:
@@ -168,8 +178,8 @@ def _entry(line: str, source: Path, number: int) -> Entry:
     if not (label.isascii() and label.isdecimal() and len(label) < 9):
         raise DataError(f"{place}: '{label[:40]}' is not a label (a whole number, 0 or more)")
     pure = PurePosixPath(path)
-    if "\\" in path or "\0" in path:
-        raise DataError(f"{place}: '{path[:80]}': paths must use forward slashes")
+    if "\\" in path:
+        raise DataError(f"{place}: '{path[:80]}': paths must use forward slashes; replace every \\ by /")
     if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
         raise DataError(f"{place}: '{path[:80]}' leads out of the data set; paths are relative to its root")
     return Entry(str(pure), int(label), source, number)

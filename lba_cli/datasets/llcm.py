@@ -8,6 +8,7 @@ under the query's camera are ignored.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 from lba_cli.data.samples import EvaluationSet, Listing, Sample, in_order
@@ -17,6 +18,7 @@ from lba_cli.datasets.lists import (
     Entry,
     read_identities,
     read_image_list,
+    read_lines,
     read_split,
     require_consistent_labels,
     require_images,
@@ -32,6 +34,8 @@ from lba_cli.vocabulary import MODALITIES, Modality
 
 TRAIN_LISTS: dict[Modality, str] = {"visible": "idx/train_vis.txt", "infrared": "idx/train_nir.txt"}
 TEST_LIST = "idx/test_id.txt"
+# A complete copy has every test image a second time, among the training images. These lists name those copies.
+COPY_LISTS: dict[Modality, str] = {"visible": "idx/test_vis.txt", "infrared": "idx/test_nir.txt"}
 TEST_FOLDERS: dict[Modality, str] = {"visible": "test_vis", "infrared": "test_nir"}
 CAMERAS: dict[Modality, tuple[int, ...]] = {"visible": tuple(range(1, 10)), "infrared": (1, 2, 4, 5, 6, 7, 8, 9)}
 CAMERA_FOLDERS = {
@@ -56,7 +60,8 @@ _CAMERA_FOLDER = re.compile(r"cam([0-9]{1,9})")
 def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
     """List the images of LLCM.
 
-    A training image's identity is its label in the list; a test image's identity is the number of its folder.
+    A training image's identity is its label in the list; a test image's identity is the number of its folder. The second
+    copies of the test images may be missing, and so may their lists.
 
     Raises:
         DataError: a list, a folder or an image is missing, a list is malformed, lists contradict each other, or an
@@ -77,14 +82,18 @@ def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
     ]
     test = [s for place, camera in CAMERA_FOLDERS.items() for s in scan.samples(root, place, *camera, tested)]
     if not test:
-        raise DataError(f"{root}: none of the identities in {TEST_LIST} has an image under test_vis and test_nir")
-    test_paths = {sample.path for sample in test}
-    for entry in entries:
-        if entry.path in test_paths:
-            raise DataError(f"{entry.place}: {entry.path} is a test image as well: its identity is in {TEST_LIST}")
+        raise DataError(
+            f"{root}: none of the identities in {TEST_LIST} has an image under test_vis and test_nir{scan.reasons()}"
+        )
+    copies = _second_copies(root)
+    _check_splits(entries, copies | {sample.path: TEST_LIST for sample in test})
     train_folders = {entry.path.split("/")[0] for entry in entries if "/" in entry.path} - {*TEST_FOLDERS.values()}
-    unlisted = unlisted_notes(root, train_folders, {entry.path for entry in entries})
+    unlisted = unlisted_notes(root, train_folders, {entry.path for entry in entries} | copies.keys())
     notes = [*scan.notes(), *unlisted, *_notes(lists, set(tested), test)]
+    if unknown := sorted(scan.unlisted):
+        notes.append(
+            f"{len(unknown)} identities of the test folders are not in {TEST_LIST} and are left out: {shortened(unknown)}"
+        )
     return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, in_order([*samples, *test]), None, tuple(notes))
 
 
@@ -109,6 +118,19 @@ def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
                     f"{entry.place}: {entry.path} lies in a folder of {_MODALITY_OF_WORD[named[0]]} images, but this is the "
                     f"list of {modality} ones; are {' and '.join(TRAIN_LISTS.values())} swapped?"
                 )
+
+
+def _second_copies(root: Path) -> dict[str, str]:
+    """Return the paths of the test images' second copies, and the list that names each. Nothing else depends on these lists."""
+    lists = {name: read_lines(root / name, "") for name in COPY_LISTS.values() if (root / name).is_file()}
+    return {line.rsplit(maxsplit=1)[0]: name for name, lines in lists.items() for line in lines if line}
+
+
+def _check_splits(train: list[Entry], test: dict[str, str]) -> None:
+    """Refuse a training image that is also one of the ``test`` images, given as paths and the lists that make them so."""
+    for entry in train:
+        if entry.path in test:
+            raise DataError(f"{entry.place}: {entry.path} is a test image as well, see {test[entry.path]}")
 
 
 def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Sample]) -> Iterator[str]:
@@ -157,34 +179,39 @@ _ABSENT: dict[Modality, int] = {"visible": 3, "infrared": 4}  # every third or f
 
 
 def _plan(preset: Preset, seed: int) -> Plan:
-    """Plan people under several cameras of each modality; every third person is in the test split."""
-    people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
-    trained = [person for person in people if person % 3]
+    """Plan people under several cameras of each modality; every third person, from 0 on, is in the test split."""
+    people = range(size_of(_PEOPLE, preset, LAYOUT.name))
     jobs: list[Job] = []
-    lists: dict[Modality, list[str]] = {modality: [] for modality in MODALITIES}
-    for person in people:
-        for modality in MODALITIES:
-            for job in _jobs_of(person, modality, seed, _MOST_IMAGES[preset.name]):
-                jobs.append(job)
-                if person in trained:
-                    lists[modality].append(f"{job.path} {trained.index(person)}\n")
-    tested = ",".join(str(person) for person in people if person not in trained)
-    files = {TRAIN_LISTS[modality]: "".join(lines).encode() for modality, lines in lists.items()}
-    return Plan(tuple(jobs), {**files, TEST_LIST: f"{tested}\n".encode()})
+    lists = dict.fromkeys((*TRAIN_LISTS.values(), *COPY_LISTS.values()), "")
+    for person, modality in product(people, MODALITIES):
+        tested = person % 3 == 0
+        name = (COPY_LISTS if tested else TRAIN_LISTS)[modality]
+        label = person // 3 if tested else person - person // 3 - 1
+        for job in _jobs_of(person, modality, seed, _MOST_IMAGES[preset.name]):
+            jobs.append(job)
+            lists[name] += f"{job.copy or job.path} {label}\n"
+    lists[TEST_LIST] = ",".join(f"{person:04d}" for person in people[::3]) + "\n"
+    return Plan(tuple(jobs), {name: text.encode() for name, text in lists.items()})
 
 
 def _jobs_of(person: int, modality: Modality, seed: int, most: int) -> Iterator[Job]:
-    """Yield one person's images under the cameras of one modality."""
+    """Yield one person's images under the cameras of one modality, named as in the real data set.
+
+    As there, test images lie a second time among the training images.
+    """
     taken: Counter[int] = Counter()
+    word = _TRAIN_FOLDERS[modality]
     for camera in CAMERAS[modality]:
         if (person // 3 + camera) % _ABSENT[modality] == 0:
             continue
         look = _LOOKS[modality][(camera - 1) % len(_LOOKS[modality])]
-        folder = f"{TEST_FOLDERS[modality]}/cam{camera}" if person % 3 == 0 else _TRAIN_FOLDERS[modality]
         for index in range(1, most - (person + camera) % 2 + 1):
             taken[look] += 1
-            path = f"{folder}/{person:04d}/{person:04d}_c{camera}_f{index:04d}.jpg"
-            yield Job(seed, _FIRST_PERSON + person, look, taken[look], path)
+            name = f"{person:04d}/{person:04d}_c{camera:02d}_s{camera:03d}000_f{index:04d}_{word}.jpg"
+            path, copy = f"{word}/{name}", ""
+            if person % 3 == 0:
+                path, copy = f"{TEST_FOLDERS[modality]}/cam{camera}/{name}", path
+            yield Job(seed, _FIRST_PERSON + person, look, taken[look], path, copy)
 
 
 _SETTING = Setting("infrared-to-visible", "single", "community")

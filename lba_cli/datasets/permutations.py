@@ -16,6 +16,10 @@ from lba_cli.datasets.matlab import load_cells
 from lba_cli.errors import DataError
 
 VARIABLE = "rand_perm_cam"
+SOURCE = (
+    "it doesn't come with the images, but with the authors' evaluation code, in its folder evaluation/data_split: copy it to "
+    "exp/, and prepare a store again"
+)
 # {(identity, camera): (10, images) permutations, which count from 1}
 Permutations = Mapping[tuple[int, int], "NDArray[np.int64]"]
 _HEADER = b"MATLAB 5.0 MAT-file, written by lba prepare synthetic".ljust(116)
@@ -70,7 +74,7 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
         }
     except FileNotFoundError:
         raise DataError(
-            f"{path}: no such file; the official protocol needs it, --protocol community does not"
+            f"{path}: no such file; {SOURCE}. The official protocol needs it, --protocol community does not"
         ) from None
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as problem:
         raise DataError(f"{path}: not the permutations of the official protocol ({problem})") from problem

@@ -17,7 +17,8 @@ from lba_cli.datasets.galleries import (
 )
 from lba_cli.datasets.layout import SIGNED_AGREEMENT, Layout, name_of
 from lba_cli.datasets.lists import read_identities, read_split, shortened
-from lba_cli.datasets.permutations import load_permutations, official_gallery, permutations_file
+from lba_cli.datasets.misplaced import whereabouts
+from lba_cli.datasets.permutations import SOURCE, load_permutations, official_gallery, permutations_file
 from lba_cli.datasets.scan import Scan
 from lba_cli.datasets.spec import (
     INFRARED_TO_VISIBLE,
@@ -28,7 +29,7 @@ from lba_cli.datasets.spec import (
     Setting,
     Shortfall,
 )
-from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, entries_of_preset
+from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, entries_of_preset, sysu_inventory
 from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
 from lba_cli.synthetic import Job, Plan, Preset
@@ -46,6 +47,7 @@ LAYOUT = Layout(
     described="cam1…cam6 and exp",
     signs=CAMERA_FOLDERS,
     folders=(*CAMERA_FOLDERS, "exp"),
+    lists=tuple(f"exp/{name}" for name, _ in ID_LISTS),
     source=SIGNED_AGREEMENT,
 )
 
@@ -65,13 +67,18 @@ def read_sysu(root: Path, _: DatasetOptions | None = None) -> Listing:
         for sample in scan.samples(root, f"cam{camera}", camera, modality, listed)
     )
     if not samples:
-        raise DataError(f"{root}: none of the identities in exp/*.txt has an image under cam1…cam6")
+        raise DataError(f"{root}: none of the identities in exp/*.txt has an image under cam1…cam6{scan.reasons()}")
     notes = scan.notes()
+    if unlisted := sorted(scan.unlisted - {entry.identity for entry in sysu_inventory() if entry.group == "unused"}):
+        notes.append(f"{len(unlisted)} identities are in none of the lists and are left out: {shortened(unlisted)}")
     if without := sorted(listed.keys() - {sample.identity for sample in samples}):
         notes.append(f"{len(without)} identities of the lists have no images: {shortened(without)}")
     permutations = root / "exp" / PERMUTATIONS
+    found = permutations.is_file()
+    if not found and (hint := whereabouts(root, [f"exp/{PERMUTATIONS}"])[0]):
+        notes.append(hint.rstrip())
     name = name_of(root, LAYOUT.title)
-    return Listing(name, LAYOUT.name, root, samples, permutations if permutations.is_file() else None, tuple(notes))
+    return Listing(name, LAYOUT.name, root, samples, permutations if found else None, tuple(notes))
 
 
 def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
@@ -83,7 +90,10 @@ def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
         galleries = community_galleries(seen, setting.shots)
     else:
         if source.permutations is None:
-            raise DataError(f"{source.name}: exp/{PERMUTATIONS} is missing, which the official protocol needs")
+            raise DataError(
+                f"{source.name}: exp/{PERMUTATIONS} is missing, which the official protocol needs, and --protocol community does "
+                f"not; {SOURCE}"
+            )
         permutations, shots = load_permutations(source.permutations), IMAGES_PER_CAMERA[setting.shots]
         galleries = [official_gallery(searched, permutations, cameras, n, shots) for n in range(NUM_DRAWS)]
     return tuple(Draw(number, queries, gallery) for number, gallery in enumerate(galleries))

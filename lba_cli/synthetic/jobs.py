@@ -1,5 +1,6 @@
 """Draw the images of synthetic people: one job per image."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ class Job:
         camera: the renderer's camera, 1 to 6.
         index: the image's number for this identity and camera, from 1.
         path: the file, relative to the data set's root; its ending decides the format.
+        copy: where the data set has the same file a second time; empty if it hasn't.
     """
 
     seed: int
@@ -28,6 +30,7 @@ class Job:
     camera: int
     index: int
     path: str
+    copy: str = ""
 
 
 def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
@@ -44,6 +47,9 @@ def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
             image.save(path, quality=jpeg_quality(job.camera, rng))
         else:
             image.save(path)
+        if job.copy:
+            (root / job.copy).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, root / job.copy)
 
 
 @lru_cache(maxsize=64)

@@ -41,7 +41,7 @@ def test_a_missing_data_set_says_what_was_looked_for(lba):
 
 def test_a_missing_camera_folder_is_named(lba, copy):
     shutil.rmtree(copy / "cam4")
-    assert "not all of it: cam4 missing" in refused(lba("prepare", "sysu", "--root", copy, status=2))
+    assert "incomplete copy; missing: cam4." in refused(lba("prepare", "sysu", "--root", copy, status=2))
 
 
 def test_a_malformed_id_list_is_refused_with_its_line(lba, copy):

@@ -96,9 +96,14 @@ def test_mistakes_in_assignments_are_reported_with_the_assignment(assignment, me
 def test_missing_and_binary_files_are_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.yaml: no such file"):
         ConfigLayer.from_file(tmp_path / "nowhere.yaml")
-    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match=r"x.yaml: not UTF-8 text"):
+    (tmp_path / "x.yaml").write_bytes(b"train:\n  epochs: \xff")
+    with pytest.raises(ConfigError, match=r"x.yaml: line 2 is not UTF-8 text \(byte 0xff\); save the file as UTF-8"):
         ConfigLayer.from_file(tmp_path / "x.yaml")
+
+
+def test_a_file_in_utf16_is_read(tmp_path):
+    (tmp_path / "x.yaml").write_bytes("train:\r\n  epochs: 7\r\n".encode("utf-16"))
+    assert resolve_config([ConfigLayer.from_file(tmp_path / "x.yaml")]).train.epochs == 7
 
 
 def test_an_empty_file_changes_nothing(file):

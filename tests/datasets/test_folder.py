@@ -112,7 +112,7 @@ def test_images_may_have_any_format_that_pillow_decodes(own):
     tree["visible"]["a"] = ["1.TIFF", "2.webp", "3.PpM", "4.mp4"]
     listing = read_folder(own(tree), FolderOptions())
     assert len(listing.samples) == 4
-    assert listing.notes == ("1 files that are not images of an identity were ignored",)
+    assert listing.notes == ("1 files of formats that are not read were ignored: 1 end in .mp4",)
 
 
 def test_other_files_are_ignored_and_counted(own):
@@ -126,7 +126,11 @@ def test_other_files_are_ignored_and_counted(own):
     (root / "infrared" / "b" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     listing = read_folder(root, FolderOptions())
     assert len(listing.samples) == 4
-    assert listing.notes == ("7 files that are not images of an identity were ignored",)
+    assert listing.notes == (
+        "5 files that are not images of an identity were ignored",
+        f"1 folders are not folders of an identity and were not searched: {root / 'visible' / 'a' / 'deeper'}",
+        f"1 links lead nowhere: {root / 'infrared' / 'b' / 'gone.jpg'}",
+    )
 
 
 def test_names_are_compared_in_one_unicode_form(own):
@@ -179,7 +183,7 @@ def test_listed_identities_with_one_modality_are_reported(own):
         ("a\nx\n", "b\ny z\n", ("name 2 identities that have no images: 'x' (train.txt:2), 'y z' (test.txt:2)",)),
         ("", "", ("nobody is left to train or test with",)),
         (None, "a\n", ("train.txt: no such file", "data.train_ids")),
-        (b"\xff\xfe", "a\n", ("train.txt: not a text file",)),
+        (b"a\n\xfc\n", "a\n", ("train.txt: line 2 is not UTF-8 text (byte 0xfc)",)),
     ],
 )
 def test_malformed_lists_of_identities_are_refused(own, train, test, words):

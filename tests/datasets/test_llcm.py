@@ -34,7 +34,7 @@ def test_samples_follow_lists_and_folders(trees):
         folder, *_, name = sample.path.split("/")
         assert folder in {"visible": ("vis", "test_vis"), "infrared": ("nir", "test_nir")}[sample.modality]
         assert folder.startswith("test") == (sample.split == "test")
-        assert f"_c{sample.camera}_" in name
+        assert f"_c{sample.camera:02d}_" in name
         if sample.split == "test":
             assert sample.path.split("/")[1:3] == [f"cam{sample.camera}", f"{sample.identity:04d}"]
     lines = (trees["llcm"] / "idx" / "train_nir.txt").read_text().splitlines()
@@ -66,7 +66,9 @@ def test_cameras_of_training_images(path, camera):
 
 
 def test_everything_missing_is_named(tmp_path, copy):
-    refused(tmp_path / "nowhere", "no such folder", "LLCM should be there (idx/", "--layout llcm --output")
+    refused(
+        tmp_path / "no" / "such" / "place", "no such folder", "LLCM should be there (idx/", "--layout llcm --output"
+    )
     (copy / "idx" / "train_nir.txt").unlink()
     (copy / "idx" / "test_id.txt").unlink()
     shutil.rmtree(copy / "test_nir" / "cam5")
@@ -133,7 +135,7 @@ def test_an_image_in_both_splits_is_refused(copy):
 
 
 def test_training_folders_with_numbers_of_test_identities_are_reported(copy):
-    (copy / "idx" / "test_id.txt").write_text("3,6,9,12,15,18,1,2\n")
+    (copy / "idx" / "test_id.txt").write_text("0,3,6,9,12,15,1,2\n")
     assert read_llcm(copy).notes == (
         "2 folders of training images have the numbers of test identities; if those are the same people, the figures are "
         "inflated: 1, 2",
@@ -186,10 +188,10 @@ def test_labels_may_have_gaps_and_folders_may_have_any_name(copy):
 
 
 def test_each_missing_image_is_named_on_a_line_of_its_own(copy):
-    images = sorted((copy / "nir").glob("*/*.jpg"))[:2]
+    images = sorted((copy / "nir" / "0001").glob("*.jpg"))[:2]
     for image in images:
         image.unlink()
-    with pytest.raises(DataError, match="2 of 219 images .* are missing") as caught:
+    with pytest.raises(DataError, match="2 of 219 images .* are missing; complete the copy:") as caught:
         read_llcm(copy)
     assert str(caught.value).splitlines()[1:] == [
         f"  {image} (train_nir.txt:{line})" for line, image in enumerate(images, 1)
@@ -200,7 +202,7 @@ def test_ignored_files_and_identities_without_images_are_reported(copy):
     (copy / "test_vis" / "cam1" / "0003" / "Thumbs.db").touch()
     (copy / "test_nir" / "cam2" / "notes.txt").touch()
     (copy / "vis" / "0001" / ".DS_Store").touch()
-    (copy / "idx" / "test_id.txt").write_text("3,6,9,12,15,18,700\r\n")
+    (copy / "idx" / "test_id.txt").write_text("0,3,6,9,12,15,700\r\n")
     assert read_llcm(copy).notes == (
         "2 files that are not images of an identity were ignored",
         "1 files that are in no list were ignored",
@@ -214,17 +216,38 @@ def test_file_endings_may_be_in_upper_case(copy):
     assert any(s.path.endswith(".JPG") for s in read_llcm(copy).samples)
 
 
-def test_identity_0_is_a_person(copy):
-    """The list of test identities that comes with the real data set begins with 0."""
-    for folder in ("test_vis/cam1", "test_nir/cam2"):
-        (copy / folder / "0000").mkdir()
-        (copy / folder / "0000" / f"0000_c{folder[-1]}_f0001.jpg").touch()
-    (copy / "idx" / "test_id.txt").write_text("0000,3,6\n")
-    listing = read_llcm(copy)
-    tested = [s for s in listing.samples if s.split == "test" and s.identity == 0]
-    assert [(s.modality, s.camera) for s in tested] == [("visible", 1), ("infrared", 2)]
-    assert listing.notes == ()
+def test_identity_0_is_a_person(trees):
+    """The list of test identities that comes with the real data set begins with 0000."""
+    assert (trees["llcm"] / "idx" / "test_id.txt").read_text().startswith("0000,0003,")
+    listing = read_llcm(trees["llcm"])
     for setting in (Setting(mode, "single", "community") for mode in LLCM.modes):
         for draw in LLCM.draw(MadeImages(listing.samples, "llcm"), setting):
-            assert {listing.samples[i].identity for i in draw.queries} == {0, 3, 6}
-            assert 0 in {listing.samples[i].identity for i in draw.gallery}
+            for indices in (draw.queries, draw.gallery):
+                assert {listing.samples[i].identity for i in indices} == {0, 3, 6, 9, 12, 15}
+
+
+def test_the_second_copies_of_test_images_are_no_strays(copy):
+    wanted = read_llcm(copy)
+    copies = [line.split()[0] for name in ("test_vis", "test_nir") for line in (copy / f"idx/{name}.txt").open()]
+    assert len(copies) == sum(sample.split == "test" for sample in wanted.samples)
+    assert all((copy / name).is_file() for name in copies)
+    assert wanted.notes == ()
+    (copy / copies[0]).unlink()  # they may be removed
+    assert read_llcm(copy) == wanted
+    for name in ("test_vis", "test_nir"):
+        (copy / "idx" / f"{name}.txt").unlink()
+    assert read_llcm(copy).samples == wanted.samples
+    assert read_llcm(copy).notes == (f"{len(copies) - 1} files that are in no list were ignored",)
+
+
+def test_a_training_image_among_the_second_copies_is_refused(copy):
+    image = (copy / "idx" / "test_nir.txt").read_text().split()[0]
+    path, number = append(copy, "train_nir.txt", f"{image} 50")
+    refused(copy, f"{path}:{number}: {image} is a test image as well, see idx/test_nir.txt")
+
+
+def test_test_folders_of_unlisted_identities_are_reported(copy):
+    (copy / "idx" / "test_id.txt").write_text("0000,6\n9,12")
+    listing = read_llcm(copy)
+    assert {s.identity for s in listing.samples if s.split == "test"} == {0, 6, 9, 12}
+    assert listing.notes == ("2 identities of the test folders are not in idx/test_id.txt and are left out: 3, 15",)

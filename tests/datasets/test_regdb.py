@@ -46,12 +46,12 @@ def test_real_data_are_called_regdb(copy):
 
 def test_missing_folders_are_named(tmp_path, copy):
     refused(
-        tmp_path / "nowhere",
-        "nowhere: no such folder",
+        tmp_path / "no" / "such" / "place",
+        "place: no such folder",
         "RegDB should be there (Visible, Thermal",
         "--layout regdb --output",
     )
-    (copy / "Thermal").rename(copy / "thermal")
+    (copy / "Thermal").rename(tmp_path / "away")
     refused(copy, "incomplete copy; missing: Thermal.", "lba prepare synthetic")
 
 
@@ -95,8 +95,8 @@ def test_malformed_lines_are_refused(copy, line, message):
 def test_empty_and_binary_lists_are_refused(copy):
     (copy / "idx" / "train_thermal_2.txt").write_text("\n\n")
     refused(copy, "train_thermal_2.txt:1: empty")
-    (copy / "idx" / "train_thermal_2.txt").write_bytes(b"\xff\xfe\x00\x01")
-    refused(copy, "train_thermal_2.txt: not a text file")
+    (copy / "idx" / "train_thermal_2.txt").write_bytes(b"BM\n\x9a")
+    refused(copy, "train_thermal_2.txt: line 2 is not UTF-8 text (byte 0x9a); save the file as UTF-8")
 
 
 def test_an_image_that_is_listed_twice_is_refused(copy):

@@ -4,9 +4,13 @@ import json
 import shutil
 
 import pytest
+import small_setup
+from fake_dataset import MadeImages
 
 from lba_cli.data.samples import Sample
-from lba_cli.datasets.sysu import MODALITY_OF_CAMERA, read_sysu
+from lba_cli.datasets import Setting
+from lba_cli.datasets.permutations import load_permutations
+from lba_cli.datasets.sysu import MODALITY_OF_CAMERA, SYSU, read_sysu
 from lba_cli.datasets.sysu_inventory import compare_with_inventory, sysu_inventory
 from lba_cli.errors import DataError
 
@@ -64,6 +68,45 @@ def test_identities_without_images_are_reported(copy):
     assert read_sysu(copy).notes == ("2 identities of the lists have no images: 300, 301",)
 
 
+def test_identities_in_no_list_are_reported_but_for_those_of_the_real_data_set(copy):
+    for identity in ("0009", "0026", "0400", "12"):  # the real lists leave out 9 and 26, and ours have 9
+        (copy / "cam1" / identity).mkdir(exist_ok=True)
+    wanted = ("2 identities are in none of the lists and are left out: 12, 400",)
+    assert read_sysu(copy).notes == wanted
+
+
+def test_why_nobody_has_an_image_is_said(copy):
+    for camera in range(1, 7):
+        (copy / f"cam{camera}").rename(copy / "away")
+        (copy / f"cam{camera}").mkdir()
+        (copy / "away").rename(copy / f"cam{camera}" / f"cam{camera}")
+    with pytest.raises(DataError, match=r"has an image under cam1…cam6 \(6 folders are not .* searched: .*cam1/cam1, "):
+        read_sysu(copy)
+
+
+def test_where_the_permutations_come_from_is_said(copy):
+    (copy / "exp" / "rand_perm_cam.mat").unlink()
+    source = MadeImages(read_sysu(copy).samples, "sysu")
+    words = (
+        "exp/rand_perm_cam.mat is missing",
+        "authors' evaluation code, in its folder evaluation/data_split",
+        "exp/",
+    )
+    for setting in (Setting(mode, shots, "official") for mode in SYSU.modes for shots in SYSU.shots):
+        small_setup.refused(lambda setting=setting: SYSU.draw(source, setting), *words)
+    small_setup.refused(lambda: load_permutations(copy / "exp" / "rand_perm_cam.mat"), "no such file", *words[1:])
+
+
+@pytest.mark.parametrize("there", ["exp/Rand_Perm_Cam.mat", "exp/exp/rand_perm_cam.mat", "rand_perm_cam.mat"])
+def test_permutations_at_another_place_are_noted(copy, there):
+    (copy / there).parent.mkdir(exist_ok=True)
+    (copy / "exp" / "rand_perm_cam.mat").rename(copy / there)
+    listing = read_sysu(copy)
+    assert listing.permutations is None
+    (note,) = listing.notes
+    assert note.startswith(f"exp/rand_perm_cam.mat is there as {there}: ")
+
+
 def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(
         DataError, match=r"nowhere: no such folder.*cam1…cam6 and exp.*lba prepare synthetic --layout sysu --output"
@@ -97,11 +140,11 @@ def test_malformed_lists_of_identities_are_refused(copy, text, message):
 
 
 def test_missing_and_binary_lists_of_identities_are_refused(copy):
-    (copy / "exp" / "val_id.txt").write_bytes(b"\xff\xfe1,2")
-    with pytest.raises(DataError, match=r"val_id\.txt: not a text file"):
+    (copy / "exp" / "val_id.txt").write_bytes(b"\x80\x02")
+    with pytest.raises(DataError, match=r"val_id\.txt: line 1 is not UTF-8 text \(byte 0x80\)"):
         read_sysu(copy)
     (copy / "exp" / "val_id.txt").unlink()
-    with pytest.raises(DataError, match=r"val_id\.txt: no such file"):
+    with pytest.raises(DataError, match=r"incomplete copy; missing: exp/val_id\.txt"):
         read_sysu(copy)
 
 

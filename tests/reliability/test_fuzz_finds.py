@@ -172,7 +172,7 @@ def test_folders_named_with_digits_of_other_scripts_are_ignored(tmp_path):
     scan = Scan()
     found = list(scan.samples(tmp_path, "cam1", 1, "visible", {12: "train", 3: "train"}))
     assert [sample.path for sample in found] == ["cam1/0012/1.jpg"]
-    assert scan.strays == 2
+    assert len(scan.folders) == 2
 
 
 def test_a_file_name_that_is_not_text(tmp_path):
