@@ -1,19 +1,41 @@
-"""Distances between queries and gallery images, computed on the device of the network, a bounded block at a time."""
+"""Scores and distances between queries and gallery images, in float64, a bounded block at a time."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lba_cli.compute import arithmetic
 from lba_cli.datasets import Draw
 from lba_cli.evaluation.embedding import Embeddings
 
-Block = tuple[slice, NDArray[np.float32]]  # which queries of a draw, and their (rows, G) distances
-MAX_SHARED_ELEMENTS = 2**28  # 1 GiB
-BLOCK_ELEMENTS = 2**25
+Block = tuple[slice, NDArray[np.floating]]  # which queries of a draw, and their (rows, G) distances
+CPU = torch.device("cpu")
+MAX_SHARED_ELEMENTS = 2**27  # 1 GiB
+BLOCK_ELEMENTS = 2**24
+
+
+def dot_products(
+    queries: NDArray[np.floating], gallery: NDArray[np.floating], device: torch.device = CPU
+) -> NDArray[np.float64]:
+    """Return the (Q, G) dot products of (Q, D) and (G, D) vectors, computed in float64 on ``device``.
+
+    The codes of the field compute their scores in float64. In float32, rounding changes the order of scores that nearly tie.
+
+    Equal gallery vectors get equal scores, so copies of an image keep the gallery's order. A matrix product alone does not
+    ensure this: it adds up the last columns in another order than the others.
+    """
+    bytes_of_rows = np.ascontiguousarray(gallery).view(f"V{gallery.shape[1] * gallery.itemsize}").ravel()
+    _, first, copy = np.unique(bytes_of_rows, return_index=True, return_inverse=True)
+    if device.type == "mps":  # has no float64
+        device = CPU
+    has_copies = len(first) < len(gallery)
+    with torch.inference_mode():
+        left = torch.from_numpy(queries).to(device, torch.float64)
+        right = torch.from_numpy(gallery[first] if has_copies else gallery).to(device, torch.float64)
+        products: NDArray[np.float64] = (left @ right.T).cpu().numpy()
+    return products[:, copy] if has_copies else products
 
 
 class Distances:
@@ -27,14 +49,14 @@ class Distances:
         self._embeddings, self._device = embeddings, device
         self._queries = np.unique(np.fromiter(chain.from_iterable(draw.queries for draw in draws), np.int64))
         self._gallery = np.unique(np.fromiter(chain.from_iterable(draw.gallery for draw in draws), np.int64))
-        self._shared: NDArray[np.float32] | None = None
+        self._shared: NDArray[np.float64] | None = None
         separate = sum(len(draw.queries) * len(draw.gallery) for draw in draws)
         if len(self._queries) * len(self._gallery) <= min(separate, MAX_SHARED_ELEMENTS):
-            self._shared = self._distances(self._vectors(self._queries), self._vectors(self._gallery))
+            self._shared = self._distances(embeddings.of(self._queries), embeddings.of(self._gallery))
 
     def blocks(self, draw: Draw) -> Iterator[Block]:
         """Yield the distances of a draw, of as many queries at a time as fit in ``BLOCK_ELEMENTS``."""
-        gallery = self._vectors(draw.gallery) if self._shared is None else None
+        gallery = self._embeddings.of(draw.gallery) if self._shared is None else None
         columns = np.searchsorted(self._gallery, draw.gallery)
         step = max(1, BLOCK_ELEMENTS // len(draw.gallery))
         for start in range(0, len(draw.queries), step):
@@ -43,12 +65,8 @@ class Distances:
             if self._shared is not None:
                 yield rows, self._shared[np.searchsorted(self._queries, queries)[:, None], columns]
             elif gallery is not None:
-                yield rows, self._distances(self._vectors(queries), gallery)
+                yield rows, self._distances(self._embeddings.of(queries), gallery)
 
-    def _vectors(self, indices: Iterable[int]) -> torch.Tensor:
-        return torch.from_numpy(self._embeddings.of(indices)).to(self._device)
-
-    def _distances(self, queries: torch.Tensor, gallery: torch.Tensor) -> NDArray[np.float32]:
-        with torch.inference_mode(), arithmetic("float32", self._device):
-            distances: NDArray[np.float32] = (queries @ gallery.T).neg_().cpu().numpy()
-        return distances
+    def _distances(self, queries: NDArray[np.floating], gallery: NDArray[np.floating]) -> NDArray[np.float64]:
+        products = dot_products(queries, gallery, self._device)
+        return np.negative(products, out=products)

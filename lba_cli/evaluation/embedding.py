@@ -21,15 +21,15 @@ class Embeddings:
 
     Args:
         indices: (n,) indices of the samples.
-        vectors: (n, D) float32, in the same order.
+        vectors: (n, D) float32, or float64 from a file of features, in the same order.
     """
 
-    def __init__(self, indices: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+    def __init__(self, indices: NDArray[np.int64], vectors: NDArray[np.floating]) -> None:
         self._row = {int(index): row for row, index in enumerate(indices)}
         self._vectors = vectors
 
-    def of(self, indices: Iterable[int]) -> NDArray[np.float32]:
-        """Return (n, D) float32 embeddings of the samples at ``indices``."""
+    def of(self, indices: Iterable[int]) -> NDArray[np.floating]:
+        """Return the (n, D) embeddings of the samples at ``indices``."""
         return self._vectors[[self._row[index] for index in indices]]
 
 

@@ -214,18 +214,26 @@ def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> Non
             raise DataError(f"{path}: 'cameras', row {row}: {problem}")
 
 
-def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
-    """Scale rows to unit length, a block at a time; a float32 block whose rows all have unit length stays as it is."""
-    result = np.empty(features.shape, np.float32)
+def _unit(path: Path, features: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Scale rows to unit length in float64; rows that have it already are not changed, to the bit."""
+    norms = _norms(path, features)
+    norms[abs(norms - 1) < UNIT_TOLERANCE] = 1
+    if (norms == 1).all() and features.dtype in (np.float32, np.float64):
+        return features
+    return features.astype(np.float64) / norms
+
+
+def _norms(path: Path, features: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (n, 1) lengths of the rows, computed in float64 a few rows at a time."""
+    norms = np.empty((len(features), 1))
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
         if not np.isfinite(part).all():
             row = start + int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
             raise DataError(f"{path}: 'features', row {row}: a value is not finite")
-        lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        if not lengths.all():
-            row = start + int(np.argmin(lengths))
+        found = np.linalg.norm(part, axis=1, keepdims=True)
+        if not found.all():
+            row = start + int(np.argmin(found))
             raise DataError(f"{path}: 'features', row {row}: all values are zero, so it has no direction")
-        near = features.dtype == np.float32 and bool((abs(lengths - 1) < UNIT_TOLERANCE).all())
-        result[start : start + len(part)] = part if near else part / lengths
-    return result
+        norms[start : start + len(part)] = found
+    return norms

@@ -109,7 +109,7 @@ def require_scorable(source: EvaluationSet) -> None:
     raise _unscorable(source, "no query has a true match in the gallery")
 
 
-def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.float32]) -> NDArray[np.float64]:
+def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (Q,) average precisions of a draw's queries from (Q, G) distances.
 
     They are NaN for a query that has no true match and therefore doesn't count.
@@ -151,7 +151,8 @@ def _labels(columns: _Columns, queries: Sequence[int], gallery: Sequence[int]) -
 
 
 def _reranked(embeddings: Embeddings, draw: Draw, parameters: Reranking) -> Iterator[Block]:
-    yield slice(None), rerank(embeddings.of(draw.queries), embeddings.of(draw.gallery), parameters)
+    queries, gallery = (embeddings.of(side).astype(np.float32) for side in (draw.queries, draw.gallery))
+    yield slice(None), rerank(queries, gallery, parameters)
 
 
 def _unscorable(source: EvaluationSet, problem: object) -> DataError:

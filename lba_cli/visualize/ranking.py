@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import Draw, EvaluationSet, Setting
 from lba_cli.errors import DataError
+from lba_cli.evaluation.distances import dot_products
 from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.scoring import draw_setting, ignored_images
@@ -57,7 +57,7 @@ def ranking(
         raise DataError(f"{source.name}: {setting.mode} has {numbered}; there is no draw {draw}")
     queries, gallery = _choose_queries(source, draws[draw].queries, options), draws[draw].gallery
     embeddings = embed_views(network, source, [*queries, *gallery], listener=listener, workers=workers)[PLAIN]
-    scores: NDArray[np.float32] = embeddings.of(queries) @ embeddings.of(gallery).T
+    scores = dot_products(embeddings.of(queries), embeddings.of(gallery))
     scores[ignored_images(source, queries, gallery)] = -np.inf
     tile = max(LEAST, (INCHES[options.width] - 2 * MARGIN - GAP) / (top + 1) - GAP)
     tall = tile * source.height / source.width

@@ -24,7 +24,9 @@ def draws():
     vectors = []
     for identity, _ in sides:
         raw = centres[identity] + 1.5 * random.standard_normal((len(identity), 64))
-        vectors.append((raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32))
+        vectors.append(
+            (raw / np.linalg.norm(raw, axis=1, keepdims=True)).astype(np.float32).astype(np.float64)
+        )  # as evaluation does
     (queries, query_cameras), query_vectors = sides[0], vectors[0]
     return [
         (-(query_vectors @ gallery_vectors.T), queries, gallery, query_cameras, cameras)

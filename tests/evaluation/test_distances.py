@@ -8,7 +8,7 @@ from fake_dataset import MadeImages, tree
 from lba_cli.datasets import Draw
 from lba_cli.errors import DataError
 from lba_cli.evaluation import distances, scoring
-from lba_cli.evaluation.distances import Distances
+from lba_cli.evaluation.distances import Distances, dot_products
 from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.evaluation.scoring import require_scorable
 
@@ -44,8 +44,8 @@ def test_blocks_are_the_products_of_embeddings(embeddings, monkeypatch, shared, 
         found = list(ours.blocks(trial))
         assert [i for rows, _ in found for i in trial.queries[rows]] == trial.queries
         assert all(each.size <= max(block, len(trial.gallery)) for _, each in found)
-        wanted = -vectors[trial.queries] @ vectors[trial.gallery].T
-        np.testing.assert_allclose(np.concatenate([each for _, each in found]), wanted, rtol=1e-5, atol=1e-6)
+        wanted = -(vectors[trial.queries].astype(np.float64) @ vectors[trial.gallery].astype(np.float64).T)
+        np.testing.assert_allclose(np.concatenate([each for _, each in found]), wanted, rtol=1e-12)
 
 
 def test_vectors_are_taken_once_per_draw_however_many_blocks(embeddings, monkeypatch):
@@ -54,6 +54,26 @@ def test_vectors_are_taken_once_per_draw_however_many_blocks(embeddings, monkeyp
     some, _ = embeddings
     list(Distances(some, TRIALS, torch.device("cpu")).blocks(TRIALS[0]))
     assert some.taken == len(TRIALS[0].queries) + len(TRIALS[0].gallery)
+
+
+def test_scores_that_nearly_tie_keep_their_order():
+    """In float32 all of these scores are 1."""
+    query = np.asarray([[1, 1]], np.float32)
+    gallery = np.asarray([[1, 0], [1, 1e-9], [1, 3e-9], [1, 2e-9]], np.float32)
+    assert len(set((query @ gallery.T)[0].tolist())) == 1
+    assert np.argsort(-dot_products(query, gallery)[0]).tolist() == [2, 3, 1, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("queries", "images"), [(1, 301), (7, 61), (33, 211), (333, 1111)])
+def test_copies_of_a_gallery_image_tie(queries, images, dtype):
+    random = np.random.default_rng(0)
+    query, gallery = (random.standard_normal((size, 512)).astype(dtype) for size in (queries, images))
+    copies = images // 2
+    gallery[copies : 2 * copies] = gallery[:copies]
+    scores = dot_products(query, gallery)
+    assert (scores[:, :copies] == scores[:, copies : 2 * copies]).all()
+    np.testing.assert_allclose(scores, query.astype(np.float64) @ gallery.astype(np.float64).T, rtol=1e-9, atol=1e-12)
 
 
 def test_require_scorable_looks_at_bounded_blocks(monkeypatch):

@@ -10,9 +10,9 @@ from fake_dataset import MadeImages, OppositeStems, tree
 
 from lba_cli.config import EvaluationSection
 from lba_cli.data.samples import NO_CAMERA
-from lba_cli.datasets import DATASETS
+from lba_cli.datasets import DATASETS, get_dataset
 from lba_cli.errors import DataError
-from lba_cli.evaluation import feature_files
+from lba_cli.evaluation import feature_files, rank_metrics
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.network_embedder import PLAIN
@@ -47,6 +47,37 @@ def from_features(path, section=EvaluationSection(), dataset=None):
     source = read_features(path, dataset)
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
     return score(source, drawn, {PLAIN: source.embeddings}, choose_variants(section), listener=Silent())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_figures_are_those_of_float64_scores(tmp_path, dataset, dtype):
+    """Every third feature is nearly a copy of another, so that float32 would order many scores wrongly."""
+    samples = [sample for sample in tree(dataset) if sample.split == "test"]
+    random = np.random.default_rng(0)
+    features = random.normal(size=(len(samples), 64))
+    copied = features[random.integers(len(samples), size=len(features[::3]))]
+    features[::3] = copied + 1e-8 * random.normal(size=copied.shape)
+    features = features.astype(dtype)
+    path = file(
+        tmp_path,
+        features=features,
+        dataset=np.array(dataset),
+        modalities=np.array([s.modality for s in samples]),
+        cameras=np.array([s.camera for s in samples]),
+        paths=np.array([s.path for s in samples]),
+        identities=np.array([s.identity for s in samples]),
+    )
+    unit = features.astype(np.float64)
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    source, rules = read_features(path), get_dataset(dataset).match_rules
+    for result in from_features(path, EvaluationSection(mode="all")):
+        for draw, found in zip(draw_setting(source, result.setting).draws, result.trials, strict=True):
+            sides = [[samples[index] for index in side] for side in (draw.queries, draw.gallery)]
+            labels = [[getattr(s, name) for s in side] for name in ("identity", "camera") for side in sides]
+            wanted = rank_metrics(-unit[draw.queries] @ unit[draw.gallery].T, *labels, protocol=rules)
+            figures = [(*each.cmc, each.mAP, each.mINP) for each in (found, wanted)]
+            np.testing.assert_allclose(*figures, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize(

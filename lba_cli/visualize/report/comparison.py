@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import Draw
+from lba_cli.evaluation.distances import dot_products
 from lba_cli.evaluation.embedding import Embeddings
 from lba_cli.evaluation.scoring import ignored_images
 from lba_cli.visualize.report.album import Album
@@ -22,18 +23,18 @@ class Comparison:
     """The comparison of every query of a draw with every gallery image, in arrays of shape (queries, gallery)."""
 
     draw: Draw
-    scores: NDArray[np.float32]  # cosine similarities
+    scores: NDArray[np.float64]  # cosine similarities
     same: NDArray[np.bool_]  # whether both images show the same person
     ignored: NDArray[np.bool_]  # whether the match rules ignore the gallery image for the query
 
-    def allowed_scores(self, rows: int | slice = slice(None)) -> NDArray[np.float32]:
+    def allowed_scores(self, rows: int | slice = slice(None)) -> NDArray[np.float64]:
         """Return the scores of all or some queries, with -inf for gallery images that are ignored."""
-        return np.where(self.ignored[rows], np.float32(-np.inf), self.scores[rows])
+        return np.where(self.ignored[rows], -np.inf, self.scores[rows])
 
 
 def compare(source: ImageSource, draw: Draw, embeddings: Embeddings) -> Comparison:
     """Compare the queries of a draw with its gallery."""
-    scores: NDArray[np.float32] = embeddings.of(draw.queries) @ embeddings.of(draw.gallery).T
+    scores = dot_products(embeddings.of(draw.queries), embeddings.of(draw.gallery))
     queries, gallery = (
         np.asarray([source.samples[index].identity for index in side]) for side in (draw.queries, draw.gallery)
     )
