@@ -32,5 +32,6 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
+FEWEST_IDENTITIES = 2  # of a batch: with one, there would be nobody to differ from
 LARGEST_SIDE = 2048  # of an image that a network takes, in pixels
 ONNX_OPSET = 18

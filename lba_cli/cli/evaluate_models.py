@@ -15,7 +15,7 @@ from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.leakage import inflation_note, require_own_trial
+from lba_cli.evaluation.leakage import figures_note, require_unseen
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
@@ -144,7 +144,7 @@ def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Source
     if key not in sources:
         sources[key] = opened.images()
     if not request.allow_other_trial:
-        require_own_trial(opened.description, sources[key])
+        require_unseen(opened.description.records(), sources[key], request.common.listener)
     return sources[key]
 
 
@@ -155,7 +155,8 @@ def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheck
 
 def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
     results = over_trials([_score_checkpoint(candidate.name, *part, request) for part in candidate.parts])
-    note = inflation_note((opened.description, source) for opened, source in candidate.parts)
+    scored = [(opened.description.records(), source) for opened, source in candidate.parts]
+    note = figures_note(scored, request.common.listener)
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in results)

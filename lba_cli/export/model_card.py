@@ -25,24 +25,29 @@ SYNTHETIC_LIMIT = (
 )
 TEMPLATE = Path(__file__).with_suffix(".md")
 EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
-LONGEST = 200  # characters of text from a checkpoint, which a stranger may have written
+LONGEST, LONGEST_NOTE = 200, 2000  # characters of text from a checkpoint, which a stranger may have written
 
 
 @dataclass(frozen=True)
 class ExportScorer:
-    """Scores a function that embeds images, as fractions, on a data set in a setting, which ``setting`` has in words."""
+    """Scores a function that embeds images, as fractions, on a data set in a setting, which ``setting`` has in words.
+
+    ``note`` is what a reader of the figures has to know.
+    """
 
     setting: str
     score: Callable[[EmbedOne], Mapping[str, float]]
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class ExportScores:
-    """The figures of the trained and of the exported network, as fractions, and the setting in words."""
+    """The figures of the trained and of the exported network, as fractions, and the setting and a note in words."""
 
     setting: str
     trained: Mapping[str, float]
     exported: Mapping[str, float]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,7 @@ def _figures(export: ExportResult) -> Iterator[str]:
         data = f"the test identities of {_plain(description.dataset)}{trial}, {setting}, community protocol"
         yield f"The trained network at its last evaluation during training, on {data}, mean over all draws. {EPOCH_NOTE}"
         yield from _table({"trained": own})
+        yield from _note(description.figures_note)
     else:
         yield "The network was not evaluated during training."
     yield ""
@@ -130,6 +136,12 @@ def _figures(export: ExportResult) -> Iterator[str]:
     yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
     differences = [f"{FIGURES[n]} {100 * (exported[n] - trained[n]):+.2f}" for n in FIGURES if n in trained]
     yield from ("", f"Difference in points: {', '.join(differences)}.")
+    yield from _note(export.scores.note)
+
+
+def _note(words: str) -> Iterator[str]:
+    if words:
+        yield from ("", f"**Note:** {_plain(words, LONGEST_NOTE)}.")
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
@@ -178,9 +190,9 @@ def _usage(export: ExportResult) -> Iterator[str]:
     yield "- compare by dot product; the score that counts as a match depends on the cameras and has to be found on their images"
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, longest: int = LONGEST) -> str:
     """Return text of unknown origin on one line, with the marks of Markdown escaped."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)[:LONGEST]).split())
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)[:longest]).split())
     for mark in "\\|*_`<>[]":
         text = text.replace(mark, f"\\{mark}")
     return text
