@@ -14,6 +14,7 @@ from lba_cli.errors import DataError
 from lba_cli.evaluation import rank_metrics
 from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
+from lba_cli.evaluation.feature_files import FeatureSet
 from lba_cli.evaluation.network_embedder import CPU_CHUNK, PLAIN, View
 from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.scoring import draw_setting, require_scorable
@@ -180,6 +181,19 @@ def test_a_camera_number_in_both_modalities():
         assert result.mean()["rank1"] == 1
     with pytest.raises(DataError, match="the protocol of LLCM ignores every match"):
         require_scorable(MadeImages(samples, "llcm"))
+
+
+def test_images_of_one_modality_say_how_to_test_others():
+    samples = [sample for sample in tree("folder") if sample.modality == "visible"]
+    with pytest.raises(
+        DataError, match=r"have no infrared queries for .*: list people who have both in data\.test_ids"
+    ):
+        require_scorable(MadeImages(samples, "folder"))
+    features = FeatureSet("theirs", "folder", 0, tuple(samples), None)
+    with pytest.raises(DataError, match=r"have no infrared queries for infrared-to-visible$"):
+        require_scorable(features)
+    with pytest.raises(DataError, match=r"have no infrared queries for infrared-to-visible$"):
+        require_scorable(MadeImages([s for s in tree("llcm") if s.modality == "visible"], "llcm"))
 
 
 def test_a_folder_without_matches_says_what_to_change():
