@@ -14,7 +14,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.datasets import DATASETS
 from lba_cli.datasets.open import dataset_at, open_data
 from lba_cli.errors import CheckpointError, ConfigError
-from lba_cli.evaluation.leakage import figures_note, require_unseen
+from lba_cli.evaluation.leakage import figures_note, find_overlap
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild_network
 from lba_cli.processes import run_on_writer
@@ -48,10 +48,11 @@ class OpenedCheckpoint:
 
         A network that was trained on some of the test people is refused unless ``allow_trained``.
         """
-        source, records = self.images(), self.description.records()
+        source = self.images()
+        overlap = find_overlap(self.description.records(), source, self.listener)
         if not allow_trained:
-            require_unseen(records, source, self.listener)
-        return source, figures_note([(records, source)], self.listener)
+            overlap.refuse()
+        return source, figures_note([overlap])
 
 
 def open_checkpoint(

@@ -36,14 +36,24 @@ class Overlap:
     Attributes:
         reason: why the figures would be inflated; empty if nothing proves that they would.
         remedy: what to score the model on instead.
-        label: the reason as a note beside figures, without the numbers of trials.
+        label: the reason as a note beside figures, without the trial.
         doubts: what else a reader of the figures has to know.
+        trial: the trial of the data set; 0 if it has only one.
     """
 
     reason: str = ""
     remedy: str = ""
     label: str = ""
     doubts: tuple[str, ...] = ()
+    trial: int = 0
+
+    def refuse(self) -> None:
+        """Raise a DataError if the figures would be inflated."""
+        if self.reason:
+            raise DataError(
+                f"{self.reason}, which would inflate the figures. {self.remedy}, or allow it with --allow-other-trial (in "
+                "lba evaluate and lba visualize report)"
+            )
 
 
 def training_people(source: ImageSource, left_out: Iterable[int], listener: Listener) -> dict[str, str]:
@@ -71,34 +81,20 @@ def find_overlap(records: Sequence[TrainingRecord], source: ImageSource, listene
     if not found.reason and any(record.people for record in records):
         tested = processes.run_on_writer(lambda: _images_by_person(source, "test", listener))
         found = _compare_people(records, source, tested)
-    return replace(found, doubts=(*found.doubts, *_unknown(records, source)))
+    return replace(found, doubts=(*found.doubts, *_unknown(records, source)), trial=source.trial)
 
 
-def require_unseen(records: Sequence[TrainingRecord], source: ImageSource, listener: Listener) -> None:
-    """Raise a DataError if a model was trained on people that it would be scored on, see :func:`find_overlap`."""
-    overlap = find_overlap(records, source, listener)
-    if overlap.reason:
-        raise DataError(
-            f"{overlap.reason}, which would inflate the figures. {overlap.remedy}, or allow it with --allow-other-trial "
-            "(in lba evaluate and lba visualize report)"
-        )
-
-
-def figures_note(scored: Iterable[tuple[Sequence[TrainingRecord], ImageSource]], listener: Listener) -> str:
-    """Return a note for the reader of figures if models were scored on people that they were or may have been trained on.
-
-    ``scored`` are the records of each model with the data set that it was scored on; the note is empty if there is no overlap.
-    """
-    overlaps = [(find_overlap(records, source, listener), source.trial) for records, source in scored]
+def figures_note(overlaps: Sequence[Overlap]) -> str:
+    """Return a note for the reader of figures whose models have these overlaps; empty if there is nothing to say."""
     trials: dict[str, list[int]] = {}
-    for overlap, trial in overlaps:
+    for overlap in overlaps:
         if overlap.reason:
-            trials.setdefault(overlap.label, []).append(trial)
+            trials.setdefault(overlap.label, []).append(overlap.trial)
     notes = []
     for label, numbers in trials.items():
         words = trial_words([number for number in numbers if number])
         notes.append(f"{label}{words and f' ({words})'}: figures are inflated")
-    notes += (doubt for overlap, _ in overlaps for doubt in overlap.doubts)
+    notes += (doubt for overlap in overlaps for doubt in overlap.doubts)
     return ". ".join(dict.fromkeys(notes))
 
 

@@ -129,4 +129,4 @@ def build_history(
         )
     for doubt in overlap.doubts:
         listener.warn(doubt)
-    return History(people, earlier, figures_note([(records, source)], listener))
+    return History(people, earlier, figures_note([overlap]))

@@ -11,7 +11,7 @@ from lba_cli.data.samples import Sample
 from lba_cli.data.store import FolderImages
 from lba_cli.datasets import DATASETS
 from lba_cli.datasets.folder import FolderOptions, read_folder
-from lba_cli.evaluation.leakage import figures_note, find_overlap, require_unseen, training_people
+from lba_cli.evaluation.leakage import figures_note, find_overlap, training_people
 from lba_cli.model.training_record import TrainingRecord
 from lba_cli.reporting import Silent
 
@@ -44,16 +44,16 @@ def overlap(source, *records):
 
 
 def note(source, *records):
-    return figures_note([(records, source)], Silent())
+    return figures_note([overlap(source, *records)])
 
 
 def refusal(source, *records):
-    return refused(lambda: require_unseen(records, source, Silent()), "--allow-other-trial")
+    return refused(overlap(source, *records).refuse, "--allow-other-trial")
 
 
 def test_a_model_may_be_scored_on_the_other_people_of_its_own_folder(photos):
     source = photos("shots", SIX)
-    require_unseen([record_of(source)], source, Silent())
+    overlap(source, record_of(source)).refuse()
     assert not note(source, record_of(source))
 
 
@@ -76,7 +76,7 @@ def test_other_people_of_the_same_names_are_not_refused(photos):
     numbers = [f"{number:04d}" for number in range(1, 7)]
     trained = record_of(photos("A/data", dict.fromkeys(numbers, "A")))
     other = photos("B/data", {number: f"B {number}" for number in numbers}, test_share=1)
-    require_unseen([trained], other, Silent())
+    overlap(other, trained).refuse()
     assert note(other, trained) == (
         "3 of the 6 test people have names that were trained on (0002, 0003, 0005), but none of those images: "
         "if they are the same people, figures are inflated"
@@ -100,7 +100,7 @@ def test_images_that_moved_to_another_person_are_noted(photos, tmp_path):
     trained = record_of(photos("shots", SIX))
     (tmp_path / "shots/visible/b/1.png").rename(tmp_path / "shots/visible/a/moved.png")
     source = photos("shots", {})
-    require_unseen([trained], source, Silent())
+    overlap(source, trained).refuse()
     assert "trained on 1 image of 1 of the 3 test people (a), under other names" in note(source, trained)
 
 
@@ -138,9 +138,9 @@ def test_trials_are_compared_by_number():
     message = refusal(source, TrainingRecord("made-regdb", 2, {}))
     assert "trained on trial 2 of made-regdb, this is trial 5" in message
     assert "Score it on its own trial (--set data.trial=2)" in message
-    require_unseen([TrainingRecord("made-regdb", 5, {})], source, Silent())
-    require_unseen([TrainingRecord("another", 2, {})], source, Silent())
-    require_unseen([TrainingRecord("made-sysu", 0, {})], MadeImages(tree("sysu"), "sysu"), Silent())
+    overlap(source, TrainingRecord("made-regdb", 5, {})).refuse()
+    overlap(source, TrainingRecord("another", 2, {})).refuse()
+    overlap(MadeImages(tree("sysu"), "sysu"), TrainingRecord("made-sysu", 0, {})).refuse()
 
 
 def test_a_model_of_a_trial_that_was_started_from_another_trials_has_no_trial_of_its_own():
@@ -152,9 +152,9 @@ def test_a_model_of_a_trial_that_was_started_from_another_trials_has_no_trial_of
 
 def test_notes_of_several_trials_name_them():
     sources = [MadeImages(tree("regdb"), "regdb", split=trial) for trial in (1, 2, 3, 4)]
-    scored = [([TrainingRecord("made-regdb", 3, {})], source) for source in sources]
+    overlaps = [overlap(source, TrainingRecord("made-regdb", 3, {})) for source in sources]
     expected = "scored on people that the model was trained on (trials 1–2, 4): figures are inflated"
-    assert figures_note(scored, Silent()) == expected
+    assert figures_note(overlaps) == expected
 
 
 def test_a_model_that_does_not_say_whom_it_was_trained_on_is_noted(photos):
@@ -189,4 +189,4 @@ def test_a_registered_data_set_is_compared_without_a_line_of_its_own(monkeypatch
     message = refusal(fold({0, 1}), record_of(fold({0, 3})))
     assert "1 of the 2 test people are among those that the model was trained on (1)" in message
     assert "Choose test people that it was not trained on (data.fold)" in message
-    require_unseen([record_of(fold({0, 1}))], fold({0, 1}), Silent())
+    overlap(fold({0, 1}), record_of(fold({0, 1}))).refuse()

@@ -103,9 +103,10 @@ def test_another_test_split_of_a_folder_is_refused(lba, small_yaml, trees):
     lba("evaluate", "run")
     result = lba("evaluate", "run", "--set", "data.split_seed=5", status=2)
     assert "test people are among those that the model was trained on" in result.output
-    words = ("--set", "data.split_seed=5", "--allow-other-trial", "--json", "figures.json")
+    words = ("--set", "data.split_seed=5", "--allow-other-trial", "--json", "figures.json", "--save-features", "f.npz")
     insisted = " ".join(lba("evaluate", "run", *words).output.split())
-    for text in (insisted, Path("figures.json").read_text()):
+    again = " ".join(lba("evaluate", "--features", "f.npz").output.split())
+    for text in (insisted, again, Path("figures.json").read_text()):
         assert "scored on people that the model was trained on (person 0" in text
         assert "figures are inflated" in text
 
