@@ -15,6 +15,7 @@ from lba_cli.errors import LbaError, is_resource_error, quoted
 from lba_cli.files import read_text
 
 MANIFEST = "manifest.json"
+DIGEST_LENGTH = 16  # of short digests, in hexadecimal digits; among a million, two are equal with a probability of 3e-8
 
 
 class StrictModel(BaseModel):
@@ -92,3 +93,8 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """The first digits of the SHA-256 of a file, by which equal images are found."""
+    return sha256_of(path)[:DIGEST_LENGTH]

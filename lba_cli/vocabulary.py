@@ -33,4 +33,5 @@ BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
 LARGEST_SIDE = 2048  # pixels; the largest height or width of a network's input
+FEWEST_IDENTITIES = 2  # of a batch: with one, there would be nobody to differ from
 ONNX_OPSET = 18

@@ -14,7 +14,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.datasets import DATASETS
 from lba_cli.datasets.open import dataset_at, open_data
 from lba_cli.errors import CheckpointError, ConfigError
-from lba_cli.evaluation.leakage import require_own_trial
+from lba_cli.evaluation.leakage import figures_note, find_overlap
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild_network
 from lba_cli.processes import run_on_writer
@@ -39,12 +39,20 @@ class OpenedCheckpoint:
     config: Config
     listener: Listener
 
-    def images(self, *, refuse_training_people: bool = False) -> ImageSource:
-        """Open the data set at the network's image size; ``refuse_training_people`` calls :func:`require_own_trial`."""
-        source = open_data(self.config.data, self.listener)
-        if refuse_training_people:
-            require_own_trial(self.description, source)
-        return source
+    def images(self) -> ImageSource:
+        """Open the data set at the network's image size."""
+        return open_data(self.config.data, self.listener)
+
+    def images_to_score(self, *, allow_trained: bool = False) -> tuple[ImageSource, str]:
+        """Open the data set to score the network on it; also return what the reader of the figures has to know.
+
+        A network that was trained on some of the test people is refused unless ``allow_trained``.
+        """
+        source = self.images()
+        overlap = find_overlap(self.description.records(), source, self.listener)
+        if not allow_trained:
+            overlap.refuse()
+        return source, figures_note([overlap])
 
 
 def open_checkpoint(

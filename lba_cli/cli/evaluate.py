@@ -77,7 +77,7 @@ Features = Annotated[
     typer.Option(
         metavar="FILE.npz",
         help="Score the features in this file instead of a checkpoint. Its arrays: features (n, D), identities (n,), modalities "
-        "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on.",
+        "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on, note.",
     ),
 ]
 ProtocolOf = Annotated[

@@ -1,6 +1,6 @@
 """The work of ``lba evaluate``: score single checkpoints, the checkpoints of all trials, or a feature file."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.leakage import inflation_note, require_own_trial
+from lba_cli.evaluation.leakage import figures_note, find_overlap
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
@@ -82,7 +82,7 @@ def score_features(path: Path, dataset: str | None, request: EvaluateRequest) ->
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
     model = ScoredModel(str(path), source.trained_on)
     results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.common.listener, model=model)
-    return EvaluationResults((tuple(results),))
+    return EvaluationResults((_noted(results, source.note),))
 
 
 def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
@@ -145,7 +145,7 @@ def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Source
     if key not in sources:
         sources[key] = opened.images()
     if not request.allow_other_trial:
-        require_own_trial(opened.description, sources[key])
+        find_overlap(opened.description.records(), sources[key], request.common.listener).refuse()
     return sources[key]
 
 
@@ -155,15 +155,21 @@ def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheck
 
 
 def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
-    results = over_trials([_score_checkpoint(candidate.name, *part, request) for part in candidate.parts])
-    note = inflation_note((opened.description, source) for opened, source in candidate.parts)
+    listener = request.common.listener
+    note = figures_note([find_overlap(o.description.records(), source, listener) for o, source in candidate.parts])
+    results = over_trials([_score_checkpoint(candidate.name, *part, request, note) for part in candidate.parts])
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
-    return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in results)
+    return tuple(replace(result, root=root) for result in _noted(results, note))
+
+
+def _noted(results: Iterable[Result], note: str) -> tuple[Result, ...]:
+    """Add a note to those that the results have already."""
+    return tuple(replace(result, note=". ".join(filter(None, (result.note, note)))) for result in results)
 
 
 def _score_checkpoint(
-    name: str, opened: OpenedCheckpoint, source: ImageSource, request: EvaluateRequest
+    name: str, opened: OpenedCheckpoint, source: ImageSource, request: EvaluateRequest, note: str
 ) -> list[Result]:
     section = opened.config.evaluation
     options = EvaluationOptions(
@@ -172,6 +178,7 @@ def _score_checkpoint(
         batch_size=section.batch_size,
         workers=opened.config.data.workers,
         save_features=request.save_features,
+        note=note,
     )
     settings = choose_settings(section, source)
     return evaluate(opened.network, source, settings, listener=request.common.listener, options=options)

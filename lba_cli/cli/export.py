@@ -82,7 +82,9 @@ def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
     from lba_cli.evaluation.setting_choice import selection_setting
     from lba_cli.export import ExportScorer
 
-    source = opened.images(refuse_training_people=True)
+    source, note = opened.images_to_score()
+    if note:
+        opened.listener.warn(note)
     drawn = draw_setting(source, selection_setting(source))
     size = opened.network.embedding_size
 
@@ -102,7 +104,7 @@ def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
     setting, count = drawn.setting, len(drawn.draws)
     split = f", trial {source.trial}" if source.trial else ""
     where = f"{source.name}{split}, {setting.mode}, {setting.gallery_words}, {setting.protocol} protocol"
-    return ExportScorer(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures)
+    return ExportScorer(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures, note)
 
 
 def _print_result(result: ExportResult, opened: OpenedCheckpoint) -> None:

@@ -72,10 +72,11 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         from lba_cli.cli.console import get_console, print_line
         from lba_cli.data.prepare import prepare
         from lba_cli.data.store import StoredImages, default_store
-        from lba_cli.datasets.open import verify_store
+        from lba_cli.datasets.open import verify_store, warn_of_unused_options
 
         listener = common.listener
         data = _data_config(spec, root, common)
+        warn_of_unused_options(data, spec.name, listener)
         folder = Path(data.root)
         store = output or default_store(folder, data.height, data.width)
         if verify:

@@ -94,7 +94,9 @@ def ranking(
     path = output or FIGURES / "ranking.png"
     options = {"evaluation.mode": mode, "evaluation.shots": shots}
     opened = _open(path, force, checkpoint, data, common, options)
-    source = opened.images(refuse_training_people=True)
+    source, note = opened.images_to_score()
+    if note:
+        opened.listener.warn(note)
     figure = draw_ranking(
         opened.network,
         source,
@@ -154,7 +156,12 @@ def curves(
     folder = RunFolder(run) if run else newest_run()
     if not run:
         common.listener.say(f"run: {folder.path}, the newest")
-    _save(draw(folder.records(), str(folder.path), width=width), path, force)
+    records = folder.records()
+    figure = draw(records, str(folder.path), width=width)
+    for note in dict.fromkeys(record["evaluation"].get("note") for record in records if "evaluation" in record):
+        if note:
+            common.listener.warn(f"this run's figures: {note}")
+    _save(figure, path, force)
 
 
 @command(
@@ -202,10 +209,10 @@ def report(
     require_new_file(output, force=force, suffixes=SUFFIXES)
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
     opened = open_checkpoint(checkpoint, data, common, options)
-    source = opened.images(refuse_training_people=not allow_other_trial)
+    source, note = opened.images_to_score(allow_trained=allow_other_trial)
     bounds = Bounds(queries, top, people, points)
     model = ScoredModel(str(opened.path), trained_on(opened, source))
-    subject = Subject(opened.network, opened.description, model, opened.config, _records(opened.path))
+    subject = Subject(opened.network, opened.description, model, opened.config, _records(opened.path), note)
     size = write_report(output, subject, source, listener=common.listener, bounds=bounds, seed=seed, force=force)
     print_line(f"{output} is written, {size / 1e6:.1f} MB")
 

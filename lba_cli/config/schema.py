@@ -8,7 +8,15 @@ from pydantic_core import PydanticCustomError
 
 from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, nearest
 from lba_cli.methods.table import METHODS
-from lba_cli.vocabulary import LARGEST_SIDE, Backbone, FeaturePlace, Precision, ShotsChoice, Weighting
+from lba_cli.vocabulary import (
+    FEWEST_IDENTITIES,
+    LARGEST_SIDE,
+    Backbone,
+    FeaturePlace,
+    Precision,
+    ShotsChoice,
+    Weighting,
+)
 
 
 class Section(BaseModel):
@@ -107,7 +115,7 @@ class TrainSection(Section):
     epochs: int = Field(81, ge=1, le=100_000, description="number of epochs; they are numbered from 0")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
     precision: Precision = Field("tf32", description="float32, tf32 (as published), bfloat16, or auto (the fastest)")
-    identities: int = Field(8, ge=2, le=4096, description="identities in a batch (B)")
+    identities: int = Field(8, ge=FEWEST_IDENTITIES, le=4096, description="identities in a batch (B)")
     instances: int = Field(4, ge=1, le=4096, description="images per identity and modality in a batch (P)")
     steps_per_epoch: int | None = Field(
         None, ge=1, le=10_000_000, description="null: floor(images of the larger modality / (B·P)) + 1"

@@ -15,10 +15,19 @@ from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import map_chunks
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
-from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
+from lba_cli.data.store_manifest import (
+    IMAGES,
+    PERMUTATIONS,
+    Manifest,
+    Skipped,
+    StoredRow,
+    write_manifest,
+    write_samples,
+)
 from lba_cli.errors import DataError
 from lba_cli.files import whole_folder
 from lba_cli.locks import exclusive, lock_beside
+from lba_cli.manifest import file_digest
 from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
@@ -66,15 +75,15 @@ def prepare(
     # A data set of several trials has several samples per image.
     rows = {path: row for row, path in enumerate(dict.fromkeys(sample.path for sample in listing.samples))}
     with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
-        checksums, broken = _write_images(listing.root, list(rows), folder / IMAGES, (height, width), workers, listener)
+        written, broken = _write_images(listing.root, list(rows), folder / IMAGES, (height, width), workers, listener)
         if broken and not skip_broken:
             lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
             raise DataError(
                 f"{len(broken)} of {len(rows)} images can't be decoded; replace them, or leave them out with --skip-broken. "
                 "Nothing was written.\n" + "\n".join(lines)
             )
-        kept = [sample for sample in listing.samples if sample.path in checksums]
-        write_samples(folder, [rows[s.path] for s in kept], [checksums[s.path] for s in kept], kept)
+        kept = [sample for sample in listing.samples if sample.path in written]
+        write_samples(folder, [written[sample.path] for sample in kept], kept)
         if listing.permutations:
             shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
         skipped = tuple(sorted(broken.items()))
@@ -83,7 +92,7 @@ def prepare(
             dataset=listing.dataset,
             height=height,
             width=width,
-            images=len(checksums),
+            images=len(written),
             source=str(listing.root.resolve()),
             fingerprint=fingerprint(listing),
             skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
@@ -92,13 +101,13 @@ def prepare(
         if shared_arrays:
             _write_shared_arrays(folder, listener)
             write_manifest(folder, manifest)  # again, because the manifest lists all files
-    return Prepared(output, len(checksums), skipped)
+    return Prepared(output, len(written), skipped)
 
 
 class _Outcome(NamedTuple):
-    """For each image's path, its checksum if it was written, or the reason why it can't be decoded."""
+    """For each image's path, its row if it was written, or the reason why it can't be decoded."""
 
-    checksums: dict[str, int]
+    written: dict[str, StoredRow]
     broken: dict[str, str]
 
 
@@ -116,7 +125,7 @@ def _write_images(
         map_chunks(partial(_fill_rows, root, array), list(enumerate(paths)), workers=workers) as chunks,
     ):
         for done, part in chunks:
-            outcome.checksums.update(part.checksums)
+            outcome.written.update(part.written)
             outcome.broken.update(part.broken)
             progress.advance(done)
     return outcome
@@ -133,7 +142,7 @@ def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Out
             outcome.broken[path] = str(problem)
         else:
             rows[row] = image
-            outcome.checksums[path] = zlib.crc32(image.data)
+            outcome.written[path] = StoredRow(row, zlib.crc32(image.data), file_digest(root / path))
     return outcome
 
 

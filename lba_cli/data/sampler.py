@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from lba_cli.data.samples import Sample, identity_classes
 from lba_cli.errors import DataError
 from lba_cli.randomness import Stream, numpy_generator
-from lba_cli.vocabulary import MODALITIES, Modality
+from lba_cli.vocabulary import FEWEST_IDENTITIES, MODALITIES, Modality
+
+
+class TooFewIdentities(DataError):
+    """No batch can be made of the training identities, whatever its size."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ class IdentitySampler:
         incomplete: the training identities that lack a modality and are left out.
 
     Raises:
+        TooFewIdentities: there are fewer than two identities.
         DataError: there are fewer than B identities, or some lack a modality.
     """
 
@@ -65,17 +70,20 @@ class IdentitySampler:
         self._identities, self._instances, self._seed = identities, instances, seed
         self._rank, self._size = rank, size
         images = _images_by_identity(samples)
-        if not any(images.values()):
-            raise DataError("the data set has no images to train on")
+        if not images:
+            raise TooFewIdentities("there are no images to train on")
         self.incomplete = tuple(sorted(i for i, own in images.items() if not all(own[m] for m in MODALITIES)))
         if self.incomplete and not skip_incomplete:
             raise DataError(_incomplete_message(images, self.incomplete))
         self.classes = identity_classes(samples)
         self._images = {i: own for i, own in sorted(images.items()) if i not in self.incomplete}
+        if len(self._images) < FEWEST_IDENTITIES:
+            words = "is 1 identity" if self._images else "are no identities"
+            raise TooFewIdentities(f"there {words} to train on, and at least {FEWEST_IDENTITIES} are needed")
         if len(self._images) < identities:
             raise DataError(
                 f"the data set has {len(self._images)} identities to train on, but a batch needs {identities}: "
-                f"lower that with --set train.identities={max(2, len(self._images))}"
+                f"lower that with --set train.identities={len(self._images)}"
             )
         largest = max(sum(len(own[modality]) for own in self._images.values()) for modality in MODALITIES)
         self.steps = steps or largest // (identities * instances * size) + 1
@@ -114,6 +122,7 @@ def _images_by_identity(samples: Sequence[Sample]) -> dict[int, dict[Modality, l
 
 
 def _incomplete_message(images: dict[int, dict[Modality, list[int]]], incomplete: Sequence[int]) -> str:
+    enough = len(images) - len(incomplete) >= FEWEST_IDENTITIES
     lacking = {m: [i for i in incomplete if not images[i][m]] for m in MODALITIES}
     parts = [
         f"{len(found)} without {modality} images ({', '.join(map(str, found[:10]))}{', …' if len(found) > 10 else ''})"
@@ -121,6 +130,6 @@ def _incomplete_message(images: dict[int, dict[Modality, list[int]]], incomplete
         if found
     ]
     return (
-        f"{len(incomplete)} of {len(images)} training identities lack a modality: {'; '.join(parts)}. Complete the copy, "
-        "or leave them out with --set data.skip_incomplete=true"
+        f"{len(incomplete)} of {len(images)} training identities lack a modality: {'; '.join(parts)}. Complete them"
+        f"{', or leave them out with --set data.skip_incomplete=true' if enough else ''}"
     )

@@ -10,6 +10,9 @@ from lba_cli.errors import DataError
 from lba_cli.vocabulary import Modality, Split
 
 NO_CAMERA = -1  # the camera is unknown; 0 is a camera like any other
+DIGEST_LENGTH = (
+    16  # of digests of files and names, in hexadecimal digits: among a million, two agree with probability 3e-8
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,7 @@ class Sample:
         split: whether the image is trained on or tested with.
         trial: the trial that this record belongs to, from 1; 0 where the data set has only one. A data set with several
             trials has one record per image and trial.
+        name: the person's name, where the user chose it; otherwise empty, and the number is the name.
     """
 
     path: str
@@ -32,6 +36,12 @@ class Sample:
     modality: Modality
     split: Split
     trial: int = 0
+    name: str = ""
+
+    @property
+    def person(self) -> str:
+        """The person's name, or the number if there is no name."""
+        return self.name or str(self.identity)
 
 
 @dataclass(frozen=True)

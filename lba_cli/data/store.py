@@ -16,7 +16,7 @@ from lba_cli.data.parallel import cores
 from lba_cli.data.samples import EvaluationSet, Listing, Sample, fingerprint, indices_of_trial
 from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
 from lba_cli.errors import DataError, is_resource_error
-from lba_cli.manifest import MANIFEST
+from lba_cli.manifest import MANIFEST, file_digest
 from lba_cli.reporting import Listener
 
 IMAGES_PER_CHECK = 64
@@ -60,6 +60,10 @@ class ImageSource(EvaluationSet):
     def check(self, indices: Sequence[int], listener: Listener) -> None:
         """Raise a DataError if images at ``indices`` have changed since they were prepared; the message names them."""
 
+    def file_digests(self, indices: Sequence[int], listener: Listener) -> list[str]:
+        """:func:`~lba_cli.manifest.file_digest` of the original files of the samples at ``indices``."""
+        raise NotImplementedError
+
 
 class StoredImages(ImageSource):
     """The images of the prepared store in ``folder``; the attribute ``images`` is their number.
@@ -75,20 +79,21 @@ class StoredImages(ImageSource):
         self.name, self.dataset = manifest.name, manifest.dataset
         self.height, self.width = manifest.height, manifest.width
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
-        rows, checksums, self.samples = read_samples(folder)
-        self._rows, self._checksums = np.asarray(rows, np.int64), np.asarray(checksums, np.int64)
+        stored, self.samples = read_samples(folder)
+        self._rows, self._checksums = (np.asarray([each[n] for each in stored], np.int64) for n in (0, 1))
+        self._files = np.asarray([each.file for each in stored])
         self._identity = _identity(folder)
         shape = _open_pixels(folder).shape
-        if len(set(rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
+        if len(np.unique(self._rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
             raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't fit {MANIFEST}; prepare it again")
-        if len(rows) and not 0 <= self._rows.min() <= self._rows.max() < shape[0]:
+        if len(stored) and not 0 <= self._rows.min() <= self._rows.max() < shape[0]:
             raise DataError(f"{folder / SAMPLES}: has rows that {IMAGES} lacks; prepare it again")
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
 
     def _keep(self, chosen: list[int]) -> None:
         super()._keep(chosen)
-        self._rows, self._checksums = self._rows[chosen], self._checksums[chosen]
+        self._rows, self._checksums, self._files = (each[chosen] for each in (self._rows, self._checksums, self._files))
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Read images, see :meth:`ImageSource.read`.
@@ -106,6 +111,10 @@ class StoredImages(ImageSource):
     def content(self) -> str:
         """A digest of the images' checksums."""
         return hashlib.sha256(self._checksums.tobytes()).hexdigest()
+
+    def file_digests(self, indices: Sequence[int], listener: Listener) -> list[str]:
+        """Return the digests from the preparation, see :meth:`ImageSource.file_digests`."""
+        return [str(digest) for digest in self._files[list(indices)]]
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
         """Compare the images at ``indices`` with their checksums; raises what :meth:`ImageSource.check` raises."""
@@ -142,7 +151,7 @@ class FolderImages(ImageSource):
         self.samples, self.permutations = listing.samples, listing.permutations
         self.height, self.width = height, width
         self.fingerprint = fingerprint(listing)
-        self._root = listing.root
+        self._root, self._digests = listing.root, dict[str, str]()  # the digests by path
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Decode images, see :meth:`ImageSource.read`."""
@@ -156,6 +165,23 @@ class FolderImages(ImageSource):
                     "images out with lba prepare … --skip-broken"
                 ) from problem
         return images
+
+    def file_digests(self, indices: Sequence[int], listener: Listener) -> list[str]:
+        """Read each file at the first call, see :meth:`ImageSource.file_digests`; one that can't be read is a DataError."""
+        paths = [self.samples[index].path for index in indices]
+        new = [path for path in dict.fromkeys(paths) if path not in self._digests]
+        with listener.task("reading the files", len(new), "images") as progress, ThreadPoolExecutor(cores()) as threads:
+            try:
+                for path, digest in zip(
+                    new, threads.map(lambda path: file_digest(self._root / path), new), strict=True
+                ):
+                    self._digests[path] = digest
+                    progress.advance()
+            except OSError as problem:
+                if is_resource_error(problem):
+                    raise
+                raise DataError(f"{problem.filename}: {problem.strerror}") from problem
+        return [self._digests[path] for path in paths]
 
 
 def is_store(folder: Path) -> bool:

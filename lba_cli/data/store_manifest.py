@@ -1,7 +1,7 @@
 """The manifest of a prepared store, and the list of its samples.
 
-A store is a folder: ``images.npy`` (rows × height × width × 3, uint8), ``samples.csv`` (a row's number and CRC-32, path,
-identity, camera, modality, split and trial), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
+A store is a folder: ``images.npy`` (rows × height × width × 3, uint8), ``samples.csv`` (a row's number and CRC-32, the digest of
+the image's file, path, identity, camera, modality, split, trial and name), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
 and SHA-256 of every other file. If a data set has several trials, each image is stored once and has a line in
 ``samples.csv`` for every trial that it is in. ``samples.csv`` holds the images' checksums row by row, so that rows are
 written and checked in parallel.
@@ -10,21 +10,22 @@ written and checked in parallel.
 import csv
 import hashlib
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, field_validator
 
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import DataError, is_resource_error
 from lba_cli.files import MOST_TEXT, read_bytes
-from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
+from lba_cli.manifest import DIGEST_LENGTH, MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
 from lba_cli.vocabulary import MODALITIES, SPLITS
 
 SAMPLES, IMAGES, PERMUTATIONS = "samples.csv", "images.npy", "rand_perm_cam.mat"
-COLUMNS = ("row", "crc32", *(column.name for column in fields(Sample)))
+COLUMNS = ("row", "crc32", "file", *(column.name for column in fields(Sample)))
 MOST_SAMPLES = 2**31
 
 
@@ -57,7 +58,7 @@ class Manifest(StrictModel):
     skipped: tuple[Skipped, ...] = ()
     files: dict[str, FileRecord] = Field(default_factory=dict)
     format: Literal["lba-store"] = "lba-store"
-    version: Literal[4] = 4
+    version: Literal[5] = 5
     checksum: str = ""
 
     @field_validator("name")
@@ -113,41 +114,58 @@ def require_whole(folder: Path, manifest: Manifest, *, large: bool) -> None:
         STORE.require_file(path, record, checksum=large or path.suffix != ".npy")
 
 
-def write_samples(folder: Path, rows: Sequence[int], checksums: Sequence[int], samples: Sequence[Sample]) -> None:
-    """Write ``samples.csv``: for each sample the row of ``images.npy`` that shows it, and the row's checksum."""
+class StoredRow(NamedTuple):
+    """What ``samples.csv`` says about a sample's image.
+
+    Attributes:
+        row: its row of ``images.npy``.
+        crc32: the checksum of that row.
+        file: :func:`lba_cli.manifest.file_digest` of the file that it was prepared from.
+    """
+
+    row: int
+    crc32: int
+    file: str
+
+
+def write_samples(folder: Path, rows: Sequence[StoredRow], samples: Sequence[Sample]) -> None:
+    """Write ``samples.csv``."""
     with (folder / SAMPLES).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for row, checksum, sample in zip(rows, checksums, samples, strict=True):
-            writer.writerow([row, checksum, *(getattr(sample, column) for column in COLUMNS[2:])])
+        for row, sample in zip(rows, samples, strict=True):
+            writer.writerow([*row, *(getattr(sample, column.name) for column in fields(Sample))])
 
 
-def read_samples(folder: Path) -> tuple[list[int], list[int], tuple[Sample, ...]]:
-    """Read ``samples.csv``: the samples' rows of ``images.npy``, the rows' checksums, and the samples.
+def read_samples(folder: Path) -> tuple[list[StoredRow], tuple[Sample, ...]]:
+    """Read ``samples.csv``.
 
     Raises:
         DataError: the file is missing or damaged.
     """
     path = folder / SAMPLES
-    rows, checksums, samples = [], [], []
+    rows, samples = [], []
     try:
         text = read_bytes(path, MOST_SAMPLES).decode("utf-8")
         for line in csv.DictReader(io.StringIO(text, newline="")):
             if line["modality"] not in MODALITIES or line["split"] not in SPLITS:
                 raise ValueError(f"an unknown modality or split in row {line['row']}")
-            rows.append(_number(line["row"]))
-            checksums.append(_number(line["crc32"]))
+            if None in line.values():
+                raise ValueError(f"row {line['row']} is too short")
+            if not re.fullmatch(f"[0-9a-f]{{{DIGEST_LENGTH}}}", line["file"]):
+                raise ValueError(f"no digest of the file in row {line['row']}")
+            rows.append(StoredRow(_number(line["row"]), _number(line["crc32"]), line["file"]))
             identity, camera, trial = (
                 _number(line["identity"]),
                 _number(line["camera"], NO_CAMERA),
                 _number(line["trial"]),
             )
-            samples.append(Sample(line["path"], identity, camera, line["modality"], line["split"], trial))
+            samples.append(Sample(line["path"], identity, camera, line["modality"], line["split"], trial, line["name"]))
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as problem:
         if is_resource_error(problem):
             raise
         raise DataError(f"{path}: damaged ({problem!s:.120}); {STORE.remedy}") from problem
-    return rows, checksums, tuple(samples)
+    return rows, tuple(samples)
 
 
 def _number(text: str, least: int = 0) -> int:

@@ -19,7 +19,7 @@ from lba_cli.datasets.galleries import cameras_known, community_draws, whole_gal
 from lba_cli.datasets.layout import Layout, name_of
 from lba_cli.datasets.lists import read_lines, read_split, shortened
 from lba_cli.datasets.scan import Scan, camera_in_name, require_text
-from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, Setting
+from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, Setting, SplitAdvice
 from lba_cli.errors import DataError
 from lba_cli.match_rules import MatchRules
 from lba_cli.synthetic import Job, Plan, Preset
@@ -83,7 +83,7 @@ def read_folder(root: Path, options: FolderOptions | None = None) -> Listing:
         split_of, notes = _split_at_random(people, both, options)
     number = {name: place for place, name in enumerate(people, start=1)}
     samples = in_order(
-        Sample(path, number[name], camera_in_name(path.rsplit("/", 1)[1]), modality, split)
+        Sample(path, number[name], camera_in_name(path.rsplit("/", 1)[1]), modality, split, name=name)
         for name, split in split_of.items()
         for modality in MODALITIES
         for path in people[name][modality]
@@ -201,6 +201,11 @@ FOLDER = DatasetSpec(
     read=read_folder,
     options=FolderOptions,
     split_is_drawn=True,
+    split_advice=SplitAdvice(
+        train_on_more="test nobody with data.test_share=0, or list more people in data.train_ids",
+        test_others="list people who have both in data.test_ids (and the others in data.train_ids), draw others with "
+        "data.split_seed, or test nobody with data.test_share=0",
+    ),
     modes=BOTH_DIRECTIONS,
     usual_modes=tuple(BOTH_DIRECTIONS),
     shots=("single", "multi", "whole"),

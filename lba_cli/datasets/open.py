@@ -68,7 +68,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
             _require_same_source(folder, store, listing)
         source = store.of_trial(config.trial)
         place = f"the store {folder}"
-    _warn_of_unused_options(config, source.dataset, listing, listener)
+    warn_of_unused_options(config, source.dataset, listener, only_stored=listing is None)
     title = f"{source.name}, trial {source.trial}," if source.trial else source.name
     listener.say(f"data: {title} from {place}")
     return source
@@ -119,13 +119,21 @@ def _require_same_source(folder: Path, store: StoredImages, listing: Listing) ->
         )
 
 
-def _warn_of_unused_options(config: DataConfig, dataset: str, listing: Listing | None, listener: Listener) -> None:
-    """Warn about data-set options that differ from their defaults but have no effect here."""
+def warn_of_unused_options(config: DataConfig, dataset: str, listener: Listener, *, only_stored: bool = False) -> None:
+    """Warn about keys in the section ``data`` that have no effect on the data set ``dataset``.
+
+    Options of other data sets never have one. Those of the data set itself have none if there is ``only_stored`` data, whose
+    split was decided when it was prepared; they are compared with their defaults, which every run names.
+    """
+    own = DATASETS[dataset]
     for spec in DATASETS.values():
-        keys = ", ".join(f"data.{key}" for key in spec.options.model_fields)
-        if not keys or config.options_for(spec) == spec.options():
-            continue
-        if spec.name != dataset:
-            listener.warn(f"{keys} have no effect: only the data set '{spec.name}' has them")
-        elif listing is None:
-            listener.warn(f"{keys} have no effect: the store keeps the split that it was prepared with")
+        given = config.options_for(spec).model_fields_set - own.options.model_fields.keys()
+        if given:
+            keys = ", ".join(f"data.{key}" for key in sorted(given))
+            owned = f"has {own.keys}" if own.keys else "has no keys of its own"
+            has, them = ("has", "it") if len(given) == 1 else ("have", "them")
+            listener.warn(f"{keys} {has} no effect: only the data set '{spec.name}' has {them}; '{dataset}' {owned}")
+    if config.trial is not None and not own.trials:
+        listener.warn(f"data.trial has no effect: '{dataset}' has a single train/test split")
+    if only_stored and config.options_for(own) != own.options():
+        listener.warn(f"{own.keys} have no effect: the store keeps the split that it was prepared with")

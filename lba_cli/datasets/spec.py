@@ -71,6 +71,18 @@ class DatasetOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+class SplitAdvice(NamedTuple):
+    """What a user can change if a split doesn't fit, as parts of messages.
+
+    Attributes:
+        train_on_more: moves people from the test split to the training split.
+        test_others: leads to another test split.
+    """
+
+    train_on_more: str
+    test_others: str
+
+
 class PublishedResult(NamedTuple):
     """One row of a published table: the figures that were published, as fractions."""
 
@@ -105,6 +117,7 @@ class DatasetSpec:
         default_root: the folder that commands look in when none is named.
         trials: the numbers of its trials, if it is split several times; each trial has a model of its own.
         split_is_drawn: whether the user chooses the training identities, so that checkpoints must record them.
+        split_advice: how a split that is drawn can be changed; None to name the data set's own config keys.
         needs_cameras: whether evaluation needs the camera of every test image.
         check_sample: returns what is wrong with a sample of a feature file; empty if nothing is.
         shortfalls: compares a copy with the complete data set, camera by camera.
@@ -127,6 +140,7 @@ class DatasetSpec:
     default_root: str = ""
     trials: range = range(0)
     split_is_drawn: bool = False
+    split_advice: SplitAdvice | None = None
     needs_cameras: bool = False
     check_sample: Callable[[Sample], str] = lambda _: ""
     shortfalls: Callable[[Listing], list[Shortfall]] = lambda _: []
@@ -145,6 +159,16 @@ class DatasetSpec:
     def title(self) -> str:
         """The data set's name in messages and reports."""
         return self.layout.title
+
+    @property
+    def keys(self) -> str:
+        """The config keys that only this data set has, as text; empty if there are none."""
+        return ", ".join(f"data.{key}" for key in self.options.model_fields)
+
+    def advice(self) -> SplitAdvice:
+        """How the split can be changed, if it is drawn."""
+        change = f"change the split{self.keys and f' ({self.keys})'}"
+        return self.split_advice or SplitAdvice(change, change)
 
     @property
     def selection_mode(self) -> str:

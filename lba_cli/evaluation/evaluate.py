@@ -26,6 +26,7 @@ class EvaluationOptions:
         model: what the results say about the network.
         batch_size, workers: how many images are loaded at a time, and by how many processes.
         save_features: a file to which the plain embeddings of every test image are written as well.
+        note: what a reader of the figures has to know, for that file.
     """
 
     variants: Sequence[Variant] = (Variant(),)
@@ -33,6 +34,7 @@ class EvaluationOptions:
     batch_size: int = 128
     workers: int | None = None
     save_features: Path | None = None
+    note: str = ""
 
 
 def evaluate(
@@ -70,8 +72,8 @@ def evaluate(
 
     def write_and_score() -> list[Result]:
         if options.save_features:
-            features, trained_on = embeddings[PLAIN], options.model.trained_on
-            write_features(options.save_features, source, sorted(needed), features, trained_on=trained_on)
+            facts = {"trained_on": options.model.trained_on, "note": options.note}
+            write_features(options.save_features, source, sorted(needed), embeddings[PLAIN], **facts)
         return score(source, drawn, embeddings, options.variants, listener=listener, model=options.model, device=device)
 
     return processes.run_on_writer(write_and_score)

@@ -8,7 +8,7 @@ Arrays have n rows for n test images:
   the order of the rows.
 
 Single values, all optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in tables),
-``trial`` (of RegDB), ``trained_on``. Nothing is unpickled, and headers are checked before any array is read.
+``trial`` (of RegDB), ``trained_on``, ``note`` (for the reader of the figures). Nothing is unpickled, and headers are checked before any array is read.
 """
 
 import zipfile
@@ -56,6 +56,7 @@ ARRAYS = {
     "name": _ArrayRule("U", 0, words="a word"),
     "trial": _ArrayRule("iu", 0, words="an integer"),
     "trained_on": _ArrayRule("U", 0, words="a word"),
+    "note": _ArrayRule("U", 0, words="text"),
 }
 
 
@@ -70,10 +71,17 @@ class FeatureSet:
     embeddings: Embeddings
     trained_on: str = ""
     permutations: Path | None = None
+    note: str = ""
 
 
 def write_features(
-    path: Path, source: EvaluationSet, indices: Iterable[int], embeddings: Embeddings, *, trained_on: str = ""
+    path: Path,
+    source: EvaluationSet,
+    indices: Iterable[int],
+    embeddings: Embeddings,
+    *,
+    trained_on: str = "",
+    note: str = "",
 ) -> None:
     """Write the embeddings of the samples at ``indices``; the file appears whole or not at all."""
     chosen = list(indices)
@@ -90,6 +98,7 @@ def write_features(
             name=np.asarray(source.name),
             trial=np.asarray(source.trial),
             trained_on=np.asarray(trained_on),
+            note=np.asarray(note[:LONGEST_WORD]),
         )
 
 
@@ -113,6 +122,7 @@ def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
         samples=samples,
         embeddings=Embeddings(np.arange(len(samples)), _unit(path, arrays["features"])),
         trained_on=_words(arrays, "trained_on"),
+        note=_words(arrays, "note"),
     )
 
 

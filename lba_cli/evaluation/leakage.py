@@ -1,44 +1,178 @@
-"""Refuse to score a model on people that it was trained on, or note with the results that it was."""
+"""Whether a model is scored on people that it was trained on, or that a model was trained on that it was started from.
 
-from collections.abc import Iterable
+People whose split the user draws are compared by their names and by the bytes of their images, not by their numbers:
 
-from lba_cli.datasets import EvaluationSet
+=========  ==============  =====================================================================
+name       images          figures
+=========  ==============  =====================================================================
+the same   some the same   are refused
+another    some the same   have a note, which counts the people and the images
+the same   all others      have a note, because nobody can say whether they are the same people
+=========  ==============  =====================================================================
+
+Trials of a data set are compared by their numbers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lba_cli import processes
+from lba_cli.data.store import ImageSource
+from lba_cli.datasets import get_dataset
+from lba_cli.datasets.lists import shortened
 from lba_cli.errors import DataError
 from lba_cli.evaluation.results import trial_words
-from lba_cli.model.checkpoint import Description
+from lba_cli.model.training_record import TrainingRecord, name_digest, pack, unpack
+from lba_cli.reporting import Listener
+from lba_cli.vocabulary import Split
+
+OWN, EARLIER = "the model", "the model that it was started from"
 
 
-def require_own_trial(description: Description, source: EvaluationSet) -> None:
-    """Raise a DataError if the model was trained on another trial of the same data set, or on another split of the folder."""
-    overlap, remedy = _overlap(description, source)
-    if overlap:
-        raise DataError(
-            f"{overlap}, which would inflate the figures. Score it {remedy}, or allow it with --allow-other-trial (in "
-            "lba evaluate and lba visualize report)"
+@dataclass(frozen=True)
+class Overlap:
+    """What the test people of a data set have in common with the people that a model was trained on.
+
+    Attributes:
+        reason: why the figures would be inflated; empty if nothing proves that they would.
+        remedy: what to score the model on instead.
+        label: the reason as a note beside figures, without the trial.
+        doubts: what else a reader of the figures has to know.
+        trial: the trial of the data set; 0 if it has only one.
+    """
+
+    reason: str = ""
+    remedy: str = ""
+    label: str = ""
+    doubts: tuple[str, ...] = ()
+    trial: int = 0
+
+    def refuse(self) -> None:
+        """Raise a DataError if the figures would be inflated."""
+        if self.reason:
+            raise DataError(
+                f"{self.reason}, which would inflate the figures. {self.remedy}, or allow it with --allow-other-trial (in "
+                "lba evaluate and lba visualize report)"
+            )
+
+
+def training_people(source: ImageSource, left_out: Iterable[int], listener: Listener) -> dict[str, str]:
+    """Return the people to record in a checkpoint that is trained on ``source``, see :class:`TrainingRecord`.
+
+    The files of a data set whose split is fixed aren't read. ``left_out`` are identities that aren't trained on.
+    """
+    if not get_dataset(source.dataset).split_is_drawn:
+        return {}
+    images = _images_by_person(source, "train", listener, set(left_out))
+    return pack({name_digest(person): digests for person, digests in images.items()})
+
+
+def find_overlap(records: Sequence[TrainingRecord], source: ImageSource, listener: Listener) -> Overlap:
+    """Compare the test people of ``source`` with those that a model was trained on.
+
+    In a job of several processes all of them call this.
+
+    Args:
+        records: the model's own record, followed by those of the models that it was started from.
+        source: the data set that it is scored on.
+        listener: receives the progress, if files are read.
+    """
+    found = _compare_trials(records, source)
+    if not found.reason and any(record.people for record in records):
+        tested = processes.run_on_writer(lambda: _images_by_person(source, "test", listener))
+        found = _compare_people(records, source, tested)
+    return replace(found, doubts=(*found.doubts, *_unknown(records, source)), trial=source.trial)
+
+
+def figures_note(overlaps: Sequence[Overlap]) -> str:
+    """Return a note for the reader of figures whose models have these overlaps; empty if there is nothing to say."""
+    trials: dict[str, list[int]] = {}
+    for overlap in overlaps:
+        if overlap.reason:
+            trials.setdefault(overlap.label, []).append(overlap.trial)
+    notes = []
+    for label, numbers in trials.items():
+        words = trial_words([number for number in numbers if number])
+        notes.append(f"{label}{words and f' ({words})'}: figures are inflated")
+    notes += (doubt for overlap in overlaps for doubt in overlap.doubts)
+    return ". ".join(dict.fromkeys(notes))
+
+
+def _images_by_person(
+    source: ImageSource, split: Split, listener: Listener, left_out: Iterable[int] = ()
+) -> dict[str, set[str]]:
+    """The digests of the files of each person's images in one split, by the person's name."""
+    indices = [i for i, each in enumerate(source.samples) if each.split == split and each.identity not in left_out]
+    images: dict[str, set[str]] = {}
+    for index, digest in zip(indices, source.file_digests(indices, listener), strict=True):
+        images.setdefault(source.samples[index].person, set()).add(digest)
+    return images
+
+
+def _compare_trials(records: Sequence[TrainingRecord], source: ImageSource) -> Overlap:
+    trained = [record.trial for record in records if record.dataset == source.name and record.trial]
+    others = [trial for trial in trained if trial != source.trial]
+    if not source.trial or not others:
+        return Overlap()
+    is_own = records[0].dataset == source.name and records[0].trial == others[0]
+    who, whose = ("the model was", OWN) if is_own else ("the model was started from one that was", EARLIER)
+    reason = (
+        f"{who} trained on trial {others[0]} of {source.name}, this is trial {source.trial}: some of its test people are "
+        f"among those that {whose} was trained on"
+    )
+    remedy = f"Score it on its own trial (--set data.trial={others[0]})"
+    if len(set(trained)) > 1:
+        remedy = "It was trained on several trials: train one that was started from other weights (model.pretrained)"
+    return Overlap(reason, remedy, f"scored on people that {whose} was trained on")
+
+
+def _compare_people(records: Sequence[TrainingRecord], source: ImageSource, tested: Mapping[str, set[str]]) -> Overlap:
+    spec = get_dataset(source.dataset)
+    reason, label = "", ""
+    doubts: list[str] = []
+    decided: set[str] = set()
+    namesakes: set[str] = set()
+    for who, group in ((OWN, records[:1]), (EARLIER, records[1:])):
+        trained = unpack(group)
+        everything: set[str] = set().union(*trained.values())
+        named = {person for person in tested if spec.split_is_drawn and name_digest(person) in trained}
+        same = {person for person in named if trained[name_digest(person)] & tested[person]} - decided
+        renamed = {person for person in tested if everything & tested[person]} - same - decided
+        if same and not reason:
+            people = f"{len(same)} of the {len(tested)} test people are among those that {who} was trained on"
+            reason = f"{source.name}: {people} ({_names(same)})"
+            label = f"scored on people that {who} was trained on ({_names(same)})"
+        if renamed:
+            count = len(everything & set().union(*(tested[person] for person in renamed)))
+            doubts.append(
+                f"{who} was trained on {count} image{'s' * (count > 1)} of {len(renamed)} of the {len(tested)} test people "
+                f"({_names(renamed)}), under other names: figures are inflated"
+            )
+        decided |= same | renamed
+        namesakes |= named
+    if others := namesakes - decided:
+        doubts.append(
+            f"{len(others)} of the {len(tested)} test people have names that were trained on ({_names(others)}), but none of "
+            "those images: if they are the same people, figures are inflated"
         )
+    remedy = f"Choose test people that it was not trained on{spec.keys and f' ({spec.keys})'}"
+    return Overlap(reason, remedy, label, tuple(doubts))
 
 
-def inflation_note(scored: Iterable[tuple[Description, EvaluationSet]]) -> str:
-    """Return a note for the reader of figures if a model was scored on people that it was trained on; otherwise nothing."""
-    trials = [source.trial for description, source in scored if _overlap(description, source)[0]]
-    if not trials:
-        return ""
-    words = trial_words([trial for trial in trials if trial])
-    return f"scored on people that the model was trained on{words and f' ({words})'}: figures are inflated"
+def _unknown(records: Sequence[TrainingRecord], source: ImageSource) -> tuple[str, ...]:
+    """Say where it isn't known whom the model was trained on. The test people of a fixed split are never trained on."""
+    notes = []
+    for who, group in ((OWN, records[:1]), (EARLIER, records[1:])):
+        for record in group:
+            is_fixed = record.dataset == source.name and not get_dataset(source.dataset).split_is_drawn
+            if record.people is None and not is_fixed:
+                assumed = f" ({record.dataset} is assumed)" if record.dataset else ""
+                notes.append(
+                    f"the file of {who} does not say whom it was trained on{assumed}, so that nobody checked whether these "
+                    "test people are among them"
+                )
+    return tuple(notes)
 
 
-def _overlap(description: Description, source: EvaluationSet) -> tuple[str, str]:
-    """Say which test people the model was trained on, and on what to score it instead; both are empty if there are none."""
-    if description.dataset != source.name:
-        return "", ""
-    if source.trial and description.trial not in (0, source.trial):
-        trials = f"the model was trained on trial {description.trial} of {source.name}, this is trial {source.trial}"
-        seen = f"{trials}: some of its test people are among those that the model was trained on"
-        return seen, f"on its own trial (--set data.trial={description.trial})"
-    tested = {sample.identity for sample in source.samples if sample.split == "test"}
-    both = tested & set(description.identities)
-    if both:
-        people = f"{len(both)} of the {len(tested)} test people"
-        seen = f"{source.name}: {people} are among those that the model was trained on"
-        return seen, "with its own data.split_seed, data.test_share or lists of identities"
-    return "", ""
+def _names(people: Iterable[str]) -> str:
+    return shortened(sorted(people))

@@ -12,6 +12,7 @@ from lba_cli.datasets.galleries import cameras_known
 from lba_cli.errors import DataError
 from lba_cli.evaluation.distances import BLOCK_ELEMENTS, Block, Distances
 from lba_cli.evaluation.embedding import Embeddings
+from lba_cli.evaluation.feature_files import FeatureSet
 from lba_cli.evaluation.labels import Labels, encode_labels, ignored_by
 from lba_cli.evaluation.network_embedder import View
 from lba_cli.evaluation.ranking import Metrics, average_precisions, rank_metrics_blockwise
@@ -49,7 +50,8 @@ def draw_setting(source: EvaluationSet, setting: Setting) -> SettingDraws:
     for side, modality in zip(("queries", "gallery"), spec.modes[setting.mode], strict=True):
         if not getattr(draws[0], side):
             lacking = "queries" if side == "queries" else "gallery images"
-            raise DataError(f"{source.name}: the test identities have no {modality} {lacking} for {setting.mode}")
+            problem = f"the test identities have no {modality} {lacking} for {setting.mode}"
+            raise DataError(f"{source.name}: {problem}{_how_to_test_others(source)}")
     return SettingDraws(setting, draws)
 
 
@@ -159,12 +161,16 @@ def _unscorable(source: EvaluationSet, problem: object) -> DataError:
     spec = get_dataset(source.dataset)
     people = [{s.identity for s in source.samples if s.split == "test" and s.modality == m} for m in MODALITIES]
     if people[0].isdisjoint(people[1]):
-        cause = "no test identity has images of both modalities"
-        if spec.split_is_drawn:
-            cause += ": change the test split (data.test_share, data.test_ids), or test nobody (data.test_share=0)"
+        cause = f"no test identity has images of both modalities{_how_to_test_others(source)}"
     else:
         cause = f"the protocol of {spec.title} ignores every match (see docs/protocols.md)"
     return DataError(f"{source.name}: the test images can't be evaluated: {problem}; {cause}")
+
+
+def _how_to_test_others(source: EvaluationSet) -> str:
+    """Advise how to get another test split; empty if there is none, as in a file of features."""
+    spec = get_dataset(source.dataset)
+    return f": {spec.advice().test_others}" if spec.split_is_drawn and not isinstance(source, FeatureSet) else ""
 
 
 def _result(

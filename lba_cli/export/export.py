@@ -118,7 +118,9 @@ def _write(
             f"{files[0][0]}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's, more "
             f"than {tolerance:g}; no file was written"
         )
-    scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed)) if scorer else None
+    scores = None
+    if scorer:
+        scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed), scorer.note)
     described = tuple(ExportedFile(name, held, sha256_of(path), path.stat().st_size) for name, held, path in files)
     return ExportResult(description, network.embedding_size, format_name, described, deviation, scores)
 

@@ -25,24 +25,29 @@ SYNTHETIC_LIMIT = (
 )
 TEMPLATE = Path(__file__).with_suffix(".md")
 EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
-LONGEST = 200  # characters of text from a checkpoint, which a stranger may have written
+LONGEST, LONGEST_NOTE = 200, 2000  # characters of text from a checkpoint, which a stranger may have written
 
 
 @dataclass(frozen=True)
 class ExportScorer:
-    """A function that evaluates an embedding function and returns fractions; ``setting`` says how and on which data."""
+    """A function that evaluates an embedding function and returns fractions; ``setting`` says how and on which data.
+
+    ``note`` is what a reader of the figures has to know.
+    """
 
     setting: str
     score: Callable[[EmbedOne], Mapping[str, float]]
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class ExportScores:
-    """The figures of the trained and of the exported network, as fractions; ``setting`` says how they were obtained."""
+    """The figures of the trained and of the exported network, as fractions, and the setting and a note in words."""
 
     setting: str
     trained: Mapping[str, float]
     exported: Mapping[str, float]
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,7 @@ def _figures(export: ExportResult) -> Iterator[str]:
         data = f"the test identities of {_plain(description.dataset)}{trial}, {setting}, community protocol"
         yield f"The trained network at its last evaluation during training, on {data}, mean over all draws. {EPOCH_NOTE}"
         yield from _table({"trained": own})
+        yield from _note(description.figures_note)
     else:
         yield "The network was not evaluated during training."
     yield ""
@@ -129,6 +135,12 @@ def _figures(export: ExportResult) -> Iterator[str]:
     yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
     differences = [f"{FIGURES[n]} {100 * (exported[n] - trained[n]):+.2f}" for n in FIGURES if n in trained]
     yield from ("", f"Difference in percentage points: {', '.join(differences)}.")
+    yield from _note(export.scores.note)
+
+
+def _note(words: str) -> Iterator[str]:
+    if words:
+        yield from ("", f"**Note:** {_plain(words, LONGEST_NOTE)}.")
 
 
 def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
@@ -177,9 +189,9 @@ def _usage(export: ExportResult) -> Iterator[str]:
     yield "- compare embeddings by dot product; which score means a match depends on the cameras: choose it on their images"
 
 
-def _plain(value: object) -> str:
+def _plain(value: object, longest: int = LONGEST) -> str:
     """Return text of unknown origin on one line, with the marks of Markdown escaped."""
-    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)[:LONGEST]).split())
+    text = " ".join("".join(c if c.isprintable() else " " for c in str(value)[:longest]).split())
     for mark in "\\|*_`<>[]":
         text = text.replace(mark, f"\\{mark}")
     return text

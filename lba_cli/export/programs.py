@@ -45,7 +45,7 @@ def write_onnx(
     assert program is not None
     model = program.model_proto
     facts = {"format": "onnx", "opset": ONNX_OPSET}
-    onnx.helper.set_model_props(model, {"lba": metadata(network, description, contents, **facts)})
+    onnx.helper.set_model_props(model, {"lba": metadata(network, description.without_people(), contents, **facts)})
     onnx.checker.check_model(model)
     onnx.save_model(model, str(path))
 
@@ -71,7 +71,8 @@ def write_torch_export(
     """Write ``network`` as a ``.pt2`` program, whose extra file ``lba.json`` describes its inputs."""
     module, inputs, shapes = traceable(network, description, contents)
     program = torch.export.export(module, inputs, dynamic_shapes=shapes)
-    extra = {METADATA_FILE: metadata(network, description, contents, format="pt2", torch=torch.__version__)}
+    facts = {"format": "pt2", "torch": torch.__version__}
+    extra = {METADATA_FILE: metadata(network, description.without_people(), contents, **facts)}
     buffer = io.BytesIO()
     with signals_deferred():  # PyTorch's writer ends the process if an exception interrupts it
         torch.export.save(program, buffer, extra_files=extra)

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -16,13 +16,14 @@ from lba_cli.files import whole_file
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.official_layout import BACKBONE, from_released
 from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
+from lba_cli.model.training_record import MAX_NAME_LENGTH, TrainingRecord
 from lba_cli.signals import signals_deferred
 from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
 
 FORMAT = "lba-checkpoint"
-VERSION = 2
+VERSION = 3
 MAX_CLASSES = 2**20
-MAX_NAME_LENGTH = 200
+MAX_NOTE_LENGTH = 10_000
 HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 
@@ -40,8 +41,19 @@ class Description:
     figures_setting: str = ""  # the evaluation setting of the figures, in words
     config: dict[str, Any] = field(default_factory=dict)  # its run's resolved config; empty for the released checkpoint
     trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
-    # the identities that it was trained on, for data sets whose split the user draws; otherwise empty
-    identities: list[int] = field(default_factory=list)
+    people: dict[str, str] | None = None  # that it was trained on, see TrainingRecord
+    # the records of the models that it was started from, as dictionaries of their attributes
+    earlier: list[dict[str, Any]] = field(default_factory=list)
+    figures_note: str = ""  # what a reader of the figures has to know
+
+    def records(self) -> tuple[TrainingRecord, ...]:
+        """Return whom it was trained on, followed by the same of the models that it was started from."""
+        own = TrainingRecord(self.dataset, self.trial, self.people)
+        return (own, *(TrainingRecord(**values) for values in self.earlier))
+
+    def without_people(self) -> "Description":
+        """Return the description for files that nobody scores, which don't need to say whom it was trained on."""
+        return replace(self, people=None, earlier=[])
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,11 @@ def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
         description = json.loads(metadata["lba"])["lba"]
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
         raise CheckpointError(f"{path}: not exported by lba: its metadata doesn't describe a network") from problem
+    unknown = set(description) - {known.name for known in fields(Description)} if isinstance(description, dict) else ()
+    if unknown:
+        raise CheckpointError(
+            f"{path}: exported by another lba release ({quoted(min(unknown))} means nothing to this one): export it again"
+        )
     checkpoint = Checkpoint(_description(description, path), full)
     _check_weights(path, checkpoint)
     return checkpoint
@@ -197,15 +214,12 @@ def _is_valid(description: Description) -> bool:
         and _is_count(description.num_classes, MAX_CLASSES)
         and _is_count(description.height, LARGEST_SIDE)
         and _is_count(description.width, LARGEST_SIDE)
-        and isinstance(description.dataset, str)
-        and description.dataset.isprintable()
-        and len(description.dataset) < MAX_NAME_LENGTH
+        and all(record.is_valid() for record in description.records())
         and isinstance(description.figures_setting, str)
         and len(description.figures_setting) < MAX_NAME_LENGTH
         and type(description.epoch) is int
-        and type(description.trial) is int
-        and isinstance(description.identities, list)
-        and all(type(identity) is int for identity in description.identities)
+        and isinstance(description.figures_note, str)
+        and len(description.figures_note) < MAX_NOTE_LENGTH
         and all(type(figure) is float for figure in description.figures.values())
         and all(isinstance(section, dict) for section in sections)
         and all(isinstance(name, str) for section in (description.config, *sections) for name in section)

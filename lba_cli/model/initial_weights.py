@@ -2,15 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 from torchvision.models import get_model_weights
 
 from lba_cli.errors import CheckpointError, ConfigError
-from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
+from lba_cli.manifest import sha256_of
+from lba_cli.model.checkpoint import Checkpoint, from_pickled, from_safetensors, is_checkpoint
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
+from lba_cli.model.training_record import TrainingRecord
 
 
 def build_network(
@@ -39,6 +42,21 @@ def build_network(
     return network
 
 
+def starting_records(backbone: str, pretrained: str) -> tuple[TrainingRecord, ...]:
+    """Return whom the initial weights were trained on, other than ImageNet; ``pretrained`` as for :func:`build_network`.
+
+    A file that doesn't say it has an empty record, unless it is one of torchvision's own, whose names contain their SHA-256.
+    """
+    if pretrained in ("imagenet", "none"):
+        return ()
+    content = _open(Path(pretrained))
+    if isinstance(content, Checkpoint):
+        return content.description.records()
+    digest, urls = sha256_of(Path(pretrained)), [weights.url for weights in get_model_weights(backbone)]
+    is_torchvision = any(digest.startswith(url.rpartition("-")[2].removesuffix(".pth")) for url in urls)
+    return () if is_torchvision else (TrainingRecord(),)
+
+
 def _download(backbone: str) -> Mapping[str, Tensor]:
     weights = get_model_weights(backbone)["IMAGENET1K_V1"]
     try:
@@ -52,18 +70,22 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
 
 
 def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
-    """Read the weights of a checkpoint or of an ordinary ResNet, and return them by the network's tensor names."""
-    if path.suffix == ".safetensors":
-        content, metadata = load_safetensors(path)
-        if "lba" in metadata:
-            return from_safetensors(path, content, metadata).weights
-    else:
-        content = load_pickled(path)
-        if is_checkpoint(content):
-            return from_pickled(path, content).weights
+    """Read the weights of a checkpoint or of an ordinary ResNet, and return them by our names."""
+    content = _open(path)
+    if isinstance(content, Checkpoint):
+        return content.weights
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")
     return _from_resnet(network, content)
+
+
+def _open(path: Path) -> Any:
+    """Read a checkpoint, or return the content of another file."""
+    if path.suffix == ".safetensors":
+        content, metadata = load_safetensors(path)
+        return from_safetensors(path, content, metadata) if "lba" in metadata else content
+    pickled = load_pickled(path)
+    return from_pickled(path, pickled) if is_checkpoint(pickled) else pickled
 
 
 def _from_resnet(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

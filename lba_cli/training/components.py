@@ -4,32 +4,59 @@ import torch
 
 from lba_cli import processes
 from lba_cli.config import Config
-from lba_cli.data.sampler import IdentitySampler
+from lba_cli.data.sampler import IdentitySampler, TooFewIdentities
 from lba_cli.data.store import ImageSource
+from lba_cli.datasets import get_dataset
+from lba_cli.errors import DataError, TrainingError
+from lba_cli.evaluation.leakage import figures_note, find_overlap, training_people
 from lba_cli.evaluation.scoring import require_scorable
 from lba_cli.methods import Objective
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.initial_weights import build_network
+from lba_cli.model.checkpoint import Checkpoint
+from lba_cli.model.initial_weights import build_network, starting_records
+from lba_cli.model.training_record import TrainingRecord, joined
 from lba_cli.reporting import Listener
 from lba_cli.training.distributed import synchronize_statistics
+from lba_cli.training.state import History
+from lba_cli.vocabulary import FEWEST_IDENTITIES, MODALITIES, SPLITS
 
 
 def build_sampler(config: Config, source: ImageSource, listener: Listener) -> IdentitySampler:
     """Build the sampler of this process's batches; raise a DataError if there are too few training identities."""
     recipe, world = config.train, processes.current()
-    sampler = IdentitySampler(
-        source.samples,
-        recipe.identities,
-        recipe.instances,
-        recipe.seed,
-        steps=recipe.steps_per_epoch,
-        skip_incomplete=config.data.skip_incomplete,
-        rank=world.rank,
-        size=world.size,
-    )
+    try:
+        sampler = IdentitySampler(
+            source.samples,
+            recipe.identities,
+            recipe.instances,
+            recipe.seed,
+            steps=recipe.steps_per_epoch,
+            skip_incomplete=config.data.skip_incomplete,
+            rank=world.rank,
+            size=world.size,
+        )
+    except TooFewIdentities as problem:
+        raise DataError(f"{source.name}: {problem}: {_how_to_train_on_more(source)}") from problem
     if sampler.incomplete:
         listener.warn(f"{len(sampler.incomplete)} training identities lack a modality and are left out")
     return sampler
+
+
+def _how_to_train_on_more(source: ImageSource) -> str:
+    """Advise what to do if a data set has too few people to train on."""
+    people = [
+        {s.identity for s in source.samples if (s.split, s.modality) == (split, m)}
+        for split in SPLITS
+        for m in MODALITIES
+    ]
+    trained, tested = len(people[0] & people[1]), len(people[2] & people[3])
+    spec = get_dataset(source.dataset)
+    if not spec.split_is_drawn:
+        return "complete this copy of the data set"
+    if trained + tested < FEWEST_IDENTITIES:
+        where = f" ({tested} is in the test split)" if tested else ""
+        return f"add people who have images of both modalities{where}"
+    return f"{tested} {'are' if tested > 1 else 'is'} in the test split: {spec.advice().train_on_more}, or add people"
 
 
 def build_training_network(
@@ -67,3 +94,39 @@ def can_evaluate(source: ImageSource, listener: Listener) -> bool:
         return True
     listener.warn(f"{source.name}: there are no test images, so nothing is evaluated; best.pt is of the last epoch")
     return False
+
+
+def build_history(
+    config: Config, source: ImageSource, sampler: IdentitySampler, checkpoint: Checkpoint | None, listener: Listener
+) -> History:
+    """Find out whom the network has been trained on at the end, and warn if the run's own test people are among them.
+
+    A run that continues from ``checkpoint`` was started from the models that this names.
+
+    Raises:
+        DataError, CheckpointError: an image or the file of initial weights can't be read.
+        TrainingError: the run was started on other images of its training people.
+    """
+    left_out = sampler.incomplete
+    people = processes.run_on_writer(lambda: training_people(source, left_out, listener))
+    if checkpoint:
+        if checkpoint.description.people != people:
+            raise TrainingError(
+                f"{source.name}: not the images that the run was started on; to be resumed it needs the same"
+            )
+        earlier = checkpoint.description.records()[1:]
+    else:
+        backbone, pretrained = config.model.backbone, config.model.pretrained
+        earlier = processes.run_on_writer(lambda: joined(starting_records(backbone, pretrained)))
+    records = (TrainingRecord(source.name, source.trial, people), *earlier)
+    if not any(sample.split == "test" for sample in source.samples):
+        return History(people, earlier)
+    overlap = find_overlap(records, source, listener)
+    if overlap.reason:
+        listener.warn(
+            f"{overlap.reason}, which inflates all figures of this run, and those that choose best.pt. Start from other "
+            "weights (model.pretrained), or test with other people"
+        )
+    for doubt in overlap.doubts:
+        listener.warn(doubt)
+    return History(people, earlier, figures_note([overlap]))

@@ -19,11 +19,17 @@ from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
 from lba_cli.randomness import Stream, torch_generator
 from lba_cli.reporting import Listener
-from lba_cli.training.components import build_objective, build_sampler, build_training_network, can_evaluate
+from lba_cli.training.components import (
+    build_history,
+    build_objective,
+    build_sampler,
+    build_training_network,
+    can_evaluate,
+)
 from lba_cli.training.distributed import report_processes
 from lba_cli.training.loss_meter import LossMeter, require_finite
 from lba_cli.training.run_folder import RunFolder
-from lba_cli.training.state import Progress, make_checkpoint, resolve_auto, restore
+from lba_cli.training.state import History, Progress, make_checkpoint, resolve_auto, restore
 from lba_cli.training.step import TrainingStep
 from lba_cli.training.stop_request import StopRequest, stop_between_steps
 from lba_cli.training.tensorboard_log import event_writer
@@ -64,6 +70,7 @@ def train(
     config = resolve_auto(config, source.dataset)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if checkpoint else config.model.pretrained)
     source.check(range(len(source.samples)), listener)
+    trainer.history = build_history(config, source, trainer.sampler, checkpoint, listener)
     trainer.load_images()
     if checkpoint:
         again = True
@@ -75,6 +82,8 @@ def train(
     report_processes(trainer.sampler, config.train, trainer.images_per_step, listener)
     with folder.claimed(config) if trainer.writes and not again else nullcontext(), stop_between_steps() as stop:
         trainer.run(stop)
+    if trainer.history.note:  # again, because the warning at the start is far above
+        listener.warn(f"this run's figures: {trainer.history.note}")
     return trainer.progress
 
 
@@ -84,6 +93,7 @@ class Trainer:
     Attributes:
         sampler: chooses the images of every step.
         step: updates the network.
+        history: whom the network has been trained on at the end.
         writes: whether this process writes the records and checkpoints.
         saved_at: the monotonic time of the last checkpoint, in seconds.
     """
@@ -102,6 +112,7 @@ class Trainer:
         self.step = TrainingStep(self.network, build_objective(config), recipe, self.device)
         self.device_cache: DeviceCache | None = None
         self.progress = Progress()
+        self.history = History({})
         self.writes = processes.current().is_writer
         self.saved_at = time.monotonic()
 
@@ -213,7 +224,8 @@ class Trainer:
             options=EvaluationOptions(batch_size=self.config.evaluation.batch_size, workers=self.config.data.workers),
         )
         self.progress.figures = result.mean()
-        return {**self.progress.figures, "cmc": result.mean_cmc()}
+        note = {"note": self.history.note} if self.history.note else {}
+        return {**self.progress.figures, "cmc": result.mean_cmc(), **note}
 
     def _finish_epoch(self, record: dict[str, Any], timing: dict[str, float]) -> None:
         """Write the epoch's lines and checkpoints, and move on to the next epoch."""
@@ -242,7 +254,7 @@ class Trainer:
 
     def _make_checkpoint(self, *, resumable: bool) -> Checkpoint:
         optimizer = self.step.optimizer if resumable else None
-        return make_checkpoint(self.config, self.source, self.network, self.progress, optimizer)
+        return make_checkpoint(self.config, self.source, self.network, self.progress, optimizer, self.history)
 
     def _write_last(self) -> None:
         if self.writes:

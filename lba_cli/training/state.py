@@ -11,15 +11,15 @@ import torch
 from lba_cli import processes
 from lba_cli.compute import resolve_device, resolve_precision
 from lba_cli.config import Config, DataSection, EvaluationSection, LossSection, differences
-from lba_cli.data.samples import identity_classes
 from lba_cli.data.store import ImageSource
-from lba_cli.datasets import DATASETS, get_dataset
+from lba_cli.datasets import DATASETS
 from lba_cli.errors import TrainingError, short_repr
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.methods import get_method
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.model.tensor_files import is_whole_tensor
+from lba_cli.model.training_record import TrainingRecord
 
 # Keys that may change when a run is resumed, because they don't change the result of its epochs.
 CHANGEABLE_KEYS = {
@@ -47,6 +47,21 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)  # of the last evaluation, as fractions
 
 
+@dataclass(frozen=True)
+class History:
+    """Whom the network of a run has been trained on.
+
+    Attributes:
+        people: the people of this run, see :class:`TrainingRecord`.
+        earlier: the records of the models that it was started from.
+        note: what a reader of the run's figures has to know.
+    """
+
+    people: dict[str, str]
+    earlier: tuple[TrainingRecord, ...] = ()
+    note: str = ""
+
+
 def resolve_auto(config: Config, dataset: str) -> Config:
     """Replace each ``auto`` by its value for this data set and machine, and fill in every default; a run saves the result.
 
@@ -69,6 +84,7 @@ def make_checkpoint(
     network: TwoStreamNetwork,
     progress: Progress,
     optimizer: torch.optim.Optimizer | None,
+    history: History,
 ) -> Checkpoint:
     """Return the current state as a checkpoint. Without an optimizer, the checkpoint can't be resumed."""
     description = Description(
@@ -82,7 +98,9 @@ def make_checkpoint(
         figures_setting=str(selection_setting(source)) if progress.figures else "",
         config=config.values(),
         trial=source.trial,
-        identities=sorted(identity_classes(source.samples)) if get_dataset(source.dataset).split_is_drawn else [],
+        people=history.people,
+        earlier=[vars(record) for record in history.earlier],
+        figures_note=history.note if progress.figures else "",
     )
     if not optimizer:
         return Checkpoint(description, network.state_dict())

@@ -95,7 +95,8 @@ def _figures(records: Sequence[dict[str, Any]]) -> _Plot:
         for key in FIGURES
         if evaluated
     }
-    return _Plot("Retrieval", "epoch", "percent", lines)
+    noted = any("note" in record["evaluation"] for record in evaluated)
+    return _Plot(f"Retrieval{' (see the run’s note)' * noted}", "epoch", "percent", lines)
 
 
 def _cmc(records: Sequence[dict[str, Any]]) -> _Plot:

@@ -84,6 +84,13 @@ def test_the_folder_of_another_data_set_is_refused(lba, trees, tmp_path, dataset
     assert not (tmp_path / "s").exists()
 
 
+def test_keys_of_other_data_sets_are_warned_about(lba, trees):
+    words = ("--set", "data.test_share=0.5", "--set", "data.trial=3", "--verify")
+    output = " ".join(lba("prepare", "sysu", "--root", trees["sysu"], *words, status=2).output.split())
+    assert "data.test_share has no effect: only the data set 'folder' has it; 'sysu' has no keys of its own" in output
+    assert "data.trial has no effect: 'sysu' has a single train/test split" in output
+
+
 @pytest.mark.parametrize("value", ["0", "11", "one", "1.5"])
 def test_a_trial_out_of_range_is_refused(lba, value):
     assert "data.trial: should be " in lba("train", "--set", f"data.trial={value}", status=2).output

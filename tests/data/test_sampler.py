@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lba_cli.data.sampler import IdentitySampler
+from lba_cli.data.sampler import IdentitySampler, TooFewIdentities
 from lba_cli.data.samples import Sample
 from lba_cli.errors import DataError
 
@@ -89,6 +89,18 @@ def test_a_plan_depends_only_on_seed_epoch_and_step():
 def test_too_few_identities_are_refused():
     with pytest.raises(DataError, match=r"has 2 identities to train on, but a batch needs 8.*train.identities=2"):
         IdentitySampler(samples_of({1: (1, 1), 2: (1, 1)}), 8, 4, seed=0)
+
+
+@pytest.mark.parametrize("people", [{1: (1, 1)}, {1: (2, 2), 2: (1, 0)}])
+def test_a_single_identity_cannot_be_trained_on(people):
+    with pytest.raises(TooFewIdentities, match="there is 1 identity to train on, and at least 2 are needed"):
+        IdentitySampler(samples_of(people), 3, 4, seed=0, skip_incomplete=True)
+
+
+def test_leaving_out_incomplete_identities_is_advised_only_if_enough_are_left():
+    with pytest.raises(DataError) as caught:
+        IdentitySampler(samples_of({1: (1, 1), 2: (1, 0)}), 2, 2, seed=0)
+    assert "skip_incomplete" not in str(caught.value)
 
 
 def test_a_data_set_without_training_images_is_refused():

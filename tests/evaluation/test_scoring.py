@@ -14,14 +14,13 @@ from lba_cli.errors import DataError
 from lba_cli.evaluation import rank_metrics
 from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
-from lba_cli.evaluation.leakage import require_own_trial
+from lba_cli.evaluation.feature_files import FeatureSet
 from lba_cli.evaluation.network_embedder import CPU_CHUNK, PLAIN, View
 from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.scoring import draw_setting, require_scorable
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
 from lba_cli.model import load_network
-from lba_cli.model.checkpoint import Description
 from lba_cli.reporting import Silent
 
 EVERYTHING = {
@@ -185,19 +184,21 @@ def test_a_camera_number_in_both_modalities():
         require_scorable(MadeImages(samples, "llcm"))
 
 
+def test_images_of_one_modality_say_how_to_test_others():
+    samples = [sample for sample in tree("folder") if sample.modality == "visible"]
+    with pytest.raises(
+        DataError, match=r"have no infrared queries for .*: list people who have both in data\.test_ids"
+    ):
+        require_scorable(MadeImages(samples, "folder"))
+    features = FeatureSet("theirs", "folder", 0, tuple(samples), None)
+    with pytest.raises(DataError, match=r"have no infrared queries for infrared-to-visible$"):
+        require_scorable(features)
+    with pytest.raises(DataError, match=r"have no infrared queries for infrared-to-visible$"):
+        require_scorable(MadeImages([s for s in tree("llcm") if s.modality == "visible"], "llcm"))
+
+
 def test_a_folder_without_matches_says_what_to_change():
     samples = [replace(s, identity=s.identity + 10 * (s.modality == "infrared")) for s in tree("folder")]
     message = r"no test identity has images of both modalities: .*data\.test_ids.*data\.test_share=0"
     with pytest.raises(DataError, match=message):
         require_scorable(MadeImages(samples, "folder"))
-
-
-def test_another_trial_than_the_models_is_refused():
-    description = Description("resnet18", 3, 64, 32, "made-regdb", trial=2)
-    source = MadeImages(tree("regdb"), "regdb", split=2)
-    require_own_trial(description, source)
-    with pytest.raises(DataError, match=r"trained on trial 2.*this is trial 5.*inflate the figures.*data.trial=2"):
-        require_own_trial(description, MadeImages(tree("regdb"), "regdb", split=5))
-    require_own_trial(description, MadeImages(tree("regdb"), "regdb", split=5, name="another data set"))
-    require_own_trial(replace(description, trial=0), MadeImages(tree("regdb"), "regdb", split=5))
-    require_own_trial(description, MadeImages(tree("sysu"), "sysu"))

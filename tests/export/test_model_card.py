@@ -78,6 +78,14 @@ def test_the_scores_of_both_networks_are_in_the_card(tmp_path):
     assert "compare embeddings of float16 files only with each other" in text
 
 
+def test_notes_on_figures_are_in_the_card(tmp_path):
+    description = replace(made(tmp_path).description, figures_note="the one (a\n*b*)")
+    scores = ExportScores("SYSU-MM01, all-search", {"rank1": 0.5}, {"rank1": 0.5}, "the other")
+    text = card_text(made(tmp_path, description=description, scores=scores))
+    assert "| 54.14 |\n\n**Note:** the one (a \\*b\\*).\n" in text
+    assert "**Note:** the other.\n" in text
+
+
 def test_markdown_in_a_name_is_escaped(tmp_path):
     description = replace(made(tmp_path).description, dataset="x\n# <b>[go](http://x)</b> |")
     text = card_text(made(tmp_path, description=description))

@@ -1,6 +1,7 @@
 """Every data set from its files to pictures: prepare, train for a step, evaluate every mode, visualize."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -99,5 +100,24 @@ def test_another_test_split_of_a_folder_is_refused(lba, small_yaml, trees):
     lba("evaluate", "run")
     result = lba("evaluate", "run", "--set", "data.split_seed=5", status=2)
     assert "test people are among those that the model was trained on" in result.output
-    insisted = lba("evaluate", "run", "--set", "data.split_seed=5", "--allow-other-trial").output
-    assert "scored on people that the model was trained on: figures are inflated" in insisted
+    words = ("--set", "data.split_seed=5", "--allow-other-trial", "--json", "figures.json", "--save-features", "f.npz")
+    insisted = " ".join(lba("evaluate", "run", *words).output.split())
+    again = " ".join(lba("evaluate", "--features", "f.npz").output.split())
+    for text in (insisted, again, Path("figures.json").read_text()):
+        assert "scored on people that the model was trained on (person 0" in text
+        assert "figures are inflated" in text
+
+
+@pytest.mark.slow
+def test_figures_of_a_run_that_was_started_from_another_split_are_noted(lba, small_yaml, trees):
+    train = ("train", "--config", small_yaml, "--data", trees["folder"], *STEP)
+    lba(*train, "--output", "first")
+    warm = ("--set", "data.split_seed=5", "--set", "model.pretrained=first/checkpoints/last.pt", "--output", "second")
+    note = "the model that it was started from was trained on ("
+    assert " ".join(lba(*train, *warm).output.split()).count(note) == 2
+    assert note in json.loads(Path("second/metrics.jsonl").read_text())["evaluation"]["note"]
+    assert note in " ".join(lba("evaluate", "second", status=2).output.split())
+    lba("export", "--checkpoint", "second", "--format", "safetensors", "--output", "second.safetensors")
+    assert "that it was started from was trained on" in Path("second.safetensors.md").read_text()
+    assert note in " ".join(lba("evaluate", "second.safetensors", status=2).output.split())
+    assert "this run's figures: scored on" in lba("visualize", "curves", "--run", "second").output

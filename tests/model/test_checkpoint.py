@@ -141,13 +141,13 @@ def test_wrong_tensors_are_refused_by_name(tmp_path, content):
 
 
 def test_another_format_version_is_refused_in_one_line_that_says_what_to_do(tmp_path, content):
-    for version in (1, 3, None, "2"):
+    for version in (2, 4, None, "3"):
         path = saved(tmp_path, {**content, "version": version})
         with pytest.raises(CheckpointError) as caught:
             read_checkpoint(path)
         message = str(caught.value)
         assert message.startswith(
-            f"{path}: a checkpoint of format version {version!r}, but this lba release reads version 2: "
+            f"{path}: a checkpoint of format version {version!r}, but this lba release reads version 3: "
         )
         assert message.endswith("train the network again (lba train), with the config.yaml of its run")
         assert "\n" not in message

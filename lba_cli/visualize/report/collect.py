@@ -10,7 +10,6 @@ from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
 from lba_cli.evaluation.embedding import Embeddings, embed_views
-from lba_cli.evaluation.leakage import inflation_note
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
@@ -33,13 +32,17 @@ ONE_OF_TEN = "this is one of ten trials; papers report the mean over all of them
 
 @dataclass(frozen=True)
 class Subject:
-    """The model that a report is about, the config of its evaluation, and the run's records if it is in a run folder."""
+    """The model that a report is about, the config of its evaluation, and the run's records if it is in a run folder.
+
+    ``note`` is what a reader of the figures has to know.
+    """
 
     network: TwoStreamNetwork
     description: Description
     model: ScoredModel
     config: Config
     records: list[dict[str, Any]] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str,
         "dataset": source.name,
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
-        "inflation_note": inflation_note([(subject.description, source)]),
+        "inflation_note": subject.note,
         "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
         "cmc_counts": get_dataset(source.dataset).match_rules.cmc_counts,
         "shown_setting": str(findings.drawn[0].setting),

@@ -9,7 +9,7 @@ function summary() {
     make("h1", { id: "summary-title" }, model),
     paragraph(`Visible-infrared person re-identification on ${dataset}`, "lead"),
     synthetic ? paragraph("These people are synthetic: a program drew them, and they do not exist. The figures are for trying things out and say nothing about real data.", "note") : null,
-    inflation ? paragraph(`Do not compare these figures with others: ${inflation}.`, "note") : null,
+    inflation ? paragraph(`Mind this before you compare the figures with others: ${inflation}.`, "note") : null,
     table(title, heads.map((words, at) => ({ words, number: at > 0 })), rows),
     ...notes.map((words) => paragraph(words, "hint")),
     smaller ? paragraph(smaller, "note") : null,
