@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 MOST_IDENTITIES = 8  # listed in a row of the table of missing images
 
-Root = Annotated[Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].")]
+Root = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The data set's folder, or a CSV file of own images [data.root].")
+]
 Output = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.")
 ]
@@ -87,7 +89,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
             print_line(f"{store} is intact: {checked.images:,} images; {source}")
             return
         listing = spec.read(folder, data.options_for(spec))
-        for note in listing.notes:
+        for note in (*listing.notes, *spec.sample_notes(listing.samples)):
             listener.warn(note)
         if shortfalls := spec.shortfalls(listing):
             listener.warn(f"{folder} differs from the complete {spec.title}:")

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
-from lba_cli.errors import DataError
-from lba_cli.files import read_text
+from lba_cli.errors import DataError, quoted
+from lba_cli.files import MOST_TEXT, read_text
 from lba_cli.vocabulary import Split
 
 MOST_SHOWN = 20
@@ -40,14 +40,16 @@ class Entry:
         return f"{self.source.name}:{self.line}"
 
 
-def read_lines(path: Path, purpose: str) -> list[str]:
-    """Read the lines of a text file without empty lines at its end. ``purpose`` says what it is for, if it is missing.
+def read_lines(path: Path, purpose: str, most: int = MOST_TEXT) -> list[str]:
+    """Read the lines of a text file of at most ``most`` bytes, without empty lines at its end.
+
+    ``purpose`` says what the file is for, if it is missing.
 
     Raises:
         DataError: the file is missing, can't be read, or isn't text.
     """
     try:
-        text = read_text(path)
+        text = read_text(path, most)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {purpose}") from None
     except UnicodeDecodeError:
@@ -153,6 +155,19 @@ def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Ent
             )
 
 
+def inner_path(path: str, place: str) -> str:
+    """The path of a listed image in its shortest form; raises a DataError unless it is relative, with forward slashes.
+
+    ``place`` is the list and the line, for the message.
+    """
+    pure = PurePosixPath(path)
+    if "\\" in path or "\0" in path:
+        raise DataError(f"{place}: {quoted(path)}: paths must use forward slashes")
+    if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
+        raise DataError(f"{place}: {quoted(path)} leads out of the data set; paths are relative to its root")
+    return str(pure)
+
+
 def shortened(items: Sequence[object]) -> str:
     """The first twenty items as text, and how many more there are."""
     shown = ", ".join(str(item) for item in items[:MOST_SHOWN])
@@ -167,9 +182,4 @@ def _entry(line: str, source: Path, number: int) -> Entry:
     path, label = words
     if not (label.isascii() and label.isdecimal() and len(label) < 9):
         raise DataError(f"{place}: '{label[:40]}' is not a label (a whole number, 0 or more)")
-    pure = PurePosixPath(path)
-    if "\\" in path or "\0" in path:
-        raise DataError(f"{place}: '{path[:80]}': paths must use forward slashes")
-    if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
-        raise DataError(f"{place}: '{path[:80]}' leads out of the data set; paths are relative to its root")
-    return Entry(str(pure), int(label), source, number)
+    return Entry(inner_path(path, place), int(label), source, number)

@@ -84,11 +84,11 @@ def test_people_with_one_modality_are_distractors(own):
     for seed in range(5):
         assert splits(root, split_seed=seed)["only visible"] == "test"
     assert read_folder(root, FolderOptions()).notes == (
-        "1 identities have one modality only: they are distractors in galleries",
+        "1 identities have one modality only: 1 have visible images only ('only visible'); they are distractors in galleries",
     )
     assert "only visible" not in splits(root, test_share=0.0)
     assert read_folder(root, FolderOptions(test_share=0.0)).notes == (
-        "1 identities have one modality only: they are left out",
+        "1 identities have one modality only: 1 have visible images only ('only visible'); they are left out",
     )
 
 
@@ -112,21 +112,26 @@ def test_images_may_have_any_format_that_pillow_decodes(own):
     tree["visible"]["a"] = ["1.TIFF", "2.webp", "3.PpM", "4.mp4"]
     listing = read_folder(own(tree), FolderOptions())
     assert len(listing.samples) == 4
-    assert listing.notes == ("1 files that are not images of an identity were ignored",)
+    assert listing.notes == (
+        "1 files were passed over (1 ending in .mp4); formats of these endings are not read: convert images to PNG",
+    )
 
 
-def test_other_files_are_ignored_and_counted(own):
+def test_everything_that_is_passed_over_is_counted_with_its_reason(own):
     root = own(both("a", "b"))
-    (root / "visible" / "loose.jpg").touch()
     (root / "visible" / "a" / "Thumbs.db").touch()
     (root / "visible" / "a" / "._1.jpg").touch()
-    (root / "visible" / "a" / "deeper").mkdir()
+    (root / "visible" / "a" / "README").touch()
     (root / "infrared" / "empty").mkdir()
     (root / "infrared" / ".hidden").mkdir()
     (root / "infrared" / "b" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     listing = read_folder(root, FolderOptions())
     assert len(listing.samples) == 4
-    assert listing.notes == ("7 files that are not images of an identity were ignored",)
+    counted, empty = listing.notes
+    assert counted.startswith("4 files were passed over (")
+    for reason in ("1 ending in .db", "1 hidden", "1 without an ending", "1 broken links"):
+        assert reason in counted
+    assert empty == "1 folders of people have no images (such as infrared/empty)"
 
 
 def test_names_are_compared_in_one_unicode_form(own):
@@ -143,7 +148,7 @@ def test_incomplete_roots_are_refused(tmp_path, own):
     root = own({"visible": {"a": ["1.jpg"]}})
     refused(root, "not all of it: infrared missing")
     (root / "infrared").mkdir()
-    refused(root, "no identity has images in both visible/ and infrared/ (1 have them in one)")
+    refused(root, "no identity has images in both visible and infrared: 1 have visible images only ('a')")
 
 
 def test_lists_of_identities_decide_the_split(own):
@@ -167,7 +172,7 @@ def test_listed_identities_with_one_modality_are_reported(own):
     (root / "train.txt").write_text("a\n")
     (root / "test.txt").write_text("b\nc\n")
     listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
-    assert listing.notes == ("1 identities of the lists have one modality only",)
+    assert listing.notes == ("1 identities of the split have one modality only: 1 have visible images only ('c')",)
     assert {s.path.split("/")[1] for s in listing.samples if s.split == "test"} == {"b", "c"}
 
 
