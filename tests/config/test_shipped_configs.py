@@ -19,6 +19,7 @@ EXPECTED = {
         "data": {
             "dataset": "folder",
             "root": "datasets/own",
+            "pattern": None,
             "split_seed": 0,
             "test_share": 0.5,
             "train_ids": None,
