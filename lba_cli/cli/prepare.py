@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from lba_cli.cli.options import CommonOptions, command, group
 from lba_cli.datasets import AUTO, DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
 from lba_cli.errors import ConfigError
-from lba_cli.vocabulary import MODALITIES, SPLITS
+from lba_cli.vocabulary import ALL_SPLITS, MODALITIES, SPLITS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -193,8 +193,10 @@ def _counts_table(store: StoredImages) -> Table:
     table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
     for trial in trials:
         samples = store.of_trial(trial or None).samples
-        for split in SPLITS:
+        for split in ALL_SPLITS:
             identities = {sample.identity for sample in samples if sample.split == split}
+            if not identities and split not in SPLITS:
+                continue
             counts = [f"{len(select(samples, split, modality)):,}" for modality in MODALITIES]
             table.add_row(*([str(trial)] if several else []), split, str(len(identities)), *counts)
     return table

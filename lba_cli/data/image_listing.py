@@ -45,12 +45,16 @@ class FoundImages:
         """Yield ``root`` and every folder below it with the names of its files; hidden folders only if ``hidden`` is true.
 
         Links to folders are followed, after the folders themselves and in the order of their names. No folder is entered
-        twice, nor one that contains ``root``, so that links can't lead in circles and no image has two paths.
+        twice, and no link to a folder that contains ``root`` is followed, so that links can't lead in circles and no image
+        has two paths.
         """
-        above = (*root.resolve().parents, *Path(os.path.abspath(root)).parents)  # noqa: PTH100 (as the path is written)
-        entered = {os.path.realpath(folder) for folder in above}
+        parents = (*root.resolve().parents, *Path(os.path.abspath(root)).parents)  # noqa: PTH100 (as the path is written)
+        above, entered = {os.path.realpath(folder) for folder in parents}, set()
         starts = [root]
         for start in starts:
+            if start != root and os.path.realpath(start) in above:
+                self.unfollowed.add(str(start))
+                continue
             links = []
             for place, folders, files in os.walk(start, onerror=_fail):
                 real = os.path.realpath(place)

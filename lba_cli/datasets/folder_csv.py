@@ -12,7 +12,7 @@ from lba_cli.datasets.layout import MODALITY_WORDS
 from lba_cli.datasets.lists import inner_path, read_lines
 from lba_cli.datasets.own_images import OwnImage, modality_named
 from lba_cli.errors import DataError, quoted
-from lba_cli.vocabulary import SPLITS
+from lba_cli.vocabulary import ALL_SPLITS
 
 REQUIRED, OPTIONAL = ("path", "identity", "modality"), ("camera", "split")
 COLUMNS = "path, identity, modality and, if they are known, camera and split"
@@ -106,8 +106,8 @@ def _image(row: _Row, has_splits: bool) -> OwnImage:
         words = "; ".join(", ".join(words) for words in MODALITY_WORDS.values())
         raise row.refuse("modality", f"is unknown; valid: {words}")
     split = cells.get("split", "").lower() or None
-    if split not in (None, *SPLITS):
-        raise row.refuse("split", f"is unknown; valid: {', '.join(SPLITS)}")
+    if split not in (None, *ALL_SPLITS):
+        raise row.refuse("split", f"is unknown; valid: {', '.join(ALL_SPLITS)}")
     camera = NO_CAMERA
     if cells.get("camera"):
         number = _CAMERA.fullmatch(cells["camera"])

@@ -9,7 +9,7 @@ from lba_cli.data.samples import NO_CAMERA
 from lba_cli.datasets.layout import MODALITY_WORDS
 from lba_cli.datasets.own_images import OwnImage, modality_named
 from lba_cli.datasets.scan import camera_in_name
-from lba_cli.vocabulary import SPLITS, Split
+from lba_cli.vocabulary import ALL_SPLITS, Split
 
 EXAMPLE = "<modality>/<identity>_c<camera>_*"
 LONGEST_PATTERN = 200
@@ -17,7 +17,7 @@ _FIELDS = {
     "modality": f"(?i:{'|'.join(word for words in MODALITY_WORDS.values() for word in words)})",
     "identity": "[^/]+?",
     "camera": "[0-9]{1,9}(?![0-9])",
-    "split": f"(?i:{'|'.join(SPLITS)})",
+    "split": f"(?i:{'|'.join(ALL_SPLITS)})",
 }
 _WILDCARDS = {"*": "[^/]*?", "**": ".*?", "**/": "(?:.*?/)?"}
 _PARTS = re.compile(r"(<[^<>/]*>|\*\*/|\*\*|\*)")

@@ -62,15 +62,15 @@ def read_by_pattern(root: Path, pattern: PathPattern) -> tuple[list[OwnImage], l
     images = [image for path in paths if (image := pattern.image(path))]
     matched = {image.path for image in images}
     others = [path for path in paths if path not in matched]
-    if not images:
-        example = f", such as {printable(others[0])}" if others else ""
-        reason = f"none of the {len(others)} images matches data.pattern={pattern.text}{example}"
-        raise DataError(f"{root}: " + "; ".join([reason, *found.notes()]))
     notes = found.notes()
     if outside := [folder.name for folder in folders if not pattern.may_begin_with(folder.name)]:
         notes.append(
             f"folders that data.pattern={pattern.text} doesn't begin with are not read: {names_in_words(outside)}"
         )
+    if not images:
+        example = f", such as {printable(others[0])}" if others else ""
+        reason = f"none of the {len(others)} images matches data.pattern={pattern.text}{example}"
+        raise DataError(f"{root}: {'; '.join([reason, *notes])}")
     if others:
         notes.append(
             f"{len(others)} of {len(paths)} images don't match data.pattern={pattern.text} (such as {printable(others[0])}) "

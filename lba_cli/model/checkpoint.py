@@ -38,6 +38,7 @@ class Description:
     epoch: int = -1  # the last epoch of its training, counted from 0; -1 if unknown
     figures: dict[str, float] = field(default_factory=dict)  # of retrieval at that epoch, as fractions
     figures_setting: str = ""  # the evaluation setting of the figures, in words
+    selected_on: str = ""  # whose figures they are: validation or test people; their mAP chooses best.pt
     config: dict[str, Any] = field(default_factory=dict)  # of its run, resolved; empty for the released checkpoint
     trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
     # the identities that it was trained on, for data sets whose split the user draws; otherwise empty
@@ -202,6 +203,7 @@ def _is_valid(description: Description) -> bool:
         and len(description.dataset) < MAX_NAME_LENGTH
         and isinstance(description.figures_setting, str)
         and len(description.figures_setting) < MAX_NAME_LENGTH
+        and description.selected_on in ("", "validation", "test")
         and type(description.epoch) is int
         and type(description.trial) is int
         and isinstance(description.identities, list)

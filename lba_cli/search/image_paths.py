@@ -84,7 +84,6 @@ def _match(pattern: str, found: FoundImages) -> None:
         matches = {Path(match) for match in glob.iglob(pattern)}  # noqa: PTH207 (patterns may be absolute)
     if not matches:
         raise DataError(f"{quoted(pattern, 200)}: matches no file")
-    matches = {path for path in matches if not _comes_back(path)}
     files = {path for path in matches if not path.is_dir()}
     for folder in sorted(matches - files):
         files.update(found.files_below(folder))
@@ -99,17 +98,14 @@ def _below_matches(start: Path, pattern: str) -> set[Path]:
     paths = [
         path for place, files in walk.folders_below(start, hidden=True) for path in (place, *map(place.joinpath, files))
     ]
-    return {path for path in (*paths, *map(Path, walk.unfollowed)) if is_meant(absolute_path(str(path)))}
+    paths += [path for path in map(Path, walk.unfollowed) if not _leads_back(path)]  # the pattern may mean them alone
+    return {path for path in paths if is_meant(absolute_path(str(path)))}
 
 
-def _comes_back(path: Path) -> bool:
-    """Whether a link on the way to ``path`` leads to a folder that contains it, so that its images have another path."""
-    for folder in (path, *path.parents):
-        if folder.is_symlink():
-            target = Path(os.path.realpath(folder))
-            if any(Path(os.path.realpath(above)).is_relative_to(target) for above in folder.parents):
-                return True
-    return False
+def _leads_back(link: Path) -> bool:
+    """Whether a link leads to a folder on the way to it."""
+    target = Path(os.path.realpath(link))
+    return any(Path(os.path.realpath(above)).is_relative_to(target) for above in link.parents)
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -51,7 +51,7 @@ def test_the_images_of_own_folders_are_counted_with_notes(lba, trees, tmp_path):
         (tmp_path / f"{split}.txt").write_text(text)
     words = [word for split in lists for word in ("--set", f"data.{split}_ids={tmp_path / f'{split}.txt'}")]
     output = lba("prepare", "folder", "--root", trees["folder"], "--output", "t", *SIZE, *words).output
-    assert "24 identities are in neither list and are left out" in output
+    assert "24 identities are in no list and are left out" in output
     assert [cells(output, split)[1] for split in ("train", "test")] == ["2", "1"]
 
 

@@ -22,8 +22,10 @@ EXPECTED = {
             "pattern": None,
             "split_seed": 0,
             "test_share": 0.5,
+            "validation_share": 0.0,
             "train_ids": None,
             "test_ids": None,
+            "validation_ids": None,
         }
     },
     "demo-warmup": {

@@ -92,6 +92,33 @@ def test_people_with_one_modality_are_distractors(own):
     )
 
 
+def test_validation_people_are_drawn_without_changing_the_test_split(own):
+    root = own(both(*(f"p{number:02d}" for number in range(20))))
+    plain, some, others = (
+        splits(root, test_share=0.3, validation_share=share, split_seed=seed)
+        for share, seed in ((0, 0), (0.2, 0), (0.2, 1))
+    )
+    assert {name for name in plain if plain[name] == "test"} == {name for name in some if some[name] == "test"}
+    assert [list(some.values()).count(split) for split in ("train", "val", "test")] == [10, 4, 6]
+    assert some == splits(root, test_share=0.3, validation_share=0.2) != others
+    assert list(splits(root, validation_share=0.001).values()).count("val") == 1
+    words = "data.validation_share=0.5 leaves nobody to train on: 10 of 20 identities are tested with and 10 choose"
+    refused(root, words, validation_share=0.5)
+
+
+def test_a_third_list_names_the_validation_people(own):
+    root = own(both("a", "b", "c", "d"))
+    for name, text in (("train", "a\nb\n"), ("test", "c\n"), ("val", "d\n"), ("again", "a\n")):
+        (root / f"{name}.txt").write_text(text)
+    lists = {"train_ids": "train.txt", "test_ids": "test.txt"}
+    assert splits(root, **lists, validation_ids="val.txt") == {"a": "train", "b": "train", "c": "test", "d": "val"}
+    refused(root, "again.txt:1: identity 'a' is already in train.txt:1", **lists, validation_ids="again.txt")
+    with pytest.raises(ValueError, match=r"data\.validation_ids is given without data\.train_ids and data\.test_ids"):
+        FolderOptions(validation_ids="val.txt")
+    with pytest.raises(ValueError, match=r"data\.validation_share is for a random split"):
+        FolderOptions(validation_share=0.1, **lists)
+
+
 def test_another_split_has_another_fingerprint(copy):
     prints = {fingerprint(read_folder(copy, FolderOptions(split_seed=seed))) for seed in (0, 1, 2)}
     assert len(prints) == 3
@@ -161,7 +188,7 @@ def test_lists_of_identities_decide_the_split(own):
         "d": "train",
     }
     listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
-    assert listing.notes == ("1 identities are in neither list and are left out",)
+    assert listing.notes == ("1 identities are in no list and are left out",)
     assert {s.identity for s in listing.samples} == {1, 2, 4}
 
 

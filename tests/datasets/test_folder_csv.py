@@ -92,6 +92,17 @@ def test_the_splits_of_the_list_replace_the_drawn_one(listed):
     for seed in (0, 1):
         samples = read_folder(path, FolderOptions(split_seed=seed, test_share=0.9)).samples
         assert all((sample.split == "train") == ("ann" in sample.path) for sample in samples)
+    with_val = read_folder(listed(rows(*BASIC, "split", split=["train", "VAL", "test"] * 2))).samples
+    assert {(sample.path[-7:-4], sample.split) for sample in with_val} == {
+        ("ann", "train"),
+        ("bob", "val"),
+        ("cid", "test"),
+    }
+    path = listed(rows(*BASIC, "split"))
+    refused(
+        lambda: read_folder(path, FolderOptions(validation_share=0.1)),
+        "splits of their own: leave out data.validation_share",
+    )
     (path.parent / "train.txt").write_text("ann\n")
     lists = FolderOptions(train_ids="train.txt", test_ids="train.txt")
     refused(lambda: read_folder(path, lists), "have splits of their own: leave out data.train_ids and data.test_ids")

@@ -1,6 +1,7 @@
 """Own images in a CSV file, and in folders that a pattern describes, through all commands."""
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 from lba_cli.model.checkpoint import read_checkpoint
 
 STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--set", "train.identities=2")
+SPLITS = ("train", "train", "train", "val", "test", "test")
 PATTERN = "data.pattern=<modality>/<identity>_c<camera>s*"
 
 
@@ -21,7 +23,7 @@ def market(tmp_path):
         path = f"{folder}/{person:04d}_c{camera}s1_000001_01.png"
         (tmp_path / "market" / folder).mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 255, (64, 32, 3), np.uint8)).save(tmp_path / "market" / path)
-        lines.append(f"{path},{person:04d},{camera},{folder},{'train' if person < 3 else 'test'}")
+        lines.append(f"{path},{person:04d},{camera},{folder},{SPLITS[person]}")
     (tmp_path / "market" / "people.csv").write_text("\n".join(lines) + "\n")
     return tmp_path / "market"
 
@@ -39,10 +41,11 @@ def test_a_csv_file_from_files_to_pictures(lba, market, small_yaml, tmp_path):
     run = ("evaluate", "--checkpoint", "run")
     output = lba(*run, "--json", "folder.json").output
     assert "data: market/people.csv from market/people.csv" in output
-    assert results(tmp_path / "folder.json")[0]["num_query"] == 6
+    assert results(tmp_path / "folder.json")[0]["num_query"] == 4
     assert results(tmp_path / "folder.json")[0]["shots"] == "single"
-    assert "data.split" not in output
-    lba("prepare", "folder", "--root", images, "--config", small_yaml)
+    assert read_checkpoint(tmp_path / "run/checkpoints/best.pt").description.selected_on == "validation"
+    output = lba("prepare", "folder", "--root", images, "--config", small_yaml).output
+    assert re.search(r"train +│? *3 .* val +│? *1 .* test +│? *2 ", " ".join(output.split())), output
     for words in ((), ("--data", images), ("--data", "market/people.csv-64x32")):
         lba(*run, *words, "--json", "again.json", "--force")
         assert results(tmp_path / "again.json") == results(tmp_path / "folder.json")

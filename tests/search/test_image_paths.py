@@ -109,6 +109,13 @@ def test_links_do_not_lead_in_circles(tree, name):
     assert find_images([name]).paths == ["b/2.png", "b/deep/1.JPG", "b/other/8.png"]
 
 
+@pytest.mark.parametrize("name", ["home", "home*"])
+def test_a_named_link_to_a_folder_above_is_walked(tree, monkeypatch, name):
+    (tree / "b" / "home").symlink_to(tree)
+    monkeypatch.chdir(tree / "b")
+    assert find_images([name]).paths == ["home/a.jpg", "home/b/2.png", "home/b/deep/1.JPG", "home/c[1].png"]
+
+
 def test_a_folder_that_only_a_link_brings_under_a_pattern_is_read(tree):
     write_image(tree / "elsewhere/9.png", 0)
     (tree / "x").mkdir()
