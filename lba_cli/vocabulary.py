@@ -3,7 +3,7 @@
 from typing import Literal, get_args
 
 Modality = Literal["visible", "infrared"]
-Split = Literal["train", "test"]
+Split = Literal["train", "val", "test"]
 Backbone = Literal[
     "resnet18",
     "resnet34",
@@ -28,7 +28,8 @@ PaperWidth = Literal["column", "page"]
 Engine = Literal["exact", "faiss"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
-SPLITS: tuple[Split, ...] = get_args(Split)
+SPLITS: tuple[Split, ...] = ("train", "test")  # that every data set has
+ALL_SPLITS: tuple[Split, ...] = get_args(Split)
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lba_cli.cli.options import CommonOptions
 from lba_cli.compute import own_device
-from lba_cli.config import Config
+from lba_cli.config import Config, ConfigLayer, DataSection, resolve_config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import DATASETS
 from lba_cli.datasets.open import dataset_at, open_data
@@ -67,9 +67,10 @@ def open_checkpoint(
     """
     path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener))
     description = checkpoint.description
+    asked = {"data.root": data and str(data), **(options or {})}
     config = common.load(
-        {"data.root": data and str(data), **(options or {})},
-        base=_config_for(data, description) if data else description.config,
+        asked,
+        base=_config_for(common.layers(asked), description) if data else description.config,
         fixed={"data.height": description.height, "data.width": description.width},
     )
     _require_size(path, (description.height, description.width), config)
@@ -121,12 +122,12 @@ def embedding_request(
 
 
 def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
-    """Find the images that a command line names, sorted by path, and report other files among them."""
+    """Find the images that a command line names, sorted by path, and report what is passed over among them."""
     from lba_cli.search.image_paths import find_images
 
     found = find_images(names)
-    if found.other_files:
-        listener.warn(f"{found.other_files} files that are not images were ignored")
+    for note in found.notes():
+        listener.warn(note)
     return found.paths
 
 
@@ -135,9 +136,11 @@ def _find_and_read(path: Path | None, listener: Listener) -> tuple[Path, Checkpo
     return found, read_checkpoint(found)
 
 
-def _config_for(root: Path, description: Description) -> Mapping[str, Any]:
-    """Adapt a checkpoint's configuration to the data set at ``root``, by leaving out the keys of other data sets."""
-    spec = dataset_at(root, description.height, description.width)
+def _config_for(asked: Sequence[ConfigLayer], description: Description) -> Mapping[str, Any]:
+    """Adapt a checkpoint's configuration to the data that a command asks for, by leaving out keys meant for another data set."""
+    size = {"height": description.height, "width": description.width}
+    named = _data_section([ConfigLayer({"data": size}, "the checkpoint"), *asked])
+    spec = dataset_at(named, _data_section([ConfigLayer(description.config, "the checkpoint's configuration")]))
     foreign = {key for other in DATASETS.values() if other is not spec for key in other.options.model_fields}
     if not spec.trials:
         foreign.add("trial")
@@ -147,6 +150,11 @@ def _config_for(root: Path, description: Description) -> Mapping[str, Any]:
     if spec.name != config.get("data", {}).get("dataset", spec.name):
         evaluation = {key: value for key, value in evaluation.items() if key not in PROTOCOL_KEYS}
     return {**config, "data": data, "evaluation": evaluation}
+
+
+def _data_section(layers: Sequence[ConfigLayer]) -> DataSection:
+    """Resolve the section ``data`` of some layers alone."""
+    return resolve_config([replace(layer, values={"data": layer.values.get("data")}) for layer in layers]).data
 
 
 def _require_size(path: Path, size: tuple[int, int], config: Config) -> None:

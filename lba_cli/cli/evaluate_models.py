@@ -79,6 +79,8 @@ def score_features(path: Path, dataset: str | None, request: EvaluateRequest) ->
     variants = choose_variants(section)
     if any(variant.view != PLAIN for variant in variants):
         raise ConfigError("--flip and --features-from neck need a network, but --features has only features")
+    for note in get_dataset(source.dataset).sample_notes(source.samples):
+        request.common.listener.warn(note)
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
     model = ScoredModel(str(path), source.trained_on)
     results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.common.listener, model=model)

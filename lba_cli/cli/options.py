@@ -57,7 +57,12 @@ ImageNames = Annotated[
 ]
 SkipBroken = Annotated[bool, typer.Option("--skip-broken", help="Leave out images that can't be decoded.")]
 DataFolder = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="The data set's folder, or a prepared store [data.root].")
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="The data set's folder, a CSV file of own images, or a prepared store [data.root].",
+    ),
 ]
 AllTrials = Annotated[
     Literal["all"] | None,

@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 from lba_cli.cli.options import CommonOptions, command, group
 from lba_cli.datasets import AUTO, DATASETS, DEFAULT_DATASET, DatasetSpec, get_dataset
 from lba_cli.errors import ConfigError
-from lba_cli.vocabulary import MODALITIES, SPLITS
+from lba_cli.vocabulary import ALL_SPLITS, MODALITIES, SPLITS
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 MOST_IDENTITIES = 8  # listed in a row of the table of missing images
 
-Root = Annotated[Path | None, typer.Option(metavar="DIR", help="The data set's folder [data.root].")]
+Root = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The data set's folder, or a CSV file of own images [data.root].")
+]
 Output = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.")
 ]
@@ -88,7 +90,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
             print_line(f"{store} is intact: {checked.images:,} images; {source}")
             return
         listing = spec.read(folder, data.options_for(spec))
-        for note in listing.notes:
+        for note in (*listing.notes, *spec.sample_notes(listing.samples)):
             listener.warn(note)
         if shortfalls := spec.shortfalls(listing):
             listener.warn(f"{folder}: its numbers of images differ from the complete {spec.title}'s, see the table")
@@ -192,8 +194,10 @@ def _counts_table(store: StoredImages) -> Table:
     table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
     for trial in trials:
         samples = store.of_trial(trial or None).samples
-        for split in SPLITS:
+        for split in ALL_SPLITS:
             identities = {sample.identity for sample in samples if sample.split == split}
+            if not identities and split not in SPLITS:
+                continue
             counts = [f"{len(select(samples, split, modality)):,}" for modality in MODALITIES]
             table.add_row(*([str(trial)] if several else []), split, str(len(identities)), *counts)
     return table

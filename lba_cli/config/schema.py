@@ -47,7 +47,11 @@ class DataSection(Section):
     model_config = ConfigDict(extra="allow")
 
     dataset: str = Field(AUTO, description="the data set in the root; auto recognises it by its folders")
-    root: str = Field("datasets/SYSU-MM01", min_length=1, description="the data set's folder, or a prepared store")
+    root: str = Field(
+        "datasets/SYSU-MM01",
+        min_length=1,
+        description="the data set's folder, a CSV file of own images, or a prepared store",
+    )
     trial: int | None = Field(None, ge=1, le=10, description="which of RegDB's ten trials; null for other data sets")
     height: int = Field(288, ge=32, le=LARGEST_SIDE, description="height of the network's input, in pixels")
     width: int = Field(144, ge=16, le=LARGEST_SIDE, description="width of the network's input, in pixels")

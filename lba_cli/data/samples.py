@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lba_cli.errors import DataError
-from lba_cli.vocabulary import Modality, Split
+from lba_cli.vocabulary import ALL_SPLITS, Modality, Split
 
 NO_CAMERA = -1  # the camera is unknown; 0 is a camera like any other
 DIGEST_LENGTH = (
@@ -24,7 +24,7 @@ class Sample:
         identity: the person's number within the split; train and test never share people.
         camera: the camera's number in the data set; ``NO_CAMERA`` if it is unknown.
         modality: the camera's modality.
-        split: whether the image is trained on or tested with.
+        split: whether the image is trained on (train), tested with (test), or only chooses a run's best epoch (val).
         trial: the trial that this record belongs to, from 1; 0 where the data set has only one. A data set with several
             trials has one record per image and trial.
         name: the person's name, where the user chose it; otherwise empty, and the number is the name.
@@ -83,8 +83,9 @@ class EvaluationSet(Protocol):
 
 
 def in_order(samples: Iterable[Sample]) -> tuple[Sample, ...]:
-    """Sort samples by trial, split (train first), identity, camera and path."""
-    return tuple(sorted(samples, key=lambda s: (s.trial, s.split != "train", s.identity, s.camera, s.path)))
+    """Sort samples by trial, split (train first, test last), identity, camera and path."""
+    place = {split: number for number, split in enumerate(ALL_SPLITS)}
+    return tuple(sorted(samples, key=lambda s: (s.trial, place[s.split], s.identity, s.camera, s.path)))
 
 
 def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:

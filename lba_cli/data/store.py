@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -49,6 +50,24 @@ class ImageSource(EvaluationSet):
         view.trial = trial or 0
         view._keep(chosen)
         return view
+
+    def for_selection(self) -> Self:
+        """The data whose mAP chooses a run's best epoch: a copy whose test people are the validation people, if there are any.
+
+        Otherwise this source itself, as is the field's habit.
+        """
+        if self.selected_on == "test":
+            return self
+        view = copy(self)
+        view.name = f"{self.name} (validation)"
+        view._keep([index for index, sample in enumerate(self.samples) if sample.split == "val"])
+        view.samples = tuple(replace(sample, split="test") for sample in view.samples)
+        return view
+
+    @property
+    def selected_on(self) -> str:
+        """Whose mAP chooses a run's best epoch: ``validation`` people or ``test`` people."""
+        return "validation" if any(sample.split == "val" for sample in self.samples) else "test"
 
     def _keep(self, chosen: list[int]) -> None:
         self.samples = tuple(self.samples[index] for index in chosen)

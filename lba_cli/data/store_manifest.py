@@ -22,7 +22,7 @@ from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import DataError, is_resource_error
 from lba_cli.files import MOST_TEXT, read_bytes
 from lba_cli.manifest import DIGEST_LENGTH, MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
-from lba_cli.vocabulary import MODALITIES, SPLITS
+from lba_cli.vocabulary import ALL_SPLITS, MODALITIES
 
 SAMPLES, IMAGES, PERMUTATIONS = "samples.csv", "images.npy", "rand_perm_cam.mat"
 COLUMNS = ("row", "crc32", "file", *(column.name for column in fields(Sample)))
@@ -148,7 +148,7 @@ def read_samples(folder: Path) -> tuple[list[StoredRow], tuple[Sample, ...]]:
     try:
         text = read_bytes(path, MOST_SAMPLES).decode("utf-8")
         for line in csv.DictReader(io.StringIO(text, newline="")):
-            if line["modality"] not in MODALITIES or line["split"] not in SPLITS:
+            if line["modality"] not in MODALITIES or line["split"] not in ALL_SPLITS:
                 raise ValueError(f"an unknown modality or split in row {line['row']}")
             if None in line.values():
                 raise ValueError(f"row {line['row']} is too short")

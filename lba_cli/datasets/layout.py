@@ -11,8 +11,9 @@ from lba_cli.files import read_text
 from lba_cli.vocabulary import Modality
 
 SYNTHETIC_MARK = "synthetic.json"
-SIGNED_AGREEMENT = "Its authors provide it to those who sign an agreement (see docs/data.md)."  # a layout's source
-_SIMILAR_NAMES: dict[Modality, tuple[str, ...]] = {
+SIGNED_AGREEMENT = "Its authors give it out on a signed agreement (see docs/data.md)."  # a layout's source
+# What people call the modalities; in lower case.
+MODALITY_WORDS: dict[Modality, tuple[str, ...]] = {
     "visible": ("visible", "vis", "rgb"),
     "infrared": ("infrared", "thermal", "nir", "ir"),
 }
@@ -27,6 +28,7 @@ class Layout:
         described: its folders and lists in a few words, for messages.
         signs: names of files or folders in the root that no other data set has; one of them identifies the data set.
         folders, lists: the folders and the files that it needs, relative to the root.
+        list_suffix: the ending of a file that may take the place of the root, because it lists the images; empty if none may.
         source: how to get it, as a sentence; empty for a user's own images.
     """
 
@@ -36,10 +38,13 @@ class Layout:
     signs: tuple[str, ...]
     folders: tuple[str, ...]
     lists: tuple[str, ...] = ()
+    list_suffix: str = ""
     source: str = ""
 
     def looks_like(self, root: Path) -> bool:
-        """Return whether ``root`` has one of this layout's signs, spelled exactly. The rest may be missing."""
+        """Whether ``root`` has one of this layout's signs, spelled exactly, or is a list. The rest may be missing."""
+        if root.is_file():
+            return root.suffix.lower() == self.list_suffix
         return root.is_dir() and not {entry.name for entry in root.iterdir()}.isdisjoint(self.signs)
 
     @property
@@ -77,7 +82,7 @@ class Layout:
 def spelling_hint(root: Path) -> str:
     """Return a hint if folders seem to hold a user's own images under other names, such as ``RGB`` and ``IR``; else ""."""
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
-    similar = {modality: [n for n in names if n.lower() in words] for modality, words in _SIMILAR_NAMES.items()}
+    similar = {modality: [n for n in names if n.lower() in words] for modality, words in MODALITY_WORDS.items()}
     if "idx" in names or not all(similar.values()) or all(modality in names for modality in similar):
         return ""
     found = " and ".join(f"{choice[0]}/" for choice in similar.values())

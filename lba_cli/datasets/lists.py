@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeVar
 
 from lba_cli.datasets.misplaced import whereabouts
-from lba_cli.errors import DataError
-from lba_cli.files import ZERO_BYTES, encoding_problem, read_text
+from lba_cli.errors import DataError, quoted
+from lba_cli.files import MOST_TEXT, ZERO_BYTES, encoding_problem, read_text
 from lba_cli.vocabulary import Split
 
 MOST_SHOWN = 20
@@ -41,16 +41,17 @@ class Entry:
         return f"{self.source.name}:{self.line}"
 
 
-def read_lines(path: Path, purpose: str) -> list[str]:
-    """Read the lines of a text file without empty lines at its end. If it is missing, the error message ends with ``purpose``.
+def read_lines(path: Path, purpose: str, most: int = MOST_TEXT) -> list[str]:
+    """Read the lines of a text file of at most ``most`` bytes, without empty lines at its end.
 
-    Lines may end as on Unix, Windows or old Macs. For the encodings see :func:`~lba_cli.files.read_text`.
+    If it is missing, the error message ends with ``purpose``. Lines may end as on Unix, Windows or old Macs. For the encodings
+    see :func:`~lba_cli.files.read_text`.
 
     Raises:
         DataError: the file is missing, can't be read, or isn't text.
     """
     try:
-        text = read_text(path)
+        text = read_text(path, most)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; {purpose}") from None
     except UnicodeDecodeError as problem:
@@ -169,6 +170,19 @@ def shortened(items: Sequence[object], most: int = MOST_SHOWN) -> str:
     return shown + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
+def inner_path(path: str, place: str) -> str:
+    """Return the path of a listed image in its shortest form; raises a DataError unless it is relative, with forward slashes.
+
+    ``place`` is the list and the line, for the message.
+    """
+    pure = PurePosixPath(path)
+    if "\\" in path or "\0" in path:
+        raise DataError(f"{place}: {quoted(path)}: paths must use forward slashes; replace every \\ by /")
+    if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
+        raise DataError(f"{place}: {quoted(path)} leads out of the data set; paths are relative to its root")
+    return str(pure)
+
+
 def _entry(line: str, source: Path, number: int) -> Entry:
     place = f"{source}:{number}"
     words = line.rsplit(maxsplit=1)
@@ -177,9 +191,4 @@ def _entry(line: str, source: Path, number: int) -> Entry:
     path, label = words
     if not (label.isascii() and label.isdecimal() and len(label) < 9):
         raise DataError(f"{place}: '{label[:40]}' is not a label (a whole number, 0 or more)")
-    pure = PurePosixPath(path)
-    if "\\" in path:
-        raise DataError(f"{place}: '{path[:80]}': paths must use forward slashes; replace every \\ by /")
-    if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
-        raise DataError(f"{place}: '{path[:80]}' leads out of the data set; paths are relative to its root")
-    return Entry(str(pure), int(label), source, number)
+    return Entry(inner_path(path, place), int(label), source, number)

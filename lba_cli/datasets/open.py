@@ -6,7 +6,7 @@ from typing import Protocol
 from lba_cli.data.samples import Listing, fingerprint
 from lba_cli.data.store import FolderImages, ImageSource, StoredImages, default_store, is_store
 from lba_cli.data.store_manifest import read_manifest, require_whole
-from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, detect, find_spec, get_dataset
+from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, find_spec, get_dataset
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
 
@@ -54,7 +54,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
     store_alone = is_store(root) or (is_store(folder) and not root.exists())
     listing = None
     if not store_alone:
-        spec = find_spec(root, config.dataset)
+        spec = spec_of(config)
         listing = spec.read(root, config.options_for(spec))
     source: FolderImages | StoredImages
     if listing and not is_store(folder):
@@ -69,15 +69,43 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
         source = store.of_trial(config.trial)
         place = f"the store {folder}"
     warn_of_unused_options(config, source.dataset, listener, only_stored=listing is None)
+    for note in get_dataset(source.dataset).sample_notes(source.samples):
+        listener.warn(note)
     title = f"{source.name}, trial {source.trial}," if source.trial else source.name
     listener.say(f"data: {title} from {place}")
     return source
 
 
-def dataset_at(root: Path, height: int, width: int) -> DatasetSpec:
-    """Recognise the data set at ``root``, a folder or a store; raises what :func:`~lba_cli.datasets.detect` raises."""
-    folder = root if is_store(root) or root.exists() else default_store(root, height, width)
-    return get_dataset(read_manifest(folder).dataset) if is_store(folder) else detect(root)
+def spec_of(config: DataConfig) -> DatasetSpec:
+    """The data set that a configuration names, or whose options locate images, or that the root looks like.
+
+    Raises what :func:`~lba_cli.datasets.find_spec` raises.
+    """
+    described = _described_by(config) if config.dataset == AUTO else None
+    return described or find_spec(Path(config.root), config.dataset)
+
+
+def dataset_at(config: DataConfig, otherwise: DataConfig) -> DatasetSpec:
+    """The data set at ``config.root``, a folder or a store: see :func:`spec_of`.
+
+    If the root looks like none, it is the one whose options locate images in ``otherwise``.
+
+    Raises what :func:`~lba_cli.datasets.find_spec` raises.
+    """
+    root = Path(config.root)
+    folder = root if is_store(root) or root.exists() else default_store(root, config.height, config.width)
+    if is_store(folder):
+        return get_dataset(read_manifest(folder).dataset)
+    try:
+        return spec_of(config)
+    except DataError:
+        if root.is_dir() and (described := _described_by(otherwise)):
+            return described
+        raise
+
+
+def _described_by(config: DataConfig) -> DatasetSpec | None:
+    return next((spec for spec in DATASETS.values() if config.options_for(spec).locate_images()), None)
 
 
 def verify_store(folder: Path, listing: Listing | None, listener: Listener) -> StoredImages:
@@ -135,5 +163,10 @@ def warn_of_unused_options(config: DataConfig, dataset: str, listener: Listener,
             listener.warn(f"{keys} {has} no effect: only the data set '{spec.name}' has {them}; '{dataset}' {owned}")
     if config.trial is not None and not own.trials:
         listener.warn(f"data.trial has no effect: '{dataset}' has a single train/test split")
-    if only_stored and config.options_for(own) != own.options():
-        listener.warn(f"{own.keys} have no effect: the store keeps the split that it was prepared with")
+    options, usual = config.options_for(own), own.options()
+    changed = [f"data.{key}" for key in own.options.model_fields if getattr(options, key) != getattr(usual, key)]
+    if only_stored and changed:
+        has = "has" if len(changed) == 1 else "have"
+        listener.warn(
+            f"{', '.join(changed)} {has} no effect: the store keeps the images and the split that it was prepared with"
+        )

@@ -70,6 +70,10 @@ class DatasetOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    def locate_images(self) -> bool:
+        """Whether these options say where the images of a root are, so that its folders need not be recognised."""
+        return False
+
 
 class SplitAdvice(NamedTuple):
     """What a user can change if a split doesn't fit, as parts of messages.
@@ -119,6 +123,7 @@ class DatasetSpec:
         split_is_drawn: whether the user chooses the training identities, so that checkpoints must record them.
         split_advice: how a split that is drawn can be changed; None to name the data set's own config keys.
         needs_cameras: whether evaluation needs the camera of every test image.
+        sample_notes: returns what users of these samples must know, one line each, such as what decides the protocol.
         check_sample: returns what is wrong with a sample of a feature file; empty if nothing is.
         shortfalls: compares a copy with the complete data set, camera by camera.
         protocol_notes: what readers of a protocol's figures must know.
@@ -142,6 +147,7 @@ class DatasetSpec:
     split_is_drawn: bool = False
     split_advice: SplitAdvice | None = None
     needs_cameras: bool = False
+    sample_notes: Callable[[Sequence[Sample]], Sequence[str]] = lambda _: ()
     check_sample: Callable[[Sample], str] = lambda _: ""
     shortfalls: Callable[[Listing], list[Shortfall]] = lambda _: []
     protocol_notes: Mapping[str, str] = field(default_factory=dict)

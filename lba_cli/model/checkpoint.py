@@ -40,6 +40,7 @@ class Description:
     figures: dict[str, float] = field(default_factory=dict)  # retrieval figures at that epoch, as fractions
     figures_setting: str = ""  # the evaluation setting of the figures, in words
     config: dict[str, Any] = field(default_factory=dict)  # its run's resolved config; empty for the released checkpoint
+    selected_on: str = ""  # whose figures they are: validation or test people; their mAP chooses best.pt
     trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
     people: dict[str, str] | None = None  # that it was trained on, see TrainingRecord
     # the records of the models that it was started from, as dictionaries of their attributes
@@ -217,6 +218,7 @@ def _is_valid(description: Description) -> bool:
         and all(record.is_valid() for record in description.records())
         and isinstance(description.figures_setting, str)
         and len(description.figures_setting) < MAX_NAME_LENGTH
+        and description.selected_on in ("", "validation", "test")
         and type(description.epoch) is int
         and isinstance(description.figures_note, str)
         and len(description.figures_note) < MAX_NOTE_LENGTH

@@ -2,29 +2,20 @@
 
 import fnmatch
 import glob
+import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from lba_cli.data.image_files import image_suffixes
+from lba_cli.data.image_listing import FoundImages, encodable
 from lba_cli.errors import DataError, quoted
 
 
-@dataclass
-class FoundImages:
-    """Paths of images, sorted and without duplicates, and the number of other files beside them."""
-
-    paths: list[str] = field(default_factory=list)
-    other_files: int = 0
-
-
 def find_images(names: Sequence[str]) -> FoundImages:
-    """Find the images that ``names`` stand for, sorted by path.
+    """Find the images that ``names`` stand for, sorted by path and without duplicates.
 
-    A file that is named itself counts as an image, whatever its suffix. In folders and among the matches of a glob, only
-    files with an image's suffix do. Folders are walked recursively, without hidden files and folders and links to folders.
+    A file that is named itself counts as an image whatever its suffix. In folders, and among the matches of a glob, the suffix
+    decides. Folders are walked recursively, see :meth:`FoundImages.files_below`; hidden files and folders are left out.
 
     Raises:
         DataError: a name is empty or matches no file, there is no image at all, or a file's name isn't valid UTF-8.
@@ -33,17 +24,17 @@ def find_images(names: Sequence[str]) -> FoundImages:
     for name in names:
         require_name(name)
         if Path(name).is_dir():
-            _sort(_files(Path(name)), found)
+            found.take(found.files_below(Path(name)))
         elif Path(name).is_file():
-            found.paths.append(str(Path(name)))
+            found.paths.append(encodable(Path(name)))
         elif glob.has_magic(name):
             _match(name, found)
         else:
             raise DataError(f"{quoted(name, 200)}: no such image or folder")
-    found.paths = sorted({_encodable(path) for path in found.paths})
+    found.paths = sorted(set(found.paths))
     if not found.paths:
         where = ", ".join(quoted(name) for name in names[:3])
-        raise DataError(f"{where}: no images there ({found.other_files} other files)")
+        raise DataError("; ".join([f"{where}: no images there", *found.notes()]))
     return found
 
 
@@ -86,13 +77,35 @@ def absolute_path(name: str) -> str:
 
 
 def _match(pattern: str, found: FoundImages) -> None:
-    matches = {Path(match) for match in glob.iglob(pattern, recursive=True)}  # noqa: PTH207 (patterns may be absolute)
+    parts = Path(pattern).parts
+    if "**" in parts:
+        matches = _below_matches(Path(*itertools.takewhile(lambda part: not glob.has_magic(part), parts)), pattern)
+    else:
+        matches = {Path(match) for match in glob.iglob(pattern)}  # noqa: PTH207 (patterns may be absolute)
     if not matches:
         raise DataError(f"{quoted(pattern, 200)}: matches no file")
     files = {path for path in matches if not path.is_dir()}
-    for folder in matches - files:
-        files.update(_files(folder))
-    _sort(files, found)
+    for folder in sorted(matches - files):
+        files.update(found.files_below(folder))
+    found.take(files)
+
+
+def _below_matches(start: Path, pattern: str) -> set[Path]:
+    """The files and folders below ``start`` that a pattern with ``**`` means; glob would follow links round in circles."""
+    if not start.is_dir():
+        return set()
+    is_meant, walk = is_meant_by(pattern), FoundImages()
+    paths = [
+        path for place, files in walk.folders_below(start, hidden=True) for path in (place, *map(place.joinpath, files))
+    ]
+    paths += [path for path in map(Path, walk.unfollowed) if not _leads_back(path)]  # the pattern may mean them alone
+    return {path for path in paths if is_meant(absolute_path(str(path)))}
+
+
+def _leads_back(link: Path) -> bool:
+    """Whether a link leads to a folder on the way to it."""
+    target = Path(os.path.realpath(link))
+    return any(Path(os.path.realpath(above)).is_relative_to(target) for above in link.parents)
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
@@ -103,28 +116,3 @@ def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
     if pattern[0] == "**":
         return _fits(parts, pattern[1:]) or (not hidden and _fits(parts[1:], pattern))
     return not hidden and fnmatch.fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
-
-
-def _files(root: Path) -> Iterator[Path]:
-    def fail(problem: OSError) -> NoReturn:
-        raise problem
-
-    for place, folders, files in os.walk(root, onerror=fail):
-        folders[:] = [folder for folder in folders if not folder.startswith(".")]
-        yield from (Path(place) / file for file in files)
-
-
-def _sort(paths: Iterable[Path], found: FoundImages) -> None:
-    for path in paths:
-        if path.suffix.lower() in image_suffixes() and not path.name.startswith(".") and path.is_file():
-            found.paths.append(str(path))
-        else:
-            found.other_files += 1
-
-
-def _encodable(path: str) -> str:
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        raise DataError(f"the file name {path!a} isn't valid UTF-8; rename it") from None
-    return path

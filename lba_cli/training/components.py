@@ -88,9 +88,16 @@ def build_objective(config: Config) -> Objective:
 
 
 def can_evaluate(source: ImageSource, listener: Listener) -> bool:
-    """Return whether there are test images, and warn if not; raise a DataError if no query has a match."""
-    if any(sample.split == "test" for sample in source.samples):
-        require_scorable(source)
+    """Whether there are images to choose the best epoch by; warns if not, and says so if they are those of validation people.
+
+    It is a DataError if there are some, but no query has a match.
+    """
+    selection = source.for_selection()
+    if any(sample.split == "test" for sample in selection.samples):
+        require_scorable(selection)
+        if source.selected_on == "validation":
+            people = len({sample.identity for sample in selection.samples})
+            listener.say(f"best.pt is chosen by the mAP on {people} validation people")
         return True
     listener.warn(f"{source.name}: there are no test images, so nothing is evaluated; best.pt is of the last epoch")
     return False

@@ -49,9 +49,10 @@ def train(
     """Train a network, and save it in ``folder``.
 
     Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``. ``best.pt`` is the network with the
-    highest mAP on the test images, as is usual in the field, in the data set's most usual setting (SYSU-MM01: all-search,
-    single-shot, mean of ten draws). In a job of several processes (:mod:`lba_cli.processes`), all call this function with
-    the same arguments; one of them writes files, and all end with the same weights and statistics.
+    highest mAP on the validation people, or on the test people where the data have no others, as is the field's habit. The
+    mAP is that of the data set's most usual setting (SYSU-MM01: all-search, single-shot, mean of ten draws). In a job of
+    several processes (:mod:`lba_cli.processes`) all call this with the same arguments. One of them writes, and all end with
+    the same weights and statistics.
 
     Args:
         folder: the run's folder. The caller holds its lock if other processes could train into it (:meth:`RunFolder.locked`).
@@ -106,6 +107,7 @@ class Trainer:
         self.device = own_device(config.run.device)
         self.sampler = build_sampler(config, source, listener)
         self.images_per_step = 2 * recipe.identities * recipe.instances * processes.current().size
+        self.selection = source.for_selection()
         self.can_evaluate = can_evaluate(source, listener)
         self.augmentation = Augmentation(config.data.pad, config.data.flip, config.data.erase)
         self.network = build_training_network(config, len(self.sampler.classes), pretrained, self.device, listener)
@@ -210,6 +212,7 @@ class Trainer:
         if due and self.can_evaluate:
             with stop.at_once():
                 record["evaluation"] = self._evaluate()
+                record["selected_on"] = self.source.selected_on
             self._stop_if_asked(stop)  # the epoch's steps are saved; a resumed run starts with its evaluation
         return record
 
@@ -218,8 +221,8 @@ class Trainer:
         processes.broadcast_from_writer(self.network.buffers())  # all processes evaluate the network that is saved
         (result,) = evaluate(
             self.network,
-            self.source,
-            [selection_setting(self.source)],
+            self.selection,
+            [selection_setting(self.selection)],
             listener=self.listener,
             options=EvaluationOptions(batch_size=self.config.evaluation.batch_size, workers=self.config.data.workers),
         )

@@ -42,14 +42,16 @@ def test_the_images_of_every_trial_are_counted(lba, trees, tmp_path):
 
 def test_the_images_of_own_folders_are_counted_with_notes(lba, trees, tmp_path):
     output = lba("prepare", "folder", "--root", trees["folder"], "--output", "s", *SIZE).output
-    assert "3 identities have one modality only: they are distractors in galleries" in output
+    assert (
+        "3 identities have one modality only: 2 have visible images only ('passer-by 01', 'passer-by 02'), 1 " in output
+    )
     assert cells(output, "test")[1] == "15"
     lists = {"train": "person 001\nperson 002\n", "test": "person 003\n"}
     for split, text in lists.items():
         (tmp_path / f"{split}.txt").write_text(text)
     words = [word for split in lists for word in ("--set", f"data.{split}_ids={tmp_path / f'{split}.txt'}")]
     output = lba("prepare", "folder", "--root", trees["folder"], "--output", "t", *SIZE, *words).output
-    assert "24 identities are in neither list and are left out" in output
+    assert "24 identities are in no list and are left out" in output
     assert [cells(output, split)[1] for split in ("train", "test")] == ["2", "1"]
 
 

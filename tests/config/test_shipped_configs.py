@@ -19,10 +19,13 @@ EXPECTED = {
         "data": {
             "dataset": "folder",
             "root": "datasets/own",
+            "pattern": None,
             "split_seed": 0,
             "test_share": 0.5,
+            "validation_share": 0.0,
             "train_ids": None,
             "test_ids": None,
+            "validation_ids": None,
         }
     },
     "demo-warmup": {

@@ -127,7 +127,9 @@ def test_file_names_that_are_not_utf8_are_refused(hollow, dataset, folder):
 def test_identity_folders_whose_names_are_not_utf8_are_refused(hollow):
     root = hollow("folder")
     try:
-        (root / "visible" / os.fsdecode(b"caf\xe9")).mkdir()
+        folder = root / "visible" / os.fsdecode(b"caf\xe9")
+        folder.mkdir()
+        (folder / "1.jpg").touch()
     except OSError:
         pytest.skip("this file system has no such names")
     small_setup.refused(

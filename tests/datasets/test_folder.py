@@ -84,12 +84,39 @@ def test_people_with_one_modality_are_distractors(own):
     for seed in range(5):
         assert splits(root, split_seed=seed)["only visible"] == "test"
     assert read_folder(root, FolderOptions()).notes == (
-        "1 identities have one modality only: they are distractors in galleries",
+        "1 identities have one modality only: 1 have visible images only ('only visible'); they are distractors in galleries",
     )
     assert "only visible" not in splits(root, test_share=0.0)
     assert read_folder(root, FolderOptions(test_share=0.0)).notes == (
-        "1 identities have one modality only: they are left out",
+        "1 identities have one modality only: 1 have visible images only ('only visible'); they are left out",
     )
+
+
+def test_validation_people_are_drawn_without_changing_the_test_split(own):
+    root = own(both(*(f"p{number:02d}" for number in range(20))))
+    plain, some, others = (
+        splits(root, test_share=0.3, validation_share=share, split_seed=seed)
+        for share, seed in ((0, 0), (0.2, 0), (0.2, 1))
+    )
+    assert {name for name in plain if plain[name] == "test"} == {name for name in some if some[name] == "test"}
+    assert [list(some.values()).count(split) for split in ("train", "val", "test")] == [10, 4, 6]
+    assert some == splits(root, test_share=0.3, validation_share=0.2) != others
+    assert list(splits(root, validation_share=0.001).values()).count("val") == 1
+    words = "data.validation_share=0.5 leaves nobody to train on: 10 of 20 identities are tested with and 10 choose"
+    refused(root, words, validation_share=0.5)
+
+
+def test_a_third_list_names_the_validation_people(own):
+    root = own(both("a", "b", "c", "d"))
+    for name, text in (("train", "a\nb\n"), ("test", "c\n"), ("val", "d\n"), ("again", "a\n")):
+        (root / f"{name}.txt").write_text(text)
+    lists = {"train_ids": "train.txt", "test_ids": "test.txt"}
+    assert splits(root, **lists, validation_ids="val.txt") == {"a": "train", "b": "train", "c": "test", "d": "val"}
+    refused(root, "again.txt:1: identity 'a' is already in train.txt:1", **lists, validation_ids="again.txt")
+    with pytest.raises(ValueError, match=r"data\.validation_ids is given without data\.train_ids and data\.test_ids"):
+        FolderOptions(validation_ids="val.txt")
+    with pytest.raises(ValueError, match=r"data\.validation_share is for a random split"):
+        FolderOptions(validation_share=0.1, **lists)
 
 
 def test_another_split_has_another_fingerprint(copy):
@@ -112,25 +139,26 @@ def test_images_may_have_any_format_that_pillow_decodes(own):
     tree["visible"]["a"] = ["1.TIFF", "2.webp", "3.PpM", "4.mp4"]
     listing = read_folder(own(tree), FolderOptions())
     assert len(listing.samples) == 4
-    assert listing.notes == ("1 files of formats that are not read were ignored: 1 end in .mp4",)
+    assert listing.notes == (
+        "1 files were passed over (1 ending in .mp4); formats of these endings are not read: convert images to PNG",
+    )
 
 
-def test_other_files_are_ignored_and_counted(own):
+def test_everything_that_is_passed_over_is_counted_with_its_reason(own):
     root = own(both("a", "b"))
-    (root / "visible" / "loose.jpg").touch()
     (root / "visible" / "a" / "Thumbs.db").touch()
     (root / "visible" / "a" / "._1.jpg").touch()
-    (root / "visible" / "a" / "deeper").mkdir()
+    (root / "visible" / "a" / "README").touch()
     (root / "infrared" / "empty").mkdir()
     (root / "infrared" / ".hidden").mkdir()
     (root / "infrared" / "b" / "gone.jpg").symlink_to(root / "nowhere.jpg")
     listing = read_folder(root, FolderOptions())
     assert len(listing.samples) == 4
-    assert listing.notes == (
-        "5 files that are not images of an identity were ignored",
-        f"1 folders are not folders of an identity and were not searched: {root / 'visible' / 'a' / 'deeper'}",
-        f"1 links lead nowhere: {root / 'infrared' / 'b' / 'gone.jpg'}",
-    )
+    counted, empty = listing.notes
+    assert counted.startswith("4 files were passed over (")
+    for reason in ("1 ending in .db", "1 hidden", "1 without an ending", "1 broken links"):
+        assert reason in counted
+    assert empty == "1 folders of people have no images (such as infrared/empty)"
 
 
 def test_names_are_compared_in_one_unicode_form(own):
@@ -147,7 +175,7 @@ def test_incomplete_roots_are_refused(tmp_path, own):
     root = own({"visible": {"a": ["1.jpg"]}})
     refused(root, "incomplete copy; missing: infrared")
     (root / "infrared").mkdir()
-    refused(root, "no identity has images in both visible/ and infrared/ (1 have them in one)")
+    refused(root, "no identity has images in both visible and infrared: 1 have visible images only ('a')")
 
 
 def test_lists_of_identities_decide_the_split(own):
@@ -160,7 +188,7 @@ def test_lists_of_identities_decide_the_split(own):
         "d": "train",
     }
     listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
-    assert listing.notes == ("1 identities are in neither list and are left out",)
+    assert listing.notes == ("1 identities are in no list and are left out",)
     assert {s.identity for s in listing.samples} == {1, 2, 4}
 
 
@@ -171,7 +199,7 @@ def test_listed_identities_with_one_modality_are_reported(own):
     (root / "train.txt").write_text("a\n")
     (root / "test.txt").write_text("b\nc\n")
     listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
-    assert listing.notes == ("1 identities of the lists have one modality only",)
+    assert listing.notes == ("1 identities of the split have one modality only: 1 have visible images only ('c')",)
     assert {s.path.split("/")[1] for s in listing.samples if s.split == "test"} == {"b", "c"}
 
 

@@ -105,10 +105,21 @@ def test_a_data_set_without_samples_has_no_trials():
 
 @pytest.mark.parametrize("layout", DATASETS)
 def test_a_store_knows_its_data_set(stores, layout):
-    assert dataset_at(stores[layout], HEIGHT, WIDTH) is get_dataset(layout)
+    assert dataset_at(DataSection(root=str(stores[layout])), DataSection()) is get_dataset(layout)
     other = "llcm" if layout != "llcm" else "sysu"
     with pytest.raises(DataError, match=rf"holds the data set '{layout}', but data\.dataset is '{other}'"):
         opened(stores[layout], other)
+
+
+def test_a_folder_that_looks_like_none_is_read_by_a_pattern(tmp_path, trees):
+    """A pattern that is asked for counts before the folder's look, and one of the checkpoint only after it."""
+    plain, described = DataSection(root=str(tmp_path)), DataSection(pattern="<modality>/<identity>/*")
+    assert dataset_at(plain, described) is get_dataset("folder")
+    assert dataset_at(DataSection(root=str(trees["llcm"])), described) is get_dataset("llcm")
+    asked = DataSection(root=str(trees["llcm"]), pattern="<modality>/<identity>/*")
+    assert dataset_at(asked, DataSection()) is get_dataset("folder")
+    with pytest.raises(DataError, match="no known data set"):
+        dataset_at(plain, DataSection())
 
 
 @pytest.mark.parametrize("layout", DATASETS)
@@ -135,8 +146,7 @@ def test_a_folder_and_its_store_open_as_the_same_data_set(trees, stores, layout)
         (
             "folder",
             True,
-            "data.split_seed, data.test_share, data.train_ids, data.test_ids have no effect: the store keeps the split that "
-            "it was prepared with",
+            "data.split_seed has no effect: the store keeps the images and the split that it was prepared with",
         ),
         ("folder", False, None),
     ],

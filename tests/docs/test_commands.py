@@ -77,6 +77,12 @@ ELSEWHERE = {
         "docs/test_python_examples.py",
         "lba-demo/run/checkpoints/best.pt",
     ),
+    "lba prepare folder --root photos/people.csv": ("integration/test_own_images.py", '"--root", images'),
+    "lba train --data photos/people.csv": ("integration/test_own_images.py", '"--data", images'),
+    "lba train --data photos --set 'data.pattern=<modality>/<identity>_c<camera>s*'": (
+        "integration/test_own_images.py",
+        '"--data", "market", "--set", PATTERN',
+    ),
     # With two processes instead of four.
     "torchrun --standalone --nproc-per-node=4 -m lba_cli train --method full --output runs/on-four-gpus": (
         "integration/test_torchrun.py",

@@ -31,7 +31,7 @@ def _jpg(path):
 def test_folders_are_walked_and_other_files_counted(tree):
     found = find_images(["b", "a.jpg"])
     assert found.paths == ["a.jpg", "b/2.png", "b/deep/1.JPG"]
-    assert found.other_files == 2
+    assert found.passed_over == {"ending in .db": 1, "hidden": 1}
 
 
 def test_an_image_that_is_named_twice_is_taken_once_whatever_the_order(tree):
@@ -63,7 +63,7 @@ def test_names_that_match_nothing_are_refused_in_one_line(tree, name, words):
 
 def test_names_that_are_not_utf_8_are_refused(tree):
     (tree / "a.jpg").rename(tree / os.fsdecode(b"a\xff.jpg"))
-    with pytest.raises(DataError, match="isn't valid UTF-8"):
+    with pytest.raises(DataError, match="is not UTF-8"):
         find_images(["."])
 
 
@@ -82,7 +82,63 @@ def test_folders_that_a_pattern_with_two_stars_matches_are_walked(tree):
     (tree / "x/y/b/notes.txt").touch()
     found = find_images(["**/b"])
     assert found.paths == ["b/2.png", "b/deep/1.JPG", "x/y/b/5.png"]
-    assert found.other_files == 3
+    assert found.passed_over == {"ending in .db": 1, "hidden": 1, "ending in .txt": 1}
+
+
+def test_linked_folders_are_followed_once_each(tree):
+    write_image(tree / "elsewhere/deep/7.png", 0)
+    (tree / "b" / "cam2").symlink_to(tree / "elsewhere")
+    (tree / "b" / "cam3").symlink_to(tree / "elsewhere" / "deep")  # is in cam2 already
+    found = find_images(["b"])
+    assert found.paths == ["b/2.png", "b/cam2/deep/7.png", "b/deep/1.JPG"]
+    assert found.notes()[-1].startswith("1 links to folders were not followed (such as b/cam3)")
+
+
+def test_a_folder_that_is_a_link_itself_is_walked(tree):
+    (tree / "gallery").symlink_to(tree / "b")
+    assert find_images(["gallery"]).paths == ["gallery/2.png", "gallery/deep/1.JPG"]
+
+
+@pytest.mark.parametrize("name", ["b", "b/**/*", "**/b", "b*"])
+def test_links_do_not_lead_in_circles(tree, name):
+    write_image(tree / "other/8.png", 0)
+    (tree / "b" / "deep" / "up").symlink_to(tree / "b")
+    (tree / "b" / "root").symlink_to(tree)
+    (tree / "b" / "other").symlink_to(tree / "other")
+    (tree / "other" / "back").symlink_to(tree / "b")
+    assert find_images([name]).paths == ["b/2.png", "b/deep/1.JPG", "b/other/8.png"]
+
+
+@pytest.mark.parametrize("name", ["home", "home*"])
+def test_a_named_link_to_a_folder_above_is_walked(tree, monkeypatch, name):
+    (tree / "b" / "home").symlink_to(tree)
+    monkeypatch.chdir(tree / "b")
+    assert find_images([name]).paths == ["home/a.jpg", "home/b/2.png", "home/b/deep/1.JPG", "home/c[1].png"]
+
+
+def test_a_folder_that_only_a_link_brings_under_a_pattern_is_read(tree):
+    write_image(tree / "elsewhere/9.png", 0)
+    (tree / "x").mkdir()
+    (tree / "x" / "cam").symlink_to(tree / "elsewhere")
+    assert find_images(["**/cam"]).paths == ["x/cam/9.png"]
+
+
+def test_a_link_to_a_folder_within_is_no_second_path(tree):
+    (tree / "b" / "again").symlink_to(tree / "b" / "deep")
+    found = find_images(["b"])
+    assert found.paths == ["b/2.png", "b/deep/1.JPG"]
+    assert found.unfollowed == {"b/again"}
+
+
+@pytest.mark.parametrize("ending", ["heic", "npy", "RAW"])
+def test_the_endings_of_a_folder_without_images_are_named(tree, ending):
+    (tree / "phone").mkdir()
+    for number in range(3):
+        (tree / "phone" / f"{number}.{ending}").touch()
+    with pytest.raises(
+        DataError, match=rf"'phone': no images there; 3 files were passed over \(3 ending in .{ending.lower()}\)"
+    ):
+        find_images(["phone"])
 
 
 SPLITS = st.sampled_from(["a", "ab", ".h", "c[1]"])

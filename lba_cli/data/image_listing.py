@@ -1,0 +1,113 @@
+"""List the images below folders, and count what is passed over beside them, with the reasons."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from lba_cli.data.image_files import image_suffixes
+from lba_cli.errors import DataError, printable
+
+MOST_REASONS = 5  # in one note; the rest is counted together
+LONGEST_ENDING = 12  # what follows the dot of a longer one is part of the name
+
+
+@dataclass
+class FoundImages:
+    """Images, and what was passed over beside them.
+
+    Attributes:
+        paths: the images.
+        passed_over: the number of other files by the reason, such as ``ending in .heic``.
+        unfollowed: folders that were not entered (again), because their images have another path.
+    """
+
+    paths: list[str] = field(default_factory=list)
+    passed_over: Counter[str] = field(default_factory=Counter)
+    unfollowed: set[str] = field(default_factory=set)
+
+    def take(self, files: Iterable[Path]) -> None:
+        """Add the files that are images by their endings; hidden files are none. A name that isn't UTF-8 is a DataError."""
+        for file in files:
+            if reason := _reason_to_pass(file):
+                self.passed_over[reason] += 1
+            else:
+                self.paths.append(encodable(file))
+
+    def files_below(self, root: Path) -> Iterator[Path]:
+        """Yield every file in ``root`` and below, except in hidden folders; see :meth:`folders_below`."""
+        for place, files in self.folders_below(root):
+            yield from (place / name for name in files)
+
+    def folders_below(self, root: Path, *, hidden: bool = False) -> Iterator[tuple[Path, list[str]]]:
+        """Yield ``root`` and every folder below it with the names of its files; hidden folders only if ``hidden`` is true.
+
+        Links to folders are followed, after the folders themselves and in the order of their names. No folder is entered
+        twice, and no link to a folder that contains ``root`` is followed, so that links can't lead in circles and no image
+        has two paths.
+        """
+        parents = (*root.resolve().parents, *Path(os.path.abspath(root)).parents)  # noqa: PTH100 (as the path is written)
+        above, entered = {os.path.realpath(folder) for folder in parents}, set()
+        starts = [root]
+        for start in starts:
+            if start != root and os.path.realpath(start) in above:
+                self.unfollowed.add(str(start))
+                continue
+            links = []
+            for place, folders, files in os.walk(start, onerror=_fail):
+                real = os.path.realpath(place)
+                if real in entered:
+                    self.unfollowed.add(place)
+                    folders.clear()
+                    continue
+                entered.add(real)
+                folders[:] = sorted(name for name in folders if hidden or not name.startswith("."))
+                links += [path for name in folders if (path := Path(place, name)).is_symlink()]
+                yield Path(place), files
+            starts += sorted(links)  # the loop goes on with them
+
+    def notes(self) -> list[str]:
+        """Lines about the files that were passed over and the folders that were not followed; none if there are none."""
+        notes = []
+        if self.passed_over:
+            reasons = [f"{count} {reason}" for reason, count in self.passed_over.most_common(MOST_REASONS)]
+            if rest := self.passed_over.total() - sum(count for _, count in self.passed_over.most_common(MOST_REASONS)):
+                reasons.append(f"{rest} others")
+            unread = any(reason.startswith("ending") for reason in self.passed_over)
+            remedy = "; formats of these endings are not read: convert images to PNG" if unread else ""
+            notes.append(f"{self.passed_over.total()} files were passed over ({', '.join(reasons)}){remedy}")
+        if self.unfollowed:
+            notes.append(
+                f"{len(self.unfollowed)} links to folders were not followed (such as {printable(min(self.unfollowed))}): the "
+                "images there have another path"
+            )
+        return notes
+
+
+def encodable(path: Path) -> str:
+    """The path as text; raises a DataError if a name in it isn't UTF-8, because it couldn't be written into lists."""
+    for part in (*reversed(path.parents), path):
+        try:
+            part.name.encode()
+        except UnicodeEncodeError:
+            raise DataError(f"{part.parent}: the file name {part.name!a} is not UTF-8; rename it") from None
+    return str(path)
+
+
+def _reason_to_pass(file: Path) -> str:
+    """Why a file isn't taken for an image, as words that follow a number; empty if it is taken."""
+    ending = file.suffix.lower()
+    if file.name.startswith("."):
+        return "hidden"
+    if ending not in image_suffixes():
+        known = 1 < len(ending) <= LONGEST_ENDING and ending.isprintable() and " " not in ending
+        return f"ending in {ending}" if known else "without an ending"
+    if not file.is_file():
+        return "broken links" if file.is_symlink() else "not regular files"
+    return ""
+
+
+def _fail(problem: OSError) -> NoReturn:
+    raise problem
