@@ -94,6 +94,11 @@ def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
     return {identity: label for label, identity in enumerate(sorted(trained))}
 
 
+def selected_on(samples: Iterable[Sample]) -> str:
+    """Whose mAP chooses a run's best epoch: ``validation`` people, or ``test`` people if there are none for validation."""
+    return "validation" if any(sample.split == "val" for sample in samples) else "test"
+
+
 def select(samples: Sequence[Sample], split: Split, modality: Modality) -> list[int]:
     """Return the indices of the samples of one split and modality, in order."""
     return [index for index, s in enumerate(samples) if s.split == split and s.modality == modality]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lba_cli.data.image_files import BrokenImage, read_image
 from lba_cli.data.parallel import cores
-from lba_cli.data.samples import EvaluationSet, Listing, Sample, fingerprint, indices_of_trial
+from lba_cli.data.samples import EvaluationSet, Listing, Sample, fingerprint, indices_of_trial, selected_on
 from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
 from lba_cli.errors import DataError, is_resource_error
 from lba_cli.manifest import MANIFEST, file_digest
@@ -50,24 +50,6 @@ class ImageSource(EvaluationSet):
         view.trial = trial or 0
         view._keep(chosen)
         return view
-
-    def for_selection(self) -> Self:
-        """The data whose mAP chooses a run's best epoch: a copy whose test people are the validation people, if there are any.
-
-        Otherwise this source itself, as is the field's habit.
-        """
-        if self.selected_on == "test":
-            return self
-        view = copy(self)
-        view.name = f"{self.name} (validation)"
-        view._keep([index for index, sample in enumerate(self.samples) if sample.split == "val"])
-        view.samples = tuple(replace(sample, split="test") for sample in view.samples)
-        return view
-
-    @property
-    def selected_on(self) -> str:
-        """Whose mAP chooses a run's best epoch: ``validation`` people or ``test`` people."""
-        return "validation" if any(sample.split == "val" for sample in self.samples) else "test"
 
     def _keep(self, chosen: list[int]) -> None:
         self.samples = tuple(self.samples[index] for index in chosen)
@@ -201,6 +183,21 @@ class FolderImages(ImageSource):
                     raise
                 raise DataError(f"{problem.filename}: {problem.strerror}") from problem
         return [self._digests[path] for path in paths]
+
+
+def selection_set(source: ImageSource) -> ImageSource:
+    """The data whose mAP chooses a run's best epoch.
+
+    That is a copy of ``source`` whose test people are the validation people; or ``source`` itself, as is the field's habit, if
+    it has none.
+    """
+    if selected_on(source.samples) == "test":
+        return source
+    view = copy(source)
+    view.name = f"{source.name} (validation)"
+    view._keep([index for index, sample in enumerate(source.samples) if sample.split == "val"])
+    view.samples = tuple(replace(sample, split="test") for sample in view.samples)
+    return view
 
 
 def is_store(folder: Path) -> bool:

@@ -92,7 +92,7 @@ def _require_people(root: Path, paths: Sequence[str]) -> None:
         if len(inner) > 1 and _NO_PERSON.fullmatch(name) and f"{modality}/{name}" not in with_images:
             raise DataError(
                 f"{root}: {modality}/{name} should be the folder of a person, but has folders of its own "
-                f"(such as {printable(path)}): say with data.pattern where the identity is, as in {_pattern_for(name)}"
+                f"(such as {printable(path)}): say where the identity is, as with --set 'data.pattern={_pattern_for(name)}'"
             )
 
 
@@ -109,13 +109,13 @@ def _notes(loose: Sequence[str], deeper: Sequence[str], empty: Sequence[str]) ->
     if loose:
         notes.append(
             f"{len(loose)} images lie directly in visible/ or infrared/ (such as {printable(loose[0])}), not in the folder of a "
-            f"person, and are left out: if their names tell the identity, set data.pattern={suggested_pattern(loose[0])}"
+            f"person, and are left out: if their names tell the identity, use --set 'data.pattern={suggested_pattern(loose[0])}'"
         )
     if deeper:
         person = printable(deeper[0].split("/")[1])
         notes.append(
             f"{len(deeper)} images lie deeper than the folder of a person (such as {printable(deeper[0])}) and count as that "
-            f"person's, here {person}: if their folders tell a camera, set data.pattern=<modality>/<identity>/cam<camera>/*"
+            f"person's, here {person}: if their folders tell a camera, use --set 'data.pattern=<modality>/<identity>/cam<camera>/*'"
         )
     if empty:
         notes.append(f"{len(empty)} folders of people have no images (such as {printable(empty[0])})")

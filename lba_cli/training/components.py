@@ -5,7 +5,7 @@ import torch
 from lba_cli import processes
 from lba_cli.config import Config
 from lba_cli.data.sampler import IdentitySampler, TooFewIdentities
-from lba_cli.data.store import ImageSource
+from lba_cli.data.store import ImageSource, selection_set
 from lba_cli.datasets import get_dataset
 from lba_cli.errors import DataError, TrainingError
 from lba_cli.evaluation.leakage import figures_note, find_overlap, training_people
@@ -92,10 +92,10 @@ def can_evaluate(source: ImageSource, listener: Listener) -> bool:
 
     It is a DataError if there are some, but no query has a match.
     """
-    selection = source.for_selection()
+    selection = selection_set(source)
     if any(sample.split == "test" for sample in selection.samples):
         require_scorable(selection)
-        if source.selected_on == "validation":
+        if selection is not source:
             people = len({sample.identity for sample in selection.samples})
             listener.say(f"best.pt is chosen by the mAP on {people} validation people")
         return True

@@ -12,7 +12,8 @@ from lba_cli.config import Config
 from lba_cli.data.augmentation import Augmentation
 from lba_cli.data.device_cache import DeviceCache, fits
 from lba_cli.data.loaders import StepPositions, TrainingBatch, training_batches
-from lba_cli.data.store import ImageSource
+from lba_cli.data.samples import selected_on
+from lba_cli.data.store import ImageSource, selection_set
 from lba_cli.errors import Interrupted
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.setting_choice import selection_setting
@@ -107,7 +108,7 @@ class Trainer:
         self.device = own_device(config.run.device)
         self.sampler = build_sampler(config, source, listener)
         self.images_per_step = 2 * recipe.identities * recipe.instances * processes.current().size
-        self.selection = source.for_selection()
+        self.selection = selection_set(source)
         self.can_evaluate = can_evaluate(source, listener)
         self.augmentation = Augmentation(config.data.pad, config.data.flip, config.data.erase)
         self.network = build_training_network(config, len(self.sampler.classes), pretrained, self.device, listener)
@@ -212,7 +213,7 @@ class Trainer:
         if due and self.can_evaluate:
             with stop.at_once():
                 record["evaluation"] = self._evaluate()
-                record["selected_on"] = self.source.selected_on
+                record["selected_on"] = selected_on(self.source.samples)
             self._stop_if_asked(stop)  # the epoch's steps are saved; a resumed run starts with its evaluation
         return record
 

@@ -11,7 +11,8 @@ import torch
 from lba_cli import processes
 from lba_cli.compute import resolve_device, resolve_precision
 from lba_cli.config import Config, DataSection, EvaluationSection, LossSection, differences
-from lba_cli.data.store import ImageSource
+from lba_cli.data.samples import selected_on
+from lba_cli.data.store import ImageSource, selection_set
 from lba_cli.datasets import DATASETS
 from lba_cli.errors import TrainingError, short_repr
 from lba_cli.evaluation.setting_choice import selection_setting
@@ -95,8 +96,8 @@ def make_checkpoint(
         dataset=source.name,
         epoch=progress.epoch if progress.step else progress.epoch - 1,
         figures=progress.figures,
-        figures_setting=str(selection_setting(source.for_selection())) if progress.figures else "",
-        selected_on=source.selected_on if progress.figures else "",
+        figures_setting=str(selection_setting(selection_set(source))) if progress.figures else "",
+        selected_on=selected_on(source.samples) if progress.figures else "",
         config=config.values(),
         trial=source.trial,
         people=history.people,

@@ -26,7 +26,7 @@ def test_images_directly_in_a_modality_are_counted_and_the_pattern_that_reads_th
     message = refused(
         lambda: read_folder(root), "8 images lie directly in visible/ or infrared/ (such as visible/a_c1_1.png)"
     )
-    pattern = message.rsplit("data.pattern=", 1)[1]
+    pattern = message.rsplit("data.pattern=", 1)[1].rstrip("'")
     listing = read_folder(root, FolderOptions(pattern=pattern))
     assert {(sample.path, sample.camera) for sample in listing.samples} == {
         (path, 1) for path in each("{m}/{i}_c1_1.png")
@@ -37,7 +37,7 @@ def test_images_directly_in_a_modality_are_counted_and_the_pattern_that_reads_th
 @pytest.mark.parametrize("name", ["0001_c1s1_000151_01.jpg", "anna_17.png"])
 def test_the_named_pattern_reads_other_names_too(files, name):
     root = files(*(f"{modality}/{name}" for modality in MODALITIES))
-    pattern = refused(lambda: read_folder(root), "2 images lie directly").rsplit("data.pattern=", 1)[1]
+    pattern = refused(lambda: read_folder(root), "2 images lie directly").rsplit("data.pattern=", 1)[1].rstrip("'")
     assert len(read_folder(root, FolderOptions(pattern=pattern)).samples) == 2
 
 
@@ -73,7 +73,7 @@ def test_folders_below_a_person_are_read_with_a_note(files):
 def test_folders_of_splits_and_cameras_are_not_taken_for_people(files, path, pattern, camera):
     root = files(*each(path))
     message = refused(lambda: read_folder(root), "should be the folder of a person, but has folders of its own")
-    assert message.endswith(f"where the identity is, as in {pattern}")
+    assert message.endswith(f"where the identity is, as with --set 'data.pattern={pattern}'")
     samples = read_folder(root, FolderOptions(pattern=pattern)).samples
     assert len({sample.identity for sample in samples}) == 4
     assert {sample.camera for sample in samples} == {camera}

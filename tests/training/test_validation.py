@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lba_cli.data.samples import identity_classes
+from lba_cli.data.samples import identity_classes, selected_on
+from lba_cli.data.store import selection_set
 from lba_cli.evaluation.evaluate import evaluate
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.model import load_network
@@ -29,9 +30,9 @@ def divided(source):
 
 def test_the_selection_holds_the_validation_people_alone(source, divided):
     view, people = divided
-    selection = view.for_selection()
-    assert (source.selected_on, view.selected_on) == ("test", "validation")
-    assert source.for_selection() is source
+    selection = selection_set(view)
+    assert (selected_on(source.samples), selected_on(view.samples)) == ("test", "validation")
+    assert selection_set(source) is source
     assert {(sample.identity, sample.split) for sample in selection.samples} == {(person, "test") for person in people}
     places = [index for index, sample in enumerate(view.samples) if sample.split == "val"]
     np.testing.assert_array_equal(selection.read([0, 5]), view.read([places[0], places[5]]))
@@ -52,7 +53,7 @@ def test_the_best_epoch_is_chosen_by_the_validation_people(small_run, divided, t
     assert {record["selected_on"] for record in records} == {"validation"}
     assert description.figures["mAP"] == max(record["evaluation"]["mAP"] for record in records)
     found = {}
-    for name, images in (("val", view.for_selection()), ("test", view)):
+    for name, images in (("val", selection_set(view)), ("test", view)):
         (result,) = evaluate(load_network(folder.best), images, [selection_setting(images)], listener=Silent())
         found[name] = result
     assert found["val"].mean()["mAP"] == pytest.approx(description.figures["mAP"], abs=1e-6)
