@@ -140,7 +140,7 @@ def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources)
 
 def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Sources) -> ImageSource:
     data = opened.config.data
-    key = (data.root, data.dataset, data.height, data.width, data.trial)
+    key = (data.root, data.dataset, data.height, data.width, data.value_range, data.trial)
     if key not in sources:
         sources[key] = opened.images()
     if not request.allow_other_trial:

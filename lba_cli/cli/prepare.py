@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -86,7 +87,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
                 source = f"{known.root} still has the same files, by name and size"
             print_line(f"{store} is intact: {checked.images:,} images; {source}")
             return
-        listing = spec.read(folder, data.options_for(spec))
+        listing = replace(spec.read(folder, data.options_for(spec)), value_range=data.value_range)
         for note in listing.notes:
             listener.warn(note)
         if shortfalls := spec.shortfalls(listing):

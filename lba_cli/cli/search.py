@@ -203,7 +203,8 @@ def _request_for(
     if not any(files) and origin.is_file():
         common.listener.say(f"model: {origin}, which built the index")
         files = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken)
+    value_range = index.manifest.value_range
+    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken, value_range=value_range)
     index.require_model(request.embedder)
     return request
 

@@ -3,7 +3,8 @@
 import os
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lba_cli.data.image_files import BrokenImage, read_image
+from lba_cli.data.broken_images import BrokenImage
+from lba_cli.data.image_files import decode_image
 from lba_cli.data.parallel import map_chunks
+from lba_cli.data.pixel_values import count_facts, warn_of_values
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
 from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
@@ -21,6 +24,7 @@ from lba_cli.files import whole_folder
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
+from lba_cli.value_range import ValueRange
 from lba_cli.vocabulary import MODALITIES
 
 ARRAY_NAMES = {"visible": "rgb", "infrared": "ir"}
@@ -55,8 +59,8 @@ def prepare(
         listener: receives the progress.
         workers: number of processes; one per core if None.
         skip_broken: whether images that can't be decoded are left out and recorded in the manifest.
-        shared_arrays: whether to write the training images also as ``train_{rgb,ir}_resized_{img,label}.npy``, the four
-            arrays that other code bases of the field read.
+        shared_arrays: whether to write the training images also as the four arrays that other code bases of the field read,
+            ``train_{rgb,ir}_resized_{img,label}.npy``.
 
     Raises:
         LbaError: there is something at ``output`` already.
@@ -66,7 +70,9 @@ def prepare(
     # A data set of several trials has several samples per image.
     rows = {path: row for row, path in enumerate(dict.fromkeys(sample.path for sample in listing.samples))}
     with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
-        checksums, broken = _write_images(listing.root, list(rows), folder / IMAGES, (height, width), workers, listener)
+        checksums, broken, facts = _write_images(
+            listing, list(rows), folder / IMAGES, (height, width), workers, listener
+        )
         if broken and not skip_broken:
             lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
             raise DataError(
@@ -77,63 +83,79 @@ def prepare(
         write_samples(folder, [rows[s.path] for s in kept], [checksums[s.path] for s in kept], kept)
         if listing.permutations:
             shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
-        skipped = tuple(sorted(broken.items()))
-        manifest = Manifest(
-            name=listing.name,
-            dataset=listing.dataset,
-            height=height,
-            width=width,
-            images=len(checksums),
-            source=str(listing.root.resolve()),
-            fingerprint=fingerprint(listing),
-            skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
-        )
+        manifest = _manifest(listing, (height, width), len(checksums), broken, facts)
         write_manifest(folder, manifest)
         if shared_arrays:
             _write_shared_arrays(folder, listener)
             write_manifest(folder, manifest)  # again, because the manifest lists all files
-    return Prepared(output, len(checksums), skipped)
+    warn_of_values(listener, facts, len(checksums), listing.value_range)
+    return Prepared(output, len(checksums), tuple(sorted(broken.items())))
+
+
+def _manifest(
+    listing: Listing, size: tuple[int, int], images: int, broken: Mapping[str, str], facts: Mapping[str, int]
+) -> Manifest:
+    return Manifest(
+        name=listing.name,
+        dataset=listing.dataset,
+        height=size[0],
+        width=size[1],
+        images=images,
+        source=str(listing.root.resolve())
+        .encode(errors="backslashreplace")
+        .decode(),  # a folder's name may be any bytes
+        fingerprint=fingerprint(listing),
+        skipped=tuple(Skipped(path=path, reason=reason) for path, reason in sorted(broken.items())),
+        value_range=listing.value_range,
+        pixel_facts=dict(sorted(facts.items())),
+    )
 
 
 class _Outcome(NamedTuple):
-    """For each image's path, its checksum if it was written, or the reason why it can't be decoded."""
+    """For each image's path, its checksum if it was written, or the reason why it can't be decoded; and counted facts."""
 
     checksums: dict[str, int]
     broken: dict[str, str]
+    facts: Counter[str]
 
 
 def _write_images(
-    root: Path, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
+    listing: Listing, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
 ) -> _Outcome:
-    """Write all images into the new file ``array``, one row per image."""
+    """Write the images at ``paths`` into the new file ``array``, one row per image."""
     np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3)).flush()
     if hasattr(os, "posix_fallocate"):  # a full disk raises an error now; later it would kill the process
         with array.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
-    outcome = _Outcome({}, {})
+    outcome = _Outcome({}, {}, Counter())
+    fill = partial(_fill_rows, listing.root, array, listing.value_range)
     with (
         listener.task(f"resizing to {size[0]}×{size[1]}", len(paths), "images") as progress,
-        map_chunks(partial(_fill_rows, root, array), list(enumerate(paths)), workers=workers) as chunks,
+        map_chunks(fill, list(enumerate(paths)), workers=workers) as chunks,
     ):
         for done, part in chunks:
             outcome.checksums.update(part.checksums)
             outcome.broken.update(part.broken)
+            outcome.facts.update(part.facts)
             progress.advance(done)
     return outcome
 
 
-def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Outcome:
+def _fill_rows(root: Path, array: Path, value_range: ValueRange, jobs: Sequence[tuple[int, str]]) -> _Outcome:
     """Decode the images of ``jobs``, which are (row, path), into their rows of the memory-mapped ``array``."""
     rows = np.load(array, mmap_mode="r+")
-    outcome = _Outcome({}, {})
+    height, width = rows.shape[1:3]
+    outcome, facts = _Outcome({}, {}, Counter()), []
     for row, path in jobs:
         try:
-            image = read_image(root / path, *rows.shape[1:3])
+            image, found = decode_image(root / path, height, width, value_range)
         except BrokenImage as problem:
             outcome.broken[path] = str(problem)
         else:
             rows[row] = image
             outcome.checksums[path] = zlib.crc32(image.data)
+            facts.append(found)
+    outcome.facts.update(count_facts(facts))
     return outcome
 
 

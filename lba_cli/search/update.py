@@ -24,6 +24,7 @@ from lba_cli.search.faiss_index import write_faiss
 from lba_cli.search.image_paths import is_below, is_meant_by, require_name
 from lba_cli.search.index import AGAIN, OURS, IndexDescription, IndexFile, Manifest, open_index
 from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
+from lba_cli.value_range import KEY
 
 # Blocks of an index: n paths, and their (n, D) float32 vectors.
 Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
@@ -68,10 +69,9 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
         index = open_index(folder, fully=True)
-        if any(
-            getattr(index.manifest, name) != getattr(description, name) for name in ("model", "modality", "dimension")
-        ):
-            raise SearchError(f"{folder}: has another model or modality than the images to add; {AGAIN}")
+        common = ("model", "modality", "dimension", "value_range")
+        if any(getattr(index.manifest, name) != getattr(description, name) for name in common):
+            raise SearchError(f"{folder}: has another model or modality, or another {KEY}, than the images to add; {AGAIN}")
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:

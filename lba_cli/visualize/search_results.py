@@ -7,7 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lba_cli.data.image_files import BrokenImage, read_image
+from lba_cli.data.broken_images import BrokenImage
+from lba_cli.data.image_files import read_image
 from lba_cli.search.query import Hit
 from lba_cli.visualize.canvas import INCHES, QUERY, new_figure, place, show_image, write
 
