@@ -7,7 +7,9 @@ def main() -> None:
     """Run the command. Ctrl-C during the imports exits as quietly as it does later."""
     try:
         from lba_cli.cli.app import app
+        from lba_cli.cli.streams import write_all_characters
 
+        write_all_characters()
         app()
     except KeyboardInterrupt:
         sys.exit(130)

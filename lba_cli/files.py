@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import BaseFileLock
 
@@ -71,6 +72,19 @@ def is_free(path: Path) -> bool:
     return path.is_dir() and not path.is_mount() and path != Path.cwd() and not any(path.iterdir())
 
 
+def at_home(value: Any) -> Any:
+    """Replace ``~`` or ``~user`` at the start of a path, or of each path of a list, by the home folder.
+
+    Every option and config key passes through here, because a shell doesn't do it in ``--output=~/x``, and nothing does it
+    in YAML. Other values, and the names of unknown users, stay as they are. ``./~`` names a folder called ``~``.
+    """
+    if isinstance(value, list | tuple):
+        return type(value)(at_home(each) for each in value)
+    if isinstance(value, str | Path) and str(value).startswith("~"):
+        return type(value)(os.path.expanduser(value))  # noqa: PTH111 (Path.expanduser raises an error for unknown users)
+    return value
+
+
 def sweep(path: Path) -> None:
     """Remove what killed writers of ``path`` left beside it. What a live one is writing stays."""
     ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial")
@@ -80,9 +94,13 @@ def sweep(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises as :func:`whole_file`."""
+    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises as :func:`whole_file`.
+
+    Line ends are the same on every system. Bytes of a file's name that aren't UTF-8 are written as codes such as ``\\udcff``,
+    which JSON reads back.
+    """
     with whole_file(path, replace=replace) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(text.encode(errors="backslashreplace"))
 
 
 def append_line(path: Path, line: str) -> None:

@@ -160,7 +160,7 @@ def evaluate(
     report = _with_published(report, common.listener) if published else report
     _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
     for table in report_tables(report, get_console().width):
-        get_console().print(table, markup=False)
+        get_console().print(table)
 
 
 def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:

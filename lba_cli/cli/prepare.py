@@ -182,14 +182,13 @@ def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
 
 def _counts_table(store: StoredImages) -> Table:
     """Count identities and images by split and modality, in every trial."""
-    from rich.markup import escape
     from rich.table import Table
 
     from lba_cli.data.samples import select
 
     trials = sorted({sample.trial for sample in store.samples})
     several = trials != [0]
-    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
+    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=store.name)
     for trial in trials:
         samples = store.of_trial(trial or None).samples
         for split in SPLITS:

@@ -117,12 +117,12 @@ def query(
     paths = image_paths(images, common.listener)
     request = _request_for(opened, paths, modality, (checkpoint, model), common, skip_broken)
     lists = rank_images(opened, request, top, engine, common.listener)
-    for each in lists:
-        get_console().print(ranking_table(each))
     if json:
         write_lists(json, opened, modality, engine, lists, force)
     if picture:
         draw_lists(picture, opened, lists, force, common.listener)
+    for each in lists:
+        get_console().print(ranking_table(each))
 
 
 @command(app, "lba search add gallery new-photos")

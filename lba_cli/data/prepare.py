@@ -19,7 +19,7 @@ from lba_cli.data.pixel_values import count_facts, warn_of_values
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
 from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, Manifest, Skipped, write_manifest, write_samples
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, one_line
 from lba_cli.files import whole_folder
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.outputs import require_new_folder
@@ -74,7 +74,7 @@ def prepare(
             listing, list(rows), folder / IMAGES, (height, width), workers, listener
         )
         if broken and not skip_broken:
-            lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
+            lines = [f"  {one_line(listing.root / path)}: {reason}" for path, reason in sorted(broken.items())]
             raise DataError(
                 f"{len(broken)} of {len(rows)} images can't be decoded; replace them, or leave them out with --skip-broken. "
                 "Nothing was written.\n" + "\n".join(lines)

@@ -13,7 +13,7 @@ from lba_cli.data.broken_images import BrokenImage
 from lba_cli.data.image_files import decode_image
 from lba_cli.data.parallel import cores
 from lba_cli.data.pixel_values import DecodedImage, count_facts, warn_of_values
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, one_line
 from lba_cli.reporting import Listener
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import Modality
@@ -100,7 +100,7 @@ def report_images(
     Raises:
         DataError: names the unreadable images, if the request doesn't skip them.
     """
-    lines = [f"{request.paths[each.position]}: {each.reason}" for each in unreadable]
+    lines = [one_line(f"{request.paths[each.position]}: {each.reason}") for each in unreadable]
     if lines and not request.skip_broken:
         raise DataError(
             f"{len(lines)} of {len(request.paths)} images can't be decoded; replace them, or leave them out with "

@@ -71,7 +71,9 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
         index = open_index(folder, fully=True)
         common = ("model", "modality", "dimension", "value_range")
         if any(getattr(index.manifest, name) != getattr(description, name) for name in common):
-            raise SearchError(f"{folder}: has another model or modality, or another {KEY}, than the images to add; {AGAIN}")
+            raise SearchError(
+                f"{folder}: has another model or modality, or another {KEY}, than the images to add; {AGAIN}"
+            )
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:
