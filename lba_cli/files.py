@@ -22,6 +22,7 @@ from lba_cli.locks import is_lock_file, try_lock, unlock
 MOST_TEXT = 16 * 2**20
 ATTEMPTS = 10
 LOCK = ".lock"  # within a partial folder
+ON_WINDOWS = os.name == "nt"
 
 
 @contextmanager
@@ -37,10 +38,10 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """
     with _partial(path) as partial:
         yield partial
-        _flush(partial)
+        flush_to_disk(partial)
         partial.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
         _move(partial, path, replace)
-        _flush(path.parent)
+        flush_to_disk(path.parent)
 
 
 @contextmanager
@@ -57,11 +58,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         for written in (*(child for child in partial.iterdir() if child.is_file()), partial):
-            _flush(written)
+            flush_to_disk(written)
         if path.exists():
             path.rmdir()
         partial.rename(path)
-        _flush(path.parent)
+        flush_to_disk(path.parent)
 
 
 def is_free(path: Path) -> bool:
@@ -69,7 +70,7 @@ def is_free(path: Path) -> bool:
     path = path.absolute()
     if not path.exists():
         return True
-    return path.is_dir() and not path.is_mount() and path != Path.cwd() and not any(path.iterdir())
+    return path.is_dir() and not os.path.ismount(path) and path != Path.cwd() and not any(path.iterdir())
 
 
 def at_home(value: Any) -> Any:
@@ -83,6 +84,15 @@ def at_home(value: Any) -> Any:
     if isinstance(value, str | Path) and str(value).startswith("~"):
         return type(value)(os.path.expanduser(value))  # noqa: PTH111 (Path.expanduser raises an error for unknown users)
     return value
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there. On Windows, one that a process still reads stays for the next call."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if not ON_WINDOWS:
+            raise
 
 
 def sweep(path: Path) -> None:
@@ -209,7 +219,8 @@ def _move(partial: Path, path: Path, replace: bool) -> None:
 def _open_regular(path: Path, flags: int) -> int:
     """Open a regular file that has one name; never through a link, which could lead to any of the user's files."""
     never_a_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # and a pipe must not block
-    descriptor = os.open(path, flags | os.O_CLOEXEC | never_a_link, 0o666)
+    as_it_is = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # Windows has only the second
+    descriptor = os.open(path, flags | as_it_is | never_a_link, 0o666)
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(descriptor)
@@ -223,9 +234,11 @@ def _umask() -> int:
     return mask
 
 
-def _flush(path: Path) -> None:
-    """Wait until a file or folder is written to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file or folder is written to disk. On Windows nothing is done for folders, which it can't open."""
+    if ON_WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if ON_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

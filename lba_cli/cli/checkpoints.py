@@ -72,7 +72,7 @@ def open_checkpoint(
         fixed={"data.height": description.height, "data.width": description.width, **(fixed or {})},
     )
     _require_size(path, (description.height, description.width), config)
-    network = rebuild_network(checkpoint).to(own_device(config.run.device))
+    network = rebuild_network(checkpoint).to(own_device(config.run.device, common.listener))
     network.value_range = config.data.value_range
     return OpenedCheckpoint(path, description, network, config, common.listener)
 

@@ -21,13 +21,13 @@ class Section(BaseModel):
 class RunSection(Section):
     """The device that computes."""
 
-    device: str = Field("auto", description="auto (CUDA where there is one), cpu, cuda or cuda:N")
+    device: str = Field("auto", description="auto (CUDA where there is one), cpu, cuda, cuda:N, or mps (Apple's GPU)")
 
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-            raise ValueError("allowed: auto, cpu, cuda, cuda:N")
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+            raise ValueError("allowed: auto, cpu, cuda, cuda:N, mps")
         return value
 
 

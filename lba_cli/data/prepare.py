@@ -27,6 +27,7 @@ from lba_cli.reporting import Listener
 from lba_cli.value_range import ValueRange
 from lba_cli.vocabulary import MODALITIES
 
+ZEROS = bytes(2**20)
 ARRAY_NAMES = {"visible": "rgb", "infrared": "ir"}
 
 
@@ -101,9 +102,8 @@ def _manifest(
         height=size[0],
         width=size[1],
         images=images,
-        source=str(listing.root.resolve())
-        .encode(errors="backslashreplace")
-        .decode(),  # a folder's name may be any bytes
+        # A folder's name may be any bytes, but the manifest is UTF-8.
+        source=str(listing.root.resolve()).encode(errors="backslashreplace").decode(),
         fingerprint=fingerprint(listing),
         skipped=tuple(Skipped(path=path, reason=reason) for path, reason in sorted(broken.items())),
         value_range=listing.value_range,
@@ -123,10 +123,10 @@ def _write_images(
     listing: Listing, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
 ) -> _Outcome:
     """Write the images at ``paths`` into the new file ``array``, one row per image."""
-    np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3)).flush()
-    if hasattr(os, "posix_fallocate"):  # a full disk raises an error now; later it would kill the process
-        with array.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
+    rows = np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3))
+    rows.flush()
+    _allocate(array, rows.offset)
+    del rows
     outcome = _Outcome({}, {}, Counter())
     fill = partial(_fill_rows, listing.root, array, listing.value_range)
     with (
@@ -139,6 +139,21 @@ def _write_images(
             outcome.facts.update(part.facts)
             progress.advance(done)
     return outcome
+
+
+def _allocate(array: Path, start: int) -> None:
+    """Claim a file's space on the disk from ``start`` on, which holds nothing yet.
+
+    A full disk raises an error now; later it would kill the process.
+    """
+    size = array.stat().st_size
+    with array.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        file.seek(start)
+        for position in range(start, size, len(ZEROS)):
+            file.write(ZEROS[: size - position])
 
 
 def _fill_rows(root: Path, array: Path, value_range: ValueRange, jobs: Sequence[tuple[int, str]]) -> _Outcome:

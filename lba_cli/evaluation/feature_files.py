@@ -70,6 +70,7 @@ class FeatureSet:
     embeddings: Embeddings
     trained_on: str = ""
     permutations: Path | None = None
+    norms: tuple[float, float] = (1.0, 1.0)  # the smallest and the largest L2 norm of a row in the file
 
 
 def write_features(
@@ -93,8 +94,8 @@ def write_features(
         )
 
 
-def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
-    """Read and check a ``.npz`` of features, and scale them to unit length.
+def read_features(path: Path, dataset: str | None = None, *, normalize: bool = True) -> FeatureSet:
+    """Read and check a ``.npz`` of features, and scale them to unit length, unless ``normalize`` is false.
 
     The protocol of ``dataset`` scores them; None stands for the data set that the file names.
 
@@ -106,12 +107,14 @@ def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
         dataset = _stored_dataset(path, arrays)
     samples = _samples(path, arrays)
     _require_cameras(path, dataset, samples)
+    features, norms = _checked(path, arrays["features"], normalize)
     return FeatureSet(
         name=_words(arrays, "name") or path.stem,
         dataset=dataset,
         trial=int(arrays.get("trial", np.asarray(0))),
         samples=samples,
-        embeddings=Embeddings(np.arange(len(samples)), _unit(path, arrays["features"])),
+        embeddings=Embeddings(np.arange(len(samples)), features),
+        norms=norms,
         trained_on=_words(arrays, "trained_on"),
     )
 
@@ -214,18 +217,22 @@ def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> Non
             raise DataError(f"{path}: 'cameras', row {row}: {problem}")
 
 
-def _unit(path: Path, features: NDArray[Any]) -> NDArray[np.float32]:
-    """Scale rows to unit length, a few at a time; float32 rows that have it already are not changed, to the bit."""
-    result = np.empty(features.shape, np.float32)
+def _checked(path: Path, features: NDArray[Any], normalize: bool) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Scale rows to unit length if ``normalize``, a few at a time; also return their smallest and largest norm.
+
+    float32 rows that have unit length already are not changed, to the bit.
+    """
+    result, norms = np.empty(features.shape, np.float32), np.empty(len(features))
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
         if not np.isfinite(part).all():
             row = start + int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
             raise DataError(f"{path}: 'features', row {row}: a value is not finite")
         lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        if not lengths.all():
+        norms[start : start + len(part)] = lengths[:, 0]
+        if normalize and not lengths.all():
             row = start + int(np.argmin(lengths))
             raise DataError(f"{path}: 'features', row {row}: all values are zero, so it has no direction")
         near = features.dtype == np.float32 and bool((abs(lengths - 1) < UNIT_TOLERANCE).all())
-        result[start : start + len(part)] = part if near else part / lengths
-    return result
+        result[start : start + len(part)] = part / lengths if normalize and not near else part
+    return result, (float(norms.min()), float(norms.max()))

@@ -20,6 +20,7 @@ from lba_cli.methods import get_method
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.model.tensor_files import is_whole_tensor
+from lba_cli.reporting import Listener, Silent
 
 # Keys that may change when a run is resumed: they say where and for how long it computes, not what.
 CHANGEABLE_KEYS = {
@@ -47,13 +48,15 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)  # of the last evaluation, as fractions
 
 
-def resolve_auto(config: Config, dataset: str) -> Config:
+def resolve_auto(config: Config, dataset: str, listener: Listener = Silent()) -> Config:
     """Replace ``auto`` by what it means for this data set and machine, and name every default; a run saves the result.
+
+    The listener is warned as by :func:`~lba_cli.compute.resolve_device`.
 
     Raises:
         ConfigError: the device doesn't exist here.
     """
-    device = resolve_device(config.run.device)
+    device = resolve_device(config.run.device, listener)
     run = config.run.model_copy(update={"device": str(device)})
     precision = resolve_precision(config.train.precision, device)
     train = config.train.model_copy(update={"precision": precision})
