@@ -1,13 +1,18 @@
 """Run the ``lba`` command with ``python -m lba_cli``, which ``torchrun -m`` needs."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command. Ctrl-C during the imports exits as quietly as it does later."""
+    if sys.platform == "darwin":  # PyTorch reads it when it is imported: the CPU computes what Apple's GPU can't
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     try:
         from lba_cli.cli.app import app
+        from lba_cli.cli.streams import write_all_characters
 
+        write_all_characters()
         app()
     except KeyboardInterrupt:
         sys.exit(130)

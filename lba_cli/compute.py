@@ -2,6 +2,7 @@
 
 import ctypes
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,19 +11,25 @@ import torch
 
 from lba_cli import processes
 from lba_cli.errors import ConfigError
+from lba_cli.reporting import Listener, Silent
 from lba_cli.vocabulary import Precision
 
 MMAP_THRESHOLD = 2**25  # bytes; glibc raises its own threshold up to this when large blocks are freed
 
 
-def resolve_device(name: str) -> torch.device:
-    """Return the device called ``name``: ``auto`` (CUDA where there is one), ``cpu``, ``cuda`` or ``cuda:N``.
+def resolve_device(name: str, listener: Listener = Silent()) -> torch.device:
+    """Return the device called ``name``: ``auto`` (CUDA where there is one), ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
+
+    Without a GPU of Apple's, ``mps`` stands for the CPU, and the listener is warned.
 
     Raises:
-        ConfigError: there is no such device here.
+        ConfigError: there is no such CUDA device here.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "mps" and not torch.backends.mps.is_available():
+        listener.warn("run.device=mps: PyTorch sees no GPU of Apple's here, so the CPU computes")
+        return torch.device("cpu")
     device = torch.device(name)
     if device.type == "cuda":
         if not torch.cuda.is_available():
@@ -32,13 +39,19 @@ def resolve_device(name: str) -> torch.device:
     return device
 
 
-def own_device(name: str) -> torch.device:
+def own_device(name: str, listener: Listener = Silent()) -> torch.device:
     """Return this process's device for ``name``. Under torchrun, a name without a number means that of the local rank.
+
+    The listener is warned where the CPU computes instead of Apple's GPU: everything, or operators that the GPU lacks.
 
     Raises:
         ConfigError: there is no such device, or several processes would share it.
     """
-    device, world = resolve_device(name), processes.current()
+    device, world = resolve_device(name, listener), processes.current()
+    if device.type == "mps":
+        if world.local_size > 1:
+            raise ConfigError(f"run.device=mps: {world.local_size} processes can't share a GPU; use run.device=cpu")
+        _report_missing_operators(listener)
     if device.type != "cuda" or not world.by_torchrun:
         return device
     if device.index is not None and world.local_size > 1:
@@ -53,6 +66,19 @@ def own_device(name: str) -> torch.device:
     own = torch.device("cuda", world.local_rank if device.index is None else device.index)
     torch.cuda.set_device(own)
     return own
+
+
+def _report_missing_operators(listener: Listener) -> None:
+    """Turn PyTorch's warning that the CPU computes an operator that Apple's GPU lacks into a line of the listener."""
+    show = warnings.showwarning
+
+    def report(message: Warning | str, *place: Any, **more: Any) -> None:
+        if "MPS" in str(message) and "CPU" in str(message):
+            listener.warn(f"run.device=mps: {' '.join(str(message).split('. ')[0].split())}")
+        else:
+            show(message, *place, **more)
+
+    warnings.showwarning = report
 
 
 @contextmanager
@@ -88,6 +114,8 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
         return precision
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "tf32"
+    if device.type != "cpu":
+        return "tf32"
     has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
     return "bfloat16" if has_matrix_units else "tf32"
 

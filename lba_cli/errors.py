@@ -13,13 +13,18 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 def quoted(text: object, most: int = 80) -> str:
     """Quote text of unknown origin for a message: on one line, at most ``most`` characters, no control characters."""
     known = str(text) if isinstance(text, str | int | float | bool | None) else short_repr(text)
-    plain = printable(known[: most + 1]).replace("\n", "�")
+    plain = one_line(known[: most + 1])
     return f"'{plain}'" if len(plain) <= most else f"'{plain[:most]}…'"
 
 
 def printable(text: str) -> str:
     """Replace characters that could control a terminal, which file names may contain. Line breaks stay."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+
+
+def one_line(text: object) -> str:
+    """Replace characters that could control a terminal, and line breaks, which a file name may hold to look like two lines."""
+    return printable(str(text)).replace("\n", "�")
 
 
 def short_repr(value: object) -> str:

@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import BaseFileLock
 
@@ -30,6 +31,7 @@ _MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 LOCK = ".lock"  # within a partial folder
+ON_WINDOWS = os.name == "nt"
 
 
 @contextmanager
@@ -44,10 +46,10 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """
     with _partial(path) as partial:
         yield partial
-        _flush(partial)
+        flush_to_disk(partial)
         partial.chmod(0o666 & ~_umask())  # safetensors makes files that only their owner can read
         _move(partial, path, replace)
-        _flush(path.parent)
+        flush_to_disk(path.parent)
 
 
 @contextmanager
@@ -64,11 +66,11 @@ def whole_folder(path: Path) -> Iterator[Path]:
         partial.mkdir()
         yield partial
         for written in (*(child for child in partial.iterdir() if child.is_file()), partial):
-            _flush(written)
+            flush_to_disk(written)
         if path.exists():
             path.rmdir()
         partial.rename(path)
-        _flush(path.parent)
+        flush_to_disk(path.parent)
 
 
 def is_free(path: Path) -> bool:
@@ -76,7 +78,29 @@ def is_free(path: Path) -> bool:
     path = path.absolute()
     if not path.exists():
         return True
-    return path.is_dir() and not path.is_mount() and path != Path.cwd() and not any(path.iterdir())
+    return path.is_dir() and not os.path.ismount(path) and path != Path.cwd() and not any(path.iterdir())
+
+
+def at_home(value: Any) -> Any:
+    """Replace ``~`` or ``~user`` at the start of a path, or of each path of a list, by the home folder.
+
+    Every option and config key passes through here, because a shell doesn't do it in ``--output=~/x``, and nothing does it
+    in YAML. Other values, and the names of unknown users, stay as they are. ``./~`` names a folder called ``~``.
+    """
+    if isinstance(value, list | tuple):
+        return type(value)(at_home(each) for each in value)
+    if isinstance(value, str | Path) and str(value).startswith("~"):
+        return type(value)(os.path.expanduser(value))  # noqa: PTH111 (Path.expanduser raises an error for unknown users)
+    return value
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file if it is there. On Windows, one that a process still reads stays for the next call."""
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if not ON_WINDOWS:
+            raise
 
 
 def sweep(path: Path) -> None:
@@ -88,9 +112,13 @@ def sweep(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises what :func:`whole_file` raises."""
+    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises what :func:`whole_file` raises.
+
+    Line ends are the same on every system. Bytes of a file's name that aren't UTF-8 are written as codes such as ``\\udcff``,
+    which JSON reads back.
+    """
     with whole_file(path, replace=replace) as partial:
-        partial.write_text(text, encoding="utf-8")
+        partial.write_bytes(text.encode(errors="backslashreplace"))
 
 
 def append_line(path: Path, line: str) -> None:
@@ -208,7 +236,8 @@ def _move(partial: Path, path: Path, replace: bool) -> None:
 def _open_regular(path: Path, flags: int) -> int:
     """Open a regular file that has one name, but never through a link, which could lead to any of the user's files."""
     never_a_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # and a pipe must not block
-    descriptor = os.open(path, flags | os.O_CLOEXEC | never_a_link, 0o666)
+    as_it_is = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # Windows has only the second
+    descriptor = os.open(path, flags | as_it_is | never_a_link, 0o666)
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
         os.close(descriptor)
@@ -222,9 +251,11 @@ def _umask() -> int:
     return mask
 
 
-def _flush(path: Path) -> None:
-    """Wait until a file or folder is written to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def flush_to_disk(path: Path) -> None:
+    """Wait until a file or folder is written to disk. On Windows nothing is done for folders, which it can't open."""
+    if ON_WINDOWS and path.is_dir():
+        return
+    descriptor = os.open(path, os.O_RDWR if ON_WINDOWS else os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

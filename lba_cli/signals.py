@@ -22,6 +22,11 @@ def handled_signals() -> list[signal.Signals]:
     ]
 
 
+def can_block_signals() -> bool:
+    """Whether signals can be blocked; on Windows they can't."""
+    return hasattr(signal, "pthread_sigmask")
+
+
 def in_main_thread() -> bool:
     """Return whether this is the main thread, the only one that may set signal handlers."""
     return threading.current_thread() is threading.main_thread()
@@ -65,18 +70,18 @@ def signals_deferred(*, for_children: bool = False) -> Iterator[None]:
     This protects code that an exception could leave in a broken state: PyTorch's C++ writers, and the start of processes.
 
     Args:
-        for_children: whether processes that are started in the block never receive Ctrl-C. Their parent ends them.
+        for_children: whether processes that are started in the block never receive Ctrl-C. Their parent ends them. On
+            Windows, where signals can't be blocked, they ignore it as soon as they have started.
     """
     if not in_main_thread():
         yield
         return
     received: list[tuple[int, FrameType | None]] = []
     handlers = {number: signal.signal(number, lambda *args: received.append(args)) for number in handled_signals()}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT} if for_children else set())
     try:
-        yield
+        with _blocked({signal.SIGINT} if for_children else set()):
+            yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for deferred, handler in handlers.items():
             signal.signal(deferred, handler)
         for number, frame in received:
@@ -85,3 +90,16 @@ def signals_deferred(*, for_children: bool = False) -> Iterator[None]:
                 handler(number, frame)
             elif handler == signal.SIG_DFL:
                 signal.raise_signal(number)
+
+
+@contextmanager
+def _blocked(numbers: set[signal.Signals]) -> Iterator[None]:
+    """Block signals for this thread and for processes that it starts, where the system can do that."""
+    if not can_block_signals():
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

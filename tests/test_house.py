@@ -18,7 +18,7 @@ PACKAGE = ROOT / "lba_cli"
 FILES = sorted(PACKAGE.rglob("*.py"))
 # Each package or top-level module imports only from the floors below its own.
 FLOORS = [
-    {"__init__", "vocabulary", "match_rules", "errors", "randomness", "reporting"},
+    {"__init__", "vocabulary", "value_range", "match_rules", "errors", "randomness", "reporting"},
     {"locks", "signals"},
     {"files", "processes"},
     {"outputs", "manifest"},

@@ -20,6 +20,7 @@ from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, r
 from lba_cli.processes import run_on_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder, newest_run
+from lba_cli.value_range import KEY, ValueRange
 from lba_cli.vocabulary import Modality
 
 if TYPE_CHECKING:
@@ -56,7 +57,12 @@ class OpenedCheckpoint:
 
 
 def open_checkpoint(
-    path: Path | None, data: Path | None, common: CommonOptions, options: Mapping[str, Any] | None = None
+    path: Path | None,
+    data: Path | None,
+    common: CommonOptions,
+    options: Mapping[str, Any] | None = None,
+    *,
+    fixed: Mapping[str, Any] | None = None,
 ) -> OpenedCheckpoint:
     """Open a checkpoint. The command's configuration starts from the checkpoint's.
 
@@ -64,6 +70,7 @@ def open_checkpoint(
         path: a file or a run's folder. Default: the newest run.
         data: the folder or store of the data set, if not the one that the network was trained on.
         common, options: the options that every command has, and the command's other options by their config keys.
+        fixed: see :meth:`~lba_cli.cli.options.CommonOptions.load`.
     """
     path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener))
     description = checkpoint.description
@@ -71,10 +78,11 @@ def open_checkpoint(
     config = common.load(
         asked,
         base=_config_for(common.layers(asked), description) if data else description.config,
-        fixed={"data.height": description.height, "data.width": description.width},
+        fixed={"data.height": description.height, "data.width": description.width, **(fixed or {})},
     )
     _require_size(path, (description.height, description.width), config)
-    network = rebuild_network(checkpoint).to(own_device(config.run.device))
+    network = rebuild_network(checkpoint).to(own_device(config.run.device, common.listener))
+    network.value_range = config.data.value_range
     return OpenedCheckpoint(path, description, network, config, common.listener)
 
 
@@ -101,8 +109,12 @@ def embedding_request(
     common: CommonOptions,
     *,
     skip_broken: bool,
+    value_range: ValueRange | None = None,
 ) -> EmbeddingRequest:
-    """Open the model to embed images with: a checkpoint, by default the newest run's, or an exported ONNX file."""
+    """Open the model to embed images with: a checkpoint, by default the newest run's, or an exported ONNX file.
+
+    ``value_range`` is that of an index whose images they are compared with; by default it is the model's own.
+    """
     from lba_cli.search import network_embedder, onnx_embedder
     from lba_cli.search.embed_paths import EmbeddingRequest
 
@@ -113,10 +125,12 @@ def embedding_request(
     if model:
         embedder = onnx_embedder(model)
         embedder.require(modality)
-        config = common.load(fixed={"data.height": embedder.height, "data.width": embedder.width})
+        size = {"data.height": embedder.height, "data.width": embedder.width}
+        config = common.load(fixed={**size, KEY: value_range or embedder.value_range})
         _require_size(model, (embedder.height, embedder.width), config)
+        embedder = replace(embedder, value_range=config.data.value_range)
     else:
-        opened = open_checkpoint(checkpoint, None, common)
+        opened = open_checkpoint(checkpoint, None, common, fixed={KEY: value_range})
         embedder, config = network_embedder(opened.network, str(opened.path)), opened.config
     return EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from lba_cli.errors import printable
+from lba_cli.cli.streams import drop_output
+from lba_cli.errors import one_line, printable
 from lba_cli.processes import torchrun_world
 from lba_cli.reporting import Silent
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 QUIET_SECONDS = 15.0  # between two lines of one task
 FILE_WIDTH = 120  # of tables that are redirected to a file
+# Text is shown as it is: names of files may look like Rich's markup, or like its codes of emoji (``:smile:.png``).
+LITERAL: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 
 
 @cache
@@ -30,10 +33,10 @@ def get_console() -> Console:
     """Return the console for results, on stdout. Under ``torchrun`` only one process prints."""
     if not torchrun_world().is_writer:
         return Console(quiet=True)
-    console = Console(highlight=False)
+    console = _ResultsConsole(**LITERAL)
     if console.is_terminal or "COLUMNS" in os.environ:
         return console
-    return Console(highlight=False, width=FILE_WIDTH)
+    return _ResultsConsole(**LITERAL, width=FILE_WIDTH)
 
 
 @cache
@@ -41,13 +44,22 @@ def get_listener() -> Listener:
     """Return the listener for stderr: bars on a terminal, lines elsewhere. Under ``torchrun`` only one process writes."""
     if not torchrun_world().is_writer:
         return Silent()
-    console = _UnbreakableConsole(stderr=True, highlight=False)
+    console = _UnbreakableConsole(stderr=True, **LITERAL)
     return Bars(console) if console.is_terminal else Lines(console)
 
 
 def print_line(text: str) -> None:
     """Print a line of a command's result, without wrapping it or interpreting markup in it."""
-    get_console().print(printable(text), markup=False, soft_wrap=True)
+    get_console().print(printable(text), soft_wrap=True)
+
+
+class _ResultsConsole(Console):
+    """A console whose reader may leave, as ``head`` does: the command still writes its files, and ends as usual."""
+
+    def on_broken_pipe(self) -> None:
+        """Print nothing more, where Rich would end the program."""
+        self.quiet = True
+        drop_output()
 
 
 class _UnbreakableConsole(Console):
@@ -66,7 +78,7 @@ class Lines:
     def say(self, message: str) -> None:
         """Print ``message``. A closed stderr doesn't stop the work."""
         with suppress(OSError):
-            self._console.print(printable(message), markup=False, soft_wrap=True)
+            self._console.print(one_line(message), soft_wrap=True)
 
     def warn(self, message: str) -> None:
         """Print ``message`` as a warning."""
@@ -104,22 +116,22 @@ class Bars:
 
     def say(self, message: str) -> None:
         """Print ``message`` above the bars."""
-        self._console.print(printable(message), markup=False)
+        self._console.print(one_line(message))
 
     def warn(self, message: str) -> None:
         """Print ``message`` in yellow above the bars."""
-        self._console.print(f"warning: {printable(message)}", style="yellow", markup=False)
+        self._console.print(f"warning: {one_line(message)}", style="yellow")
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:
         """Show a progress bar during the work. A nested task shares the display of the outer one."""
         outer = self._progress
         progress = outer or Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[facts]}", style="dim"),
+            TextColumn("{task.fields[facts]}", style="dim", markup=False),
             console=self._console,
             transient=True,
         )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from lba_cli.cli.console import LITERAL
 from lba_cli.datasets import Setting
 from lba_cli.evaluation.result_tables import difference_cells, difference_rule
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
@@ -45,7 +45,7 @@ def _fitting(make: Callable[[Sequence[str], int], Table], width: int) -> Table:
     """Return the fullest table that fits, or the narrowest one if none does."""
     for left_out, limit in itertools.product(LEFT_OUT, (UNBROKEN, NARROW)):
         table = make(left_out, limit)
-        if Console(width=UNBROKEN).measure(table).maximum <= width:
+        if Console(width=UNBROKEN, **LITERAL).measure(table).maximum <= width:
             break
     return table
 
@@ -90,7 +90,7 @@ class _Columns:
     def cells(self, model: str, variant: str, setting: Setting) -> list[str]:
         words = [model] * self.model + [variant] * self.variant
         setting_words = [broken(setting.mode, self.limit), broken(setting.gallery_words, self.limit)]
-        return [*(escape(broken(word, self.limit)) for word in words), "\n".join(setting_words)]
+        return [*(broken(word, self.limit) for word in words), "\n".join(setting_words)]
 
 
 def broken(text: str, limit: int) -> str:
@@ -104,7 +104,7 @@ def broken(text: str, limit: int) -> str:
 
 
 def _table(title: str, words: Sequence[str], *figures: str) -> Table:
-    table = Table(title=escape(title), box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE, padding=(0, 1, 0, 0), pad_edge=False)
     for column in words:
         table.add_column(column, overflow="fold", no_wrap=column != "model")
     for column in figures:

@@ -29,7 +29,7 @@ def doctor(
     from lba_cli.cli.diagnosis import diagnose
 
     facts = diagnose()
-    print_line(json.dumps(facts, indent=2, ensure_ascii=False) if as_json else as_text(facts))
+    print_line(json.dumps(facts, indent=2) if as_json else as_text(facts))
 
 
 def as_text(facts: Facts) -> str:

@@ -64,7 +64,10 @@ def _explain(problem: Exception) -> tuple[int, str]:
         return 128 + problem.signal, str(problem)
     if isinstance(problem, LbaError):
         return MISTAKE, f"error: {problem}"
-    if type(problem).__name__ == "OutOfMemoryError":
+    if isinstance(problem, NotImplementedError) and "MPS" in str(problem):
+        reason = " ".join(str(problem).split(". ")[0].split())
+        return MISTAKE, f"error: {reason}: use run.device=cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1"
+    if type(problem).__name__ == "OutOfMemoryError" or "MPS backend out of memory" in str(problem):
         return MISTAKE, (
             "error: the GPU's memory is used up: lower train.identities or train.instances, or use "
             "--set train.precision=bfloat16 or data.device_cache=false"

@@ -76,7 +76,8 @@ Features = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Score the features in this file instead of a checkpoint. Its arrays: features (n, D), identities (n,), modalities "
+        help="Score the features in this file instead of a checkpoint, by cosine similarity: rows are scaled to unit length, see "
+        "--no-normalize. Its arrays: features (n, D), identities (n,), modalities "
         "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on, note.",
     ),
 ]
@@ -85,6 +86,13 @@ ProtocolOf = Annotated[
     typer.Option(
         metavar="DATASET",
         help="The data set whose protocol is used for --features. Default: the one named in the file.",
+    ),
+]
+Normalize = Annotated[
+    bool,
+    typer.Option(
+        "--normalize/--no-normalize",
+        help="Whether the rows of --features are scaled to unit length before scores, which are dot products, are taken.",
     ),
 ]
 SaveFeatures = Annotated[
@@ -116,6 +124,7 @@ def evaluate(
     features_from: FeaturesFrom = None,
     features: Features = None,
     protocol_of: ProtocolOf = None,
+    normalize: Normalize = True,
     save_features: SaveFeatures = None,
     json: Json = None,
     csv: Csv = None,
@@ -131,11 +140,11 @@ def evaluate(
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     needs_network = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
-    if features and any(needs_network.values()):
-        given = next(name for name, value in needs_network.items() if value)
-        raise LbaError(f"--features scores a feature file: leave out {given}")
-    if protocol_of and not features:
-        raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
+    needs_features = {
+        "--protocol-of needs --features: a checkpoint is scored by the protocol of its data set": protocol_of,
+        "--no-normalize needs --features: the features of a network have unit length": not normalize,
+    }
+    _refuse_conflicts(features, needs_network, needs_features)
     outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
     require_new_files(outputs, force=force)
     from lba_cli.cli.console import get_console
@@ -152,7 +161,7 @@ def evaluate(
     }
     request = EvaluateRequest(data, common, options, allow_other_trial, save_features)
     if features:
-        report = score_features(features, protocol_of, request)
+        report = score_features(features, protocol_of, request, normalize=normalize)
     else:
         report = score_models(names or [None], request, all_trials=bool(trials))
     if not torchrun_world().is_writer:
@@ -160,7 +169,17 @@ def evaluate(
     report = _with_published(report, common.listener) if published else report
     _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
     for table in report_tables(report, get_console().width):
-        get_console().print(table, markup=False)
+        get_console().print(table)
+
+
+def _refuse_conflicts(
+    features: Path | None, needs_network: Mapping[str, object], needs_features: Mapping[str, object]
+) -> None:
+    """Refuse options that don't go together; the mappings are of names, or whole messages, to whether they are given."""
+    if features and (given := next(filter(needs_network.get, needs_network), "")):
+        raise LbaError(f"--features scores a feature file: leave out {given}")
+    if not features and (message := next(filter(needs_features.get, needs_features), "")):
+        raise LbaError(message)
 
 
 def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:

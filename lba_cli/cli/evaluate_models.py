@@ -23,6 +23,8 @@ from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import choose_variants
 from lba_cli.training.run_folder import RunFolder
 
+LARGEST_NORM_RATIO = 1.01  # of the features of a file; beyond it, whether they are normalised may change the ranking
+
 
 @dataclass(frozen=True)
 class EvaluateRequest:
@@ -72,11 +74,28 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     return EvaluationResults(tuple(_score(candidate, request) for candidate in candidates))
 
 
-def score_features(path: Path, dataset: str | None, request: EvaluateRequest) -> EvaluationResults:
-    """Score a feature file by the protocol of ``dataset``, by default the one named in the file."""
+def score_features(
+    path: Path, dataset: str | None, request: EvaluateRequest, *, normalize: bool = True
+) -> EvaluationResults:
+    """Score a feature file by the protocol of ``dataset``, by default the one named in the file.
+
+    Scores are dot products of rows, which are scaled to unit length first if ``normalize``.
+    """
     section = request.common.load(request.options).evaluation
-    source = read_features(path, dataset)
+    source = read_features(path, dataset, normalize=normalize)
+    least, largest = source.norms
+    if largest > LARGEST_NORM_RATIO * least:
+        rows = f"{path}: the norms of the features lie between {least:.4g} and {largest:.4g}"
+        how = (
+            "rows are scaled to unit length, so scores are cosine similarities; --no-normalize takes dot products of the rows "
+            "as they are"
+            if normalize
+            else "they are not scaled, so rows of large norm have large scores"
+        )
+        request.common.listener.warn(f"{rows}: {how}")
     variants = choose_variants(section)
+    if not normalize and any(variant.reranking for variant in variants):
+        raise ConfigError("--no-normalize: re-ranking is defined by features of unit length: leave out one of the two")
     if any(variant.view != PLAIN for variant in variants):
         raise ConfigError("--flip and --features-from neck need a network, but --features has only features")
     for note in get_dataset(source.dataset).sample_notes(source.samples):
@@ -143,7 +162,7 @@ def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources)
 
 def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Sources) -> ImageSource:
     data = opened.config.data
-    key = (data.root, data.dataset, data.height, data.width, data.trial)
+    key = (data.root, data.dataset, data.height, data.width, data.value_range, data.trial)
     if key not in sources:
         sources[key] = opened.images()
     if not request.allow_other_trial:

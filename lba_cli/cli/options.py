@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import typer
 
 from lba_cli.cli.error_handling import guarded
+from lba_cli.files import at_home
 from lba_cli.reporting import Listener, Silent
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class CommonOptions:
 def find_config() -> Path | None:
     """Return the config file to read if the command line names none; None if there is no such file."""
     if named := os.environ.get(CONFIG_VARIABLE):
-        return Path(named)
+        return at_home(Path(named))  # type: ignore[no-any-return]
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
 
 
@@ -141,7 +142,8 @@ def command(
         def wrapper(*, config: Path | None, assignments: list[str] | None, debug: bool, **own: Any) -> None:
             from lba_cli.cli.console import get_listener
 
-            function(CommonOptions(config, assignments or (), get_listener()), **own)
+            own = {name: at_home(value) for name, value in own.items()}
+            function(CommonOptions(at_home(config), assignments or (), get_listener()), **own)
 
         _add_common_options(wrapper, function)
         guarded_command = guarded(wrapper, distributed=distributed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -89,7 +90,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
                 source = f"{known.root} still has the same files, by name and size"
             print_line(f"{store} is intact: {checked.images:,} images; {source}")
             return
-        listing = spec.read(folder, data.options_for(spec))
+        listing = replace(spec.read(folder, data.options_for(spec)), value_range=data.value_range)
         for note in (*listing.notes, *spec.sample_notes(listing.samples)):
             listener.warn(note)
         if shortfalls := spec.shortfalls(listing):
@@ -184,14 +185,13 @@ def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
 
 def _counts_table(store: StoredImages) -> Table:
     """Count identities and images by split and modality, in every trial."""
-    from rich.markup import escape
     from rich.table import Table
 
     from lba_cli.data.samples import select
 
     trials = sorted({sample.trial for sample in store.samples})
     several = trials != [0]
-    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=escape(store.name))
+    table = Table(*(["trial"] if several else []), "split", "identities", *MODALITIES, title=store.name)
     for trial in trials:
         samples = store.of_trial(trial or None).samples
         for split in ALL_SPLITS:

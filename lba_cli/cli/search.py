@@ -118,12 +118,12 @@ def query(
     paths = image_paths(images, common.listener)
     request = _request_for(opened, paths, modality, (checkpoint, model), common, skip_broken)
     lists = rank_images(opened, request, top, engine, common.listener)
-    for each in lists:
-        get_console().print(ranking_table(each))
     if json:
         write_lists(json, opened, modality, engine, lists, force)
     if picture:
         draw_lists(picture, opened, lists, force, common.listener)
+    for each in lists:
+        get_console().print(ranking_table(each))
 
 
 @command(app, "lba search add gallery new-photos")
@@ -204,7 +204,8 @@ def _request_for(
     if not any(files) and origin.is_file():
         common.listener.say(f"model: {origin}, which built the index")
         files = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken)
+    value_range = index.manifest.value_range
+    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken, value_range=value_range)
     index.require_model(request.embedder)
     return request
 

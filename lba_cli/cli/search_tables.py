@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
-from lba_cli.errors import printable
+from lba_cli.errors import one_line
 from lba_cli.files import write_text
 
 if TYPE_CHECKING:
@@ -24,12 +23,12 @@ MOST_DRAWN, MOST_COLUMNS = 20, 20
 
 def ranking_table(ranked: RankedList) -> Table:
     """Make the table of one query. Gallery images below the current folder have relative paths."""
-    table = Table(title=_shown(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
+    table = Table(title=one_line(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("gallery image", overflow="fold")
     for rank, hit in enumerate(ranked.hits, start=1):
-        table.add_row(str(rank), f"{hit.score:.4f}", _shown(_from_here(hit.path)))
+        table.add_row(str(rank), f"{hit.score:.4f}", one_line(_from_here(hit.path)))
     return table
 
 
@@ -56,37 +55,32 @@ def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Seq
 
 
 def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: bool, listener: Listener) -> None:
-    """Draw the lists of the first queries, and report how many there are if not all are drawn."""
+    """Draw the lists of the first queries; report how many there are if not all are drawn, and images that are gone."""
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.search_results import ranked_lists
 
     if len(lists) > MOST_DRAWN:
         listener.say(f"{path} shows the first {MOST_DRAWN} of {len(lists)} queries")
     drawn = [(each.query, each.hits[:MOST_COLUMNS]) for each in lists[:MOST_DRAWN]]
-    save(ranked_lists(drawn, index.manifest.height, index.manifest.width), path, force=force)
+    save(ranked_lists(drawn, index.manifest, listener), path, force=force)
 
 
 def info_table(index: Index) -> Table:
     """Make the table of an index's contents."""
     made = index.manifest
-    table = Table(title=_shown(str(index.folder)), box=box.SIMPLE, show_header=False, title_justify="left")
+    table = Table(title=one_line(index.folder), box=box.SIMPLE, show_header=False, title_justify="left")
     rows = {
         "images": f"{made.images:,} {made.modality}",
         "embeddings": f"{made.dimension} numbers each, {made.vectors.bytes:,} bytes",
         "image size": f"{made.height}×{made.width}",
-        "model": f"{made.origin} (weights {made.model:.12})",
+        "model": f"{one_line(made.origin)} (weights {made.model:.12})",
         "FAISS": f"{made.faiss.bytes:,} bytes" if made.faiss else "none",
-        "first, last": f"{index.paths[0]}\n{index.paths[-1]}",
+        "first, last": f"{one_line(index.paths[0])}\n{one_line(index.paths[-1])}",
         "state": "intact: every byte is as it was written",
     }
     for name, value in rows.items():
-        table.add_row(name, _shown(value))
+        table.add_row(name, value)
     return table
-
-
-def _shown(text: str) -> str:
-    """Escape Rich's markup and control characters in a name."""
-    return escape(printable(text))
 
 
 def _from_here(path: str) -> str:

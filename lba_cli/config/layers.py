@@ -15,7 +15,7 @@ from lba_cli.config.schema import Config, DataSection
 from lba_cli.config.yaml_text import dump_yaml, lines_of_keys, parse_yaml
 from lba_cli.datasets import DATASETS, nearest
 from lba_cli.errors import ConfigError, quoted, short_repr
-from lba_cli.files import encoding_problem, read_text, write_text
+from lba_cli.files import at_home, encoding_problem, read_text, write_text
 from lba_cli.methods.table import METHODS
 
 MAX_CONFIG_BYTES = 2**16
@@ -117,7 +117,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tup
 
 
 def _merge(layers: Sequence[ConfigLayer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Merge the values of all layers; return them, and the place of each key."""
+    """Merge the values of all layers; return them, and the place of each key. ``~`` becomes the home folder."""
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -128,7 +128,7 @@ def _merge(layers: Sequence[ConfigLayer]) -> tuple[dict[str, Any], dict[str, str
             if not isinstance(values, dict):
                 known = f"a section of keys such as '{section}.…'" if section in Config.model_fields else "a section"
                 raise ConfigError(f"{where}: {quoted(section)} should be {known}, not {short_repr(values)}")
-            merged.setdefault(section, {}).update(values)
+            merged.setdefault(section, {}).update({key: at_home(value) for key, value in values.items()})
             origins[str(section)] = where
             origins |= {f"{section}.{key}": layer.origins.get(f"{section}.{key}", layer.source) for key in values}
     return merged, origins

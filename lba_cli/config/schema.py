@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, nearest
 from lba_cli.methods.table import METHODS
+from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import (
     FEWEST_IDENTITIES,
     LARGEST_SIDE,
@@ -28,13 +29,13 @@ class Section(BaseModel):
 class RunSection(Section):
     """The device that computes."""
 
-    device: str = Field("auto", description="auto (CUDA where there is one), cpu, cuda or cuda:N")
+    device: str = Field("auto", description="auto (CUDA where there is one), cpu, cuda, cuda:N, or mps (Apple's GPU)")
 
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
-            raise ValueError("allowed: auto, cpu, cuda, cuda:N")
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+            raise ValueError("allowed: auto, cpu, cuda, cuda:N, mps")
         return value
 
 
@@ -55,6 +56,11 @@ class DataSection(Section):
     trial: int | None = Field(None, ge=1, le=10, description="which of RegDB's ten trials; null for other data sets")
     height: int = Field(288, ge=32, le=LARGEST_SIDE, description="height of the network's input, in pixels")
     width: int = Field(144, ge=16, le=LARGEST_SIDE, description="width of the network's input, in pixels")
+    value_range: ValueRange = Field(
+        FULL,
+        description="which values become black and white where images have more than 8 bits: full, image, percentiles, or "
+        "[low, high]; see docs/data.md",
+    )
     workers: int | None = Field(
         None, ge=0, le=256, description="processes that load images; null: up to 4, one core left free"
     )

@@ -7,9 +7,11 @@ Images that aren't plain 8-bit photographs are treated like this:
 - Images of more than 64 megapixels are refused before they are decoded; such a file is a decompression bomb, or at least no
   photograph of a person.
 - The orientation in the EXIF data is applied, as every viewer does. Unreadable EXIF data are ignored.
-- Gray, CMYK and palette images become RGB. Transparency is dropped; the colours below it stay.
-- 16-bit images keep their upper 8 bits. Floating-point and 32-bit integer images are refused, because the range of their
-  values is unknown.
+- Gray, CMYK and palette images become RGB. Transparency and further channels are dropped, and counted where they matter; the
+  colours below them stay.
+- Gray images of more than 8 bits become 8 bits as ``data.value_range`` says, see :mod:`lba_cli.value_range`. By default
+  16-bit integers keep their upper 8 bits, and 32-bit and floating-point pixels are refused, because nothing says what range
+  their values have. Colours of 16 bits always keep their upper 8 bits.
 - The first frame of an animation, or the first page of a document, is read.
 - Truncated images are refused, never filled up with gray.
 """
@@ -20,9 +22,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lba_cli.data.broken_images import BrokenImage, missing_reason, undecodable_reason, unrecognised_reason
+from lba_cli.data.pixel_values import DecodedImage, facts_of, gray_values, storage_of, to_8_bits
 from lba_cli.errors import DataError, is_resource_error
+from lba_cli.value_range import FULL, ValueRange
 
 MEAN = (0.485, 0.456, 0.406)
 STANDARD_DEVIATION = (0.229, 0.224, 0.225)
@@ -30,11 +35,9 @@ MOST_PIXELS = 64 * 2**20
 FORMATS = ("JPEG", "PNG", "BMP", "DIB", "GIF", "TIFF", "WEBP", "JPEG2000", "AVIF", "PPM", "TGA", "PCX", "SGI")
 
 
-class BrokenImage(Exception):
-    """An image file can't be decoded; the message says why."""
-
-
-def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+def any_image(
+    image: str | Path | NDArray[np.uint8], height: int, width: int, value_range: ValueRange = FULL
+) -> NDArray[np.uint8]:
     """Resize an image file, or an (H, W, 3) uint8 RGB array, to (height, width, 3) as :func:`read_image` does.
 
     Raises:
@@ -42,7 +45,7 @@ def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) ->
     """
     if not isinstance(image, np.ndarray):
         try:
-            return read_image(image, height, width)
+            return read_image(image, height, width, value_range)
         except BrokenImage as problem:
             raise DataError(f"{image}: {problem}") from problem
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -50,30 +53,41 @@ def any_image(image: str | Path | NDArray[np.uint8], height: int, width: int) ->
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.LANCZOS))
 
 
-def read_image(path: str | Path, height: int, width: int) -> NDArray[np.uint8]:
+def read_image(path: str | Path, height: int, width: int, value_range: ValueRange = FULL) -> NDArray[np.uint8]:
+    """Return the pixels that :func:`decode_image` returns."""
+    return decode_image(path, height, width, value_range).pixels
+
+
+def decode_image(path: str | Path, height: int, width: int, value_range: ValueRange = FULL) -> DecodedImage:
     """Decode an image, convert it to RGB, and resize it with Pillow's LANCZOS filter, as the paper's code does.
 
-    The result is (height, width, 3) uint8.
+    The result has (height, width, 3) uint8 pixels. ``value_range`` says how more than 8 bits become 8, see
+    :mod:`lba_cli.value_range`.
 
     Raises:
         BrokenImage: the file is missing, truncated, not an image, or of a kind that is refused (see the module's docstring).
     """
-    path = Path(path)
+    path, image_format = Path(path), None
+    if not path.is_file():
+        raise BrokenImage(missing_reason(path))
     try:
-        if not path.is_file():
-            raise BrokenImage("no such file" if not path.exists() else "not a regular file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns about odd metadata, which doesn't matter here
             with Image.open(path, formats=readable_formats()) as image:
-                resized = _upright(_rgb(image)).resize((width, height), Image.Resampling.LANCZOS)
+                image_format = image.format
+                converted, facts = _rgb(image, value_range)
+                resized = _upright(converted).resize((width, height), Image.Resampling.LANCZOS)
     except BrokenImage:
         raise
     except Exception as problem:  # Pillow's decoders raise errors of many types for broken files
         if is_resource_error(problem):
             raise
-        reason = str(problem).replace(str(path), "it")
-        raise BrokenImage(reason or type(problem).__name__) from problem
-    return np.array(resized)  # a copy, so that tensors may share its memory
+        if isinstance(problem, UnidentifiedImageError):
+            raise BrokenImage(unrecognised_reason(path)) from problem
+        if isinstance(problem, Image.DecompressionBombError):
+            raise BrokenImage(f"more than {MOST_PIXELS:,} pixels; make it smaller") from problem
+        raise BrokenImage(undecodable_reason(image_format, problem)) from problem
+    return DecodedImage(np.array(resized), facts)  # a copy, so that tensors may share its memory
 
 
 @cache
@@ -90,21 +104,24 @@ def image_suffixes() -> frozenset[str]:
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in readable)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    """Convert the first frame to 8-bit RGB; its metadata stay."""
+def _rgb(image: Image.Image, value_range: ValueRange) -> tuple[Image.Image, frozenset[str]]:
+    """Convert the first frame to 8-bit RGB; its metadata stay. Also return what is counted about it."""
     if image.width * image.height > MOST_PIXELS:
-        raise BrokenImage(f"{image.width} × {image.height} pixels, more than {MOST_PIXELS:,}")
-    is_gray_16 = image.mode == "I" and image.format in ("PNG", "PPM")  # PNG in older Pillows only
-    if image.mode in ("I", "F") and not is_gray_16:
-        raise BrokenImage(f"pixels of mode {image.mode}, whose range isn't known; convert the image to 8 or 16 bits")
-    if is_gray_16 or image.mode.startswith("I;16"):
-        high = (np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)
-        converted = Image.fromarray(high).convert("RGB")
-    else:
+        raise BrokenImage(f"{image.width} × {image.height} pixels, more than {MOST_PIXELS:,}; make it smaller")
+    storage, gray = storage_of(image), None
+    image.load()
+    values = gray_values(image, storage)
+    if values is None:
         converted = image.convert("RGB")
+    else:
+        try:
+            gray = to_8_bits(values, value_range)
+        except ValueError as problem:
+            raise BrokenImage(str(problem)) from problem
+        converted = Image.fromarray(gray).convert("RGB")
     if "exif" in image.info:
         converted.info["exif"] = image.info["exif"]
-    return converted
+    return converted, facts_of(image, storage, gray)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -1,18 +1,18 @@
-"""Apply a function to many jobs on all cores, in worker processes that never outlive their parent."""
+"""Apply a function to many jobs on all cores, in worker processes that never outlive their parent, or in threads."""
 
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from itertools import islice
 from typing import TypeVar
 
 from lba_cli.errors import LbaError
-from lba_cli.signals import signals_deferred
+from lba_cli.signals import can_block_signals, signals_deferred
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -27,6 +27,9 @@ def map_chunks(
     function: Callable[[Sequence[Job]], Result], jobs: Sequence[Job], *, workers: int | None = None, chunk: int = 32
 ) -> closing[Generator[tuple[int, Result]]]:
     """Apply ``function`` to chunks of ``jobs`` in several processes.
+
+    Where signals can't be blocked (Windows), Ctrl-C would reach worker processes before they ignore it. There, ``function``
+    runs in threads; most of the time of decoding and resizing an image they run in parallel.
 
     The result is a context manager that yields an iterator over (number of jobs in a chunk, the chunk's result), in the order in which
     chunks are finished. Only a few chunks are in progress at a time, so that memory stays bounded. If the block is left by an
@@ -53,7 +56,7 @@ def _mapped(
             yield len(piece), function(piece)
         return
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
+    pool = _make_pool(workers)
     waiting = iter(chunks)
     in_progress: dict[Future[Result], int] = {}
     try:
@@ -75,6 +78,12 @@ def _mapped(
         ) from problem
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _make_pool(workers: int) -> Executor:
+    if not can_block_signals():
+        return ThreadPoolExecutor(workers)
+    return ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_prepare_worker)
 
 
 def _prepare_worker() -> None:

@@ -3,7 +3,8 @@
 import os
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lba_cli.data.image_files import BrokenImage, read_image
+from lba_cli.data.broken_images import BrokenImage
+from lba_cli.data.image_files import decode_image
 from lba_cli.data.parallel import map_chunks
+from lba_cli.data.pixel_values import count_facts, warn_of_values
 from lba_cli.data.samples import Listing, fingerprint, identity_classes, select
 from lba_cli.data.store import StoredImages
 from lba_cli.data.store_manifest import (
@@ -24,14 +27,16 @@ from lba_cli.data.store_manifest import (
     write_manifest,
     write_samples,
 )
-from lba_cli.errors import DataError
+from lba_cli.errors import DataError, one_line
 from lba_cli.files import whole_folder
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.manifest import file_digest
 from lba_cli.outputs import require_new_folder
 from lba_cli.reporting import Listener
+from lba_cli.value_range import ValueRange
 from lba_cli.vocabulary import MODALITIES
 
+ZEROS = bytes(2**20)
 ARRAY_NAMES = {"visible": "rgb", "infrared": "ir"}
 
 
@@ -64,8 +69,8 @@ def prepare(
         listener: receives the progress.
         workers: number of processes; one per core if None.
         skip_broken: whether images that can't be decoded are left out and recorded in the manifest.
-        shared_arrays: whether to write the training images also as ``train_{rgb,ir}_resized_{img,label}.npy``, the four
-            arrays that other code bases of the field read.
+        shared_arrays: whether to write the training images also as the four arrays that other code bases of the field read,
+            ``train_{rgb,ir}_resized_{img,label}.npy``.
 
     Raises:
         LbaError: ``output`` exists and isn't an empty folder.
@@ -75,9 +80,9 @@ def prepare(
     # A data set of several trials has several samples per image.
     rows = {path: row for row, path in enumerate(dict.fromkeys(sample.path for sample in listing.samples))}
     with exclusive(lock_beside(output), f"preparing {output}"), whole_folder(output) as folder:
-        written, broken = _write_images(listing.root, list(rows), folder / IMAGES, (height, width), workers, listener)
+        written, broken, facts = _write_images(listing, list(rows), folder / IMAGES, (height, width), workers, listener)
         if broken and not skip_broken:
-            lines = [f"  {listing.root / path}: {reason}" for path, reason in sorted(broken.items())]
+            lines = [f"  {one_line(listing.root / path)}: {reason}" for path, reason in sorted(broken.items())]
             raise DataError(
                 f"{len(broken)} of {len(rows)} images can't be decoded; replace them, or leave them out with --skip-broken. "
                 "Nothing was written.\n" + "\n".join(lines)
@@ -86,63 +91,93 @@ def prepare(
         write_samples(folder, [written[sample.path] for sample in kept], kept)
         if listing.permutations:
             shutil.copyfile(listing.permutations, folder / PERMUTATIONS)
-        skipped = tuple(sorted(broken.items()))
-        manifest = Manifest(
-            name=listing.name,
-            dataset=listing.dataset,
-            height=height,
-            width=width,
-            images=len(written),
-            source=str(listing.root.resolve()),
-            fingerprint=fingerprint(listing),
-            skipped=tuple(Skipped(path=path, reason=reason) for path, reason in skipped),
-        )
+        manifest = _manifest(listing, (height, width), len(written), broken, facts)
         write_manifest(folder, manifest)
         if shared_arrays:
             _write_shared_arrays(folder, listener)
             write_manifest(folder, manifest)  # again, because the manifest lists all files
-    return Prepared(output, len(written), skipped)
+    warn_of_values(listener, facts, len(written), listing.value_range)
+    return Prepared(output, len(written), tuple(sorted(broken.items())))
+
+
+def _manifest(
+    listing: Listing, size: tuple[int, int], images: int, broken: Mapping[str, str], facts: Mapping[str, int]
+) -> Manifest:
+    return Manifest(
+        name=listing.name,
+        dataset=listing.dataset,
+        height=size[0],
+        width=size[1],
+        images=images,
+        # A folder's name may be any bytes, but the manifest is UTF-8.
+        source=str(listing.root.resolve()).encode(errors="backslashreplace").decode(),
+        fingerprint=fingerprint(listing),
+        skipped=tuple(Skipped(path=path, reason=reason) for path, reason in sorted(broken.items())),
+        value_range=listing.value_range,
+        pixel_facts=dict(sorted(facts.items())),
+    )
 
 
 class _Outcome(NamedTuple):
-    """For each image's path, its row if it was written, or the reason why it can't be decoded."""
+    """For each image's path, its row if it was written, or the reason why it can't be decoded; and counted facts."""
 
     written: dict[str, StoredRow]
     broken: dict[str, str]
+    facts: Counter[str]
 
 
 def _write_images(
-    root: Path, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
+    listing: Listing, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
 ) -> _Outcome:
-    """Write all images into the new file ``array``, one row per image."""
-    np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3)).flush()
-    if hasattr(os, "posix_fallocate"):  # a full disk raises an error now; later it would kill the process
-        with array.open("r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, array.stat().st_size)
-    outcome = _Outcome({}, {})
+    """Write the images at ``paths`` into the new file ``array``, one row per image."""
+    rows = np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3))
+    rows.flush()
+    _allocate(array, rows.offset)
+    del rows
+    outcome = _Outcome({}, {}, Counter())
+    fill = partial(_fill_rows, listing.root, array, listing.value_range)
     with (
         listener.task(f"resizing to {size[0]}×{size[1]}", len(paths), "images") as progress,
-        map_chunks(partial(_fill_rows, root, array), list(enumerate(paths)), workers=workers) as chunks,
+        map_chunks(fill, list(enumerate(paths)), workers=workers) as chunks,
     ):
         for done, part in chunks:
             outcome.written.update(part.written)
             outcome.broken.update(part.broken)
+            outcome.facts.update(part.facts)
             progress.advance(done)
     return outcome
 
 
-def _fill_rows(root: Path, array: Path, jobs: Sequence[tuple[int, str]]) -> _Outcome:
+def _allocate(array: Path, start: int) -> None:
+    """Claim a file's space on the disk from ``start`` on, which holds nothing yet.
+
+    A full disk raises an error now; later it would kill the process.
+    """
+    size = array.stat().st_size
+    with array.open("r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        file.seek(start)
+        for position in range(start, size, len(ZEROS)):
+            file.write(ZEROS[: size - position])
+
+
+def _fill_rows(root: Path, array: Path, value_range: ValueRange, jobs: Sequence[tuple[int, str]]) -> _Outcome:
     """Decode the images of ``jobs``, which are (row, path), into their rows of the memory-mapped ``array``."""
     rows = np.load(array, mmap_mode="r+")
-    outcome = _Outcome({}, {})
+    height, width = rows.shape[1:3]
+    outcome, facts = _Outcome({}, {}, Counter()), []
     for row, path in jobs:
         try:
-            image = read_image(root / path, *rows.shape[1:3])
+            image, found = decode_image(root / path, height, width, value_range)
         except BrokenImage as problem:
             outcome.broken[path] = str(problem)
         else:
             rows[row] = image
             outcome.written[path] = StoredRow(row, zlib.crc32(image.data), file_digest(root / path))
+            facts.append(found)
+    outcome.facts.update(count_facts(facts))
     return outcome
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from lba_cli.errors import DataError
+from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import ALL_SPLITS, Modality, Split
 
 NO_CAMERA = -1  # the camera is unknown; 0 is a camera like any other
@@ -54,6 +55,7 @@ class Listing:
         samples: sorted by trial, split, identity, camera and path.
         permutations: the file with the fixed draws of the data set's release, if it has one.
         notes: what the user should know about this copy, one line each.
+        value_range: how its images of more than 8 bits are read, see :mod:`lba_cli.value_range`.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Listing:
     samples: tuple[Sample, ...]
     permutations: Path | None = None
     notes: tuple[str, ...] = ()
+    value_range: ValueRange = FULL
 
 
 class EvaluationSet(Protocol):

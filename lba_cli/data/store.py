@@ -4,6 +4,7 @@ import hashlib
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -12,15 +13,19 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lba_cli.data.image_files import BrokenImage, read_image
+from lba_cli.data.broken_images import BrokenImage
+from lba_cli.data.image_files import decode_image, read_image
 from lba_cli.data.parallel import cores
+from lba_cli.data.pixel_values import DEEP, count_facts, warn_of_values
 from lba_cli.data.samples import EvaluationSet, Listing, Sample, fingerprint, indices_of_trial, selected_on
 from lba_cli.data.store_manifest import IMAGES, PERMUTATIONS, SAMPLES, read_manifest, read_samples, require_whole
 from lba_cli.errors import DataError, is_resource_error
 from lba_cli.manifest import MANIFEST, file_digest
-from lba_cli.reporting import Listener
+from lba_cli.reporting import Listener, Silent
+from lba_cli.value_range import ValueRange
 
 IMAGES_PER_CHECK = 64
+IMAGES_PER_LOOK = 100  # of a folder without a store, before they are used
 
 
 class ImageSource(EvaluationSet):
@@ -28,6 +33,7 @@ class ImageSource(EvaluationSet):
 
     Attributes:
         height, width: size of the images, in pixels.
+        value_range: how pixels of more than 8 bits became 8 bits, see :mod:`lba_cli.value_range`.
         fingerprint: a digest of the whole data set's records, including all trials, see
             :func:`~lba_cli.data.samples.fingerprint`.
     """
@@ -35,6 +41,7 @@ class ImageSource(EvaluationSet):
     trial = 0
     height: int
     width: int
+    value_range: ValueRange
     samples: tuple[Sample, ...]
     fingerprint: str
 
@@ -59,10 +66,13 @@ class ImageSource(EvaluationSet):
         raise NotImplementedError
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Raise a DataError if images at ``indices`` have changed since they were prepared; the message names them."""
+        """Raise a DataError that names the images at ``indices`` that have changed since they were prepared, if they were.
+
+        The listener is warned of what the images hold but isn't used, see :mod:`lba_cli.data.pixel_values`.
+        """
 
     def file_digests(self, indices: Sequence[int], listener: Listener) -> list[str]:
-        """:func:`~lba_cli.manifest.file_digest` of the original files of the samples at ``indices``."""
+        """Return the :func:`~lba_cli.manifest.file_digest` of the original files of the samples at ``indices``."""
         raise NotImplementedError
 
 
@@ -83,6 +93,7 @@ class StoredImages(ImageSource):
         stored, self.samples = read_samples(folder)
         self._rows, self._checksums = (np.asarray([each[n] for each in stored], np.int64) for n in (0, 1))
         self._files = np.asarray([each.file for each in stored])
+        self.value_range, self._pixel_facts, self._warned = manifest.value_range, manifest.pixel_facts, False
         self._identity = _identity(folder)
         shape = _open_pixels(folder).shape
         if len(np.unique(self._rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
@@ -91,6 +102,11 @@ class StoredImages(ImageSource):
             raise DataError(f"{folder / SAMPLES}: has rows that {IMAGES} lacks; prepare it again")
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
+
+    @property
+    def has_deep_images(self) -> bool:
+        """Whether images had more than 8 bits, so that ``value_range`` matters."""
+        return bool(self._pixel_facts.get(DEEP))
 
     def _keep(self, chosen: list[int]) -> None:
         super()._keep(chosen)
@@ -118,7 +134,10 @@ class StoredImages(ImageSource):
         return [str(digest) for digest in self._files[list(indices)]]
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Compare the images at ``indices`` with their checksums; raises what :meth:`ImageSource.check` raises."""
+        """Compare the images at ``indices`` with their checksums; raises and warns as :meth:`ImageSource.check` does."""
+        if not (self._warned or type(listener) is Silent):
+            self._warned = True
+            warn_of_values(listener, self._pixel_facts, self.images, self.value_range, f"{self._folder}: ")
         requested = np.asarray(indices, np.int64)
         indices = requested[np.unique(self._rows[requested], return_index=True)[1]].tolist()  # each image once
         chunks = [indices[start : start + IMAGES_PER_CHECK] for start in range(0, len(indices), IMAGES_PER_CHECK)]
@@ -145,25 +164,26 @@ class StoredImages(ImageSource):
 
 
 class FolderImages(ImageSource):
-    """The images of a data set's own folder. Each is decoded and resized when it is read, so there is nothing to check."""
+    """The images of a data set's own folder. Each is decoded and resized when it is read."""
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
         self.name, self.dataset = listing.name, listing.dataset
         self.samples, self.permutations = listing.samples, listing.permutations
-        self.height, self.width = height, width
+        self.height, self.width, self.value_range = height, width, listing.value_range
         self.fingerprint = fingerprint(listing)
-        self._root, self._digests = listing.root, dict[str, str]()  # the digests by path
+        self._root, self._looked_at = listing.root, False
+        self._digests: dict[str, str] = {}  # by path
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
         """Decode images, see :meth:`ImageSource.read`."""
         images = np.empty((len(indices), self.height, self.width, 3), np.uint8)
         for row, index in enumerate(indices):
             try:
-                images[row] = read_image(self._root / self.samples[index].path, self.height, self.width)
+                images[row] = read_image(self._path(index), self.height, self.width, self.value_range)
             except BrokenImage as problem:
                 raise DataError(
-                    f"{self._root / self.samples[index].path}: not a readable image ({problem}); replace it, or leave such "
-                    "images out with lba prepare … --skip-broken"
+                    f"{self._path(index)}: not a readable image: {problem}. Replace it, or leave such images out with "
+                    "lba prepare … --skip-broken"
                 ) from problem
         return images
 
@@ -183,6 +203,24 @@ class FolderImages(ImageSource):
                     raise
                 raise DataError(f"{problem.filename}: {problem.strerror}") from problem
         return [self._digests[path] for path in paths]
+
+    def check(self, indices: Sequence[int], listener: Listener) -> None:
+        """Look at some of the images, the first time only, and warn of what they hold but isn't used.
+
+        Images that can't be read are left to :meth:`read`.
+        """
+        if self._looked_at or type(listener) is Silent:
+            return
+        self._looked_at = True
+        facts = []
+        for index in indices[:: max(1, len(indices) // IMAGES_PER_LOOK)]:
+            with suppress(BrokenImage):
+                facts.append(decode_image(self._path(index), self.height, self.width, self.value_range).facts)
+        some = " that were looked at" if len(facts) < len(indices) else ""
+        warn_of_values(listener, count_facts(facts), len(facts), self.value_range, f"{self._root}{some}: ")
+
+    def _path(self, index: int) -> Path:
+        return self._root / self.samples[index].path
 
 
 def selection_set(source: ImageSource) -> ImageSource:

@@ -22,6 +22,7 @@ from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.errors import DataError, is_resource_error
 from lba_cli.files import MOST_TEXT, read_bytes
 from lba_cli.manifest import DIGEST_LENGTH, MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
+from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import ALL_SPLITS, MODALITIES
 
 SAMPLES, IMAGES, PERMUTATIONS = "samples.csv", "images.npy", "rand_perm_cam.mat"
@@ -44,6 +45,8 @@ class Manifest(StrictModel):
         height, width, images: the images' size in pixels, and their number.
         source, fingerprint: the folder that it was prepared from, and :func:`lba_cli.data.samples.fingerprint` of it.
         skipped: images that couldn't be decoded.
+        value_range: how pixels of more than 8 bits became 8 bits.
+        pixel_facts: how many images hold what isn't used, or are nearly flat, see :mod:`lba_cli.data.pixel_values`.
         files: every file of the store but the manifest, by name. ``images.npy`` has no checksum of its own.
         checksum: the checksum of all other fields, see :meth:`digest`.
     """
@@ -56,6 +59,8 @@ class Manifest(StrictModel):
     source: str
     fingerprint: str
     skipped: tuple[Skipped, ...] = ()
+    value_range: ValueRange = FULL
+    pixel_facts: dict[str, int] = Field(default_factory=dict)
     files: dict[str, FileRecord] = Field(default_factory=dict)
     format: Literal["lba-store"] = "lba-store"
     version: Literal[5] = 5

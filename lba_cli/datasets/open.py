@@ -1,5 +1,6 @@
 """Open a data set at one image size: its prepared store where there is one, otherwise its folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +10,7 @@ from lba_cli.data.store_manifest import read_manifest, require_whole
 from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, find_spec, get_dataset
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
+from lba_cli.value_range import KEY, ValueRange, shown
 
 
 class DataConfig(Protocol):
@@ -29,6 +31,10 @@ class DataConfig(Protocol):
     @property
     def width(self) -> int:
         """The images' width, in pixels."""
+
+    @property
+    def value_range(self) -> ValueRange:
+        """How pixels of more than 8 bits become 8 bits."""
 
     @property
     def trial(self) -> int | None:
@@ -55,7 +61,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
     listing = None
     if not store_alone:
         spec = spec_of(config)
-        listing = spec.read(root, config.options_for(spec))
+        listing = replace(spec.read(root, config.options_for(spec)), value_range=config.value_range)
     source: FolderImages | StoredImages
     if listing and not is_store(folder):
         for note in listing.notes:
@@ -135,6 +141,11 @@ def _open_store(folder: Path, config: DataConfig) -> StoredImages:
         raise DataError(
             f"{folder}: holds images of {store.height}×{store.width}, but the configuration says {config.height}×{config.width}: "
             f"prepare the data set at that size, or use --set data.height={store.height} --set data.width={store.width}"
+        )
+    if store.has_deep_images and store.value_range != config.value_range:
+        raise DataError(
+            f"{folder}: was prepared with {KEY}={shown(store.value_range)}, but the configuration says "
+            f"{shown(config.value_range)}: prepare the data set again, or --set {KEY}='{shown(store.value_range)}'"
         )
     return store
 

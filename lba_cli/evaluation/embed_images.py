@@ -24,7 +24,8 @@ def embed_images(
     ``lba embed`` or in an evaluation. Each call prepares a copy of the network, so pass many images at once.
 
     Args:
-        network: the network, on its device. Images are resized to its ``image_size``.
+        network: the network, on its device. Images are resized to its ``image_size``; how pixels of more than 8 bits are
+            read is its ``value_range``.
         images: image files, or (H, W, 3) uint8 RGB arrays; infrared ones have three equal channels.
         modality: ``"visible"`` or ``"infrared"``, the same for all the images.
 
@@ -49,7 +50,8 @@ def embed_images(
     embedder = NetworkEmbedder(network)
     vectors = np.empty((len(images), embedder.dimension), np.float32)
     for start in range(0, len(images), IMAGES_AT_ONCE):
-        pixels = np.stack([any_image(image, *network.image_size) for image in images[start : start + IMAGES_AT_ONCE]])
+        batch = images[start : start + IMAGES_AT_ONCE]
+        pixels = np.stack([any_image(image, *network.image_size, network.value_range) for image in batch])
         vectors[start : start + len(pixels)] = embedder.embed(torch.from_numpy(pixels), modality)[PLAIN]
     require_finite([vectors])
     return vectors

@@ -72,6 +72,7 @@ class FeatureSet:
     trained_on: str = ""
     permutations: Path | None = None
     note: str = ""
+    norms: tuple[float, float] = (1.0, 1.0)  # the smallest and the largest L2 norm of a row in the file
 
 
 def write_features(
@@ -102,8 +103,8 @@ def write_features(
         )
 
 
-def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
-    """Read and check a ``.npz`` of features, and scale them to unit length.
+def read_features(path: Path, dataset: str | None = None, *, normalize: bool = True) -> FeatureSet:
+    """Read and check a ``.npz`` of features, and scale them to unit length, unless ``normalize`` is false.
 
     ``dataset`` is the data set whose protocol scores them; None stands for the data set that the file names.
 
@@ -115,12 +116,16 @@ def read_features(path: Path, dataset: str | None = None) -> FeatureSet:
         dataset = _stored_dataset(path, arrays)
     samples = _samples(path, arrays)
     _require_cameras(path, dataset, samples)
+    norms = _norms(path, arrays["features"], zero_allowed=not normalize)
     return FeatureSet(
         name=_words(arrays, "name") or path.stem,
         dataset=dataset,
         trial=int(arrays.get("trial", np.asarray(0))),
         samples=samples,
-        embeddings=Embeddings(np.arange(len(samples)), _unit(path, arrays["features"])),
+        embeddings=Embeddings(
+            np.arange(len(samples)), _scaled(arrays["features"], norms if normalize else np.ones_like(norms))
+        ),
+        norms=(float(norms.min()), float(norms.max())),
         trained_on=_words(arrays, "trained_on"),
         note=_words(arrays, "note"),
     )
@@ -224,26 +229,23 @@ def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> Non
             raise DataError(f"{path}: 'cameras', row {row}: {problem}")
 
 
-def _unit(path: Path, features: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Scale rows to unit length in float64; rows that have it already are not changed, to the bit."""
-    norms = _norms(path, features)
-    norms[abs(norms - 1) < UNIT_TOLERANCE] = 1
-    if (norms == 1).all() and features.dtype in (np.float32, np.float64):
+def _scaled(features: NDArray[np.floating], norms: NDArray[np.float64]) -> NDArray[np.floating]:
+    """Divide rows by their (n, 1) norms, in float64; rows whose norm is nearly 1 are not changed, to the bit."""
+    divisors = np.where(abs(norms - 1) < UNIT_TOLERANCE, 1, norms)
+    if (divisors == 1).all() and features.dtype in (np.float32, np.float64):
         return features
-    return features.astype(np.float64) / norms
+    return features.astype(np.float64) / divisors
 
 
-def _norms(path: Path, features: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the (n, 1) lengths of the rows, computed in float64 a few rows at a time."""
+def _norms(path: Path, features: NDArray[np.floating], *, zero_allowed: bool) -> NDArray[np.float64]:
+    """Return the (n, 1) norms of the rows, computed in float64 a few rows at a time, and refuse values that are not finite."""
     norms = np.empty((len(features), 1))
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
         if not np.isfinite(part).all():
             row = start + int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
             raise DataError(f"{path}: 'features', row {row}: a value is not finite")
-        found = np.linalg.norm(part, axis=1, keepdims=True)
-        if not found.all():
-            row = start + int(np.argmin(found))
-            raise DataError(f"{path}: 'features', row {row}: all values are zero, so it has no direction")
-        norms[start : start + len(part)] = found
+        norms[start : start + len(part)] = np.linalg.norm(part, axis=1, keepdims=True)
+    if not (zero_allowed or norms.all()):
+        raise DataError(f"{path}: 'features', row {int(np.argmin(norms))}: all values are zero, so it has no direction")
     return norms

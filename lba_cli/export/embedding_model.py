@@ -108,6 +108,7 @@ def metadata(
         "height": description.height,
         "width": description.width,
         "resize": "lanczos",
+        "value_range": description.value_range,
         "scale": 1 / 255,
         "mean": MEAN,
         "standard_deviation": STANDARD_DEVIATION,

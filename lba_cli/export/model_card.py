@@ -7,6 +7,7 @@ from pathlib import Path
 from lba_cli.data.image_files import MEAN, STANDARD_DEVIATION
 from lba_cli.export.embedding_model import INPUTS, OUTPUT, EmbedOne, FileContents
 from lba_cli.model.checkpoint import Description
+from lba_cli.value_range import KEY, shown
 from lba_cli.vocabulary import ONNX_OPSET
 
 FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
@@ -166,6 +167,7 @@ def _usage(export: ExportResult) -> Iterator[str]:
     height, width = export.description.height, export.description.width
     shapes = f"float32 (N, 3, {height}, {width})", f"float32 (N, {export.embedding_size}), unit length"
     yield f"- image: a picture of one person, RGB, resized to {height} × {width} (height × width) with the Lanczos filter"
+    yield f"- images of more than 8 bits a pixel: read with {KEY}={shown(export.description.value_range)}"
     yield f"- normalisation: divided by 255, minus {MEAN}, divided by {STANDARD_DEVIATION}"
     if export.format in ("onnx", "pt2"):
         yield f"- input `{INPUTS[0]}`: {shapes[0]}, any N"

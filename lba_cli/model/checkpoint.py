@@ -18,6 +18,7 @@ from lba_cli.model.official_layout import BACKBONE, from_released
 from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
 from lba_cli.model.training_record import MAX_NAME_LENGTH, TrainingRecord
 from lba_cli.signals import signals_deferred
+from lba_cli.value_range import FULL, ValueRange, parse_value_range
 from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
 
 FORMAT = "lba-checkpoint"
@@ -56,6 +57,11 @@ class Description:
         """Return the description for files that nobody scores, which don't need to say whom it was trained on."""
         return replace(self, people=None, earlier=[])
 
+    @property
+    def value_range(self) -> ValueRange:
+        """The configuration's ``data.value_range``; raises ValueError if it isn't valid."""
+        return parse_value_range(self.config.get("data", {}).get("value_range", FULL))  # type: ignore[no-any-return]
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -91,6 +97,7 @@ def rebuild_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
     weights = {name: tensor.contiguous() for name, tensor in checkpoint.weights.items()}
     network.load_state_dict(weights, assign=True)
     network.neck.bias.requires_grad_(False)
+    network.value_range = checkpoint.description.value_range
     return network.eval()
 
 
@@ -200,7 +207,7 @@ def _description(values: Any, path: Path) -> Description:
     try:
         description = Description(**values)
         is_valid = _is_valid(description)
-    except (TypeError, AttributeError):
+    except (TypeError, AttributeError, ValueError):
         is_valid = False
     if not is_valid:
         raise CheckpointError(f"{path}: damaged: it doesn't describe its network")
@@ -208,7 +215,7 @@ def _description(values: Any, path: Path) -> Description:
 
 
 def _is_valid(description: Description) -> bool:
-    """Check the types and ranges of all values; raise TypeError or AttributeError, or return False, if one is wrong."""
+    """Check the types and ranges of all values; raise an error or return False if one is wrong."""
     sections = description.config.values()
     return (
         description.backbone in BACKBONES
@@ -224,6 +231,7 @@ def _is_valid(description: Description) -> bool:
         and len(description.figures_note) < MAX_NOTE_LENGTH
         and all(type(figure) is float for figure in description.figures.values())
         and all(isinstance(section, dict) for section in sections)
+        and bool(description.value_range)
         and all(isinstance(name, str) for section in (description.config, *sections) for name in section)
     )
 

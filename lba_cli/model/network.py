@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torchvision.models import resnet
 
 from lba_cli.model.pooling import generalized_mean_pool
+from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import BACKBONES, Modality
 
 IMAGE_SIZE = (288, 144)  # height and width in the paper
@@ -37,6 +38,7 @@ class TwoStreamNetwork(nn.Module):
 
     Attributes:
         embedding_size: D, the length of an embedding.
+        value_range: how the network's images of more than 8 bits are read from files, see :mod:`lba_cli.value_range`.
 
     Raises:
         ValueError: ``backbone`` isn't a torchvision ResNet.
@@ -54,6 +56,7 @@ class TwoStreamNetwork(nn.Module):
         self.stems = nn.ModuleDict({"visible": _stem(base), "infrared": _stem(twin)})
         self.trunk = nn.ModuleDict({name: getattr(base, name) for name in ("layer1", "layer2", "layer3", "layer4")})
         _keep_resolution(base.layer4)
+        self.value_range: ValueRange = FULL
         self.embedding_size: int = base.fc.in_features
         self.neck = nn.BatchNorm1d(self.embedding_size)
         self.classifier = nn.Linear(self.embedding_size, num_classes, bias=False)

@@ -10,7 +10,7 @@ from lba_cli.files import whole_file
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.outputs import require_new_file
 from lba_cli.reporting import Listener
-from lba_cli.search.embed_paths import EmbeddingRequest, embed_paths, report_unreadable
+from lba_cli.search.embed_paths import EmbeddingRequest, embed_paths, report_images
 from lba_cli.search.partial_embedding import PartialEmbedding, fingerprint_of
 from lba_cli.search.vector_files import FORMATS, VectorTable
 
@@ -37,7 +37,7 @@ def embed_to_file(request: EmbeddingRequest, output: Path, *, listener: Listener
             listener.say(f"{output}: continuing after {partial.done} of {len(paths)} images")
         for batch in embed_paths(request, listener, start=partial.done):
             partial.add(batch)
-        report_unreadable(partial.unreadable, request, listener)
+        report_images(partial.unreadable, partial.facts, request, listener)
         left_out = {each.position for each in partial.unreadable}
         kept = [path for position, path in enumerate(paths) if position not in left_out]
         size = embedder.height, embedder.width

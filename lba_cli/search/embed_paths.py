@@ -1,6 +1,7 @@
 """Embed image files one batch at a time, in constant memory; threads decode images while the model computes."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,9 +9,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lba_cli.data.image_files import BrokenImage, read_image
+from lba_cli.data.broken_images import BrokenImage
+from lba_cli.data.image_files import decode_image
 from lba_cli.data.parallel import cores
-from lba_cli.errors import DataError
+from lba_cli.data.pixel_values import DecodedImage, count_facts, warn_of_values
+from lba_cli.errors import DataError, one_line
 from lba_cli.reporting import Listener
 from lba_cli.search.embedder import Embedder
 from lba_cli.vocabulary import Modality
@@ -45,12 +48,14 @@ class EmbeddedBatch(NamedTuple):
         positions: the n positions whose images are embedded.
         vectors: (n, D) float32, in the same order.
         unreadable: the images at the other positions.
+        facts: how many images hold what isn't used, see :mod:`lba_cli.data.pixel_values`.
     """
 
     stop: int
     positions: list[int]
     vectors: NDArray[np.float32]
     unreadable: list[UnreadableImage]
+    facts: Mapping[str, int] = {}
 
 
 def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -> Iterator[EmbeddedBatch]:
@@ -58,7 +63,7 @@ def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -
     total, size = len(request.paths), request.batch_size
     pool = ThreadPoolExecutor(cores())
 
-    def submit(begin: int) -> list[Future[NDArray[np.uint8] | BrokenImage]]:
+    def submit(begin: int) -> list[Future[DecodedImage | BrokenImage]]:
         return [pool.submit(_read, path, request.embedder) for path in request.paths[begin : begin + size]]
 
     try:
@@ -73,21 +78,29 @@ def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -
 
 
 def embedded_rows(request: EmbeddingRequest, listener: Listener) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-    """Yield the paths and the vectors of each batch. At the end, warn the listener of each image that was left out.
+    """Yield the paths and the vectors of each batch. At the end, the listener is warned as by :func:`report_images`.
 
     Raises:
         DataError: at the end, if images can't be decoded and the request doesn't skip them.
     """
     unreadable: list[UnreadableImage] = []
+    facts: Counter[str] = Counter()
     for batch in embed_paths(request, listener):
         unreadable += batch.unreadable
+        facts.update(batch.facts)
         yield [request.paths[position] for position in batch.positions], batch.vectors
-    report_unreadable(unreadable, request, listener)
+    report_images(unreadable, facts, request, listener)
 
 
-def report_unreadable(unreadable: Sequence[UnreadableImage], request: EmbeddingRequest, listener: Listener) -> None:
-    """Warn of each unreadable image, or raise a DataError that names them if the request doesn't skip them."""
-    lines = [f"{request.paths[each.position]}: {each.reason}" for each in unreadable]
+def report_images(
+    unreadable: Sequence[UnreadableImage], facts: Mapping[str, int], request: EmbeddingRequest, listener: Listener
+) -> None:
+    """Warn of each unreadable image and of what the others hold that isn't used.
+
+    Raises:
+        DataError: names the unreadable images, if the request doesn't skip them.
+    """
+    lines = [one_line(f"{request.paths[each.position]}: {each.reason}") for each in unreadable]
     if lines and not request.skip_broken:
         raise DataError(
             f"{len(lines)} of {len(request.paths)} images can't be decoded; replace them, or leave them out with "
@@ -95,23 +108,25 @@ def report_unreadable(unreadable: Sequence[UnreadableImage], request: EmbeddingR
         )
     for line in lines:
         listener.warn(f"left out {line}")
+    warn_of_values(listener, facts, len(request.paths) - len(lines), request.embedder.value_range)
 
 
-def _read(path: str, embedder: Embedder) -> NDArray[np.uint8] | BrokenImage:
+def _read(path: str, embedder: Embedder) -> DecodedImage | BrokenImage:
     try:
-        return read_image(path, embedder.height, embedder.width)
+        return decode_image(path, embedder.height, embedder.width, embedder.value_range)
     except BrokenImage as problem:
         return problem
 
 
-def _embed(request: EmbeddingRequest, begin: int, decoded: Sequence[NDArray[np.uint8] | BrokenImage]) -> EmbeddedBatch:
-    images, unreadable = {}, []
+def _embed(request: EmbeddingRequest, begin: int, decoded: Sequence[DecodedImage | BrokenImage]) -> EmbeddedBatch:
+    images, unreadable, facts = {}, [], []
     for position, image in enumerate(decoded, start=begin):
         if isinstance(image, BrokenImage):
             unreadable.append(UnreadableImage(position, str(image)))
         else:
-            images[position] = image
+            images[position] = image.pixels
+            facts.append(image.facts)
     vectors = np.empty((0, request.embedder.dimension), np.float32)
     if images:
         vectors = request.embedder.embed(np.stack(list(images.values())), request.modality)
-    return EmbeddedBatch(begin + len(decoded), list(images), vectors, unreadable)
+    return EmbeddedBatch(begin + len(decoded), list(images), vectors, unreadable, count_facts(facts))

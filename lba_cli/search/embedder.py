@@ -11,6 +11,7 @@ from lba_cli.errors import CheckpointError, LbaError
 from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import fingerprint
+from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import Modality
 
 # (n, H, W, 3) uint8 images of one modality → (n, D) float32
@@ -28,6 +29,7 @@ class Embedder:
         fingerprint: identifies the model. Vectors of embedders with the same fingerprint can be compared.
         height, width, dimension: the size of input images, in pixels, and D, the dimension of vectors.
         stem: the only modality that it can embed; None if it can embed both.
+        value_range: how images of more than 8 bits are read from files, see :mod:`lba_cli.value_range`.
     """
 
     origin: str
@@ -37,6 +39,7 @@ class Embedder:
     dimension: int
     function: Function
     stem: Modality | None = None
+    value_range: ValueRange = FULL
 
     def require(self, modality: Modality) -> None:
         """Raise a CheckpointError if the file holds only the other modality's stem."""
@@ -68,4 +71,5 @@ def network_embedder(network: TwoStreamNetwork, origin: str) -> Embedder:
     def function(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
         return embedder.embed(torch.from_numpy(images), modality)[PLAIN]
 
-    return Embedder(origin, fingerprint(network.state_dict()), *network.image_size, embedder.dimension, function)
+    name, dimension = fingerprint(network.state_dict()), embedder.dimension
+    return Embedder(origin, name, *network.image_size, dimension, function, value_range=network.value_range)

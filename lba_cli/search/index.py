@@ -16,6 +16,7 @@ from lba_cli.errors import SearchError
 from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
 from lba_cli.search.embedder import Embedder
 from lba_cli.search.image_paths import absolute_path
+from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import LARGEST_SIDE, Modality
 
 # The names of a generation's files, and of those that a killed update may leave behind.
@@ -45,6 +46,7 @@ class IndexDescription(StrictModel):
         height, width: the size of the model's input images, in pixels.
         modality: the modality of the images.
         dimension: D, the length of the vectors.
+        value_range: how images of more than 8 bits were read, see :mod:`lba_cli.value_range`.
     """
 
     model: str
@@ -53,6 +55,7 @@ class IndexDescription(StrictModel):
     width: int = Field(ge=1, le=LARGEST_SIDE)
     modality: Modality
     dimension: int = Field(ge=1, le=65_536)
+    value_range: ValueRange = FULL
 
     @classmethod
     def from_embedder(cls, embedder: Embedder, modality: Modality) -> IndexDescription:
@@ -64,6 +67,7 @@ class IndexDescription(StrictModel):
             width=embedder.width,
             modality=modality,
             dimension=embedder.dimension,
+            value_range=embedder.value_range,
         )
 
 

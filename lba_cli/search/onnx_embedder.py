@@ -15,6 +15,7 @@ from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT, exported_finger
 from lba_cli.manifest import sha256_of
 from lba_cli.model.tensor_files import require_file
 from lba_cli.search.embedder import Embedder
+from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import LARGEST_SIDE, ExportPrecision, Modality
 
 IMAGES, INFRARED = INPUTS
@@ -29,6 +30,7 @@ class _MetadataPart(BaseModel):
 class _Preprocessing(_MetadataPart):
     height: int = Field(ge=1, le=LARGEST_SIDE)
     width: int = Field(ge=1, le=LARGEST_SIDE)
+    value_range: ValueRange = FULL
     scale: float
     mean: list[float] = Field(min_length=3, max_length=3)
     standard_deviation: list[float] = Field(min_length=3, max_length=3)
@@ -84,7 +86,8 @@ def onnx_embedder(path: Path) -> Embedder:
         dimension = function(np.zeros((1, height, width, 3), np.uint8), "visible").shape[1]
     except Exception as problem:  # onnxruntime raises many kinds
         raise CheckpointError(f"{path}: can't be run ({_line(problem)})") from problem
-    return Embedder(str(path), _fingerprint(path, metadata.export), height, width, dimension, function, stem)
+    name, value_range = _fingerprint(path, metadata.export), metadata.preprocessing.value_range
+    return Embedder(str(path), name, height, width, dimension, function, stem, value_range)
 
 
 def _fingerprint(path: Path, contents: _Contents) -> str:

@@ -9,6 +9,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import IO, Any
 from zlib import crc32
@@ -16,7 +17,7 @@ from zlib import crc32
 from lba_cli.files import append_line, read_text, sweep, write_text
 from lba_cli.search.embed_paths import EmbeddedBatch, EmbeddingRequest, UnreadableImage
 
-FORMAT, VERSION = "lba-unfinished-embedding", 2
+FORMAT, VERSION = "lba-unfinished-embedding", 3
 PLAN, VECTORS, DONE = "plan.json", "vectors.f32", "done.jsonl"
 LONGEST_LINE = 2**24
 
@@ -24,7 +25,7 @@ LONGEST_LINE = 2**24
 def fingerprint_of(request: EmbeddingRequest) -> str:
     """Return a fingerprint of the model, the modality, and the images: their paths, sizes and modification times."""
     digest, embedder = hashlib.sha256(), request.embedder
-    model = (embedder.fingerprint, embedder.height, embedder.width, embedder.dimension)
+    model = (embedder.fingerprint, embedder.height, embedder.width, embedder.dimension, embedder.value_range)
     digest.update(json.dumps([FORMAT, VERSION, *model, request.modality]).encode())
     for path in request.paths:
         try:
@@ -46,6 +47,7 @@ class PartialEmbedding:
         path, vectors: the hidden folder, and the file of the vectors in it.
         done, rows: the number of images that are embedded or unreadable, and the number that are embedded.
         unreadable: the images that can't be decoded.
+        facts: how many of the others hold what isn't used.
     """
 
     def __init__(self, output: Path, dimension: int, images: int) -> None:
@@ -55,6 +57,7 @@ class PartialEmbedding:
         self._row_bytes, self._images = 4 * dimension, images
         self.done, self.rows = 0, 0
         self.unreadable: list[UnreadableImage] = []
+        self.facts: Counter[str] = Counter()
 
     def begin(self, fingerprint: str) -> bool:
         """Continue from the folder's vectors if they have this fingerprint and are undamaged; otherwise start from none.
@@ -66,7 +69,7 @@ class PartialEmbedding:
         if self.path.exists() and not (self._has(plan) and self._read()):
             thrown_away = (self.path / DONE).exists() and (self.path / DONE).stat().st_size > 0
             self.discard()
-            self.done, self.rows, self.unreadable = 0, 0, []
+            self.done, self.rows, self.unreadable, self.facts = 0, 0, [], Counter()
         if not (self.path / PLAN).exists():
             self.path.mkdir(parents=True, exist_ok=True)
             self.vectors.touch()
@@ -82,10 +85,11 @@ class PartialEmbedding:
             file.flush()
             os.fsync(file.fileno())
         rows = self.rows + len(batch.positions)
-        line = {"done": batch.stop, "rows": rows, "unreadable": batch.unreadable, "crc32": crc32(content)}
-        append_line(self.path / DONE, json.dumps(line))
+        line = {"done": batch.stop, "rows": rows, "unreadable": batch.unreadable, "facts": batch.facts}
+        append_line(self.path / DONE, json.dumps({**line, "crc32": crc32(content)}))
         self.done, self.rows = batch.stop, rows
         self.unreadable += batch.unreadable
+        self.facts.update(batch.facts)
 
     def discard(self) -> None:
         """Delete the files that this class writes, and the folder, which must then be empty."""
@@ -111,7 +115,7 @@ class PartialEmbedding:
                     end += len(line)
             os.truncate(self.path / DONE, end)
             os.truncate(self.vectors, self.rows * self._row_bytes)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
         return True
 
@@ -123,4 +127,5 @@ class PartialEmbedding:
         if not fits or not all(begin <= each.position < done for each in unreadable):
             return False
         self.done, self.rows, self.unreadable = done, self.rows + rows, self.unreadable + unreadable
+        self.facts.update({str(fact): int(count) for fact, count in line["facts"].items()})
         return bool(crc32(vectors.read(rows * self._row_bytes)) == line["crc32"])

@@ -6,7 +6,6 @@ equals one that is rebuilt from the same images, bit for bit.
 """
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError, quoted
-from lba_cli.files import is_free, whole_folder, write_text
+from lba_cli.files import flush_to_disk, is_free, remove_file, whole_folder, write_text
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.manifest import MANIFEST
 from lba_cli.outputs import require_new_folder
@@ -24,6 +23,7 @@ from lba_cli.search.faiss_index import write_faiss
 from lba_cli.search.image_paths import is_below, is_meant_by, require_name
 from lba_cli.search.index import AGAIN, OURS, IndexDescription, IndexFile, Manifest, open_index
 from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
+from lba_cli.value_range import KEY
 
 # Blocks of an index: n paths, and their (n, D) float32 vectors.
 Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
@@ -68,10 +68,11 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
         index = open_index(folder, fully=True)
-        if any(
-            getattr(index.manifest, name) != getattr(description, name) for name in ("model", "modality", "dimension")
-        ):
-            raise SearchError(f"{folder}: has another model or modality than the images to add; {AGAIN}")
+        common = ("model", "modality", "dimension", "value_range")
+        if any(getattr(index.manifest, name) != getattr(description, name) for name in common):
+            raise SearchError(
+                f"{folder}: has another model or modality, or another {KEY}, than the images to add; {AGAIN}"
+            )
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:
@@ -85,7 +86,7 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
                 folder, index.manifest, _gather(entries, sources), faiss=bool(index.manifest.faiss)
             ), replaced
         finally:
-            added.unlink(missing_ok=True)
+            remove_file(added)
 
 
 def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
@@ -134,7 +135,7 @@ def _delete_generations(folder: Path, wanted: Callable[[int], bool]) -> None:
     for path in folder.iterdir():
         match = OURS.fullmatch(path.name)
         if match and wanted(int(match[2])):
-            path.unlink(missing_ok=True)
+            remove_file(path)
 
 
 def _write_generation(
@@ -155,8 +156,7 @@ def _write_generation(
     if faiss:
         write_faiss(np.load(files["vectors"], mmap_mode="r", allow_pickle=False), files["faiss"])
     for path in files.values():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        flush_to_disk(path)
     common = {name: getattr(description, name) for name in IndexDescription.model_fields}
     records: dict[str, Any] = {kind: IndexFile.of(path) for kind, path in files.items()}
     manifest = Manifest(**common, **records, images=count)

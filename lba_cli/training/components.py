@@ -70,6 +70,7 @@ def build_training_network(
     """
     size = config.data.height, config.data.width
     network = build_network(config.model.backbone, classes, pretrained, config.train.seed, size)
+    network.value_range = config.data.value_range
     if config.train.sync_batchnorm:
         network = synchronize_statistics(network, device, listener)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

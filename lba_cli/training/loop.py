@@ -69,7 +69,7 @@ def train(
         TrainingError: a loss isn't finite, or the run can't be resumed.
         Interrupted: SIGINT, SIGTERM or SIGHUP stopped the run, whose state is saved.
     """
-    config = resolve_auto(config, source.dataset)
+    config = resolve_auto(config, source.dataset, listener)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if checkpoint else config.model.pretrained)
     source.check(range(len(source.samples)), listener)
     trainer.history = build_history(config, source, trainer.sampler, checkpoint, listener)
@@ -105,7 +105,7 @@ class Trainer:
     ) -> None:
         recipe = config.train
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
-        self.device = own_device(config.run.device)
+        self.device = own_device(config.run.device, listener)
         self.sampler = build_sampler(config, source, listener)
         self.images_per_step = 2 * recipe.identities * recipe.instances * processes.current().size
         self.selection = selection_set(source)

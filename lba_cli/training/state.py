@@ -21,6 +21,7 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description
 from lba_cli.model.tensor_files import is_whole_tensor
 from lba_cli.model.training_record import TrainingRecord
+from lba_cli.reporting import Listener, Silent
 
 # Keys that may change when a run is resumed, because they don't change the result of its epochs.
 CHANGEABLE_KEYS = {
@@ -63,13 +64,15 @@ class History:
     note: str = ""
 
 
-def resolve_auto(config: Config, dataset: str) -> Config:
+def resolve_auto(config: Config, dataset: str, listener: Listener = Silent()) -> Config:
     """Replace each ``auto`` by its value for this data set and machine, and fill in every default; a run saves the result.
+
+    The listener is warned as by :func:`~lba_cli.compute.resolve_device`.
 
     Raises:
         ConfigError: the machine doesn't have the device.
     """
-    device = resolve_device(config.run.device)
+    device = resolve_device(config.run.device, listener)
     run = config.run.model_copy(update={"device": str(device)})
     precision = resolve_precision(config.train.precision, device)
     train = config.train.model_copy(update={"precision": precision})

@@ -128,7 +128,7 @@ def draw_correspondences(
         >>> figure = draw_correspondences(load_network("runs/full/checkpoints/best.pt"), "night.png", "day.png")
         >>> figure.savefig("matches.pdf")
     """
-    images = [any_image(image, *network.image_size) for image in (infrared, visible)]
+    images = [any_image(image, *network.image_size, network.value_range) for image in (infrared, visible)]
     query, key = (
         Side(image, getattr(image_maps(network, image, modality), stage), modality)
         for image, modality in zip(images, DIRECTION, strict=True)

@@ -30,9 +30,9 @@ def test_losses_and_images_per_second_are_one_line():
 
 def test_a_result_line_is_neither_wrapped_nor_interpreted(monkeypatch):
     output = io.StringIO()
-    monkeypatch.setattr(console, "get_console", lambda: Console(file=output, width=20))
-    console.print_line("[bold]a path of many words/that is longer than\x1b the terminal")
-    assert output.getvalue() == "[bold]a path of many words/that is longer than� the terminal\n"
+    monkeypatch.setattr(console, "get_console", lambda: Console(file=output, width=20, **console.LITERAL))
+    console.print_line("[bold]:smile: a path of many words/that is longer than\x1b the terminal")
+    assert output.getvalue() == "[bold]:smile: a path of many words/that is longer than� the terminal\n"
 
 
 def test_lines_of_a_task_have_the_share_done_and_the_time_left(monkeypatch):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from lba_cli.cli.console import LITERAL
 from lba_cli.cli.console_tables import broken, report_tables
 from lba_cli.datasets import DATASETS, Setting
 from lba_cli.evaluation.ranking import Metrics
@@ -36,9 +37,9 @@ def report(models=("runs/20261122-101010-baseline", "runs/full"), variants=("pla
 
 
 def shown(results, width):
-    console = Console(width=width, file=io.StringIO(), color_system=None)
+    console = Console(width=width, file=io.StringIO(), color_system=None, **LITERAL)
     for table in report_tables(results, width):
-        console.print(table, markup=False)
+        console.print(table)
     return console.file.getvalue()
 
 

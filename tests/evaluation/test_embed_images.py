@@ -55,7 +55,7 @@ def test_mistakes_are_reported_in_one_line(network, tmp_path):
     (tmp_path / "text.jpg").write_text("no picture")
     for wrong, words in (
         (tmp_path / "missing.jpg", "missing.jpg: no such file"),
-        (tmp_path / "text.jpg", "text.jpg: cannot identify"),
+        (tmp_path / "text.jpg", "text.jpg: text, not an image"),
         (np.zeros((4, 4), np.uint8), r"\(H, W, 3\) array of uint8, not uint8 of shape \(4, 4\)"),
         (np.zeros((4, 4, 3)), "not float64"),
     ):

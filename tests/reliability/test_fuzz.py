@@ -17,7 +17,8 @@ from reliability.malformed_files import edited
 from reliability.valid_files import Place
 
 from lba_cli.config import ConfigLayer, resolve_config, write_config
-from lba_cli.data.image_files import BrokenImage, read_image
+from lba_cli.data.broken_images import BrokenImage
+from lba_cli.data.image_files import read_image
 from lba_cli.data.store import StoredImages
 from lba_cli.data.store_manifest import read_manifest, write_manifest
 from lba_cli.datasets.lists import read_identities, read_image_list
