@@ -77,8 +77,7 @@ Features = Annotated[
     typer.Option(
         metavar="FILE.npz",
         help="Score the features in this file instead of a checkpoint, by cosine similarity: rows are scaled to unit length, see "
-        "--no-normalize. Its arrays: features (n, D), identities (n,), modalities "
-        "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on.",
+        "--no-normalize. Its arrays: features (n, D), identities (n,), modalities (n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on.",
     ),
 ]
 ProtocolOf = Annotated[
