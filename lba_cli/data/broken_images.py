@@ -40,8 +40,6 @@ _KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x93NUMPY", "a NumPy array, not an image"),
     (0, b"MATLAB ", "a MATLAB file, not an image"),
     (0, b"\x89HDF\r\n", "an HDF5 file, not an image"),
-    (0, b"MZ", "a Windows program, not an image"),
-    (0, b"\x7fELF", "a Linux program, not an image"),
 )
 # Images whose kind is read, so that a file that begins like this but isn't recognised is damaged, or of a rare variant.
 _READ = {
@@ -107,9 +105,12 @@ def unrecognised_reason(path: Path) -> str:
 
 def undecodable_reason(image_format: str | None, problem: Exception) -> str:
     """Return why an image whose format was recognised can't be decoded; ``problem`` is what Pillow raised."""
-    # Pillow says in many ways that a file ends too early; what else it says about the content helps those who know the format.
-    detail = " ".join(str(problem).split())[:120] or type(problem).__name__
-    return f"a truncated or damaged {image_format or 'image'} file ({detail}); {AGAIN}"
+    # Only these errors have words for users; others show the insides of a decoder that met the end of a file.
+    words = " ".join(str(problem).split())[:120] if isinstance(problem, OSError | NotImplementedError) else ""
+    detail, name = f" ({words})" if words else "", image_format or "image"
+    if "support" in words.lower():
+        return f"an image of a kind that Pillow doesn't read{detail}; {CONVERT}"
+    return f"a truncated or damaged {name} file{detail}; {AGAIN}"
 
 
 def _as_text(head: bytes) -> str:

@@ -59,7 +59,7 @@ def test_numbers_may_be_written_with_an_exponent_or_without_a_point(file):
         ),
         ("train:\n  milestones: [5, 3]\n", r"run.yaml:2: train.milestones: allowed: epochs in ascending order"),
         ("train:\n  learning_rate: .nan\n", r"run.yaml:2: train.learning_rate: should be .*, not nan"),
-        ("run:\n  device: gpu\n", r"run.yaml:2: run.device: allowed: auto, cpu, cuda, cuda:N, not 'gpu'"),
+        ("run:\n  device: gpu\n", r"run.yaml:2: run.device: allowed: auto, cpu, cuda, cuda:N, mps, not 'gpu'"),
         ("data:\n  height: 100\n  pad: 200\n", r"run.yaml:3: data.pad must be smaller than the image$"),
         ("train: 3\n", r"run.yaml:1: 'train' should be a section of keys such as 'train.…', not 3"),
         ("- 1\n", r"run.yaml:1: expected sections such as 'train:', found list"),

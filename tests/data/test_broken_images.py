@@ -65,6 +65,11 @@ REASONS = {
     "NumPy": (b"\x93NUMPY\x01\0v\0", "a NumPy array"),
     "noise": (bytes(np.random.default_rng(1).integers(0, 256, 300, np.uint8)), "no image of a format that is read"),
     "cut PNG": (encoded("PNG")[:400], "a truncated or damaged PNG file"),
+    "PNG cut within its head": (encoded("PNG")[:20], "a damaged PNG image|a truncated or damaged"),
+    "bitmap of an unknown compression": (
+        encoded("BMP")[:30] + b"\x63" + encoded("BMP")[31:],
+        r"of a kind that Pillow doesn't read \(Unsupported BMP compression.*convert it",
+    ),
     "cut JPEG": (encoded("JPEG")[:900], r"a truncated or damaged JPEG file \(.*truncated"),
     "cut within JPEG's head": (encoded("JPEG")[:30], "a truncated or damaged image file"),
     "half-float TIFF": (b"II*\0\x08\0\0\0\0\0" + bytes(range(30)), "a damaged TIFF image, or one of a variant"),
@@ -82,6 +87,7 @@ def test_the_reason_is_the_reason(tmp_path, kind):
     assert "'it'" not in words
     assert str(tmp_path) not in words
     assert "BytesIO" not in words
+    assert "b'" not in words
 
 
 def test_a_bomb_is_called_too_large_and_not_damaged(tmp_path):

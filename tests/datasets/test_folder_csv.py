@@ -182,7 +182,7 @@ def test_a_missing_list_and_one_that_is_no_text_are_refused(listed, tmp_path):
     )
     path = listed([])
     path.write_bytes(b"\x89PNG\xff\xfe")
-    refused(lambda: read_folder(path), "people.csv: not a text file")
+    refused(lambda: read_folder(path), "people.csv: line 1 is not UTF-8 text")
 
 
 def test_a_list_is_recognised_and_has_a_store_of_its_own(listed):

@@ -126,7 +126,7 @@ def test_what_cannot_be_ranked():
         rank_metrics([[0.1, 0.2]], [1], [1])
     with pytest.raises(ValueError, match="cameras"):
         rank_metrics([[0.1]], [1], [1], [1, 2], [1])
-    with pytest.raises(ValueError, match="or of neither"):
+    with pytest.raises(ValueError, match="or for neither"):
         rank_metrics([[0.1]], [1], [1], query_cameras=[3])
     with pytest.raises(ValueError, match="gallery identities"):
         rank_metrics([[0.1, 0.2]], [1], [[1], [2]])
