@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import AllTrials, CheckpointFile, CommonOptions, DataFolder, Force, command, group
+from lba_cli.cli.options import AllTrials, Best, CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.processes import torchrun_world
@@ -106,6 +106,7 @@ def evaluate(
     common: CommonOptions,
     models: Models = None,
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     data: DataFolder = None,
     mode: ModeOption = None,
     shots: ShotsOption = None,
@@ -130,7 +131,13 @@ def evaluate(
     with --trials all.
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    needs_network = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
+    needs_network = {
+        "a checkpoint": names,
+        "--data": data,
+        "--save-features": save_features,
+        "--trials": trials,
+        "--best": best,
+    }
     if features and any(needs_network.values()):
         given = next(name for name, value in needs_network.items() if value)
         raise LbaError(f"--features scores a feature file: leave out {given}")
@@ -150,7 +157,7 @@ def evaluate(
         "evaluation.flip": flip,
         "evaluation.features_from": features_from,
     }
-    request = EvaluateRequest(data, common, options, allow_other_trial, save_features)
+    request = EvaluateRequest(data, common, options, allow_other_trial, save_features, best)
     if features:
         report = score_features(features, protocol_of, request)
     else:

@@ -15,7 +15,7 @@ from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.leakage import inflation_note, require_own_trial
+from lba_cli.evaluation.leakage import inflation_note, require_own_trial, selected_on, selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
@@ -32,6 +32,8 @@ class EvaluateRequest:
         data: the folder or store of the data set, if not the one that the models were trained on.
         options: options by their config keys.
         allow_other_trial: whether models may be scored on identities that they were trained on.
+        save_features: a file for the embeddings of the test images.
+        best: whether runs are scored at the epoch with the best mAP instead of the last one.
     """
 
     data: Path | None
@@ -39,6 +41,7 @@ class EvaluateRequest:
     options: dict[str, Any]
     allow_other_trial: bool = False
     save_features: Path | None = None
+    best: bool = False
 
 
 # The models' data sets by what names them, so that each is opened only once.
@@ -84,6 +87,12 @@ def score_features(path: Path, dataset: str | None, request: EvaluateRequest) ->
     return EvaluationResults((tuple(results),))
 
 
+def scored_model(name: str, opened: OpenedCheckpoint, source: ImageSource) -> ScoredModel:
+    """Say what the results on ``source`` have to say about a model."""
+    description = opened.description
+    return ScoredModel(name, trained_on(opened, source), description.epoch, selected_on(description, source))
+
+
 def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
     """Name the data set that a model was trained on.
 
@@ -114,7 +123,7 @@ def same_place(root: str, config: Config) -> bool:
 
 
 def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
-    opened = open_checkpoint(name, request.data, request.common, request.options)
+    opened = open_checkpoint(name, request.data, request.common, request.options, best=request.best)
     return Candidate(str(opened.path), [(opened, _source(opened, request, sources))])
 
 
@@ -150,15 +159,16 @@ def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Source
 
 def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheckpoint:
     options = {**request.options, "data.trial": trial}
-    return open_checkpoint(path, request.data, request.common, options)
+    return open_checkpoint(path, request.data, request.common, options, best=request.best)
 
 
 def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
     results = over_trials([_score_checkpoint(candidate.name, *part, request) for part in candidate.parts])
-    note = inflation_note((opened.description, source) for opened, source in candidate.parts)
     opened, source = candidate.parts[0]
+    note = inflation_note((opened.description, source) for opened, source in candidate.parts)
+    chosen = selection_note(results[0].model)
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
-    return tuple(replace(r, note=". ".join(n for n in (r.note, note) if n), root=root) for r in results)
+    return tuple(replace(r, note=". ".join(n for n in (r.note, note, chosen) if n), root=root) for r in results)
 
 
 def _score_checkpoint(
@@ -167,7 +177,7 @@ def _score_checkpoint(
     section = opened.config.evaluation
     options = EvaluationOptions(
         variants=choose_variants(section),
-        model=ScoredModel(name, trained_on(opened, source), opened.description.epoch),
+        model=scored_model(name, opened, source),
         batch_size=section.batch_size,
         workers=opened.config.data.workers,
         save_features=request.save_features,

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from lba_cli.datasets import EvaluationSet
 from lba_cli.errors import DataError
-from lba_cli.evaluation.results import trial_words
+from lba_cli.evaluation.results import ScoredModel, trial_words
 from lba_cli.model.checkpoint import Description
 
 
@@ -25,6 +25,18 @@ def inflation_note(scored: Iterable[tuple[Description, EvaluationSet]]) -> str:
         return ""
     words = trial_words([trial for trial in trials if trial])
     return f"scored on people that the model was trained on{words and f' ({words})'}: figures are inflated"
+
+
+def selected_on(description: Description, source: EvaluationSet) -> str:
+    """Return the split of ``source`` by whose mAP the model's epoch was chosen, such as ``test``; empty if it wasn't."""
+    return description.selected_on if description.dataset == source.name else ""
+
+
+def selection_note(model: ScoredModel) -> str:
+    """Return a note for the reader of figures if the model's epoch was chosen by its mAP on the people it was scored on."""
+    if model.selected_on != "test":
+        return ""
+    return f"{model.name}: this epoch was chosen by its mAP on these test people, which flatters its figures"
 
 
 def _overlap(description: Description, source: EvaluationSet) -> tuple[str, str]:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torchvision.models import get_model_weights
 
-from lba_cli.errors import CheckpointError, ConfigError
+from lba_cli.errors import ConfigError
 from lba_cli.model.checkpoint import from_pickled, from_safetensors, is_checkpoint
+from lba_cli.model.foreign_files import converted, read_foreign
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
 
@@ -54,17 +55,17 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
 
 def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
     """Read the weights of a checkpoint or of an ordinary ResNet, and return them by our names."""
+    metadata: dict[str, str] = {}
     if path.suffix == ".safetensors":
         content, metadata = load_safetensors(path)
-        if "lba" in metadata:
-            return from_safetensors(path, content, metadata).weights
     else:
         content = load_pickled(path)
-        if is_checkpoint(content):
-            return from_pickled(path, content).weights
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")
-    return _from_resnet(network, content)
+    if "lba" in metadata:
+        return from_safetensors(path, content, metadata).weights
+    if is_checkpoint(content):
+        return from_pickled(path, content).weights
+    layout, state = read_foreign(path, content)
+    return converted(_from_resnet(network, state) if layout == "resnet" else state, network.state_dict())
 
 
 def _from_resnet(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -1,5 +1,7 @@
 """The components of a run, built from its configuration."""
 
+from pathlib import Path
+
 import torch
 
 from lba_cli import processes
@@ -12,6 +14,7 @@ from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.initial_weights import build_network
 from lba_cli.reporting import Listener
 from lba_cli.training.distributed import synchronize_statistics
+from lba_cli.training.run_folder import checkpoint_in
 
 
 def build_sampler(config: Config, source: ImageSource, listener: Listener) -> IdentitySampler:
@@ -35,14 +38,19 @@ def build_sampler(config: Config, source: ImageSource, listener: Listener) -> Id
 def build_training_network(
     config: Config, classes: int, pretrained: str, device: torch.device, listener: Listener
 ) -> TwoStreamNetwork:
-    """Build the network on ``device``, in channels-last memory; ``pretrained`` as for :func:`build_network`.
+    """Build the network on ``device``, in channels-last memory.
+
+    ``pretrained`` is as for :func:`build_network`, or a run's folder, which stands for its last checkpoint.
 
     Raises:
         ConfigError: the pretrained weights can't be downloaded, or batch statistics can't be synchronised here.
-        CheckpointError: the file of pretrained weights is of another network.
+        CheckpointError: the file of pretrained weights is of another network, or the folder holds no run.
     """
     size = config.data.height, config.data.width
+    if pretrained not in ("imagenet", "none"):
+        pretrained = str(checkpoint_in(Path(pretrained)))
     network = build_network(config.model.backbone, classes, pretrained, config.train.seed, size)
+    network.checkpoint_activations = config.train.checkpoint_activations
     if config.train.sync_batchnorm:
         network = synchronize_statistics(network, device, listener)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]

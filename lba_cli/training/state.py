@@ -29,6 +29,7 @@ CHANGEABLE_KEYS = {
     "data.workers",
     "data.device_cache",
     "train.epochs",
+    "train.checkpoint_activations",
     "train.checkpoint_minutes",
     "train.tensorboard",
     *(f"evaluation.{key}" for key in EvaluationSection.model_fields if key != "batch_size"),
@@ -70,7 +71,10 @@ def make_checkpoint(
     progress: Progress,
     optimizer: torch.optim.Optimizer | None,
 ) -> Checkpoint:
-    """Return the present state as a checkpoint; without an optimizer it can be evaluated but not resumed."""
+    """Return the present state as a checkpoint.
+
+    Without an optimizer it is the run's best one, chosen by the figures in ``progress``; it can't be resumed.
+    """
     description = Description(
         backbone=network.backbone,
         num_classes=network.num_classes,
@@ -79,6 +83,7 @@ def make_checkpoint(
         dataset=source.name,
         epoch=progress.epoch if progress.step else progress.epoch - 1,
         figures=progress.figures,
+        selected_on="" if optimizer or not progress.figures else "test",
         figures_setting=str(selection_setting(source)) if progress.figures else "",
         config=config.values(),
         trial=source.trial,
