@@ -79,7 +79,7 @@ class NotFinite(LbaError):
 
     def __init__(self, source: str) -> None:
         super().__init__(
-            f"{source} gives embeddings that are not finite: its training diverged (train it again with a lower "
+            f"{source} gives values that are not finite: its training diverged (train it again with a lower "
             "train.learning_rate), or its file is damaged"
         )
 

@@ -138,11 +138,7 @@ def evaluate(
         "--trials": trials,
         "--best": best,
     }
-    if features and any(needs_network.values()):
-        given = next(name for name, value in needs_network.items() if value)
-        raise LbaError(f"--features scores a feature file: leave out {given}")
-    if protocol_of and not features:
-        raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
+    _require_one_kind(features, protocol_of, needs_network)
     outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
     require_new_files(outputs, force=force)
     from lba_cli.cli.console import get_console
@@ -168,6 +164,15 @@ def evaluate(
     _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
     for table in report_tables(report, get_console().width):
         get_console().print(table, markup=False)
+
+
+def _require_one_kind(features: Path | None, protocol_of: str | None, needs_network: Mapping[str, object]) -> None:
+    """Refuse options for checkpoints beside ``--features``, and options for features without it."""
+    if features and any(needs_network.values()):
+        given = next(name for name, value in needs_network.items() if value)
+        raise LbaError(f"--features scores a feature file: leave out {given}")
+    if protocol_of and not features:
+        raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
 
 
 def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:

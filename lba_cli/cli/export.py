@@ -133,6 +133,6 @@ def _warn_of_lost_facts(opened: OpenedCheckpoint) -> None:
     if (network.height, network.width, network.dataset) != (*IMAGE_SIZE, "SYSU-MM01"):
         opened.listener.warn(
             f"the released layout has no place for this network's image size, {network.height}×{network.width}, and training "
-            f"data, {network.dataset or 'unknown'}: every reader, lba included, will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} "
-            "and SYSU-MM01"
+            f"data, {network.dataset or 'unknown'}: other programs will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} and SYSU-MM01; lba "
+            f"needs --set data.height={network.height} --set data.width={network.width}"
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import torch
 from torch import Tensor
@@ -71,12 +71,14 @@ def converted(state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> dict[st
     return result
 
 
-def has_string_keys(state: Any) -> bool:
+def has_string_keys(state: Any) -> TypeGuard[dict[str, Any]]:
     """Whether a value is a dictionary whose keys are all strings."""
     return isinstance(state, dict) and all(type(name) is str for name in state)
 
 
 def _find_state_dict(path: Path, content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
     found = _state_dicts(content, "", DEEPEST, lambda name: name in NETWORK_KEYS)
     found = found or _state_dicts(content, "", DEEPEST, lambda _: True)
     if len(found) > 1:
@@ -85,7 +87,7 @@ def _find_state_dict(path: Path, content: Any) -> dict[str, Any]:
             f"{path}: holds {len(found)} state dicts, {names}: save the one that is meant alone, with torch.save"
         )
     if not found:
-        keys = ", ".join(quoted(key, 40) for key in list(content)[:4]) if isinstance(content, dict) else ""
+        keys = ", ".join(quoted(key, 40) for key in list(content)[:4])
         raise CheckpointError(
             f"{path}: neither a checkpoint of lba nor the method's released one: it holds no state dict, a dictionary of "
             f"tensors with their names, by itself or as {', '.join(map(quoted, NETWORK_KEYS))}; it has {keys or 'nothing'}"
@@ -97,7 +99,7 @@ def _state_dicts(content: Any, name: str, depth: int, enters: Callable[[str], bo
     """Return the state dicts in ``content``, by where they are, going only into entries that ``enters`` accepts."""
     if not has_string_keys(content):
         return {}
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     if depth:
         for key, value in content.items():
             if enters(key):

@@ -58,7 +58,7 @@ def averaged_objective(network: TwoStreamNetwork, objective: Objective) -> Forwa
 def gradients_kept_here(evaluate: ForwardFunction) -> AbstractContextManager[None]:
     """Add gradients within the block without averaging them over the processes; the next ones outside are averaged with them."""
     if isinstance(evaluate, DistributedDataParallel):
-        kept: AbstractContextManager[None] = evaluate.no_sync()  # type: ignore[no-untyped-call]
+        kept: AbstractContextManager[None] = evaluate.no_sync()
         return kept
     return nullcontext()
 

@@ -206,7 +206,7 @@ def checkpoint_in(path: Path, *, best: bool = False) -> Path:
                 f"{path}: --best takes the best.pt of a run's folder: leave it out with a file's name"
             )
         return path
-    if trials := list(path.glob(f"{TRIAL}*")):
+    if not run.last.is_file() and (trials := list(path.glob(f"{TRIAL}*"))):
         raise CheckpointError(
             f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
             f"all of them together with lba evaluate --trials all --checkpoint {path}"

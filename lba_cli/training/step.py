@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lba_cli.alignment import Pairs
 from lba_cli.compute import mixed_precision
@@ -59,11 +59,11 @@ class TrainingStep:
         """
         self.optimizer.zero_grad(set_to_none=True)
         count = self._recipe.accumulate
-        parts = zip(*(tensor.chunk(count) for tensor in (batch.visible, batch.infrared, batch.labels)), strict=True)
+        parts = zip(*(tensor.chunk(count) for tensor in batch), strict=True)
         found = []
-        for number, part in enumerate(parts, start=1):
+        for number, part in enumerate(map(TrainingBatch._make, parts), start=1):
             with nullcontext() if number == count else gradients_kept_here(self.evaluate):
-                found.append(self._add_gradient(*part, draw_pairs, share=1 / count))
+                found.append(self._add_gradient(part, draw_pairs, share=1 / count))
         values = found[0] if count == 1 else _mean(found)
         # Without a limit the gradient is multiplied by exactly 1, which changes no bit.
         norm = nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_grad_norm or math.inf)
@@ -71,17 +71,11 @@ class TrainingStep:
         return values._replace(diagnostics={**values.diagnostics, "gradient_norm": norm})
 
     def _add_gradient(
-        self,
-        visible: Tensor,
-        infrared: Tensor,
-        labels: Tensor,
-        draw_pairs: Callable[[], tuple[Pairs, Pairs]],
-        *,
-        share: float,
+        self, part: TrainingBatch, draw_pairs: Callable[[], tuple[Pairs, Pairs]], *, share: float
     ) -> ObjectiveValues:
         """Compute the objective of a part of the batch, and add ``share`` of its gradient to the parameters'."""
-        visible, infrared = (normalize(images.to(self._device, non_blocking=True)) for images in (visible, infrared))
-        labels = labels.to(self._device, non_blocking=True)
+        visible, infrared = (normalize(images.to(self._device, non_blocking=True)) for images in part[:2])
+        labels = part.labels.to(self._device, non_blocking=True)
         with mixed_precision(self._recipe.precision, self._device):
             values = self.evaluate(visible, infrared, labels, draw_pairs)
         total = values.losses["total"]

@@ -36,7 +36,7 @@ def test_the_four_command_lines_work_in_order(tiny, tmp_path):
     assert {p.name for p in run.iterdir()} == {"config.yaml", "metrics.jsonl", "timings.jsonl", "checkpoints"}
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
-    assert f"{run.relative_to(tmp_path)}/checkpoints/best.pt, of the newest run" in outputs[2]
+    assert f"{run.relative_to(tmp_path)}/checkpoints/last.pt, of the newest run" in outputs[2]
     assert "rank1" in outputs[2]
     assert (tmp_path / "figures" / "correspondences.png").is_file()
 
@@ -105,11 +105,6 @@ def test_an_evaluation_is_written_as_json(lba, tmp_path, network_file, store):
     assert settings == [(m, s, "community") for m in ("all-search", "indoor-search") for s in ("single", "multi")]
     assert {"dataset", "trials", "mean", "std", "num_query", "num_gallery"} <= results[0].keys()
     assert results[0]["dataset"] == "synthetic-tiny"
-
-
-def test_a_run_folder_stands_for_its_best_checkpoint(lba, store, small_yaml, tmp_path):
-    lba("train", "--config", small_yaml, "--data", store, "--output", "run", "--set", "train.epochs=1")
-    assert "run/checkpoints/best.pt" in lba("evaluate", "--checkpoint", "run").output
 
 
 def test_the_latest_run_can_be_resumed(lba, store, small_yaml, tmp_path):

@@ -74,9 +74,9 @@ ELSEWHERE = {
     "lba evaluate --mode all-search": ("cli/test_contract.py", "lba evaluate --mode all-search"),
     "lba visualize correspondences": ("cli/test_contract.py", "lba visualize correspondences"),
     "lba demo": ("cli/test_demo.py", 'lba("demo")'),
-    "lba export --checkpoint lba-demo/run/checkpoints/best.pt --format onnx --output person.onnx": (
+    "lba export --checkpoint lba-demo/run --format onnx --output person.onnx": (
         "docs/test_python_examples.py",
-        "lba-demo/run/checkpoints/best.pt",
+        "lba-demo/run --format",
     ),
     # With two processes instead of four.
     "torchrun --standalone --nproc-per-node=4 -m lba_cli train --method full --output runs/on-four-gpus": (

@@ -2,7 +2,6 @@
 
 import argparse
 import collections
-import io
 import pickle
 
 import numpy as np
@@ -125,14 +124,32 @@ def test_the_format_of_before_pytorch_1_6_is_read(tmp_path, network, state, titl
     require_same(read_checkpoint(saved(tmp_path / "a.t", content, _use_new_zipfile_serialization=False)), network)
 
 
+class OldTensor:
+    """A tensor as PyTorch 0.3 pickled it."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+    def __reduce__(self):
+        tensor = self.tensor
+        return torch._utils._rebuild_tensor, (tensor.storage(), 0, tuple(tensor.shape), tensor.stride())
+
+
+class OldParameter(OldTensor):
+    def __reduce__(self):
+        return torch.nn.parameter.Parameter, (OldTensor(self.tensor), True)
+
+
+@pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")
 def test_a_resnet_of_2017_starts_a_network(tmp_path):
-    """Legacy format, parameters instead of tensors, ``_rebuild_tensor``, no counters, with ``fc``."""
+    """The format of before PyTorch 1.6, with other constructors, parameters among the tensors, and no counters."""
     base = resnet.resnet18(weights=None)
-    old = {name: value for name, value in base.state_dict(keep_vars=True).items() if "num_batches" not in name}
-    buffer = io.BytesIO()
-    torch.save(old, buffer, _use_new_zipfile_serialization=False)
-    path = tmp_path / "resnet18-5c106cde.pth"
-    path.write_bytes(buffer.getvalue())
+    old = collections.OrderedDict()
+    for name, value in base.state_dict().items():
+        if "num_batches" not in name:
+            old[name] = (OldTensor if "running" in name else OldParameter)(value)
+    path = saved(tmp_path / "resnet18-5c106cde.pth", old, _use_new_zipfile_serialization=False)
+    assert b"_rebuild_tensor_v2" not in path.read_bytes()
     network = build_network("resnet18", 4, str(path), seed=0)
     assert torch.equal(network.trunk["layer4"][0].conv2.weight, base.layer4[0].conv2.weight)
     assert network.trunk["layer4"][0].bn2.num_batches_tracked == 0
