@@ -79,6 +79,16 @@ class TrainingError(LbaError):
     """A training run that can't start or continue."""
 
 
+class NotFinite(LbaError):
+    """A network whose embeddings are infinite or not numbers; ``source`` names it."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"{source} gives values that are not finite: its training diverged (train it again with a lower "
+            "train.learning_rate), or its file is damaged"
+        )
+
+
 class LostProcess(LbaError):
     """Another process of the same job has ended too early."""
 

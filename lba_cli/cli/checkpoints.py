@@ -13,13 +13,13 @@ from lba_cli.config import Config, ConfigLayer, DataSection, resolve_config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import DATASETS
 from lba_cli.datasets.open import dataset_at, open_data
-from lba_cli.errors import CheckpointError, ConfigError
+from lba_cli.errors import ConfigError
 from lba_cli.evaluation.leakage import figures_note, find_overlap
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild_network
 from lba_cli.processes import run_on_writer
 from lba_cli.reporting import Listener
-from lba_cli.training.run_folder import TRIAL, RunFolder, newest_run
+from lba_cli.training.run_folder import RunFolder, checkpoint_in, newest_run
 from lba_cli.value_range import KEY, ValueRange
 from lba_cli.vocabulary import Modality
 
@@ -63,6 +63,7 @@ def open_checkpoint(
     options: Mapping[str, Any] | None = None,
     *,
     fixed: Mapping[str, Any] | None = None,
+    best: bool = False,
 ) -> OpenedCheckpoint:
     """Open a checkpoint. The command's configuration starts from the checkpoint's.
 
@@ -71,8 +72,10 @@ def open_checkpoint(
         data: the folder or store of the data set, if not the one that the network was trained on.
         common, options: the options that every command has, and the command's other options by their config keys.
         fixed: see :meth:`~lba_cli.cli.options.CommonOptions.load`.
+        best: take the run's checkpoint with the best mAP instead of the last one.
     """
-    path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener))
+    path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener, best))
+    checkpoint = checkpoint if checkpoint.size_is_known else _with_asked_size(path, checkpoint, common)
     description = checkpoint.description
     asked = {"data.root": data and str(data), **(options or {})}
     config = common.load(
@@ -86,19 +89,16 @@ def open_checkpoint(
     return OpenedCheckpoint(path, description, network, config, common.listener)
 
 
-def find_checkpoint(path: Path | None, listener: Listener) -> Path:
-    """Find the file that ``--checkpoint`` names: the file itself, or the best checkpoint of a run. Default: the newest run."""
+def find_checkpoint(path: Path | None, listener: Listener, *, best: bool = False) -> Path:
+    """Find the file that ``--checkpoint`` names: the file itself, or that of a run. Default: the newest run.
+
+    Of a run it is the last checkpoint, as the method's release scores its last epoch, or with ``best`` that of the best mAP.
+    """
     run = RunFolder(path) if path else newest_run()
-    if path is None or run.last.is_file():
-        found = run.best if run.best.is_file() else run.last
+    found = checkpoint_in(run.path, best=best)
+    if found != path:
         listener.say(f"checkpoint: {found}{'' if path else _newest_words(run)}")
-        return found
-    if path.is_dir() and (trials := list(path.glob(f"{TRIAL}*"))):
-        raise CheckpointError(
-            f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
-            f"all of them together with lba evaluate --trials all --checkpoint {path}"
-        )
-    return path
+    return found
 
 
 def embedding_request(
@@ -108,6 +108,7 @@ def embedding_request(
     model: Path | None,
     common: CommonOptions,
     *,
+    best: bool,
     skip_broken: bool,
     value_range: ValueRange | None = None,
 ) -> EmbeddingRequest:
@@ -122,6 +123,8 @@ def embedding_request(
         raise ConfigError(f"{checkpoint}: name an exported ONNX file with --model, not with --checkpoint")
     if checkpoint and model:
         raise ConfigError("--checkpoint and --model both name a model: leave one out")
+    if best and model:
+        raise ConfigError("--best takes the best.pt of a run: leave it out with --model")
     if model:
         embedder = onnx_embedder(model)
         embedder.require(modality)
@@ -130,7 +133,7 @@ def embedding_request(
         _require_size(model, (embedder.height, embedder.width), config)
         embedder = replace(embedder, value_range=config.data.value_range)
     else:
-        opened = open_checkpoint(checkpoint, None, common, fixed={KEY: value_range})
+        opened = open_checkpoint(checkpoint, None, common, best=best, fixed={KEY: value_range})
         embedder, config = network_embedder(opened.network, str(opened.path)), opened.config
     return EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
 
@@ -145,9 +148,22 @@ def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
     return found.paths
 
 
-def _find_and_read(path: Path | None, listener: Listener) -> tuple[Path, Checkpoint]:
-    found = find_checkpoint(path, listener)
+def _find_and_read(path: Path | None, listener: Listener, best: bool) -> tuple[Path, Checkpoint]:
+    found = find_checkpoint(path, listener, best=best)
     return found, read_checkpoint(found)
+
+
+def _with_asked_size(path: Path, checkpoint: Checkpoint, common: CommonOptions) -> Checkpoint:
+    """Describe a foreign checkpoint with the image size that the command line asks for, because the file doesn't say it."""
+    known = checkpoint.description
+    size = ConfigLayer.from_options({"data.height": known.height, "data.width": known.width})
+    data = resolve_config([size, *common.layers({})]).data
+    if (data.height, data.width) == (known.height, known.width):
+        common.listener.say(
+            f"{path} doesn't say its image size: taking {data.height}×{data.width} (if it was trained at another one: "
+            "--set data.height=… --set data.width=…)"
+        )
+    return replace(checkpoint, description=replace(known, height=data.height, width=data.width))
 
 
 def _config_for(asked: Sequence[ConfigLayer], description: Description) -> Mapping[str, Any]:

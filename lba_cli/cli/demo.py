@@ -54,7 +54,7 @@ def demo(
     listener.say(f"now the network is trained with the method '{config.train.method}'")
     with folder.locked():
         train(config, source, folder, listener)
-    network = load_network(folder.best)
+    network = load_network(folder.last)
     trained = _evaluate(network, source, config, listener)
     write_text(output / "untrained.json", untrained.as_json())
     write_text(output / "trained.json", trained.as_json())

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
+from lba_cli.cli.options import (
+    Best,
+    CheckpointFile,
+    CommonOptions,
+    Force,
+    ImageNames,
+    ModelFile,
+    SkipBroken,
+    command,
+    group,
+)
 from lba_cli.vocabulary import Modality
 
 app = group()
@@ -23,6 +33,7 @@ def embed(
     modality: Annotated[Modality, typer.Option(help="The modality of the images; it selects the network's stem.")],
     output: Annotated[Path, typer.Option(metavar="FILE", help="The file to write: .npz or .csv.")],
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
@@ -41,6 +52,6 @@ def embed(
 
     require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths = image_paths(images, common.listener)
-    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
     written = embed_to_file(request, output, listener=common.listener, force=force)
     print_line(f"{output}: {written:,} {modality} images, embeddings of {request.embedder.dimension} numbers")

@@ -69,8 +69,8 @@ def _explain(problem: Exception) -> tuple[int, str]:
         return MISTAKE, f"error: {reason}: use run.device=cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1"
     if type(problem).__name__ == "OutOfMemoryError" or "MPS backend out of memory" in str(problem):
         return MISTAKE, (
-            "error: the GPU's memory is used up: lower train.identities or train.instances, or use "
-            "--set train.precision=bfloat16 or data.device_cache=false"
+            "error: the GPU's memory is used up: raise train.accumulate, set train.checkpoint_activations=true, lower "
+            "train.identities or train.instances, or use --set train.precision=bfloat16 or data.device_cache=false"
         )
     if isinstance(problem, RuntimeError) and str(problem).startswith("DataLoader worker"):  # raised by PyTorch
         return MISTAKE, f"error: {LOST_WORKER}"

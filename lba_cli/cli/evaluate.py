@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import AllTrials, CheckpointFile, CommonOptions, DataFolder, Force, command, group
+from lba_cli.cli.options import AllTrials, Best, CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.processes import torchrun_world
@@ -114,6 +114,7 @@ def evaluate(
     common: CommonOptions,
     models: Models = None,
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     data: DataFolder = None,
     mode: ModeOption = None,
     shots: ShotsOption = None,
@@ -139,7 +140,13 @@ def evaluate(
     with --trials all.
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    needs_network = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials}
+    needs_network = {
+        "a checkpoint": names,
+        "--data": data,
+        "--save-features": save_features,
+        "--trials": trials,
+        "--best": best,
+    }
     needs_features = {
         "--protocol-of needs --features: a checkpoint is scored by the protocol of its data set": protocol_of,
         "--no-normalize needs --features: the features of a network have unit length": not normalize,
@@ -159,7 +166,7 @@ def evaluate(
         "evaluation.flip": flip,
         "evaluation.features_from": features_from,
     }
-    request = EvaluateRequest(data, common, options, allow_other_trial, save_features)
+    request = EvaluateRequest(data, common, options, allow_other_trial, save_features, best)
     if features:
         report = score_features(features, protocol_of, request, normalize=normalize)
     else:

@@ -15,7 +15,7 @@ from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
-from lba_cli.evaluation.leakage import figures_note, find_overlap
+from lba_cli.evaluation.leakage import figures_note, find_overlap, selected_on, selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
@@ -35,6 +35,7 @@ class EvaluateRequest:
         options: options by their config keys.
         allow_other_trial: whether models may be scored on identities that they were trained on.
         save_features: the file that the features of the test images are saved to, if any.
+        best: whether runs are scored at the epoch with the best mAP instead of the last one.
     """
 
     data: Path | None
@@ -42,6 +43,7 @@ class EvaluateRequest:
     options: dict[str, Any]
     allow_other_trial: bool = False
     save_features: Path | None = None
+    best: bool = False
 
 
 # The data sets that are open already, by their configurations, so that models share them.
@@ -106,6 +108,12 @@ def score_features(
     return EvaluationResults((_noted(results, source.note),))
 
 
+def scored_model(name: str, opened: OpenedCheckpoint, source: ImageSource) -> ScoredModel:
+    """Say what the results on ``source`` have to say about a model."""
+    description = opened.description
+    return ScoredModel(name, trained_on(opened, source), description.epoch, selected_on(description, source))
+
+
 def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
     """Name the data set that a model was trained on.
 
@@ -136,7 +144,7 @@ def same_place(root: str, config: Config) -> bool:
 
 
 def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
-    opened = open_checkpoint(name, request.data, request.common, request.options)
+    opened = open_checkpoint(name, request.data, request.common, request.options, best=request.best)
     return Candidate(str(opened.path), [(opened, _source(opened, request, sources))])
 
 
@@ -172,7 +180,7 @@ def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Source
 
 def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheckpoint:
     options = {**request.options, "data.trial": trial}
-    return open_checkpoint(path, request.data, request.common, options)
+    return open_checkpoint(path, request.data, request.common, options, best=request.best)
 
 
 def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
@@ -181,7 +189,7 @@ def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]
     results = over_trials([_score_checkpoint(candidate.name, *part, request, note) for part in candidate.parts])
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
-    return tuple(replace(result, root=root) for result in _noted(results, note))
+    return tuple(replace(result, root=root) for result in _noted(results, selection_note(results[0].model)))
 
 
 def _noted(results: Iterable[Result], note: str) -> tuple[Result, ...]:
@@ -195,7 +203,7 @@ def _score_checkpoint(
     section = opened.config.evaluation
     options = EvaluationOptions(
         variants=choose_variants(section),
-        model=ScoredModel(name, trained_on(opened, source), opened.description.epoch),
+        model=scored_model(name, opened, source),
         batch_size=section.batch_size,
         workers=opened.config.data.workers,
         save_features=request.save_features,

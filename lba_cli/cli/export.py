@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, command, group
+from lba_cli.cli.options import Best, CheckpointFile, CommonOptions, Force, command, group
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ app = group()
 EXAMPLES = (
     "lba export --format onnx --output person.onnx",
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
-    "lba export --checkpoint runs/paper/checkpoints/best.pt --format pt2 --output person.pt2",
+    "lba export --checkpoint runs/paper --best --format pt2 --output person.pt2",
     "lba export --checkpoint sysu_pretrained.t --format safetensors --output person.safetensors",
     "lba export --format official --output person.t",
 )
@@ -43,6 +43,7 @@ def export(
     ],
     output: Annotated[Path, typer.Option("--output", metavar="PATH", help="The file to write.")],
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     stems: Annotated[
         Stems,
         typer.Option(
@@ -68,7 +69,7 @@ def export(
     from lba_cli.export import ExportOptions
     from lba_cli.export import export as run_export
 
-    opened = open_checkpoint(checkpoint, data, common)
+    opened = open_checkpoint(checkpoint, data, common, best=best)
     options = ExportOptions(precision, stems, not no_card, _scorer(opened) if data else None, force)
     result = run_export(opened.network.cpu(), opened.description, format, output, options)
     _print_result(result, opened)
@@ -133,7 +134,7 @@ def _warn_of_lost_facts(opened: OpenedCheckpoint) -> None:
     network = opened.description
     if (network.height, network.width, network.dataset) != (*IMAGE_SIZE, "SYSU-MM01"):
         opened.listener.warn(
-            f"the released layout can't record this network's image size ({network.height}×{network.width}) and training data "
-            f"({network.dataset or 'unknown'}): every reader, lba included, will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} "
-            "and SYSU-MM01"
+            f"the released layout has no place for this network's image size, {network.height}×{network.width}, and training "
+            f"data, {network.dataset or 'unknown'}: other programs will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} and SYSU-MM01; lba "
+            f"needs --set data.height={network.height} --set data.width={network.width}"
         )

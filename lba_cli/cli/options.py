@@ -40,7 +40,14 @@ CheckpointFile = Annotated[
     typer.Option(
         "--checkpoint",
         metavar="FILE",
-        help="A checkpoint or a run's folder; also the authors' released file. Default: best.pt of the newest run.",
+        help="A checkpoint or a run's folder; also the authors' released file. Default: last.pt of the newest run.",
+    ),
+]
+Best = Annotated[
+    bool,
+    typer.Option(
+        "--best",
+        help="Take a run's best.pt instead of its last.pt: the epoch with the highest mAP on the test people.",
     ),
 ]
 ModelFile = Annotated[

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from lba_cli.cli.options import CheckpointFile, CommonOptions, Force, ImageNames, ModelFile, SkipBroken, command, group
+from lba_cli.cli.options import (
+    Best,
+    CheckpointFile,
+    CommonOptions,
+    Force,
+    ImageNames,
+    ModelFile,
+    SkipBroken,
+    command,
+    group,
+)
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Engine, Modality
@@ -20,7 +30,6 @@ if TYPE_CHECKING:
 app = group()
 
 IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
-ModelFiles = tuple[Path | None, Path | None]  # a checkpoint and an ONNX file; at most one is given
 SearchEngine = Annotated[
     Engine,
     typer.Option(
@@ -37,6 +46,14 @@ IndexCheckpoint = Annotated[
 ]
 
 
+class _Model(NamedTuple):
+    """The values of ``--checkpoint``, ``--model`` and ``--best``."""
+
+    checkpoint: Path | None
+    onnx: Path | None
+    best: bool
+
+
 @command(
     app,
     "lba search build photos --index gallery --modality visible",
@@ -48,6 +65,7 @@ def build(
     index: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
     modality: Annotated[Modality, typer.Option(help="The modality of the gallery images.")],
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     model: ModelFile = None,
     engine: Annotated[
         Engine,
@@ -67,7 +85,7 @@ def build(
     if engine == "faiss":
         require_faiss()
     paths = _gallery_paths(gallery, common.listener)
-    request = embedding_request(paths, modality, checkpoint, model, common, skip_broken=skip_broken)
+    request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
     description = IndexDescription.from_embedder(request.embedder, modality)
     rows = embedded_rows(request, common.listener)
     _print_contents(index, build_index(index, description, rows, faiss=engine == "faiss", replace=force))
@@ -93,6 +111,7 @@ def query(
         bool, typer.Option("--same-modality", help="Allow queries of the same modality as the gallery.")
     ] = False,
     checkpoint: IndexCheckpoint = None,
+    best: Best = False,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
@@ -116,7 +135,7 @@ def query(
             "--same-modality"
         )
     paths = image_paths(images, common.listener)
-    request = _request_for(opened, paths, modality, (checkpoint, model), common, skip_broken)
+    request = _request_for(opened, paths, modality, _Model(checkpoint, model, best), common, skip_broken)
     lists = rank_images(opened, request, top, engine, common.listener)
     if json:
         write_lists(json, opened, modality, engine, lists, force)
@@ -135,6 +154,7 @@ def add(
         Modality | None, typer.Option(help="The modality of the images, which must be the gallery's.")
     ] = None,
     checkpoint: IndexCheckpoint = None,
+    best: Best = False,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
 ) -> None:
@@ -147,7 +167,7 @@ def add(
     kind = opened.manifest.modality
     opened.require_modality(modality or kind)
     paths = _gallery_paths(images, common.listener)
-    request = _request_for(opened, paths, kind, (checkpoint, model), common, skip_broken)
+    request = _request_for(opened, paths, kind, _Model(checkpoint, model, best), common, skip_broken)
     description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
@@ -195,17 +215,26 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
 
 
 def _request_for(
-    index: Index, paths: list[str], modality: Modality, files: ModelFiles, common: CommonOptions, skip_broken: bool
+    index: Index, paths: list[str], modality: Modality, model: _Model, common: CommonOptions, skip_broken: bool
 ) -> EmbeddingRequest:
     """Open the named checkpoint or ONNX file, or else the one recorded in the index; it must be the index's model."""
     from lba_cli.cli.checkpoints import embedding_request
 
     origin = Path(index.manifest.origin)
-    if not any(files) and origin.is_file():
+    if not any(model) and origin.is_file():
         common.listener.say(f"model: {origin}, which built the index")
-        files = (None, origin) if origin.suffix.lower() == ".onnx" else (origin, None)
-    value_range = index.manifest.value_range
-    request = embedding_request(paths, modality, *files, common, skip_broken=skip_broken, value_range=value_range)
+        is_onnx = origin.suffix.lower() == ".onnx"
+        model = _Model(None if is_onnx else origin, origin if is_onnx else None, best=False)
+    files = model.checkpoint, model.onnx
+    request = embedding_request(
+        paths,
+        modality,
+        *files,
+        common,
+        best=model.best,
+        skip_broken=skip_broken,
+        value_range=index.manifest.value_range,
+    )
     index.require_model(request.embedder)
     return request
 

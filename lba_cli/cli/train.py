@@ -64,7 +64,7 @@ def train(
         return
     folder, best_map = _train_run(request)
     best = f", best mAP {best_map:.2%}" if best_map >= 0 else ""
-    print_line(f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.best}")
+    print_line(f"{folder.path} is complete{best}. Next: lba evaluate --checkpoint {folder.path}")
 
 
 @dataclass(frozen=True)

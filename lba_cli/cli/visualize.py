@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lba_cli.cli.evaluate import ModeOption, OtherTrial, ProtocolOption, ShotsOption
-from lba_cli.cli.options import CheckpointFile, CommonOptions, DataFolder, Force, command, group
+from lba_cli.cli.options import Best, CheckpointFile, CommonOptions, DataFolder, Force, command, group
 from lba_cli.vocabulary import PaperWidth
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of the choice of people and
 def correspondences(
     common: CommonOptions,
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     data: DataFolder = None,
     output: Picture = None,
     people: People = 4,
@@ -61,7 +62,7 @@ def correspondences(
     from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "correspondences.png"
-    opened = _open(path, force, checkpoint, data, common)
+    opened = _open(path, force, (checkpoint, best), data, common)
     matching = Matching(stage, matches, opened.config.alignment.temperature)
     figure = draw(opened.network, opened.images(), PictureOptions(people, identity, seed, width), matching)
     _save(figure, path, force)
@@ -71,6 +72,7 @@ def correspondences(
 def ranking(
     common: CommonOptions,
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     data: DataFolder = None,
     output: Picture = None,
     queries: Annotated[int, typer.Option(min=1, max=100, help="How many queries, chosen at random by --seed.")] = 6,
@@ -93,7 +95,7 @@ def ranking(
 
     path = output or FIGURES / "ranking.png"
     options = {"evaluation.mode": mode, "evaluation.shots": shots}
-    opened = _open(path, force, checkpoint, data, common, options)
+    opened = _open(path, force, (checkpoint, best), data, common, options)
     source, note = opened.images_to_score()
     if note:
         opened.listener.warn(note)
@@ -114,6 +116,7 @@ def ranking(
 def masks(
     common: CommonOptions,
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     data: DataFolder = None,
     output: Picture = None,
     people: People = 4,
@@ -128,7 +131,7 @@ def masks(
     from lba_cli.visualize.people import PictureOptions
 
     path = output or FIGURES / "masks.png"
-    opened = _open(path, force, checkpoint, data, common)
+    opened = _open(path, force, (checkpoint, best), data, common)
     options = PictureOptions(people, identity, seed, width)
     temperature = opened.config.alignment.temperature
     figure = draw(opened.network, opened.images(), options, stage=stage, temperature=temperature)
@@ -173,6 +176,7 @@ def curves(
 def report(
     common: CommonOptions,
     checkpoint: CheckpointFile = None,
+    best: Best = False,
     data: DataFolder = None,
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file to write.")] = Path(
         "figures/report.html"
@@ -201,17 +205,16 @@ def report(
     """
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.console import print_line
-    from lba_cli.cli.evaluate_models import trained_on
-    from lba_cli.evaluation.results import ScoredModel
+    from lba_cli.cli.evaluate_models import scored_model
     from lba_cli.outputs import require_new_file
     from lba_cli.visualize.report import SUFFIXES, Bounds, Subject, write_report
 
     require_new_file(output, force=force, suffixes=SUFFIXES)
     options = {"evaluation.mode": mode, "evaluation.shots": shots, "evaluation.protocol": protocol}
-    opened = open_checkpoint(checkpoint, data, common, options)
+    opened = open_checkpoint(checkpoint, data, common, options, best=best)
     source, note = opened.images_to_score(allow_trained=allow_other_trial)
     bounds = Bounds(queries, top, people, points)
-    model = ScoredModel(str(opened.path), trained_on(opened, source))
+    model = scored_model(str(opened.path), opened, source)
     subject = Subject(opened.network, opened.description, model, opened.config, _records(opened.path), note)
     size = write_report(output, subject, source, listener=common.listener, bounds=bounds, seed=seed, force=force)
     print_line(f"{output} is written, {size / 1e6:.1f} MB")
@@ -220,17 +223,21 @@ def report(
 def _open(
     path: Path,
     force: bool,
-    checkpoint: Path | None,
+    checkpoint: tuple[Path | None, bool],
     data: Path | None,
     common: CommonOptions,
     options: Mapping[str, Any] | None = None,
 ) -> OpenedCheckpoint:
-    """Open a checkpoint for a picture, after checking that the picture can be written to ``path``."""
+    """Open a checkpoint for a picture, after checking that the picture can be written to ``path``.
+
+    ``checkpoint`` holds the values of ``--checkpoint`` and ``--best``.
+    """
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.visualize.canvas import require_new_picture
 
     require_new_picture(path, force=force)
-    return open_checkpoint(checkpoint, data, common, options)
+    file, best = checkpoint
+    return open_checkpoint(file, data, common, options, best=best)
 
 
 def _save(figure: Figure, path: Path, force: bool) -> None:

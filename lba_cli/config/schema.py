@@ -90,7 +90,9 @@ class ModelSection(Section):
 
     backbone: Backbone = Field("resnet50", description="a torchvision ResNet")
     pretrained: str = Field(
-        "imagenet", min_length=1, description="imagenet, none, or a file: a ResNet's weights, or a checkpoint"
+        "imagenet",
+        min_length=1,
+        description="imagenet, none, a file (a ResNet's weights or a checkpoint), or a run's folder",
     )
 
 
@@ -127,6 +129,16 @@ class TrainSection(Section):
     precision: Precision = Field("tf32", description="float32, tf32 (as published), bfloat16, or auto (the fastest)")
     identities: int = Field(8, ge=FEWEST_IDENTITIES, le=4096, description="identities in a batch (B)")
     instances: int = Field(4, ge=1, le=4096, description="images per identity and modality in a batch (P)")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=2048,
+        description="parts that a batch is computed in, by identities, to save memory; triplets, batch statistics and "
+        "alignment span a part only",
+    )
+    checkpoint_activations: bool = Field(
+        False, description="compute the trunk's activations twice, to save memory; same weights to the bit"
+    )
     steps_per_epoch: int | None = Field(
         None, ge=1, le=10_000_000, description="null: floor(images of the larger modality / (B·P)) + 1"
     )
@@ -203,6 +215,18 @@ class Config(Section):
     def _padding_is_smaller_than_the_image(self) -> Self:
         if self.data.pad >= min(self.data.height, self.data.width):
             raise _problem_at("data.pad", "data.pad must be smaller than the image")
+        return self
+
+    @model_validator(mode="after")
+    def _a_part_has_two_identities(self) -> Self:
+        identities, parts = self.train.identities, self.train.accumulate
+        if parts > 1 and (identities % parts or identities < 2 * parts):
+            possible = [n for n in range(1, identities // 2 + 1) if identities % n == 0]
+            raise _problem_at(
+                "train.accumulate",
+                f"train.accumulate={parts} must divide the train.identities={identities} of a batch into parts of two or more; "
+                f"possible: {', '.join(map(str, possible))}",
+            )
         return self
 
     @model_validator(mode="after")

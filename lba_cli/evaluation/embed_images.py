@@ -39,7 +39,7 @@ def embed_images(
         ValueError: there is no such modality.
 
     Example:
-        >>> network = load_network("runs/paper/checkpoints/best.pt")
+        >>> network = load_network("runs/paper/checkpoints/last.pt")
         >>> (query,) = embed_images(network, ["night.png"], "infrared")
         >>> scores = embed_images(network, ["a.jpg", "b.jpg"], "visible") @ query
     """

@@ -21,7 +21,8 @@ from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
 from lba_cli.datasets.lists import shortened
 from lba_cli.errors import DataError
-from lba_cli.evaluation.results import trial_words
+from lba_cli.evaluation.results import ScoredModel, trial_words
+from lba_cli.model.checkpoint import Description
 from lba_cli.model.training_record import TrainingRecord, name_digest, pack, unpack
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import Split
@@ -176,3 +177,15 @@ def _unknown(records: Sequence[TrainingRecord], source: ImageSource) -> tuple[st
 
 def _names(people: Iterable[str]) -> str:
     return shortened(sorted(people))
+
+
+def selected_on(description: Description, source: ImageSource) -> str:
+    """Return the split of ``source`` by whose mAP the model's epoch was chosen, such as ``test``; empty if it wasn't."""
+    return description.selected_on if description.dataset == source.name else ""
+
+
+def selection_note(model: ScoredModel) -> str:
+    """Return a note for the reader of figures if the model's epoch was chosen by its mAP on the people it was scored on."""
+    if model.selected_on != "test":
+        return ""
+    return f"{model.name}: this epoch was chosen by its mAP on these test people, which flatters its figures"

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from lba_cli.compute import arithmetic
 from lba_cli.data.loaders import normalize
-from lba_cli.errors import LbaError
+from lba_cli.errors import NotFinite
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.batchnorm_fusion import folded
 from lba_cli.vocabulary import Modality
@@ -57,7 +57,7 @@ class NetworkEmbedder:
         chunk: the number of images that are embedded at a time.
 
     Example:
-        >>> embedder = NetworkEmbedder(load_network("best.pt"))
+        >>> embedder = NetworkEmbedder(load_network("last.pt"))
         >>> vectors = embedder.embed(torch.from_numpy(images), "infrared")[PLAIN]  # (N, D)
     """
 
@@ -130,6 +130,6 @@ def exact_inference(network: TwoStreamNetwork) -> Iterator[torch.device]:
 
 
 def require_finite(vectors: Iterable[NDArray[np.float32]]) -> None:
-    """Refuse the embeddings of a damaged network: raises an LbaError if a value is not finite."""
+    """Refuse the embeddings of a damaged network: raises NotFinite if a value is not."""
     if not all(np.isfinite(each).all() for each in vectors):
-        raise LbaError("the network gives embeddings that are not finite: it is damaged; use another checkpoint")
+        raise NotFinite("the network")

@@ -24,16 +24,18 @@ class ScoredModel:
         path: its checkpoint, or a file of features.
         trained_on: the name of the data set that it was trained on; empty if unknown.
         epoch: the last one of its training, counted from 0; None if unknown, or if it differs between trials.
+        selected_on: the split of the scored data set by whose mAP the epoch was chosen; empty if it wasn't.
     """
 
     path: str = ""
     trained_on: str = ""
     epoch: int | None = None
+    selected_on: str = ""
 
     @property
     def name(self) -> str:
-        """The model's name in tables: the checkpoint's path, or the run's path for its best checkpoint."""
-        return self.path.removesuffix("/checkpoints/best.pt")
+        """The model's name in tables: the checkpoint's path, or the run's path for its last checkpoint."""
+        return self.path.removesuffix("/checkpoints/last.pt")
 
 
 UNKNOWN_MODEL = ScoredModel()
@@ -109,6 +111,7 @@ class Result:
             "checkpoint": self.model.path,
             "trained_on": self.model.trained_on or None,
             "epoch": self.model.epoch,
+            "selected_on": self.model.selected_on or None,
             "trial_numbers": list(self.trial_numbers),
             "trials": self.figures(),
             "mean": self.mean(),

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lba_cli.errors import ExportError
+from lba_cli.errors import ExportError, NotFinite
 from lba_cli.export.embedding_model import Embed, EmbedOne, FileContents, example
 from lba_cli.export.model_card import ExportedFile, ExportResult, ExportScorer, ExportScores, card_text
 from lba_cli.export.programs import load_onnx, load_torch_export, write_onnx, write_torch_export
@@ -132,7 +132,10 @@ def largest_deviation(network: TwoStreamNetwork, description: Description, embed
     for batch in BATCHES:
         for modality in MODALITIES:
             images, _ = example(description, batch, infrared=modality == "infrared")
-            difference = embed(images, modality) - network.embed(images, modality)
+            trained = network.embed(images, modality)
+            if not torch.isfinite(trained).all():
+                raise NotFinite("the network")
+            difference = embed(images, modality) - trained
             worst = max(worst, float(difference.abs().nan_to_num(torch.inf).max()))
     return worst
 

@@ -25,8 +25,12 @@ SYNTHETIC_LIMIT = (
     "- **It was trained on synthetic people**: use it to try the software, not on photographs of people.\n"
 )
 TEMPLATE = Path(__file__).with_suffix(".md")
-EPOCH_NOTE = "The epoch may have been chosen by these figures, as is usual in the field."
 LONGEST, LONGEST_NOTE = 200, 2000  # characters of text from a checkpoint, which a stranger may have written
+EPOCH_NOTES = {
+    "": "The epoch was not chosen by these figures.",
+    "validation": "The epoch was chosen by its mAP on these validation people, who were not trained on.",
+    "test": "**The epoch was chosen by its mAP on these test people**, as is usual in the field; that flatters the figures.",
+}
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,8 @@ def _figures(export: ExportResult) -> Iterator[str]:
         trial = f", trial {description.trial}" if description.trial else ""
         setting = _plain(description.figures_setting) or "the usual setting of the data set"
         data = f"the test identities of {_plain(description.dataset)}{trial}, {setting}, community protocol"
-        yield f"The trained network at its last evaluation during training, on {data}, mean over all draws. {EPOCH_NOTE}"
+        note = EPOCH_NOTES[description.selected_on]
+        yield f"The trained network at its last evaluation during training, on {data}, mean over all draws. {note}"
         yield from _table({"trained": own})
         yield from _note(description.figures_note)
     else:

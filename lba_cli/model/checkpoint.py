@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lba_cli.errors import CheckpointError, quoted, short_repr
 from lba_cli.files import whole_file
+from lba_cli.model.foreign_files import converted, has_string_keys, read_foreign
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
-from lba_cli.model.official_layout import BACKBONE, from_released
-from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
+from lba_cli.model.official_layout import BACKBONE
+from lba_cli.model.tensor_files import is_legacy, load_pickled, load_safetensors, require_tensors
 from lba_cli.model.training_record import MAX_NAME_LENGTH, TrainingRecord
 from lba_cli.signals import signals_deferred
 from lba_cli.value_range import FULL, ValueRange, parse_value_range
@@ -25,7 +26,8 @@ FORMAT = "lba-checkpoint"
 VERSION = 3
 MAX_CLASSES = 2**20
 MAX_NOTE_LENGTH = 10_000
-HALF_PRECISION = (torch.float16, torch.bfloat16)
+# The data set of a foreign file by the number of identities that its classifier tells apart; the files don't name it.
+RELEASED_CLASSES = {395: "SYSU-MM01"}
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Description:
     dataset: str = ""  # the name of the data set that the network was trained on
     epoch: int = -1  # the last epoch of its training, counted from 0; -1 if unknown
     figures: dict[str, float] = field(default_factory=dict)  # retrieval figures at that epoch, as fractions
+    selected_on: str = ""  # by whose mAP this epoch was chosen: test, validation; empty if it wasn't, as for last.pt
     figures_setting: str = ""  # the evaluation setting of the figures, in words
     config: dict[str, Any] = field(default_factory=dict)  # its run's resolved config; empty for the released checkpoint
-    selected_on: str = ""  # whose figures they are: validation or test people; their mAP chooses best.pt
     trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
     people: dict[str, str] | None = None  # that it was trained on, see TrainingRecord
     # the records of the models that it was started from, as dictionaries of their attributes
@@ -65,17 +67,23 @@ class Description:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network's state dict, its description, and the training state, which is empty if training can't be resumed."""
+    """A network's state dict with its description.
+
+    Attributes:
+        training: the state of its training; empty if it can't be resumed.
+        size_is_known: whether the file says for which image size the network was trained. Foreign files don't.
+    """
 
     description: Description
     weights: dict[str, Tensor]
     training: dict[str, Any] = field(default_factory=dict)
+    size_is_known: bool = True
 
 
 def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStreamNetwork:
-    """Load a network from a file: a checkpoint of lba, the method's released checkpoint, or an exported safetensors file.
+    """Load a network from a file: a checkpoint of lba, or one in the layout of the method's released checkpoint.
 
-    No code in the file is run.
+    Either may be a pickle or a safetensors file. No code in it is run.
 
     Returns:
         The network in eval mode, on ``device``.
@@ -84,7 +92,7 @@ def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStr
         CheckpointError: the file is missing or damaged, holds another kind of network, or would run code.
 
     Example:
-        >>> network = load_network("runs/paper/checkpoints/best.pt")
+        >>> network = load_network("runs/paper/checkpoints/last.pt")
         >>> network.embed(images, "infrared")  # (N, 3, H, W) normalised images → (N, 2048)
     """
     return rebuild_network(read_checkpoint(Path(path))).to(device)
@@ -117,28 +125,24 @@ def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
 
     Weights that were exported in half precision become float32.
     """
-    full = {name: value.float() if value.dtype in HALF_PRECISION else value for name, value in weights.items()}
+    if "lba" not in metadata:
+        return _foreign(path, weights)
     try:
         description = json.loads(metadata["lba"])["lba"]
     except (KeyError, TypeError, ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{path}: not exported by lba: its metadata doesn't describe a network") from problem
+        raise CheckpointError(f"{path}: damaged: its metadata doesn't describe a network") from problem
     unknown = set(description) - {known.name for known in fields(Description)} if isinstance(description, dict) else ()
     if unknown:
         raise CheckpointError(
             f"{path}: exported by another lba release ({quoted(min(unknown))} means nothing to this one): export it again"
         )
-    checkpoint = Checkpoint(_description(description, path), full)
-    _check_weights(path, checkpoint)
-    return checkpoint
+    checkpoint = Checkpoint(_description(description, path), weights)
+    return _checked(path, replace(checkpoint, weights=converted(weights, _empty_network(checkpoint).state_dict())))
 
 
 def from_pickled(path: Path, content: Any) -> Checkpoint:
-    """Make a checkpoint from a pickled file's content, and check it as :func:`read_checkpoint` does."""
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: not a checkpoint: it holds a {type(content).__name__}")
-    checkpoint = _released(path, content) if "net" in content else _ours(path, content)
-    _check_weights(path, checkpoint)
-    return checkpoint
+    """Make a checkpoint of a pickled file's content, and check it as :func:`read_checkpoint` does."""
+    return _checked(path, _ours(path, content)) if is_checkpoint(content) else _foreign(path, content)
 
 
 def fingerprint(weights: Mapping[str, Tensor]) -> str:
@@ -151,8 +155,8 @@ def fingerprint(weights: Mapping[str, Tensor]) -> str:
 
 
 def is_checkpoint(content: Any) -> bool:
-    """Return whether a pickled file's content is a checkpoint, of lba or the released one, and not a bare state dict."""
-    return isinstance(content, dict) and (content.get("format") == FORMAT or isinstance(content.get("net"), dict))
+    """Return whether a pickled file's content is a checkpoint of lba."""
+    return isinstance(content, dict) and isinstance(content.get("format"), str) and content["format"] == FORMAT
 
 
 def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -172,34 +176,41 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
 
 
 def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
-    if content.get("format") != FORMAT:
-        raise CheckpointError(
-            f"{path}: neither a checkpoint of lba nor the method's released one (no 'format', no 'net')"
-        )
     version, weights, training = (content.get(name) for name in ("version", "weights", "training"))
     if type(version) is not int or version != VERSION:
         raise CheckpointError(
             f"{path}: a checkpoint of format version {short_repr(version)}, but this lba release reads "
             f"version {VERSION}: train the network again (lba train), with the config.yaml of its run"
         )
-    if not _has_string_keys(weights) or not isinstance(training, dict):
+    if is_legacy(path):
+        raise CheckpointError(f"{path}: refused: a checkpoint of lba in a file format that lba has never written")
+    if not has_string_keys(weights) or not isinstance(training, dict):
         raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
     return Checkpoint(_description(content.get("description"), path), weights, training)
 
 
-def _released(path: Path, content: dict[str, Any]) -> Checkpoint:
-    state = content["net"]
-    classifier = state.get("classifier.weight") if _has_string_keys(state) else None
+def _foreign(path: Path, content: Any) -> Checkpoint:
+    """Make a checkpoint of a state dict in the released layout, with or without what its training code kept beside it."""
+    layout, state = read_foreign(path, content)
+    if layout != "released":
+        what = "an ordinary ResNet" if layout == "resnet" else "a network of lba without its description"
+        raise CheckpointError(
+            f"{path}: the weights of {what}, not of a trained model: start a training from them with "
+            f"lba train --set model.pretrained={path}"
+        )
+    classifier = state.get("classifier.weight")
     if not isinstance(classifier, Tensor) or classifier.ndim != 2:
-        raise CheckpointError(f"{path}: 'net' is not the method's state dict: it has no 'classifier.weight'")
-    epoch = content.get("epoch")
-    values = (BACKBONE, classifier.shape[0], *IMAGE_SIZE, "SYSU-MM01", epoch if type(epoch) is int else -1)
-    description = _description(dict(zip((f.name for f in fields(Description)), values, strict=False)), path)
-    return Checkpoint(description, from_released(state))
-
-
-def _has_string_keys(state: Any) -> TypeGuard[dict[str, Any]]:
-    return isinstance(state, dict) and all(type(name) is str for name in state)
+        raise CheckpointError(f"{path}: not the method's state dict: it has no 'classifier.weight'")
+    classes, epoch = classifier.shape[0], content.get("epoch")
+    values = {
+        "backbone": BACKBONE,
+        "num_classes": classes,
+        **dict(zip(("height", "width"), IMAGE_SIZE, strict=True)),
+        "dataset": RELEASED_CLASSES.get(classes, ""),
+        "epoch": epoch if type(epoch) is int else -1,
+    }
+    checkpoint = Checkpoint(_description(values, path), state, size_is_known=False)
+    return _checked(path, replace(checkpoint, weights=converted(state, _empty_network(checkpoint).state_dict())))
 
 
 def _description(values: Any, path: Path) -> Description:
@@ -240,12 +251,14 @@ def _is_count(value: Any, largest: int) -> bool:
     return type(value) is int and 0 < value <= largest
 
 
-def _check_weights(path: Path, checkpoint: Checkpoint) -> None:
+def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
+    """Return the checkpoint; raises a CheckpointError if a tensor is missing, unknown, or not as the network needs it."""
     wanted, network = _empty_network(checkpoint).state_dict(), f"two-stream {checkpoint.description.backbone}"
     for name in sorted(wanted.keys() ^ checkpoint.weights.keys()):
         state = "missing" if name in wanted else "unknown"
         raise CheckpointError(f"{path}: not weights of a {network}: tensor {quoted(name)} is {state}")
     require_tensors(str(path), network, checkpoint.weights, wanted)
+    return checkpoint
 
 
 def _empty_network(checkpoint: Checkpoint) -> TwoStreamNetwork:

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torchvision.models import get_model_weights
 
-from lba_cli.errors import CheckpointError, ConfigError
+from lba_cli.errors import ConfigError
 from lba_cli.manifest import sha256_of
-from lba_cli.model.checkpoint import Checkpoint, from_pickled, from_safetensors, is_checkpoint
+from lba_cli.model.checkpoint import RELEASED_CLASSES, Checkpoint, from_pickled, from_safetensors, is_checkpoint
+from lba_cli.model.foreign_files import Layout, converted, read_foreign
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
 from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
 from lba_cli.model.training_record import TrainingRecord
@@ -52,6 +53,9 @@ def starting_records(backbone: str, pretrained: str) -> tuple[TrainingRecord, ..
     content = _open(Path(pretrained))
     if isinstance(content, Checkpoint):
         return content.description.records()
+    layout, state = content
+    if layout == "released":
+        return (TrainingRecord(RELEASED_CLASSES.get(len(state.get("classifier.weight", ())), "")),)
     digest, urls = sha256_of(Path(pretrained)), [weights.url for weights in get_model_weights(backbone)]
     is_torchvision = any(digest.startswith(url.rpartition("-")[2].removesuffix(".pth")) for url in urls)
     return () if is_torchvision else (TrainingRecord(),)
@@ -74,18 +78,22 @@ def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
     content = _open(path)
     if isinstance(content, Checkpoint):
         return content.weights
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{path}: neither a state dict (a dictionary of tensors) nor a checkpoint")
-    return _from_resnet(network, content)
+    layout, state = content
+    return converted(_from_resnet(network, state) if layout == "resnet" else state, network.state_dict())
 
 
-def _open(path: Path) -> Any:
-    """Read a checkpoint, or return the content of another file."""
+def _open(path: Path) -> Checkpoint | tuple[Layout, dict[str, Any]]:
+    """Read a checkpoint of lba, or the layout and the state dict of another file."""
+    content: Any
     if path.suffix == ".safetensors":
         content, metadata = load_safetensors(path)
-        return from_safetensors(path, content, metadata) if "lba" in metadata else content
-    pickled = load_pickled(path)
-    return from_pickled(path, pickled) if is_checkpoint(pickled) else pickled
+        if "lba" in metadata:
+            return from_safetensors(path, content, metadata)
+    else:
+        content = load_pickled(path)
+        if is_checkpoint(content):
+            return from_pickled(path, content)
+    return read_foreign(path, content)
 
 
 def _from_resnet(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from torchvision.models import resnet
 
 from lba_cli.model.pooling import generalized_mean_pool
+from lba_cli.model.recomputation import recomputed
 from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import BACKBONES, Modality
 
@@ -39,6 +40,8 @@ class TwoStreamNetwork(nn.Module):
     Attributes:
         embedding_size: D, the length of an embedding.
         value_range: how the network's images of more than 8 bits are read from files, see :mod:`lba_cli.value_range`.
+        checkpoint_activations: whether the trunk's stages are computed twice in training, to save memory
+            (:mod:`lba_cli.model.recomputation`).
 
     Raises:
         ValueError: ``backbone`` isn't a torchvision ResNet.
@@ -48,6 +51,7 @@ class TwoStreamNetwork(nn.Module):
         self, backbone: str = "resnet50", num_classes: int = 395, image_size: tuple[int, int] = IMAGE_SIZE
     ) -> None:
         super().__init__()
+        self.checkpoint_activations = False
         if backbone not in BACKBONES:
             raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {backbone!r}")
         self.backbone, self.num_classes, self.image_size = backbone, num_classes, image_size
@@ -103,8 +107,7 @@ class TwoStreamNetwork(nn.Module):
 
     def layer4(self, layer3: Tensor) -> Tensor:
         """Apply the last stage: (N, C3, H, W) → (N, C4, H, W)."""
-        result: Tensor = self.trunk["layer4"](layer3)
-        return result
+        return self._stage("layer4", layer3)
 
     def classify(self, pooled: Tensor) -> Tensor:
         """Apply neck and classifier: (N, D) pooled features → (N, num_classes) logits."""
@@ -113,8 +116,13 @@ class TwoStreamNetwork(nn.Module):
 
     def _trunk_maps(self, x: Tensor) -> StageMaps:
         for name in ("layer1", "layer2", "layer3"):
-            x = self.trunk[name](x)
+            x = self._stage(name, x)
         return StageMaps(x, self.layer4(x))
+
+    def _stage(self, name: str, x: Tensor) -> Tensor:
+        stage = self.trunk[name]
+        result: Tensor = recomputed(stage, x) if self.checkpoint_activations and torch.is_grad_enabled() else stage(x)
+        return result
 
 
 def _stem(base: resnet.ResNet) -> nn.Sequential:

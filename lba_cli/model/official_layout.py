@@ -34,8 +34,7 @@ def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     for modality, prefix in (*PREFIXES.items(), ("visible", TRUNK)):
         own = f"stems.{modality}."
         stem = {name.removeprefix(own): value for name, value in state.items() if name.startswith(own)}
-        # Each name gets a tensor object of its own, because lba refuses checkpoints in which objects occur more than once.
-        released |= {prefix + name: value.detach() for name, value in {**stem, **trunk}.items()}
+        released |= {prefix + name: value for name, value in {**stem, **trunk}.items()}
     head = {name: value for name, value in state.items() if name.startswith(("neck.", "classifier."))}
     return released | {name.replace("neck.", NECK): value for name, value in head.items()}
 

@@ -1,7 +1,7 @@
 """Read tensors from untrusted files: no code is run, memory is bounded, and damage is reported in one line."""
 
+import io
 import pickle
-import pickletools
 import struct
 import warnings
 import zipfile
@@ -13,34 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from lba_cli.errors import CheckpointError, is_resource_error, quoted
+from lba_cli.model.pickle_audit import LEGACY_START, MAX_PICKLE_BYTES, NUMPY_NAMES, audit_legacy, audit_pickle
 
-MAX_FILE_BYTES = 4 * 2**30  # larger than any checkpoint of lba
-MAX_PICKLE_BYTES = 16 * 2**20
-# How often a pickle may refer to an earlier container. A few containers, each of which holds the next one twice, take
-# unbounded memory and time when they are traversed. Checkpoints only share the dtypes of NumPy's figures.
-MAX_CONTAINER_REFERENCES = 16
-PLAIN_OPCODES = {"BINUNICODE", "SHORT_BINUNICODE", "UNICODE", "GLOBAL", "BINBYTES", "SHORT_BINBYTES", "EMPTY_TUPLE"}
-# The size in bytes of a zip archive's end: of the plain end record, and of the three records that end PyTorch's archives.
+MAX_FILE_BYTES = 4 * 2**30  # no network of lba with its training state is larger
+# Bytes of the records at the end of a zip archive: the plain one, and the one that PyTorch writes, with those of large
+# archives before it.
 END_RECORD, LONG_END_RECORD = 22, 98
-# A checkpoint's pickle may name tensors and their parts …
-_TENSOR_NAMES = (
-    "collections.OrderedDict",
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_tensor_v2",
-    *(
-        f"torch.{kind}Storage"
-        for kind in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-    ),
-)
-# … and NumPy's constructors, which the released checkpoint needs for its figures. A class that does nothing replaces them, so
-# that NumPy's code doesn't run either.
-_NUMPY_NAMES = (
-    *(f"numpy.{core}.multiarray.{name}" for core in ("core", "_core") for name in ("scalar", "_reconstruct")),
-    "numpy.ndarray",
-    "numpy.dtype",
-    *(f"numpy.dtypes.{kind}DType" for kind in ("Float16", "Float32", "Float64", "Int32", "Int64")),
-)
-_NAMES = {*_TENSOR_NAMES, *_NUMPY_NAMES, "_codecs.encode"}
 
 
 class Ignored:
@@ -52,15 +30,18 @@ class Ignored:
 
 
 def load_pickled(path: Path) -> Any:
-    """Load a file that ``torch.save`` of PyTorch 1.6 or newer wrote, to the CPU. Only tensors and plain values are loaded.
+    """Load a file that ``torch.save`` wrote, to the CPU. Only tensors and plain values are loaded.
 
     Raises:
         CheckpointError: the file is missing, isn't a regular file, is too large, is truncated, or would run code.
     """
     require_file(path)
-    _require_plain_archive(path)
+    if is_legacy(path):
+        audit_legacy(path)
+    else:
+        _require_plain_archive(path)
     try:
-        with torch.serialization.safe_globals([(Ignored, name) for name in _NUMPY_NAMES]), warnings.catch_warnings():
+        with torch.serialization.safe_globals([(Ignored, name) for name in NUMPY_NAMES]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # errors about unusual pickles are reported in one line below
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
@@ -71,6 +52,12 @@ def load_pickled(path: Path) -> Any:
         if "allocate memory" in str(problem):
             raise MemoryError from problem
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({type(problem).__name__})") from problem
+
+
+def is_legacy(path: Path) -> bool:
+    """Whether a file is in the format that PyTorch wrote before 1.6, a row of pickles instead of an archive."""
+    with path.open("rb") as file:
+        return file.read(len(LEGACY_START)) == LEGACY_START
 
 
 def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -132,7 +119,9 @@ def require_tensors(source: str, network: str, state: Mapping[str, Any], wanted:
                 f"file has {_described(state.get(name), tensor)}"
             )
         if not torch.isfinite(state[name]).all():
-            raise CheckpointError(f"{source}: '{name}' has values that are not finite")
+            raise CheckpointError(
+                f"{source}: '{name}' has values that are not finite: its training diverged, or the file is damaged"
+            )
 
 
 def _described(value: Any, wanted: Tensor) -> str:
@@ -187,24 +176,7 @@ def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.Zi
         raise CheckpointError(
             f"{path}: refused: its pickle has {entry.file_size:,} bytes; a checkpoint's has at most {MAX_PICKLE_BYTES:,}"
         )
-    references = 0
-    containers: set[Any] = set()
-    before, slots = "", 0
-    for code, argument, _ in pickletools.genops(archive.read(entry)):
-        if "PUT" in code.name or code.name == "MEMOIZE":
-            slot = slots if code.name == "MEMOIZE" else int(argument or 0)
-            slots += 1
-            (containers.discard if before in PLAIN_OPCODES else containers.add)(slot)
-        elif "GET" in code.name and int(argument or 0) in containers:
-            references += 1
-            if references > MAX_CONTAINER_REFERENCES:
-                raise CheckpointError(f"{path}: refused: its pickle refers to the same containers too often")
-        before = code.name
-        if code.name == "GLOBAL" and (name := str(argument).replace(" ", ".")) not in _NAMES:
-            raise CheckpointError(
-                f"{path}: refused: its pickle asks for {quoted(name)}, which could run code; only tensors and plain values "
-                "are loaded"
-            )
+    audit_pickle(path, io.BytesIO(archive.read(entry)))
 
 
 def _not_an_archive(path: Path) -> str:
@@ -215,7 +187,7 @@ def _not_an_archive(path: Path) -> str:
         return "damaged: the file is truncated"
     if start.startswith(b"\x80"):
         return (
-            "refused: a bare pickle, or PyTorch's format from before 1.6, which could run code; if you trust it, load it "
-            "with PyTorch and save it again"
+            "refused: a bare pickle, which could run code; if you trust it, load it with pickle and save its state dict with "
+            "torch.save"
         )
     return "damaged or not a checkpoint"

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lba_cli.errors import CheckpointError, LbaError
+from lba_cli.errors import CheckpointError, LbaError, NotFinite
 from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import fingerprint
@@ -58,7 +58,7 @@ class Embedder:
         self.require(modality)
         vectors = self.function(images, modality)
         if not np.isfinite(vectors).all():
-            raise LbaError(f"{self.origin}: gives embeddings that are not finite; its weights are damaged")
+            raise NotFinite(f"{self.origin}:")
         if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT_TOLERANCE).all():
             raise LbaError(f"{self.origin}: gives vectors that are not of unit length, which can't be compared")
         return vectors

@@ -1,5 +1,7 @@
 """The components of a run, built from its configuration."""
 
+from pathlib import Path
+
 import torch
 
 from lba_cli import processes
@@ -17,6 +19,7 @@ from lba_cli.model.initial_weights import build_network, starting_records
 from lba_cli.model.training_record import TrainingRecord, joined
 from lba_cli.reporting import Listener
 from lba_cli.training.distributed import synchronize_statistics
+from lba_cli.training.run_folder import checkpoint_in
 from lba_cli.training.state import History
 from lba_cli.vocabulary import FEWEST_IDENTITIES, MODALITIES, SPLITS
 
@@ -59,18 +62,24 @@ def _how_to_train_on_more(source: ImageSource) -> str:
     return f"{tested} {'are' if tested > 1 else 'is'} in the test split: {spec.advice().train_on_more}, or add people"
 
 
+def pretrained_file(pretrained: str) -> str:
+    """Return what :func:`build_network` takes for ``model.pretrained``; a run's folder stands for its last checkpoint."""
+    return pretrained if pretrained in ("imagenet", "none") else str(checkpoint_in(Path(pretrained)))
+
+
 def build_training_network(
     config: Config, classes: int, pretrained: str, device: torch.device, listener: Listener
 ) -> TwoStreamNetwork:
-    """Build the network on ``device``, in channels-last memory; ``pretrained`` as for :func:`build_network`.
+    """Build the network on ``device``, in channels-last memory; ``pretrained`` as for ``model.pretrained``.
 
     Raises:
-        ConfigError: the pretrained weights can't be downloaded, or the device can't synchronise batch statistics.
-        CheckpointError: the file of pretrained weights holds another network.
+        ConfigError: the pretrained weights can't be downloaded, or batch statistics can't be synchronised here.
+        CheckpointError: the file of pretrained weights is of another network, or the folder holds no run.
     """
     size = config.data.height, config.data.width
-    network = build_network(config.model.backbone, classes, pretrained, config.train.seed, size)
+    network = build_network(config.model.backbone, classes, pretrained_file(pretrained), config.train.seed, size)
     network.value_range = config.data.value_range
+    network.checkpoint_activations = config.train.checkpoint_activations
     if config.train.sync_batchnorm:
         network = synchronize_statistics(network, device, listener)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -124,7 +133,7 @@ def build_history(
             )
         earlier = checkpoint.description.records()[1:]
     else:
-        backbone, pretrained = config.model.backbone, config.model.pretrained
+        backbone, pretrained = config.model.backbone, pretrained_file(config.model.pretrained)
         earlier = processes.run_on_writer(lambda: joined(starting_records(backbone, pretrained)))
     records = (TrainingRecord(source.name, source.trial, people), *earlier)
     if not any(sample.split == "test" for sample in source.samples):

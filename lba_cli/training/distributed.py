@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -52,6 +53,14 @@ def averaged_objective(network: TwoStreamNetwork, objective: Objective) -> Forwa
         gradient_as_bucket_view=True,
         **_KEEP_BUFFERS,
     )
+
+
+def gradients_kept_here(evaluate: ForwardFunction) -> AbstractContextManager[None]:
+    """Add gradients within the block without averaging them over the processes; the next ones outside are averaged with them."""
+    if isinstance(evaluate, DistributedDataParallel):
+        kept: AbstractContextManager[None] = evaluate.no_sync()
+        return kept
+    return nullcontext()
 
 
 def synchronize_statistics(network: TwoStreamNetwork, device: torch.device, listener: Listener) -> TwoStreamNetwork:

@@ -1,7 +1,7 @@
 """The training loop. An epoch consists of steps and ends with a checkpoint, and usually with an evaluation."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, nullcontext
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from lba_cli.data.device_cache import DeviceCache, fits
 from lba_cli.data.loaders import StepPositions, TrainingBatch, training_batches
 from lba_cli.data.samples import selected_on
 from lba_cli.data.store import ImageSource, selection_set
-from lba_cli.errors import Interrupted
+from lba_cli.errors import Interrupted, NotFinite, TrainingError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
@@ -28,7 +28,7 @@ from lba_cli.training.components import (
     can_evaluate,
 )
 from lba_cli.training.distributed import report_processes
-from lba_cli.training.loss_meter import LossMeter, require_finite
+from lba_cli.training.loss_meter import OVERFLOW, Diverged, LossMeter, require_finite
 from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.state import History, Progress, make_checkpoint, resolve_auto, restore
 from lba_cli.training.step import TrainingStep
@@ -66,8 +66,8 @@ def train(
 
     Raises:
         DataError: the data can't be trained on.
-        TrainingError: a loss isn't finite, or the run can't be resumed.
-        Interrupted: SIGINT, SIGTERM or SIGHUP stopped the run, whose state is saved.
+        TrainingError: the training diverged, or the run can't be resumed.
+        Interrupted: SIGINT, SIGTERM or SIGHUP has stopped the run; its state is saved.
     """
     config = resolve_auto(config, source.dataset, listener)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if checkpoint else config.model.pretrained)
@@ -78,12 +78,16 @@ def train(
         again = True
         end, name = (config.train.epochs, trainer.sampler.steps), str(folder.path)
         trainer.progress = restore(checkpoint, trainer.network, trainer.step.optimizer, source, name, end)
+        trainer.saved = trainer.progress.epoch, trainer.progress.step
     if again:
         epoch, best = trainer.progress.epoch, trainer.progress.best
         trainer.progress.best = processes.run_on_writer(lambda: folder.prepare_resume(config, epoch, best, listener))
     report_processes(trainer.sampler, config.train, trainer.images_per_step, listener)
     with folder.claimed(config) if trainer.writes and not again else nullcontext(), stop_between_steps() as stop:
-        trainer.run(stop)
+        try:
+            trainer.run(stop)
+        except Diverged as problem:
+            raise TrainingError(f"{problem}; {trainer.remedy()}") from problem
     if trainer.history.note:  # again, because the warning at the start is far above
         listener.warn(f"this run's figures: {trainer.history.note}")
     return trainer.progress
@@ -97,7 +101,7 @@ class Trainer:
         step: updates the network.
         history: whom the network has been trained on at the end.
         writes: whether this process writes the records and checkpoints.
-        saved_at: the monotonic time of the last checkpoint, in seconds.
+        saved_at, saved: the monotonic time of the last checkpoint, in seconds, and its epoch and step; None before the first.
     """
 
     def __init__(
@@ -118,6 +122,7 @@ class Trainer:
         self.history = History({})
         self.writes = processes.current().is_writer
         self.saved_at = time.monotonic()
+        self.saved: tuple[int, int] | None = None
 
     def load_images(self) -> None:
         """Load the training images onto the device if ``data.device_cache`` is true, or null and they fit on a GPU."""
@@ -179,7 +184,8 @@ class Trainer:
         title = f"epoch {progress.epoch + 1}/{self.config.train.epochs}"
         with keep_memory(self.device), self.listener.task(title, steps, "steps", done=progress.step) as bar:
             while progress.step < steps:
-                meter.add(self.step(next(batches), self._draw_pairs))
+                batch = next(batches)
+                meter.add(self.step(batch, self._pair_drawer()))
                 progress.step += 1
                 signal, due = processes.all_reduce_max(stop.signal, self._is_checkpoint_due())
                 saves = bool(signal) or (bool(due) and progress.step < steps)
@@ -187,24 +193,43 @@ class Trainer:
                     taken, losses = meter.read_back()
                     facts = {"learning_rate": self.step.learning_rate, "images_a_step": self.images_per_step}
                     bar.advance(taken, **losses, **facts)
+                if saves or progress.step == steps:
+                    require_finite(self.network, progress, batch)
                 if signal:
                     self._save_and_stop(signal)
                 if saves:
-                    self._save()
+                    self._write_last()
 
-    def _draw_pairs(self) -> tuple[Pairs, Pairs]:
-        """Draw partners for every image of this step's batch: one set for layer3, one for layer4."""
+    def _pair_drawer(self) -> Callable[[], tuple[Pairs, Pairs]]:
+        """Return a function that draws partners for every image, for layer3 and for layer4, of one part of the batch a call."""
         recipe = self.config.train
         address = self.sampler.address(self.progress.epoch, self.progress.step)
         generator = torch_generator(recipe.seed, Stream.PAIRS, *address)
-        layer3, layer4 = (sample_pairs(recipe.identities, recipe.instances, generator) for _ in range(2))
-        return layer3, layer4
+        sizes = recipe.identities // recipe.accumulate, recipe.instances
+
+        def draw() -> tuple[Pairs, Pairs]:
+            return sample_pairs(*sizes, generator), sample_pairs(*sizes, generator)
+
+        return draw
+
+    def remedy(self) -> str:
+        """Say what helps against a training that diverges, and what the run's newest checkpoint is."""
+        recipe = self.config.train
+        exact = ", or with train.precision=float32" if recipe.precision == "bfloat16" else ""
+        words = f"start a new run with a train.learning_rate below {recipe.learning_rate:g}, or with train.clip_grad_norm{exact}"
+        if not self.saved:
+            return f"{words}. This run has no checkpoint"
+        epoch, step = self.saved
+        where = f"of epoch {epoch} after {step} steps" if step else f"after epoch {epoch - 1}"
+        return (
+            f"{words}. {self.folder.last} is the state {where} (epochs count from 0), from whose weights a run starts with "
+            f"model.pretrained={self.folder.path}"
+        )
 
     def _make_record(self, stop: StopRequest) -> dict[str, Any]:
         """Return the epoch's line for ``metrics.jsonl``, with an evaluation if one is due."""
         recipe, progress = self.config.train, self.progress
         self._stop_if_asked(stop)  # a signal came after the last step
-        require_finite(self.network, progress)
         record: dict[str, Any] = {"epoch": progress.epoch, "learning_rate": self.step.learning_rate}
         for group, sums in progress.sums.items():
             record[group] = {name: total / self.sampler.steps for name, total in sums.items()}
@@ -220,13 +245,12 @@ class Trainer:
     def _evaluate(self) -> dict[str, Any]:
         """Evaluate the current network; return its figures and the whole CMC."""
         processes.broadcast_from_writer(self.network.buffers())  # all processes evaluate the network that is saved
-        (result,) = evaluate(
-            self.network,
-            self.selection,
-            [selection_setting(self.selection)],
-            listener=self.listener,
-            options=EvaluationOptions(batch_size=self.config.evaluation.batch_size, workers=self.config.data.workers),
-        )
+        options = EvaluationOptions(batch_size=self.config.evaluation.batch_size, workers=self.config.data.workers)
+        setting = selection_setting(self.selection)
+        try:
+            (result,) = evaluate(self.network, self.selection, [setting], listener=self.listener, options=options)
+        except NotFinite:
+            raise Diverged(self.progress, self.progress.step - 1, OVERFLOW) from None
         self.progress.figures = result.mean()
         note = {"note": self.history.note} if self.history.note else {}
         return {**self.progress.figures, "cmc": result.mean_cmc(), **note}
@@ -263,11 +287,7 @@ class Trainer:
     def _write_last(self) -> None:
         if self.writes:
             self.folder.write_last(self._make_checkpoint(resumable=True))
-        self.saved_at = time.monotonic()
-
-    def _save(self) -> None:
-        require_finite(self.network, self.progress)
-        self._write_last()
+        self.saved_at, self.saved = time.monotonic(), (self.progress.epoch, self.progress.step)
 
     def _stop_if_asked(self, stop: StopRequest) -> None:
         """Save the state and stop if any process has received a signal."""
@@ -276,6 +296,6 @@ class Trainer:
             self._save_and_stop(signal)
 
     def _save_and_stop(self, signal: int) -> NoReturn:
-        self._save()
+        self._write_last()
         where = f"epoch {self.progress.epoch + 1} at step {self.progress.step}"
         raise Interrupted(signal, f"stopped in {where}; continue with: lba train --resume {self.folder.path}")

@@ -3,17 +3,31 @@
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lba_cli import processes
+from lba_cli.data.loaders import TrainingBatch, normalize
 from lba_cli.errors import TrainingError
+from lba_cli.evaluation.network_embedder import exact_inference
 from lba_cli.methods import ObjectiveValues
+from lba_cli.model import TwoStreamNetwork
 from lba_cli.training.state import Progress
+from lba_cli.vocabulary import MODALITIES
 
-REMEDY = (
-    "start a new run with a lower train.learning_rate, a train.clip_grad_norm or train.precision=float32; the last "
-    "checkpoint is kept"
-)
+OVERFLOW = "the network's embeddings are not finite"
+
+
+class Diverged(TrainingError):
+    """A loss, a weight or an embedding that isn't finite.
+
+    Args:
+        progress: the position in the run; its step is the next one.
+        step: the step that showed it.
+        what: what isn't finite, as a clause.
+    """
+
+    def __init__(self, progress: Progress, step: int, what: str) -> None:
+        super().__init__(f"training diverged in epoch {progress.epoch}, step {step}: {what}")
 
 
 class LossMeter:
@@ -37,7 +51,7 @@ class LossMeter:
             The number of collected steps, and the mean of each loss over them.
 
         Raises:
-            TrainingError: a value isn't finite.
+            Diverged: a value isn't finite.
         """
         progress = self._progress
         of_processes = [rows.tolist() for rows in processes.all_gather(torch.stack(self._pending))]
@@ -47,7 +61,7 @@ class LossMeter:
             for (group, name), value in zip(self._names, row, strict=True):
                 if not math.isfinite(value):
                     what = f"the loss '{name}'" if group == "losses" else f"'{name}'"
-                    raise TrainingError(f"epoch {progress.epoch}, step {number}: {what} is {value}; {REMEDY}")
+                    raise Diverged(progress, number, f"{what} is {value}")
                 sums = progress.sums.setdefault(group, {})
                 sums[name] = sums.get(name, 0.0) + value
         means = dict(zip(self._names, _means(steps), strict=True))
@@ -59,11 +73,19 @@ def _means(rows: list[list[float]] | tuple[list[float], ...]) -> list[float]:
     return [sum(column) / len(rows) for column in zip(*rows, strict=True)]
 
 
-def require_finite(network: nn.Module, progress: Progress) -> None:
-    """Raise a TrainingError if a weight or a running statistic isn't finite, before the network is saved or evaluated."""
+def require_finite(network: TwoStreamNetwork, progress: Progress, batch: TrainingBatch) -> None:
+    """Raise Diverged if a weight, a running statistic or the embedding of an image of ``batch`` isn't finite.
+
+    In training, batch normalisation hides weights that have grown beyond all bounds; in inference they overflow. In a job of
+    several processes, all call this at the same point.
+    """
+    step = progress.step - 1
     for name, tensor in network.state_dict().items():
         if not torch.isfinite(tensor).all():
-            raise TrainingError(
-                f"epoch {progress.epoch}, step {progress.step - 1}: the update made '{name}' infinite or not a number; "
-                f"{REMEDY}"
-            )
+            raise Diverged(progress, step, f"its update made '{name}' infinite or not a number")
+    with exact_inference(network) as device:
+        images = zip((batch.visible, batch.infrared), MODALITIES, strict=True)
+        vectors = [network.embed(normalize(each[:1].to(device)), modality) for each, modality in images]
+        overflows = not all(torch.isfinite(vector).all() for vector in vectors)
+    if any(processes.all_reduce_max(overflows)):
+        raise Diverged(progress, step, OVERFLOW)

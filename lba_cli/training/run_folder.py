@@ -193,6 +193,33 @@ class RunFolder:
         return best
 
 
+def checkpoint_in(path: Path, *, best: bool = False) -> Path:
+    """Return the checkpoint that ``path`` names: the file itself, or ``last.pt`` of a run's folder, or its ``best.pt``.
+
+    Raises:
+        CheckpointError: the folder holds no run, or no such checkpoint; or ``best`` is asked of a file.
+    """
+    run = RunFolder(path)
+    if not path.is_dir():
+        if best:
+            raise CheckpointError(
+                f"{path}: --best takes the best.pt of a run's folder: leave it out with a file's name"
+            )
+        return path
+    if not run.last.is_file() and (trials := list(path.glob(f"{TRIAL}*"))):
+        raise CheckpointError(
+            f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
+            f"all of them together with lba evaluate --trials all --checkpoint {path}"
+        )
+    if not run.last.is_file():
+        raise CheckpointError(f"{path}: a folder without a run's checkpoint, {run.last.relative_to(path)}")
+    if best and not run.best.is_file():
+        raise CheckpointError(
+            f"{run.best}: no such file: the run has not been evaluated yet; without --best, last.pt is taken"
+        )
+    return run.best if best else run.last
+
+
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
     """Yield the runs below ``folder`` that have a checkpoint, including those in folders of trials, newest first."""
     runs = [RunFolder(path) for pattern in ("*", f"*/{TRIAL}*") for path in folder.glob(pattern)]

@@ -31,6 +31,7 @@ CHANGEABLE_KEYS = {
     "data.workers",
     "data.device_cache",
     "train.epochs",
+    "train.checkpoint_activations",
     "train.checkpoint_minutes",
     "train.tensorboard",
     *(f"evaluation.{key}" for key in EvaluationSection.model_fields if key != "batch_size"),
@@ -90,7 +91,10 @@ def make_checkpoint(
     optimizer: torch.optim.Optimizer | None,
     history: History,
 ) -> Checkpoint:
-    """Return the current state as a checkpoint. Without an optimizer, the checkpoint can't be resumed."""
+    """Return the current state as a checkpoint.
+
+    Without an optimizer it is the run's best one, chosen by the figures in ``progress``; it can't be resumed.
+    """
     description = Description(
         backbone=network.backbone,
         num_classes=network.num_classes,
@@ -99,8 +103,8 @@ def make_checkpoint(
         dataset=source.name,
         epoch=progress.epoch if progress.step else progress.epoch - 1,
         figures=progress.figures,
-        figures_setting=str(selection_setting(selection_set(source))) if progress.figures else "",
-        selected_on=selected_on(source.samples) if progress.figures else "",
+        figures_setting=_setting_words(source) if progress.figures else "",
+        selected_on="" if optimizer or not progress.figures else selected_on(source.samples),
         config=config.values(),
         trial=source.trial,
         people=history.people,
@@ -167,6 +171,11 @@ def restore(
         )
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress
+
+
+def _setting_words(source: ImageSource) -> str:
+    people = ", validation people" if selected_on(source.samples) == "validation" else ""
+    return f"{selection_setting(selection_set(source))}{people}"
 
 
 def _digests(source: ImageSource) -> dict[str, str]:

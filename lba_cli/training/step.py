@@ -1,7 +1,8 @@
 """One update of the network: forward pass, backward pass, optimizer."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from lba_cli.config import TrainSection
 from lba_cli.data.loaders import TrainingBatch, normalize
 from lba_cli.methods import Objective, ObjectiveValues
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.training.distributed import averaged_objective
+from lba_cli.training.distributed import averaged_objective, gradients_kept_here
 from lba_cli.training.schedule import parameter_groups, rate_factor
 
 
@@ -46,24 +47,41 @@ class TrainingStep:
     def __call__(self, batch: TrainingBatch, draw_pairs: Callable[[], tuple[Pairs, Pairs]]) -> ObjectiveValues:
         """Update the network.
 
+        With ``train.accumulate`` the batch is computed in parts of as many identities each, whose gradients are averaged.
+
         Args:
             batch: images and labels, on any device.
-            draw_pairs: draws each image's partners for layer3 and for layer4; only called for methods that align images.
+            draw_pairs: draws each image's partners in a part, for layer3 and layer4; called once per part, by methods that align.
 
         Returns:
             The objective's values before the update, on the device. The diagnostics include ``gradient_norm``, the L2 norm of
             the gradient before it is clipped.
         """
-        visible, infrared = (normalize(images.to(self._device, non_blocking=True)) for images in batch[:2])
-        labels = batch.labels.to(self._device, non_blocking=True)
-        with mixed_precision(self._recipe.precision, self._device):
-            values = self.evaluate(visible, infrared, labels, draw_pairs)
         self.optimizer.zero_grad(set_to_none=True)
-        values.losses["total"].backward()  # type: ignore[no-untyped-call]
-        # Without a limit, the gradient is multiplied by exactly 1, which changes no bit.
+        count = self._recipe.accumulate
+        parts = zip(*(tensor.chunk(count) for tensor in batch), strict=True)
+        found = []
+        for number, part in enumerate(map(TrainingBatch._make, parts), start=1):
+            with nullcontext() if number == count else gradients_kept_here(self.evaluate):
+                found.append(self._add_gradient(part, draw_pairs, share=1 / count))
+        values = found[0] if count == 1 else _mean(found)
+        # Without a limit the gradient is multiplied by exactly 1, which changes no bit.
         norm = nn.utils.clip_grad_norm_(self._parameters, self._recipe.clip_grad_norm or math.inf)
         self.optimizer.step()
         return values._replace(diagnostics={**values.diagnostics, "gradient_norm": norm})
+
+    def _add_gradient(
+        self, part: TrainingBatch, draw_pairs: Callable[[], tuple[Pairs, Pairs]], *, share: float
+    ) -> ObjectiveValues:
+        """Compute the objective of a part of the batch, and add ``share`` of its gradient to the parameters'."""
+        visible, infrared = (normalize(images.to(self._device, non_blocking=True)) for images in part[:2])
+        labels = part.labels.to(self._device, non_blocking=True)
+        with mixed_precision(self._recipe.precision, self._device):
+            values = self.evaluate(visible, infrared, labels, draw_pairs)
+        total = values.losses["total"]
+        (total if share == 1 else share * total).backward()  # type: ignore[no-untyped-call]
+        # Only the numbers are kept, so that the part's activations are freed before the next part.
+        return ObjectiveValues(*({name: value.detach() for name, value in group.items()} for group in values))
 
     def set_learning_rates(self, epoch: int) -> None:
         """Set the learning rates of ``epoch``, counted from 0."""
@@ -76,3 +94,11 @@ class TrainingStep:
         """The current learning rate of neck and classifier."""
         rate: float = self.optimizer.param_groups[-1]["lr"]
         return rate
+
+
+def _mean(values: Sequence[ObjectiveValues]) -> ObjectiveValues:
+    """Average the values of a batch's parts, name by name."""
+    groups = zip(*values, strict=True)
+    return ObjectiveValues(
+        *({name: torch.stack([part[name] for part in parts]).mean() for name in parts[0]} for parts in groups)
+    )

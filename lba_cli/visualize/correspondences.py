@@ -125,7 +125,7 @@ def draw_correspondences(
         DataError: a file can't be read, or an array isn't an image.
 
     Example:
-        >>> figure = draw_correspondences(load_network("runs/full/checkpoints/best.pt"), "night.png", "day.png")
+        >>> figure = draw_correspondences(load_network("runs/full/checkpoints/last.pt"), "night.png", "day.png")
         >>> figure.savefig("matches.pdf")
     """
     images = [any_image(image, *network.image_size, network.value_range) for image in (infrared, visible)]

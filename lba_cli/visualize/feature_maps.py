@@ -3,11 +3,13 @@
 from typing import Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.data.loaders import to_images
 from lba_cli.data.store import ImageSource
+from lba_cli.errors import NotFinite
 from lba_cli.evaluation.network_embedder import exact_inference
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
@@ -19,9 +21,12 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def image_maps(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Modality) -> StageMaps:
-    """Compute the feature maps of an (H, W, 3) uint8 image: (1, C, h, w) float32 of each stage."""
+    """Compute the feature maps of an (H, W, 3) uint8 image: (1, C, h, w) float32 of each stage; NotFinite if they aren't."""
     with exact_inference(network) as device:
-        return network.maps(to_images(image[None]).to(device), modality)
+        maps = network.maps(to_images(image[None]).to(device), modality)
+        if not all(torch.isfinite(stage).all() for stage in maps):
+            raise NotFinite("the network")
+        return maps
 
 
 def sample_maps(network: TwoStreamNetwork, source: ImageSource, index: int) -> tuple[NDArray[np.uint8], StageMaps]:

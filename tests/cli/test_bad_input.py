@@ -98,7 +98,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(lba, small_yaml, store, tmp_pat
     message = refused(
         train(lba, small_yaml, store, "--set", "train.learning_rate=1e30", "--set", "train.steps_per_epoch=12")
     )
-    assert message.startswith("epoch 0, step ")
+    assert message.startswith("training diverged in epoch 0, step ")
+    assert "with a train.learning_rate below 1e+30" in message
     assert "the loss '" in message
 
 
@@ -135,7 +136,7 @@ def test_running_out_of_gpu_memory_says_what_to_lower(lba, small_yaml, store, mo
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr("lba_cli.training.step.TrainingStep.__call__", fail)
-    assert "lower train.identities" in refused(train(lba, small_yaml, store))
+    assert "raise train.accumulate" in refused(train(lba, small_yaml, store))
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(lba, small_yaml, store, tmp_path, monkeypatch):

@@ -125,11 +125,6 @@ def test_an_evaluation_is_written_as_json(lba, tmp_path, network_file, store):
     assert results[0]["dataset"] == "synthetic-tiny"
 
 
-def test_a_run_folder_stands_for_its_best_checkpoint(lba, store, small_yaml, tmp_path):
-    lba("train", "--config", small_yaml, "--data", store, "--output", "run", "--set", "train.epochs=1")
-    assert "run/checkpoints/best.pt" in lba("evaluate", "--checkpoint", "run").output
-
-
 def test_the_latest_run_can_be_resumed(lba, store, small_yaml, tmp_path):
     lba("train", "--config", small_yaml, "--data", store, "--set", "train.epochs=1")
     result = lba("train", "--resume", "latest", "--set", "train.epochs=2")

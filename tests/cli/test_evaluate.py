@@ -198,7 +198,7 @@ def test_a_model_is_trained_and_scored_for_each_trial(lba, opened_trials, small_
     drawn = lba("visualize", "ranking", "--checkpoint", one, "--set", "data.trial=4", status=2)
     assert "trained on trial 3 of RegDB, this is trial 4" in refused(drawn)
     message = refused(lba("evaluate", one, "ten/trial-1", status=2))
-    assert "ten/trial-1/checkpoints/best.pt would be scored on other images than" in message
+    assert "ten/trial-1/checkpoints/last.pt would be scored on other images than" in message
     assert "trial 1 instead of trial 3" in message
     allowed = printed(lba("evaluate", one, "--set", "data.trial=4", "--allow-other-trial"))
     assert "trained on RegDB (trial 3), scored on RegDB, trial 4" in allowed

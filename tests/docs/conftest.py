@@ -26,9 +26,9 @@ def readers_folder(tmp_path, monkeypatch, trees, network_file, official_file):
     for modality in ("visible", "infrared"):
         (tmp_path / "photos" / modality / "person 001").rename(tmp_path / "photos" / modality / "anna")
     (tmp_path / "sysu_pretrained.t").symlink_to(official_file)
-    checkpoint = tmp_path / "lba-demo" / "run" / "checkpoints" / "best.pt"
+    checkpoint = tmp_path / "lba-demo" / "run" / "checkpoints" / "last.pt"
     checkpoint.parent.mkdir(parents=True)
-    for path in (checkpoint, checkpoint.with_name("last.pt"), *(tmp_path / letter for letter in "ABC")):
+    for path in (checkpoint, *(tmp_path / letter for letter in "ABC")):
         shutil.copy(network_file, path)
     people = {
         modality: sorted((trees["sysu"] / camera).glob("*/*.jpg"))

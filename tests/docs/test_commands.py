@@ -73,9 +73,9 @@ ELSEWHERE = {
     "lba evaluate --mode all-search": ("cli/test_contract.py", "lba evaluate --mode all-search"),
     "lba visualize correspondences": ("cli/test_contract.py", "lba visualize correspondences"),
     "lba demo": ("cli/test_demo.py", 'lba("demo")'),
-    "lba export --checkpoint lba-demo/run/checkpoints/best.pt --format onnx --output person.onnx": (
+    "lba export --checkpoint lba-demo/run --format onnx --output person.onnx": (
         "docs/test_python_examples.py",
-        "lba-demo/run/checkpoints/best.pt",
+        "lba-demo/run --format",
     ),
     "lba prepare folder --root photos/people.csv": ("integration/test_own_images.py", '"--root", images'),
     "lba train --data photos/people.csv": ("integration/test_own_images.py", '"--data", images'),

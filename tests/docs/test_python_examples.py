@@ -11,7 +11,7 @@ from PIL import Image
 
 # The examples of docs/extending.md, whose own tests are beside them.
 EXAMPLES = ("datasets/fifth_dataset.py", "methods/own_method.py", "export/own_format.py", "visualize/own_picture.py")
-EXPORT = "lba export --checkpoint lba-demo/run/checkpoints/best.pt --format onnx --output person.onnx"
+EXPORT = "lba export --checkpoint lba-demo/run --format onnx --output person.onnx"
 
 
 def test_the_example_in_the_readme_runs_and_has_at_most_ten_lines(readers_folder, capsys):

@@ -139,7 +139,7 @@ def test_models_side_by_side():
 
 
 def test_csv():
-    first = result(0.5, 0.7, model="runs/a/checkpoints/best.pt", note="n")
+    first = result(0.5, 0.7, model="runs/a/checkpoints/last.pt", note="n")
     results = EvaluationResults(((first, result(0.6, 0.8, model="b.pt", variant="flip")),), SYSU_PUBLISHED)
     rows = list(csv.DictReader(io.StringIO(csv_text(results))))
     assert [(row["kind"], row["variant"]) for row in rows[:2]] == [("measured", "plain"), ("measured", "flip")]

@@ -15,6 +15,7 @@ import torch
 
 from lba_cli.model.checkpoint import VERSION, Checkpoint, Description, write_checkpoint
 from lba_cli.model.initial_weights import build_network
+from lba_cli.model.pickle_audit import LEGACY_START
 
 TRAP = "code-was-run"
 
@@ -74,6 +75,22 @@ def saved(value: object, **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def legacy(pickled: bytes, keys: bytes = b"\x80\x02].", storages: bytes = b"") -> bytes:
+    """Make a file in PyTorch's format of before 1.6 from any pickle, any pickle of storages' names, and storages."""
+    facts = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    start = LEGACY_START + pickle.dumps(1001, protocol=2) + pickle.dumps(facts, protocol=2)
+    return start + pickled + keys + storages
+
+
+def legacy_tensor(count: int, view: bytes = b"N") -> bytes:
+    """Make a pickle of {"classifier.weight": tensor} on a storage that claims to have ``count`` numbers."""
+    storage = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x007X\x03\x00\x00\x00cpu\x8a\x06"
+    tensor = (
+        storage + count.to_bytes(6, "little") + view + b"tQK\x00K\x01\x85K\x01\x85\x89ccollections\nOrderedDict\n)R"
+    )
+    return b"\x80\x02}X\x11\x00\x00\x00classifier.weightctorch._utils\n_rebuild_tensor_v2\n(" + tensor + b"tRs."
+
+
 def safetensors(header: bytes, body: bytes = b"") -> bytes:
     """Make a safetensors file with any header."""
     return struct.pack("<Q", len(header)) + header + body
@@ -97,6 +114,13 @@ def files() -> dict[str, bytes]:
         ),
         "torch-hub.pt": archive(b"\x80\x02ctorch.hub\nload\nX\x01\x00\x00\x00xX\x01\x00\x00\x00y\x86R."),
         "old-format.pt": saved(content(), _use_new_zipfile_serialization=False),
+        "old-format-with-code.pt": saved({"net": system}, _use_new_zipfile_serialization=False),
+        "old-format-with-code-in-its-facts.pt": LEGACY_START + pickle.dumps(system, protocol=2),
+        "old-format-that-claims-much.pt": legacy(legacy_tensor(2**40), pickle.dumps(["7"], protocol=2), bytes(4096)),
+        "old-format-with-a-view.pt": legacy(legacy_tensor(1, view=b"X\x01\x00\x00\x008K\x00K\x01\x87")),
+        "old-format-with-a-module.pt": legacy(b"\x80\x02(X\x06\x00\x00\x00moduleccollections\nOrderedDict\nNNtQ."),
+        "old-format-with-a-doubled-key.pt": legacy(doubled_tuples(60)),
+        "old-format-cut.pt": saved({"net": {"classifier.weight": one}}, _use_new_zipfile_serialization=False)[:-2],
         "script.pt": scripted(),
         "deflated-bomb.pt": archive(pickle.dumps({}, protocol=2), compress=True, repeat=4),
         "deep-pickle.pt": archive(deep),
@@ -106,6 +130,14 @@ def files() -> dict[str, bytes]:
         "bytearray.pt": archive(b"\x80\x02c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R."),
         "expanded.pt": saved(with_tensor("classifier.weight", one.expand(2**20, 512), num_classes=2**20)),
         "expanded-weights-only.pt": saved({"net": {"classifier.weight": one.expand(10**9, 2048)}}),
+        "expanded-and-foreign.pt": saved(
+            {
+                "net": {
+                    "base_resnet.base.layer1.0.conv1.weight": one,
+                    "classifier.weight": one.half().expand(2**20, 2048),
+                }
+            }
+        ),
         "sparse.pt": saved(
             with_tensor(
                 "classifier.weight", torch.sparse_coo_tensor(torch.zeros(2, 1, dtype=torch.long), one, (12, 512))

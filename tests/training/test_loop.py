@@ -145,7 +145,9 @@ def test_a_network_that_an_update_breaks_is_not_saved(source, tmp_path, small_ru
         return values
 
     monkeypatch.setattr(TrainingStep, "__call__", breaking)
-    with pytest.raises(TrainingError, match=r"epoch 0, step 0: the update made 'classifier.weight' infinite"):
+    with pytest.raises(
+        TrainingError, match=r"diverged in epoch 0, step 0: its update made 'classifier.weight' infinite"
+    ):
         train(small_run(train__steps_per_epoch=1), source, folder, Silent())
     assert not folder.path.exists()
 
@@ -251,7 +253,9 @@ def test_a_loss_that_is_not_finite_stops_the_run(source, tmp_path, small_run, mo
         return values
 
     monkeypatch.setattr(TrainingStep, "__call__", poisoned)
-    with pytest.raises(TrainingError, match=r"epoch 1, step 2: the loss 'dense_triplet' is nan"):
+    with pytest.raises(
+        TrainingError, match=r"epoch 1, step 2: the loss 'dense_triplet' is nan; .*last.pt is the state after epoch 0"
+    ):
         train(run, source, folder, Silent())
     saved = read_checkpoint(folder.last)
     assert saved.description.epoch == 0

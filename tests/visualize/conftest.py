@@ -70,7 +70,7 @@ def report(tmp_path_factory, network_file, source):
     losses = {"identity": 2.0, "hard_triplet": 1.0, "dense_triplet": 0.5}
     figures = {"rank1": 0.2, "mAP": 0.1, "mINP": 0.05}
     records = [{"epoch": n, "learning_rate": 0.1, "losses": losses, "evaluation": figures} for n in range(3)]
-    model = ScoredModel("<b>run</b>/checkpoints/best.pt", source.name)
+    model = ScoredModel("<b>run</b>/checkpoints/last.pt", source.name)
     subject = Subject(rebuild_network(checkpoint), checkpoint.description, model, config, records)
     path = tmp_path_factory.mktemp("report") / "report of <b>&amp;.html"
     bounds = Bounds(queries=30, top=5, people=3, points=60)

@@ -10,6 +10,7 @@ from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
 from lba_cli.evaluation.embedding import Embeddings, embed_views
+from lba_cli.evaluation.leakage import selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
@@ -128,13 +129,14 @@ def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Li
 def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str, Any]:
     subject, source = findings.subject, findings.source
     report = EvaluationResults((findings.results,))
+    chosen = selection_note(subject.model)
     return {
         "model": subject.model.name,
         "dataset": source.name,
         "synthetic": source.name.startswith("synthetic"),
         "title": report.title(),
         "inflation_note": subject.note,
-        "notes": [*report.notes(), *([ONE_OF_TEN] if source.trial else [])],
+        "notes": [*report.notes(), *([chosen] if chosen else []), *([ONE_OF_TEN] if source.trial else [])],
         "cmc_counts": get_dataset(source.dataset).match_rules.cmc_counts,
         "shown_setting": str(findings.drawn[0].setting),
         "facts": _facts(subject, source),

@@ -1,0 +1,39 @@
+"""Activation checkpointing: a stage keeps only its input, and is computed again for its gradient. That takes less memory.
+
+The results are the same bits. The second computation must not count in the running statistics of batch normalisation.
+"""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def recomputed(stage: nn.Module, x: Tensor) -> Tensor:
+    """Apply ``stage``, which draws no random numbers, to ``x``; its activations are computed again in the backward pass."""
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _copied_statistics(stage)
+
+    result: Tensor = checkpoint(stage, x, use_reentrant=False, preserve_rng_state=False, context_fn=contexts)
+    return result
+
+
+@contextmanager
+def _copied_statistics(stage: nn.Module) -> Iterator[None]:
+    """Let batch normalisation update copies of its running statistics within the block.
+
+    PyTorch compares what both computations keep for the gradient, so that the statistics can't just be switched off.
+    """
+    kept = [(module, dict(module.named_buffers())) for module in stage.modules() if isinstance(module, _BatchNorm)]
+    for norm, buffers in kept:
+        for name, value in buffers.items():
+            setattr(norm, name, value.clone())
+    try:
+        yield
+    finally:
+        for norm, buffers in kept:
+            for name, value in buffers.items():
+                setattr(norm, name, value)
