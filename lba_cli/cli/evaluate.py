@@ -131,14 +131,8 @@ def evaluate(
     with --trials all.
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    needs_network = {
-        "a checkpoint": names,
-        "--data": data,
-        "--save-features": save_features,
-        "--trials": trials,
-        "--best": best,
-    }
-    _require_one_kind(features, protocol_of, needs_network)
+    own = {"a checkpoint": names, "--best": best, "--data": data, "--save-features": save_features, "--trials": trials}
+    _require_one_kind(features, protocol_of, needs_network=own)
     outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
     require_new_files(outputs, force=force)
     from lba_cli.cli.console import get_console
