@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure what a training step on the CPU takes of memory and time, plain and with the settings that save memory.
+"""Measure how much memory a training step on the CPU takes, plain and with the settings that save memory.
 
 Usage: training_memory.py [--size HEIGHT WIDTH] [--backbone NAME]
 
@@ -10,7 +10,6 @@ float32, beyond what the process had with the network loaded (Linux's VmHWM less
 import argparse
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -32,8 +31,8 @@ SETTINGS = {
 }
 
 
-def measure(title: str, backbone: str, size: tuple[int, int]) -> tuple[float, float]:
-    """Take one step; return its peak memory in bytes and its seconds."""
+def measure(title: str, backbone: str, size: tuple[int, int]) -> float:
+    """Take one step; return its peak memory in bytes."""
     recipe = TrainSection(precision="float32", **SETTINGS[title])
     network = build_network(backbone, 395, "none", 0, size)
     network.checkpoint_activations = recipe.checkpoint_activations
@@ -43,10 +42,10 @@ def measure(title: str, backbone: str, size: tuple[int, int]) -> tuple[float, fl
     images = [torch.randint(0, 256, (count, *size, 3), dtype=torch.uint8) for _ in range(2)]
     batch = TrainingBatch(*images, torch.arange(recipe.identities).repeat_interleave(recipe.instances))
     part = recipe.identities // recipe.accumulate, recipe.instances
-    before, started = status("VmRSS"), time.perf_counter()
+    before = status("VmRSS")
     with arithmetic("float32", torch.device("cpu")):
         step(batch, lambda: (sample_pairs(*part), sample_pairs(*part)))
-    return status("VmHWM") - before, time.perf_counter() - started
+    return status("VmHWM") - before
 
 
 def status(name: str) -> float:
@@ -61,18 +60,16 @@ def main() -> None:
     parser.add_argument("--only", choices=SETTINGS, help="measure this setting in this process")
     options = parser.parse_args()
     if options.only:
-        print(*measure(options.only, options.backbone, tuple(options.size)))
+        print(measure(options.only, options.backbone, tuple(options.size)))
         return
     words = [sys.executable, __file__, "--backbone", options.backbone, "--size", *map(str, options.size)]
-    print("| setting | memory | time |\n| --- | --- | --- |")
+    print("| setting | memory |\n| --- | --- |")
     plain = None
     for title in SETTINGS:
         done = subprocess.run([*words, "--only", title], capture_output=True, text=True, check=True)
-        memory, seconds = map(float, done.stdout.split())
-        plain = plain or (memory, seconds)
-        print(
-            f"| {title} | {memory / plain[0]:.2f} ({memory / 1e9:.2f} GB) | {seconds / plain[1]:.1f} ({seconds:.1f} s) |"
-        )
+        memory = float(done.stdout)
+        plain = plain or memory
+        print(f"| {title} | {memory / plain:.2f} ({memory / 1e9:.2f} GB) |")
 
 
 if __name__ == "__main__":
