@@ -34,7 +34,7 @@ def require_results(folder, outputs):
     assert {p.name for p in run.iterdir()} == {"config.yaml", "metrics.jsonl", "timings.jsonl", "checkpoints"}
     assert {p.name for p in (run / "checkpoints").iterdir()} == {"last.pt", "previous.pt", "best.pt"}
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
-    assert f"{run.relative_to(folder)}/checkpoints/best.pt, of the newest run" in outputs[2]
+    assert f"{run.relative_to(folder)}/checkpoints/last.pt, of the newest run" in outputs[2]
     assert "rank1" in outputs[2]
     assert (folder / "figures" / "correspondences.png").is_file()
 
