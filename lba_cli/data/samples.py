@@ -118,7 +118,8 @@ def indices_of_trial(samples: Sequence[Sample], trial: int | None, name: str) ->
     trials = sorted({sample.trial for sample in samples} - {0})
     if trials and trial is None:
         raise DataError(
-            f"{name} has {len(trials)} trials: choose one with --set data.trial={trials[0]}, or take all with --trials all"
+            f"{name} has {len(trials)} trials: choose one with --set data.trial={trials[0]}, or take all with --trials all "
+            "(lba train and lba evaluate)"
         )
     if trial is not None and not trials:
         raise DataError(f"{name} has a single train/test split: leave out --trials all and data.trial={trial}")
