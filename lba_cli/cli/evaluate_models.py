@@ -189,7 +189,8 @@ def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]
     results = over_trials([_score_checkpoint(candidate.name, *part, request, note) for part in candidate.parts])
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
-    return tuple(replace(result, root=root) for result in _noted(results, selection_note(results[0].model)))
+    shown = ". ".join(filter(None, (note, selection_note(results[0].model))))
+    return tuple(replace(result, root=root) for result in _noted(results, shown))
 
 
 def _noted(results: Iterable[Result], note: str) -> tuple[Result, ...]:

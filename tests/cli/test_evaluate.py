@@ -260,6 +260,7 @@ def test_a_model_is_scored_on_another_data_set(lba, opened_trials, network_file,
     """The model was trained on synthetic SYSU-MM01, whose modes and shots must not be asked of RegDB."""
     output = printed(lba("evaluate", network_file, "--data", "anywhere"))
     assert "trained on synthetic-tiny, scored on RegDB, trial 1, community" in output
+    assert "does not say whom it was trained on (synthetic-tiny is assumed)" in output
     use_trials(monkeypatch, range(1, 4))
     output = printed(lba("evaluate", network_file, "--data", "anywhere", "--trials", "all"))
     assert "trained on synthetic-tiny, scored on RegDB, trials 1–3, community protocol, in percent" in output
