@@ -116,7 +116,7 @@ def can_evaluate(source: ImageSource, listener: Listener) -> bool:
 def build_history(
     config: Config, source: ImageSource, sampler: IdentitySampler, checkpoint: Checkpoint | None, listener: Listener
 ) -> History:
-    """Find out whom the network has been trained on at the end, and warn if the run's own test people are among them.
+    """Find out whom the network has been trained on at the end, and warn if people that choose the best epoch are among them.
 
     A run that continues from ``checkpoint`` was started from the models that this names.
 
@@ -136,9 +136,10 @@ def build_history(
         backbone, pretrained = config.model.backbone, pretrained_file(config.model.pretrained)
         earlier = processes.run_on_writer(lambda: joined(starting_records(backbone, pretrained)))
     records = (TrainingRecord(source.name, source.trial, people), *earlier)
-    if not any(sample.split == "test" for sample in source.samples):
+    selection = selection_set(source)
+    if not any(sample.split == "test" for sample in selection.samples):
         return History(people, earlier)
-    overlap = find_overlap(records, source, listener)
+    overlap = find_overlap(records, selection, listener)
     if overlap.reason:
         listener.warn(
             f"{overlap.reason}, which inflates all figures of this run, and those that choose best.pt. Start from other "

@@ -36,8 +36,8 @@ def config(**train):
     return resolve_config([ConfigLayer({**SMALL, "train": {**SMALL["train"], **train}}, "the test")])
 
 
-def history(source, checkpoint=None, pretrained="none", listener=None):
-    run = config()
+def history(source, checkpoint=None, pretrained="none", listener=None, **train):
+    run = config(**train)
     run = run.model_copy(update={"model": run.model.model_copy(update={"pretrained": str(pretrained)})})
     return build_history(run, source, build_sampler(run, source, Silent()), checkpoint, listener or Silent())
 
@@ -70,6 +70,19 @@ def test_a_warm_start_from_another_split_is_warned_about_and_noted(tmp_path, mod
     assert "inflates all figures of this run" in warnings.lines[0]
     assert "figures are inflated" in found.note
     assert [record.dataset for record in found.earlier] == ["shots"]
+
+
+@pytest.mark.parametrize(("trained", "noted"), [("ac", True), ("ae", False)])
+def test_figures_of_validation_people_are_noted_if_the_earlier_model_knew_them(tmp_path, model_of, trained, noted):
+    root = tmp_path / "shots"
+    lists = {"train_ids": "ab", "validation_ids": "cd", "test_ids": "ef"}
+    photos(root, "abcdef")
+    for name, people in {**lists, "trained": trained, "others": "bdf"}.items():
+        (root / name).write_text("\n".join(people))
+    first = model_of(photos(root, "", train_ids="trained", test_ids="others"))
+    run = photos(root, "", **{name: name for name in lists})
+    found = history(run, pretrained=first, identities=2)
+    assert ("(c): figures are inflated" in found.note) is noted
 
 
 def test_a_warm_start_from_the_same_split_has_no_note(tmp_path, model_of):
