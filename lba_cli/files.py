@@ -85,10 +85,15 @@ def at_home(value: Any) -> Any:
     """Replace ``~`` or ``~user`` at the start of a path, or of each path of a list, by the home folder.
 
     Every option and config key passes through here, because a shell doesn't do it in ``--output=~/x``, and nothing does it
-    in YAML. Other values, and the names of unknown users, stay as they are. ``./~`` names a folder called ``~``.
+    in YAML. Other values, and the names of unknown users, stay as they are. ``./~`` names a folder called ``~``. Lists within
+    lists aren't looked into: a checkpoint's configuration comes from a stranger, and may hold itself many times.
     """
     if isinstance(value, list | tuple):
-        return type(value)(at_home(each) for each in value)
+        return type(value)(_at_home(each) for each in value)
+    return _at_home(value)
+
+
+def _at_home(value: Any) -> Any:
     if isinstance(value, str | Path) and str(value).startswith("~"):
         return type(value)(os.path.expanduser(value))  # noqa: PTH111 (Path.expanduser raises an error for unknown users)
     return value

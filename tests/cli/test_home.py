@@ -27,6 +27,13 @@ def test_what_is_replaced_and_what_is_not(home):
         assert at_home(other) == other
 
 
+def test_a_value_of_a_stranger_that_holds_itself_many_times_is_not_looked_through(home):
+    value = ["~"]
+    for _ in range(40):
+        value = [value, value]
+    assert at_home(value)[0] is value[0]
+
+
 def test_every_config_key_and_its_file(home, monkeypatch):
     (home / "my.yaml").write_text("data:\n  root: ~/shots\n  train_ids: ~/train.txt\n  test_ids: '~/test.txt'\n")
     words = ["model.pretrained=~/weights.pth"]
