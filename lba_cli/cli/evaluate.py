@@ -140,18 +140,8 @@ def evaluate(
     with --trials all.
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
-    needs_network = {
-        "a checkpoint": names,
-        "--data": data,
-        "--save-features": save_features,
-        "--trials": trials,
-        "--best": best,
-    }
-    needs_features = {
-        "--protocol-of needs --features: a checkpoint is scored by the protocol of its data set": protocol_of,
-        "--no-normalize needs --features: the features of a network have unit length": not normalize,
-    }
-    _refuse_conflicts(features, needs_network, needs_features)
+    own = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials, "--best": best}
+    _refuse_conflicts(features, needs_network=own, needs_features=(protocol_of, not normalize))
     outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
     require_new_files(outputs, force=force)
     from lba_cli.cli.console import get_console
@@ -180,13 +170,16 @@ def evaluate(
 
 
 def _refuse_conflicts(
-    features: Path | None, needs_network: Mapping[str, object], needs_features: Mapping[str, object]
+    features: Path | None, *, needs_network: Mapping[str, object], needs_features: tuple[object, object]
 ) -> None:
-    """Refuse options that don't go together; the mappings are of names, or whole messages, to whether they are given."""
+    """Refuse options that don't go together. ``needs_features`` says whether --protocol-of and --no-normalize are given."""
     if features and (given := next(filter(needs_network.get, needs_network), "")):
         raise LbaError(f"--features scores a feature file: leave out {given}")
-    if not features and (message := next(filter(needs_features.get, needs_features), "")):
-        raise LbaError(message)
+    protocol_of, not_normalized = needs_features
+    if protocol_of and not features:
+        raise LbaError("--protocol-of needs --features: a checkpoint is scored by the protocol of its data set")
+    if not_normalized and not features:
+        raise LbaError("--no-normalize needs --features: the features of a network have unit length")
 
 
 def _with_published(report: EvaluationResults, listener: Listener) -> EvaluationResults:

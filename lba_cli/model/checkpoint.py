@@ -41,13 +41,13 @@ class Description:
     dataset: str = ""  # the name of the data set that the network was trained on
     epoch: int = -1  # the last epoch of its training, counted from 0; -1 if unknown
     figures: dict[str, float] = field(default_factory=dict)  # retrieval figures at that epoch, as fractions
-    selected_on: str = ""  # by whose mAP this epoch was chosen: test, validation; empty if it wasn't, as for last.pt
     figures_setting: str = ""  # the evaluation setting of the figures, in words
     config: dict[str, Any] = field(default_factory=dict)  # its run's resolved config; empty for the released checkpoint
     trial: int = 0  # the data set's trial that it was trained on, from 1; 0 for data sets without trials
     people: dict[str, str] | None = None  # that it was trained on, see TrainingRecord
     # the records of the models that it was started from, as dictionaries of their attributes
     earlier: list[dict[str, Any]] = field(default_factory=list)
+    selected_on: str = ""  # by whose mAP this epoch was chosen: test, validation; empty if it wasn't, as for last.pt
     figures_note: str = ""  # what a reader of the figures has to know
 
     def records(self) -> tuple[TrainingRecord, ...]:

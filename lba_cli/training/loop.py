@@ -20,13 +20,7 @@ from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.model.checkpoint import Checkpoint, write_checkpoint
 from lba_cli.randomness import Stream, torch_generator
 from lba_cli.reporting import Listener
-from lba_cli.training.components import (
-    build_history,
-    build_objective,
-    build_sampler,
-    build_training_network,
-    can_evaluate,
-)
+from lba_cli.training import components
 from lba_cli.training.distributed import report_processes
 from lba_cli.training.loss_meter import OVERFLOW, Diverged, LossMeter, require_finite
 from lba_cli.training.run_folder import RunFolder
@@ -72,7 +66,7 @@ def train(
     config = resolve_auto(config, source.dataset, listener)
     trainer = Trainer(config, source, folder, listener, pretrained="none" if checkpoint else config.model.pretrained)
     source.check(range(len(source.samples)), listener)
-    trainer.history = build_history(config, source, trainer.sampler, checkpoint, listener)
+    trainer.history = components.build_history(config, source, trainer.sampler, checkpoint, listener)
     trainer.load_images()
     if checkpoint:
         again = True
@@ -110,13 +104,15 @@ class Trainer:
         recipe = config.train
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
         self.device = own_device(config.run.device, listener)
-        self.sampler = build_sampler(config, source, listener)
+        self.sampler = components.build_sampler(config, source, listener)
         self.images_per_step = 2 * recipe.identities * recipe.instances * processes.current().size
         self.selection = selection_set(source)
-        self.can_evaluate = can_evaluate(source, listener)
+        self.can_evaluate = components.can_evaluate(source, listener)
         self.augmentation = Augmentation(config.data.pad, config.data.flip, config.data.erase)
-        self.network = build_training_network(config, len(self.sampler.classes), pretrained, self.device, listener)
-        self.step = TrainingStep(self.network, build_objective(config), recipe, self.device)
+        self.network = components.build_training_network(
+            config, len(self.sampler.classes), pretrained, self.device, listener
+        )
+        self.step = TrainingStep(self.network, components.build_objective(config), recipe, self.device)
         self.device_cache: DeviceCache | None = None
         self.progress = Progress()
         self.history = History({})

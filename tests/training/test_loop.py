@@ -130,7 +130,7 @@ def test_a_run_cannot_resume_with_other_data(reference, source):
         dataset, trial = source.dataset, source.trial
         fingerprint, read, check, content = "other", source.read, source.check, ""
 
-    with pytest.raises(TrainingError, match="started on other data"):
+    with pytest.raises(TrainingError, match="the data changed after the run was started"):
         train(run, Changed(), folder, Silent(), read_checkpoint(folder.last))
 
 

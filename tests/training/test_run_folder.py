@@ -165,7 +165,7 @@ def test_changed_pixels_are_other_data(finished, source, tmp_path):
 
     run, _, copy = finished
     folder = copy(tmp_path / "run")
-    with pytest.raises(TrainingError, match="started on other data"):
+    with pytest.raises(TrainingError, match="the data changed after the run was started"):
         train(run, Inverted(), folder, Silent(), read_checkpoint(folder.last))
 
 
