@@ -87,7 +87,7 @@ def test_features_are_scored_by_the_protocol_of_any_data_set(lba, tmp_path):
         cameras=np.array([s.camera for s in samples]),
         trained_on=np.array("other data"),
     )
-    assert "--protocol-of: sysu, regdb, llcm, folder" in refused(
+    assert "--protocol-of (sysu, regdb, llcm, folder)" in refused(
         lba("evaluate", "--features", "features.npz", status=2)
     )
     for dataset in ("llcm", "regdb", "folder"):
@@ -115,7 +115,7 @@ def test_files_that_cannot_be_written_are_refused_before_the_work(lba, tmp_path,
     for option in ("--json", "--csv", "--markdown", "--save-features"):
         assert "exists already" in refused(lba("evaluate", "x.pt", option, "there", status=2))
         assert "exists already" in refused(lba("evaluate", "x.pt", option, ".", "--force", status=2))
-        assert "is not a folder" in refused(lba("evaluate", "x.pt", option, "there/f", status=2))
+        assert "is not a writable folder" in refused(lba("evaluate", "x.pt", option, "there/f", status=2))
     same = lba("evaluate", "x.pt", "--json", "f", "--csv", "f", status=2)
     assert "--json and --csv name the same file" in refused(same)
     assert (tmp_path / "there").read_text() == "precious"

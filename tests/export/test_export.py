@@ -145,7 +145,7 @@ def test_an_existing_file_is_kept(trained, tmp_path):
 
 
 def test_a_wrong_suffix_is_refused(trained, tmp_path):
-    with pytest.raises(ExportError, match=r"ends in \.onnx"):
+    with pytest.raises(ExportError, match=r"must end in \.onnx"):
         export(*trained, "onnx", tmp_path / "x.pt2")
 
 

@@ -84,7 +84,7 @@ def test_an_export_of_another_release_is_refused_in_one_line(described, tmp_path
 
 def test_weights_that_say_nothing_have_an_empty_record(tmp_path, monkeypatch, official_file):
     path = tmp_path / "resnet18.pth"
-    torch.save({"conv1.weight": torch.zeros(1)}, path)
+    torch.save({"layer1.0.conv1.weight": torch.zeros(1)}, path)
     assert starting_records("resnet18", str(path)) == (TrainingRecord(),)
     assert starting_records("resnet50", str(official_file)) == (TrainingRecord("SYSU-MM01"),)
     assert starting_records("resnet18", "imagenet") == starting_records("resnet18", "none") == ()

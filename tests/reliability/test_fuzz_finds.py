@@ -51,8 +51,8 @@ def billion_laughs():
         {"version": billion_laughs()},
         {"weights": {10**5000: 1}},
         {"weights": {("a", 1): torch.ones(1)}},
-        {"net": {10**5000: 1, "classifier.weight": torch.ones(2, 2)}},
-        {"net": torch.ones(2)},
+        {"format": "", "net": {10**5000: 1, "classifier.weight": torch.ones(2, 2)}},
+        {"format": "", "net": torch.ones(2)},
     ],
     ids=range(6),
 )

@@ -114,7 +114,7 @@ def take_joined_steps(alone, config, source):
         losses = []
         for alone.sampler, batch in zip(shares, batches, strict=True):
             halves = [normalize(half) for half in batch[:2]]
-            losses.append(alone.step.evaluate(*halves, batch.labels, alone._draw_pairs).losses["total"])
+            losses.append(alone.step.evaluate(*halves, batch.labels, alone._pair_drawer()).losses["total"])
         joined = torch.stack(losses).mean()
         alone.step.optimizer.zero_grad()
         joined.backward()

@@ -294,7 +294,7 @@ def test_a_run_without_test_images_is_not_evaluated(source, tmp_path, small_run)
 )
 def test_training_lowers_the_identity_loss(source, tmp_path, small_run, changes):
     folder = RunFolder(tmp_path / "run")
-    recipe = {"train__epochs": 3, "train__steps_per_epoch": 4, "train__evaluate_every": 0, "train__warmup_epochs": 0}
+    recipe = {"train__epochs": 6, "train__steps_per_epoch": 4, "train__evaluate_every": 0, "train__warmup_epochs": 0}
     train(
         small_run(**recipe, train__learning_rate=0.003, train__backbone_lr_multiplier=1.0, **changes),
         source,

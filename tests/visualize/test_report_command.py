@@ -13,7 +13,7 @@ def test_a_bad_path_is_refused_before_any_work(lba, tmp_path):
     assert (tmp_path / "x.html").read_text() == "mine"
     assert ".html" in lba("visualize", "report", "--output", "x.pdf", status=2).output
     (tmp_path / "file").write_text("")
-    assert "not a folder" in lba("visualize", "report", "--output", "file/x.html", status=2).output
+    assert "not a writable folder" in lba("visualize", "report", "--output", "file/x.html", status=2).output
 
 
 @pytest.mark.slow

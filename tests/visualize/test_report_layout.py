@@ -98,7 +98,9 @@ def test_the_page_says_what_is_missing(changed, tmp_path):
 
     with Page(browser_program(), tmp_path / "profile") as page:
         page.open(changed(change))
-        assert text(page, "#summary .note").startswith("Do not compare these figures with others: scored on people")
+        assert text(page, "#summary .note").startswith(
+            "Mind this before you compare the figures with others: scored on people"
+        )
         assert "no numbers" in text(page, "#curves .note")
         assert "No query ranks a different person first" in text(page, "#confusions p")
         assert "Only PCA is shown" in text(page, "#map .note")
