@@ -103,6 +103,7 @@ NOT_RUN = {
     'pip install ".[dev]"': "installs",
     "python -m pytest": "runs these tests",
     "python -m pytest tests/benchmarks": "measures for minutes; tests/test_plain.py shows that both ways agree",
+    "python -m pytest tests/benchmarks/bench_ranking.py": "measures for minutes",
     "python -m pytest tests/reliability/test_hostile_checkpoints.py": "runs these tests",
     "python -m pytest -m slow tests/reliability/test_fuzz.py": "runs these tests",
     "python -m pytest -m slow tests/test_platforms.py": "runs these tests",
