@@ -87,13 +87,18 @@ class FoundImages:
 
 
 def encodable(path: Path) -> str:
-    """The path as text; raises a DataError if a name in it isn't UTF-8, because it couldn't be written into lists."""
+    """Return the path as text, after :func:`require_text` for every name in it."""
     for part in (*reversed(path.parents), path):
-        try:
-            part.name.encode()
-        except UnicodeEncodeError:
-            raise DataError(f"{part.parent}: the file name {part.name!a} is not UTF-8; rename it") from None
+        require_text(part)
     return str(path)
+
+
+def require_text(file: Path) -> None:
+    """Raise a DataError if a file's name isn't valid UTF-8, because it couldn't be written to lists."""
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{file.parent}: the file name {file.name!a} is not UTF-8; rename it") from None
 
 
 def _reason_to_pass(file: Path) -> str:

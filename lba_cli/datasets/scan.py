@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lba_cli.data.image_files import image_suffixes
+from lba_cli.data.image_listing import require_text
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.datasets.lists import shortened
-from lba_cli.errors import DataError, printable
+from lba_cli.errors import printable
 from lba_cli.vocabulary import Modality, Split
 
 _CAMERA = re.compile(r"_c([0-9]{1,9})(?![0-9])", re.IGNORECASE)
@@ -19,17 +20,15 @@ _SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # beside those whos
 
 @dataclass
 class Scan:
-    """Finds images in folders by their file ``suffixes``, and counts what it ignores. Links are followed.
+    """Finds images in folders by the endings of their names, and counts what it ignores. Links are followed.
 
     Attributes:
-        suffixes: the endings of images, in lower case.
         strays: the number of files that are hidden, the system's own, or in no identity's folder.
         endings: the number of other files in identities' folders, by their endings.
         folders, links: folders that were not searched, and links that lead nowhere.
         unlisted: identities that have a folder, but are in no list.
     """
 
-    suffixes: frozenset[str] = field(default_factory=image_suffixes)
     strays: int = 0
     endings: Counter[str] = field(default_factory=Counter)
     folders: list[Path] = field(default_factory=list)
@@ -56,7 +55,7 @@ class Scan:
     def images(self, folder: Path) -> Iterator[str]:
         """Yield the names of the images directly in ``folder``; see :func:`require_text`."""
         for file in folder.iterdir():
-            if file.suffix.lower() in self.suffixes and not file.name.startswith(".") and file.is_file():
+            if file.suffix.lower() in image_suffixes() and not file.name.startswith(".") and file.is_file():
                 require_text(file)
                 yield file.name
             else:
@@ -93,18 +92,10 @@ class Scan:
             self.folders.append(file)
         elif not file.exists():
             self.links.append(file)
-        elif of_identity and file.suffix.lower() not in self.suffixes:
+        elif of_identity and file.suffix.lower() not in image_suffixes():
             self.endings[file.suffix.lower()] += 1
         else:
             self.strays += 1
-
-
-def require_text(file: Path) -> None:
-    """Raise a DataError if a file's name isn't valid UTF-8, because it couldn't be written to lists."""
-    try:
-        file.name.encode()
-    except UnicodeEncodeError:
-        raise DataError(f"{file.parent}: the file name {file.name!a} is not UTF-8; rename it") from None
 
 
 def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) -> list[str]:
