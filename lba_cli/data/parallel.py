@@ -37,7 +37,7 @@ def map_chunks(
 
     Args:
         function: called with a chunk of jobs; it must be picklable, and so must jobs and results.
-        jobs, chunk: the jobs, and how many of them are in a chunk.
+        jobs, chunk: the jobs, and the number of jobs in a chunk.
         workers: number of processes; one per core if None. With 1, everything runs in this process.
 
     Raises:

@@ -161,7 +161,7 @@ def _compare_people(records: Sequence[TrainingRecord], source: ImageSource, test
 
 
 def _unknown(records: Sequence[TrainingRecord], source: ImageSource) -> tuple[str, ...]:
-    """Say where it isn't known whom the model was trained on. The test people of a fixed split are never trained on."""
+    """Return a note for each model whose training people are unknown. In a fixed split, test people are never among them."""
     notes = []
     for who, group in ((OWN, records[:1]), (EARLIER, records[1:])):
         for record in group:

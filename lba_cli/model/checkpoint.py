@@ -51,12 +51,12 @@ class Description:
     figures_note: str = ""  # what a reader of the figures has to know
 
     def records(self) -> tuple[TrainingRecord, ...]:
-        """Return whom it was trained on, followed by the same of the models that it was started from."""
+        """Return the record of its training people, followed by those of the models that it was started from."""
         own = TrainingRecord(self.dataset, self.trial, self.people)
         return (own, *(TrainingRecord(**values) for values in self.earlier))
 
     def without_people(self) -> "Description":
-        """Return the description for files that nobody scores, which don't need to say whom it was trained on."""
+        """Return the description without its training people, for files that nobody scores."""
         return replace(self, people=None, earlier=[])
 
     @property

@@ -44,7 +44,7 @@ def build_network(
 
 
 def starting_records(backbone: str, pretrained: str) -> tuple[TrainingRecord, ...]:
-    """Return whom the initial weights were trained on, other than ImageNet; ``pretrained`` as for :func:`build_network`.
+    """Return the training people of the initial weights, if any; ``pretrained`` is as for :func:`build_network`.
 
     A file that doesn't say it has an empty record, unless it is one of torchvision's own, whose names contain their SHA-256.
     """

@@ -1,4 +1,4 @@
-"""Records of whom a network was trained on. A checkpoint keeps its own and those of the models that it was started from."""
+"""Records of the people in a network's training. A checkpoint has its own, and those of the models it was started from."""
 
 import hashlib
 import re

@@ -116,7 +116,7 @@ def can_evaluate(source: ImageSource, listener: Listener) -> bool:
 def build_history(
     config: Config, source: ImageSource, sampler: IdentitySampler, checkpoint: Checkpoint | None, listener: Listener
 ) -> History:
-    """Find out whom the network has been trained on at the end, and warn if people that choose the best epoch are among them.
+    """Collect the training people of this run and of earlier ones, and warn if people who choose the best epoch are among them.
 
     A run that continues from ``checkpoint`` was started from the models that this names.
 

@@ -93,7 +93,7 @@ class Trainer:
     Attributes:
         sampler: chooses the images of every step.
         step: updates the network.
-        history: whom the network has been trained on at the end.
+        history: the people that the network is trained on in this run and was trained on before.
         writes: whether this process writes the records and checkpoints.
         saved_at, saved: the monotonic time of the last checkpoint, in seconds, and its epoch and step; None before the first.
     """
