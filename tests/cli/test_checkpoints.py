@@ -113,6 +113,7 @@ def foreign(monkeypatch, tmp_path):
     return tmp_path / "theirs.t"
 
 
+@pytest.mark.slow
 def test_the_image_size_of_a_foreign_file_is_a_setting(lba, foreign, tiny, image, tmp_path):
     size = ("--set", "data.height=64", "--set", "data.width=32", "--checkpoint", foreign)
     output = lba("evaluate", *size, "--data", tiny, "--mode", "all-search").output

@@ -38,6 +38,7 @@ def other_file(network_file, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_models_are_compared_in_the_table_and_in_every_file(lba, network_file, other_file, tmp_path):
     files = ("--json", "f.json", "--csv", "f.csv", "--markdown", "f.md")
     result = lba("evaluate", network_file, other_file, "--published", *files)

@@ -352,6 +352,6 @@ def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
     )
     for figure in figures:
         assert name.split()[-1] in " ".join(text.get_text() for text in figure.texts)
-        for kind in ("png", "svg", "pdf"):
-            save(figure, tmp_path / f"x.{kind}", force=True)
+    for figure, kind in zip(figures, ("png", "svg", "pdf", "png"), strict=True):
+        save(figure, tmp_path / f"x.{kind}", force=True)
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
