@@ -17,7 +17,7 @@ from lba_cli.reporting import Listener
 
 RUNS = Path("runs")
 LOCK = ".lock"
-TRIAL = "trial-"  # begins the names of runs in a folder of trials; the trial's number follows
+TRIAL, SEED = "trial-", "seed-"  # begin the names of runs in a folder of trials or of seeds; a number follows
 MAX_METRICS_BYTES = 2**30
 
 
@@ -206,10 +206,11 @@ def checkpoint_in(path: Path, *, best: bool = False) -> Path:
                 f"{path}: --best takes the best.pt of a run's folder: leave it out with a file's name"
             )
         return path
-    if not run.last.is_file() and (trials := list(path.glob(f"{TRIAL}*"))):
+    if not run.last.is_file() and (runs := series_runs(path)):
+        kind, words = ("trials", "--trials all --checkpoint ") if runs[0].is_trial else ("seeds", "")
         raise CheckpointError(
-            f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
-            f"all of them together with lba evaluate --trials all --checkpoint {path}"
+            f"{path}: holds {len(runs)} {kind}, each with a run of its own: name one, such as {runs[0].path}, or score "
+            f"all of them together with lba evaluate {words}{path}"
         )
     if not run.last.is_file():
         raise CheckpointError(f"{path}: a folder without a run's checkpoint, {run.last.relative_to(path)}")
@@ -220,9 +221,18 @@ def checkpoint_in(path: Path, *, best: bool = False) -> Path:
     return run.best if best else run.last
 
 
+def series_runs(path: Path) -> list[RunFolder]:
+    """Return the runs of a folder of trials or seeds in the order of their numbers; an empty list for any other folder."""
+    for prefix in (TRIAL, SEED):
+        numbered = [(p.name.removeprefix(prefix), p) for p in path.glob(f"{prefix}*") if p.is_dir()]
+        if runs := sorted((int(number), p) for number, p in numbered if number.isdecimal()):
+            return [RunFolder(p) for _, p in runs]
+    return []
+
+
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
-    """Yield the runs below ``folder`` that have a checkpoint, including those in folders of trials, newest first."""
-    runs = [RunFolder(path) for pattern in ("*", f"*/{TRIAL}*") for path in folder.glob(pattern)]
+    """Yield the runs below ``folder`` that have a checkpoint, also those of trials and seeds, newest first."""
+    runs = [run for path in folder.glob("*") for run in (RunFolder(path), *series_runs(path))]
     yield from sorted((r for r in runs if r.last.is_file()), key=lambda r: r.last.stat().st_mtime_ns, reverse=True)
 
 

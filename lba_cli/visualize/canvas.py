@@ -6,6 +6,7 @@ import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -206,16 +207,24 @@ def connect(left: Axes, right: Axes, points: NDArray[np.float64], strength: NDAr
 
 
 def plot_curves(
-    axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, title: str = ""
+    axes: Axes,
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x: str,
+    y: str,
+    title: str = "",
+    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] = MappingProxyType({}),
 ) -> None:
     """Plot curves below a title and a legend; curves differ in colour, dashes and marker.
 
-    ``curves`` has the x values and the y values of each curve by name; ``x`` and ``y`` are the labels of the axes.
+    ``curves`` has the x values and the y values of each curve by name; ``x`` and ``y`` are the labels of the axes. ``bands``
+    has the least and the largest y value at each x value of a curve, whose band gets the curve's colour.
     """
     for index, (name, (xs, ys)) in enumerate(curves.items()):
         turn, kind = divmod(index, len(COLOURS))  # once all colours are used, they repeat with other dashes
         style: Any = {"color": COLOURS[kind], "linestyle": DASHES[(kind + turn) % len(DASHES)], "linewidth": 1.1}
         axes.plot(xs, ys, label=name, marker="os^Dv<>"[kind] if len(xs) < 25 else "", markersize=2.5, **style)
+        if name in bands:
+            axes.fill_between(xs, *bands[name], color=COLOURS[kind], alpha=0.2, linewidth=0)
     if not curves:
         axes.text(0.5, 0.5, "no data yet", transform=axes.transAxes, ha="center", fontsize=SMALL)
         axes.set_yticks([])

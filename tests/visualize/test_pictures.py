@@ -22,7 +22,7 @@ from lba_cli.visualize.correspondences import (
     draw_correspondences,
     strongest_matches,
 )
-from lba_cli.visualize.curves import curves
+from lba_cli.visualize.curves import curves, curves_of_seeds
 from lba_cli.visualize.masks import masks
 from lba_cli.visualize.people import PictureOptions, another_person, choose_people
 from lba_cli.visualize.ranking import ranking
@@ -326,6 +326,25 @@ def test_legends_hide_no_curve(width, terms):
         assert not any(box.overlaps(other) for other in plots + texts)
     for box in texts:
         assert not any(box.overlaps(other) for other in plots)
+
+
+def test_curves_of_seeds_are_means_in_bands():
+    def run(*losses, rank1):
+        figures = {**EVALUATION, "rank1": rank1}
+        return [record(epoch, {"identity": loss}, evaluation=figures) for epoch, loss in enumerate(losses)]
+
+    runs = {"a": run(1.0, 4.0, 7.0, rank1=0.2), "b": run(3.0, 2.0, rank1=0.6)}
+    figure = curves_of_seeds(runs, "runs/full")
+    losses, _, retrieval, _ = figure.axes
+    (line,) = losses.lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([0, 1], [2.0, 3.0]), "the epochs that both runs have"
+    (band,) = losses.collections
+    corners = {tuple(map(float, corner)) for corner in band.get_paths()[0].vertices}
+    assert {(0, 1.0), (0, 3.0), (1, 2.0), (1, 4.0)} <= corners
+    assert retrieval.lines[0].get_ydata()[0] == pytest.approx(40)
+    assert "runs/full: mean and range of 2 seeds" in " ".join(text.get_text() for text in figure.texts)
+    with pytest.raises(LbaError, match="b: no epoch is complete yet"):
+        curves_of_seeds({"a": runs["a"], "b": []}, "runs/full")
 
 
 def test_curves_of_a_run_without_evaluations_say_so():
