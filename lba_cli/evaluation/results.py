@@ -1,6 +1,6 @@
-"""The results of evaluations: the metrics of one model or of several, as fractions, and as JSON.
+"""The results of evaluating one or several models: metrics as fractions, and their JSON.
 
-A result holds a set of metrics for each gallery draw or, of RegDB, for each trial, which has a model of its own.
+A result holds the metrics of each gallery draw or, for RegDB, of each trial, which has a model of its own.
 """
 
 import json
@@ -21,10 +21,10 @@ class ScoredModel:
     """The model that was scored.
 
     Attributes:
-        path: its checkpoint, or a file of features.
-        trained_on: the name of the data set that it was trained on; empty if unknown.
-        epoch: the last one of its training, counted from 0; None if unknown, or if it differs between trials.
-        selected_on: the split of the scored data set by whose mAP the epoch was chosen; empty if it wasn't.
+        path: the model's checkpoint, or a file of features.
+        trained_on: the name of the data set that the model was trained on; empty if unknown.
+        epoch: the last epoch of its training, counted from 0; None if unknown, or if it differs between trials.
+        selected_on: the people whose mAP selected the epoch, ``validation`` or ``test`` of the scored data set; empty if none did.
     """
 
     path: str = ""
@@ -47,16 +47,16 @@ class Result:
 
     Attributes:
         dataset, benchmark: the name of the data set, and the data set whose protocol was used.
-        trials: the figures of every trial.
-        num_query, num_gallery: the numbers of queries, including those without a match, and of gallery images in the first
-            trial. All draws of a gallery have the same number.
+        trials: the metrics of every draw or trial.
+        num_query, num_gallery: the numbers of queries, including queries without a match, and of gallery images in the first
+            draw. All draws have galleries of the same size.
         variant: ``plain``, or the names of the extras that were used, joined by plus signs.
         direction: the modalities of queries and gallery, such as ``infrared-to-visible``.
-        num_distractors: the number of identities in the first gallery that no query has.
+        num_distractors: the number of identities in the first gallery that have no query.
         trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
-        note: what a reader of the figures has to know.
+        note: a remark for readers of the figures.
         reranking: the parameters k1, k2 and lambda of re-ranking; empty without re-ranking.
-        root: the folder of the data, if its name alone doesn't identify it, as for a user's own images.
+        root: the folder of the data, if the data set's name doesn't identify them, as for a user's own images.
     """
 
     dataset: str
@@ -75,7 +75,7 @@ class Result:
     root: str = ""
 
     def figures(self) -> list[dict[str, float]]:
-        """Return rank-1, -5, -10, -20, mAP and mINP of each trial."""
+        """Return a list with a dictionary of rank-1, -5, -10, -20, mAP and mINP for each trial."""
         return [
             {**{f"rank{k}": float(trial.cmc[k - 1]) for k in (1, 5, 10, 20)}, "mAP": trial.mAP, "mINP": trial.mINP}
             for trial in self.trials
@@ -99,7 +99,7 @@ class Result:
         return f"{counted}" if counted == self.num_query else f"{counted}/{self.num_query}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result as values that JSON can hold."""
+        """Return the result as a dictionary for JSON."""
         return {
             "dataset": self.dataset,
             "root": self.root or None,
@@ -146,7 +146,7 @@ class Difference:
         return None if spread is None else {name: abs(mean[name]) > spread[name] for name in FIGURES}
 
     def as_json(self) -> dict[str, Any]:
-        """Return the difference as values that JSON can hold."""
+        """Return the difference as a dictionary for JSON."""
         return {
             **asdict(self.other.setting),
             "variant": self.other.variant,
@@ -194,7 +194,7 @@ class EvaluationResults:
         return f"{names}{numbers}, {result.setting.protocol} protocol{draws}, in percent"
 
     def model_name(self, result: Result) -> str:
-        """Return the name of a result's model in tables, with its training data if the models differ in that."""
+        """Return the name of a result's model in tables, with its training data if the models' training data differ."""
         trained = "" if self._trained_alike() else f" (trained on {result.model.trained_on or 'unknown data'})"
         return f"{result.model.name}{trained}"
 
@@ -206,17 +206,17 @@ class EvaluationResults:
         return len({result.model.trained_on for result in self.results}) == 1
 
     def notes(self) -> list[str]:
-        """Return what else a reader of the tables has to know, one line each."""
+        """Return a list of notes for readers of the tables, each on one line."""
         notes = [result.note for result in self.results if result.note]
         notes += [
-            f"{each.num_distractors} gallery identities have no query (distractors) in {each.setting.mode}"
+            f"gallery identities without a query (distractors) in {each.setting.mode}: {each.num_distractors}"
             for each in self.models[0]
             if each.num_distractors and each.variant == "plain"
         ]
         return list(dict.fromkeys(notes))
 
     def as_json(self, **facts: Any) -> str:
-        """Return all results as JSON text, with ``facts`` beside them."""
+        """Return all results as JSON text. ``facts`` are further entries of its top-level object."""
         content = {**facts, "results": [result.as_json() for result in self.results]}
         if len(self.models) > 1:
             content["comparison"] = [difference.as_json() for difference in self.differences()]
@@ -230,7 +230,7 @@ class EvaluationResults:
 
 
 def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
-    """Join the results of several trials' models: one result per setting and variant, with the figures of all trials.
+    """Return one result per setting and variant, with the figures of all trials, each of which has a model of its own.
 
     Args:
         results: for each trial the results of its model, all with the same settings and variants in the same order.
@@ -239,7 +239,7 @@ def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
 
 
 def _joined(results: Sequence[Result]) -> Result:
-    """Join the results of several trials in one setting; ``trained_on`` names training data sets other than the scored one."""
+    """Join the results of several trials in one setting; ``trained_on`` names training data sets other than the scored data set."""
     first, models = results[0], [result.model for result in results]
     trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
     epochs = {model.epoch for model in models}
@@ -257,7 +257,7 @@ def _joined(results: Sequence[Result]) -> Result:
 
 
 def trial_words(trials: Sequence[int]) -> str:
-    """Return ascending trial numbers as text: ``trial 3``, ``trials 1–10``, ``trials 1, 3–5``; empty for none."""
+    """Return ascending trial numbers as text: ``trial 3``, ``trials 1–10``, ``trials 1, 3–5``; empty without trials."""
     if not trials:
         return ""
     gaps = [n for n in range(1, len(trials)) if trials[n] != trials[n - 1] + 1]

@@ -40,14 +40,14 @@ def curves(records: Sequence[dict[str, Any]], name: str, *, width: PaperWidth = 
         name: the run's name, for the headline and for messages.
 
     Raises:
-        LbaError: no epoch of the run is complete yet, or a record isn't one that training writes.
+        LbaError: no epoch of the run is complete yet, or a record doesn't have the form that training writes.
     """
     if not records:
         raise LbaError(f"{name}: no epoch is complete yet, so there are no curves")
     try:
         plots = (_losses(records), _learning_rate(records), _figures(records), _cmc(records))
     except (LookupError, TypeError, ValueError, AttributeError) as problem:
-        reason = "its metrics.jsonl has lines that training didn't write; put the run's own file back"
+        reason = "its metrics.jsonl has lines that training didn't write; restore the original file"
         raise LbaError(f"{name}: {reason}") from problem
     return _draw(plots, name, width)
 
