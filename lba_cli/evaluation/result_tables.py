@@ -19,7 +19,7 @@ FACTS = (
 
 
 def csv_text(results: EvaluationResults) -> str:
-    """Return CSV with a line for each result and published row: mean and standard deviation of each figure, as fractions."""
+    """Return CSV with a line for each result and published row: the mean and standard deviation of each figure, as fractions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))])
@@ -47,7 +47,7 @@ def csv_text(results: EvaluationResults) -> str:
 
 
 def markdown_text(results: EvaluationResults) -> str:
-    """Return a table as papers print it: rank-1, -10, -20, mAP and mINP in percent, mean ± standard deviation over the trials."""
+    """Return a Markdown table of rank-1, -10, -20, mAP and mINP in percent, as mean ± standard deviation over the trials."""
     head = ["", _row(["model", "setting", "variant", *PAPER.values()]), "|" + " --- |" * (3 + len(PAPER))]
     lines = [f"**{_cell(results.title())}**", *head]
     for result in results.results:
@@ -81,7 +81,10 @@ def difference_rule(results: EvaluationResults) -> str:
 def difference_cells(
     results: EvaluationResults, names: Sequence[str], joint: str = " ± "
 ) -> list[tuple[Result, list[str]]]:
-    """Return the results of all models but the first, each with the texts of its differences from the first in ``names``."""
+    """Return each result of the models after the first, with its table cells: the differences from the first model.
+
+    ``names`` are the metrics of the cells. ``joint`` stands between a mean and its standard deviation.
+    """
     return [(each.other, [_difference_cell(each, name, joint) for name in names]) for each in results.differences()]
 
 

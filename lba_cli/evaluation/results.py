@@ -1,4 +1,4 @@
-"""The results of evaluations: the metrics of one model or of several, as fractions, and as JSON.
+"""The results of evaluating one or several models: metrics as fractions, and their JSON.
 
 A result holds one set of metrics for each gallery draw; or for each trial of RegDB, which has a model of its own; or for each
 seed of a folder of seeds, whose metrics are means over the draws.
@@ -23,10 +23,10 @@ class ScoredModel:
     """The model that was scored.
 
     Attributes:
-        path: its checkpoint, or a file of features.
-        trained_on: the name of the data set that it was trained on; empty if unknown.
-        epoch: the last one of its training, counted from 0; None if unknown, or if it differs between trials.
-        selected_on: the split of the scored data set by whose mAP the epoch was chosen; empty if it wasn't.
+        path: the model's checkpoint, or a file of features.
+        trained_on: the name of the data set that the model was trained on; empty if unknown.
+        epoch: the last epoch of its training, counted from 0; None if unknown, or if it differs between trials.
+        selected_on: the people whose mAP selected the epoch, ``validation`` or ``test`` of the scored data set; empty if none did.
     """
 
     path: str = ""
@@ -50,17 +50,17 @@ class Result:
     Attributes:
         dataset, benchmark: the name of the data set, and the data set whose protocol was used.
         trials: the metrics of every draw, of every trial of the data set, or of every seed.
-        num_query, num_gallery: the numbers of queries, including those without a match, and of gallery images in the first
-            trial. All draws of a gallery have the same number.
+        num_query, num_gallery: the numbers of queries, including queries without a match, and of gallery images in the first
+            draw. All draws have galleries of the same size.
         variant: ``plain``, or the names of the extras that were used, joined by plus signs.
         direction: the modalities of queries and gallery, such as ``infrared-to-visible``.
-        num_distractors: the number of identities in the first gallery that no query has.
+        num_distractors: the number of identities in the first gallery that have no query.
         trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
         seeds: the seeds of the runs in ``trials``; empty if the result isn't that of a folder of seeds.
         draws: the number of draws that each seed's metrics are the means of; 0 without seeds.
-        note: what a reader of the figures has to know.
+        note: a remark for readers of the figures.
         reranking: the parameters k1, k2 and lambda of re-ranking; empty without re-ranking.
-        root: the folder of the data, if its name alone doesn't identify it, as for a user's own images.
+        root: the folder of the data, if the data set's name doesn't identify them, as for a user's own images.
     """
 
     dataset: str
@@ -93,7 +93,7 @@ class Result:
         return replace(self, trials=trials, seeds=tuple(seeds))
 
     def figures(self) -> list[dict[str, float]]:
-        """Return rank-1, -5, -10, -20, mAP and mINP of each trial."""
+        """Return a list with a dictionary of rank-1, -5, -10, -20, mAP and mINP for each trial."""
         return [
             {**{f"rank{k}": float(trial.cmc[k - 1]) for k in (1, 5, 10, 20)}, "mAP": trial.mAP, "mINP": trial.mINP}
             for trial in self.trials
@@ -122,7 +122,7 @@ class Result:
         return f"{counted}" if counted == self.num_query else f"{counted}/{self.num_query}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result as values that JSON can hold."""
+        """Return the result as a dictionary for JSON."""
         return {
             "dataset": self.dataset,
             "root": self.root or None,
@@ -191,7 +191,7 @@ class EvaluationResults:
         return words + (f" (each the mean of {first.draws} draws)" if first.draws > 1 else "")
 
     def model_name(self, result: Result) -> str:
-        """Return the name of a result's model in tables, with its training data if the models differ in that."""
+        """Return the name of a result's model in tables, with its training data if the models' training data differ."""
         trained = "" if self._trained_alike() else f" (trained on {result.model.trained_on or 'unknown data'})"
         return f"{result.model.name}{trained}"
 
@@ -203,17 +203,17 @@ class EvaluationResults:
         return len({result.model.trained_on for result in self.results}) == 1
 
     def notes(self) -> list[str]:
-        """Return what else a reader of the tables has to know, one line each."""
+        """Return a list of notes for readers of the tables, each on one line."""
         notes = [result.note for result in self.results if result.note]
         notes += [
-            f"{each.num_distractors} gallery identities have no query (distractors) in {each.setting.mode}"
+            f"gallery identities without a query (distractors) in {each.setting.mode}: {each.num_distractors}"
             for each in self.models[0]
             if each.num_distractors and each.variant == "plain"
         ]
         return list(dict.fromkeys(notes))
 
     def as_json(self, **facts: Any) -> str:
-        """Return all results as JSON text, with ``facts`` beside them."""
+        """Return all results as JSON text. ``facts`` are further entries of its top-level object."""
         content = {**facts, "results": [result.as_json() for result in self.results]}
         if len(self.models) > 1:
             content["comparison"] = [difference.as_json() for difference in self.differences()]

@@ -42,7 +42,7 @@ def curves(records: Sequence[dict[str, Any]], name: str, *, width: PaperWidth = 
         name: the run's name, for the headline and for messages.
 
     Raises:
-        LbaError: no epoch of the run is complete yet, or a record isn't one that training writes.
+        LbaError: no epoch of the run is complete yet, or a record doesn't have the form that training writes.
     """
     return _draw(_plots(records, name), name, width)
 
@@ -69,7 +69,7 @@ def _plots(records: Sequence[dict[str, Any]], name: str) -> tuple["_Plot", ...]:
     try:
         return _losses(records), _learning_rate(records), _figures(records), _cmc(records)
     except (LookupError, TypeError, ValueError, AttributeError) as problem:
-        reason = "its metrics.jsonl has lines that training didn't write; put the run's own file back"
+        reason = "its metrics.jsonl has lines that training didn't write; restore the original file"
         raise LbaError(f"{name}: {reason}") from problem
 
 

@@ -186,7 +186,7 @@ def test_a_model_is_trained_and_scored_for_each_trial(lba, opened_trials, small_
 
     # The folder of all trials is refused where one run is meant.
     message = refused(lba("evaluate", "ten", status=2))
-    assert "holds 4 trials, each with a run of its own" in message
+    assert "a folder of trials, each with a run of its own" in message
     assert "ten/trial-1" in message
     assert "--trials all" in message
 

@@ -57,7 +57,7 @@ def test_from_training_to_differences(train, lba, tmp_path, monkeypatch):
     message = " ".join(
         lba("export", "--checkpoint", "full", "--format", "pt2", "--output", "x.pt2", status=2).output.split()
     )
-    assert "holds 3 seeds, each with a run of its own: name one, such as full/seed-1" in message
+    assert "full: a folder of seeds, each with a run of its own: name one, such as full/seed-1" in message
     message = " ".join(train("--resume", "full", status=2).output.split())
     assert "--resume full: holds 3 runs: name one, such as full/seed-1, or add --seeds" in message
     message = " ".join(lba("evaluate", "baseline", "full", "--save-features", "x.npz", status=2).output.split())

@@ -230,7 +230,7 @@ def test_markdown_is_a_table_as_in_papers():
 
 def test_notes_name_distractors():
     results = EvaluationResults(((result(0.5, note="look out", num_distractors=3),),))
-    assert results.notes() == ["look out", "3 gallery identities have no query (distractors) in all-search"]
+    assert results.notes() == ["look out", "gallery identities without a query (distractors) in all-search: 3"]
     assert "look out" in markdown_text(results)
 
 

@@ -83,7 +83,7 @@ def test_people_are_test_identities_with_both_modalities(source):
     assert choose_people(source.samples, options) == people
     named = PictureOptions(people=1, identities=[7, 4])
     assert [person.identity for person in choose_people(source.samples, named)] == [7, 4]
-    with pytest.raises(DataError, match="identity 2 is not in the test split"):
+    with pytest.raises(DataError, match="identity 2 doesn't have test images of both modalities"):
         choose_people(source.samples, PictureOptions(identities=[2]))
 
 
@@ -175,7 +175,7 @@ def test_ranking_names_the_draw_and_refuses_one_that_does_not_exist(network, sou
     options = PictureOptions(people=1)
     figure = ranking(network, source, ALL_SEARCH, options, listener=Silent(), draw=9, workers=0)
     assert "draw\u00a09" in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
-    with pytest.raises(DataError, match="has 10 draws, numbered from 0; there is no draw 10"):
+    with pytest.raises(DataError, match="has no draw 10; the last one is 9"):
         ranking(network, source, ALL_SEARCH, options, listener=Silent(), draw=10, workers=0)
 
 
