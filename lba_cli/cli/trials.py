@@ -15,12 +15,12 @@ from lba_cli.training.run_folder import RUNS, TRIAL, RunFolder
 
 
 def trial_runs(folder: Path) -> dict[int, RunFolder]:
-    """Return the runs of all trials, whether they have begun or not."""
+    """Return {trial: run} for all trials in ``folder``, including trials that haven't begun."""
     return {trial: RunFolder(folder / f"{TRIAL}{trial}") for trial in TRIALS}
 
 
 def complete_trial_runs(folder: Path) -> dict[int, RunFolder]:
-    """Return the runs of all trials. Raises CheckpointError if one has no checkpoint."""
+    """Return {trial: run} for all trials in ``folder``. Raises CheckpointError if a trial has no checkpoint."""
     runs = trial_runs(folder)
     if missing := [run.path.name for run in runs.values() if not run.last.is_file()]:
         raise CheckpointError(
@@ -31,16 +31,16 @@ def complete_trial_runs(folder: Path) -> dict[int, RunFolder]:
 
 
 def with_trial(config: Config, trial: int | None) -> Config:
-    """Return the configuration with another ``data.trial``."""
+    """Return a copy of ``config`` with ``trial`` as its ``data.trial``."""
     return config.model_copy(update={"data": config.data.model_copy(update={"trial": trial})})
 
 
 def newest_trials() -> Path:
-    """Find the folder of trials that has the newest checkpoint. Raises CheckpointError if there is none."""
+    """Return the folder of trials that has the newest checkpoint. Raises CheckpointError if no trial has a checkpoint."""
     found = sorted(RUNS.glob(f"*/{TRIAL}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
-            f"no folder of trials under {RUNS}/: train them with lba train --trials all, or name the folder"
+            f"no folder of trials under {RUNS}/: train the trials with lba train --trials all, or name their folder"
         )
     return found[-1].parents[2]
 
@@ -61,14 +61,14 @@ def train_trials(
     *,
     resuming: bool,
 ) -> None:
-    """Train one model per trial, one after another. Complete ones are skipped, and incomplete ones continue.
+    """Train one model per trial, one after another. Complete trials are skipped, and incomplete trials are continued.
 
     Args:
         folder: the folder of the trials.
         new_config: makes the configuration of a new trial from the config keys that differ between trials.
-        resumed: reads the configuration and the state of a trial that has begun; takes its run and the same keys.
+        resumed: reads the configuration and the checkpoint of a trial that has begun, from its run and the same keys.
         listener: receives messages and progress.
-        resuming: whether the folder may hold trials already.
+        resuming: whether the folder may already contain trials.
     """
     first = new_config({"data.trial": TRIALS[0]})
     open_data(first.data, listener)  # refuses a data set without trials before anything is written
@@ -98,7 +98,7 @@ def _train_trial(
     if config.data.trial != trial:
         raise ConfigError("--trials all sets data.trial for each model, so leave out --set data.trial")
     if state and state.training.get("progress", {}).get("epoch", 0) >= config.train.epochs:
-        listener.say(f"{run.path} is complete already")
+        listener.say(f"{run.path} is already complete")
         return
     listener.say(f"trial {trial} of {TRIALS[-1]}: {run.path}")
     train(config, open_data(config.data, listener), run, listener, state, again=again)
@@ -107,6 +107,6 @@ def _train_trial(
 def _require_new(folder: Path) -> None:
     if any(run.path.exists() for run in trial_runs(folder).values()):
         raise TrainingError(
-            f"{folder}: holds trials already: continue them with --trials all --resume {folder}, or name another --output"
+            f"{folder}: already contains trials: continue them with --trials all --resume {folder}, or name another --output"
         )
     RunFolder(folder).require_new()

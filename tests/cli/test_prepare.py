@@ -43,7 +43,8 @@ def test_the_images_of_every_trial_are_counted(lba, trees, tmp_path):
 def test_the_images_of_own_folders_are_counted_with_notes(lba, trees, tmp_path):
     output = lba("prepare", "folder", "--root", trees["folder"], "--output", "s", *SIZE).output
     assert (
-        "3 identities have one modality only: 2 have visible images only ('passer-by 01', 'passer-by 02'), 1 " in output
+        "3 identities have one modality only and are distractors in galleries: 2 have visible images only ('passer-by 01', "
+        "'passer-by 02'), 1 has infrared images only" in output
     )
     assert cells(output, "test")[1] == "15"
     lists = {"train": "person 001\nperson 002\n", "test": "person 003\n"}
