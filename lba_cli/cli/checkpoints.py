@@ -45,7 +45,7 @@ class OpenedCheckpoint:
         return open_data(self.config.data, self.listener)
 
     def images_to_score(self, *, allow_trained: bool = False) -> tuple[ImageSource, str]:
-        """Open the data set that the network is scored on. Return it, and a note for readers of the results ("" if none).
+        """Open the data set that the network is scored on. Also return a note for readers of the results, which may be empty.
 
         Raises:
             DataError: the network was trained on some of the test people, and ``allow_trained`` is false.
@@ -94,7 +94,7 @@ def find_checkpoint(path: Path | None, listener: Listener, *, best: bool = False
     """Return the checkpoint that ``path`` names: the file itself, or a file of the run in this folder. Default: the newest run.
 
     For a run, this is the last checkpoint, because the method's release also scores the last epoch. With ``best``, it is the
-    checkpoint with the best mAP. The listener is informed which file of a run was chosen.
+    checkpoint with the best mAP. The listener is informed about the chosen file of a run.
     """
     run = RunFolder(path) if path else newest_run()
     found = checkpoint_in(run.path, best=best)

@@ -124,7 +124,7 @@ class Bars:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:
-        """Show a progress bar, see :meth:`lba_cli.reporting.Listener.task`. A nested task has a bar below the outer task's."""
+        """Show a progress bar, see :meth:`lba_cli.reporting.Listener.task`. A nested task shares the outer task's display."""
         outer = self._progress
         progress = outer or Progress(
             TextColumn("{task.description}", markup=False),

@@ -172,7 +172,11 @@ def evaluate(
 def _refuse_conflicts(
     features: Path | None, *, needs_network: Mapping[str, object], needs_features: tuple[object, object]
 ) -> None:
-    """Raise an LbaError if options can't be combined. ``needs_features`` is for --protocol-of and --no-normalize."""
+    """Raise an LbaError if options can't be combined.
+
+    ``needs_network`` holds the values, by name, of the options that need a network instead of --features.
+    ``needs_features`` says whether --protocol-of and --no-normalize are given, which need --features.
+    """
     if features and (given := next(filter(needs_network.get, needs_network), "")):
         raise LbaError(f"--features scores a feature file: leave out {given}")
     protocol_of, not_normalized = needs_features

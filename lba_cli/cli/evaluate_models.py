@@ -54,7 +54,7 @@ _Sources = dict[tuple[object, ...], ImageSource]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to score. ``parts`` holds its checkpoint, or one for each trial, with the images that each is scored on."""
+    """A model to score. ``parts`` holds its checkpoint, or one per trial, each with the images that it is scored on."""
 
     name: str
     parts: list[tuple[OpenedCheckpoint, ImageSource]]

@@ -155,7 +155,8 @@ def add(
     index: IndexFolder,
     images: ImageNames,
     modality: Annotated[
-        Modality | None, typer.Option(help="The modality of the images. Default: the gallery's, the only valid one.")
+        Modality | None,
+        typer.Option(help="The modality of the images, which must be the modality of the gallery (the default)."),
     ] = None,
     checkpoint: IndexCheckpoint = None,
     best: Best = False,

@@ -81,7 +81,10 @@ class TrainRequest:
         return self.common.load({**self.options, **(own or {})}, base=base)
 
     def resumed(self, folder: RunFolder, own: Mapping[str, Any] | None = None) -> tuple[Config, Checkpoint | None]:
-        """Return the configuration of a run to continue, and its newest checkpoint or None. ``own`` is as in a new run."""
+        """Return the configuration of the run in ``folder``, and its newest checkpoint; None if it has no checkpoint.
+
+        ``own`` holds the config keys of one trial.
+        """
         from lba_cli.config import ConfigLayer, resolve_config
         from lba_cli.training.state import require_same_run, resolve_auto
 

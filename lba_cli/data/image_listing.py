@@ -30,7 +30,11 @@ class FoundImages:
     unfollowed: set[str] = field(default_factory=set)
 
     def take(self, files: Iterable[Path]) -> None:
-        """Add the ``files`` that are images by their endings; count other and hidden files. Raises the :func:`encodable` error."""
+        """Add the ``files`` that have the ending of an image and aren't hidden, and count all other files by reason.
+
+        Raises:
+            DataError: the path of an image isn't valid UTF-8.
+        """
         for file in files:
             if reason := _reason_to_pass(file):
                 self.passed_over[reason] += 1

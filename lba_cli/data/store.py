@@ -62,7 +62,7 @@ class ImageSource(EvaluationSet):
         self.samples = tuple(self.samples[index] for index in chosen)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Return the images of the samples at ``indices``, (n, height, width, 3) uint8. Raises DataError if one is broken."""
+        """Return the images of the samples at ``indices``, (n, height, width, 3) uint8. Raises DataError if an image is broken."""
         raise NotImplementedError
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
@@ -188,7 +188,7 @@ class FolderImages(ImageSource):
         return images
 
     def file_digests(self, indices: Sequence[int], listener: Listener) -> list[str]:
-        """Return digests, see :meth:`ImageSource.file_digests`. Files are read once; DataError is raised if one can't be."""
+        """Return the digests of the files, which are read only once. Raises DataError if a file can't be read."""
         paths = [self.samples[index].path for index in indices]
         new = [path for path in dict.fromkeys(paths) if path not in self._digests]
         with listener.task("reading the files", len(new), "images") as progress, ThreadPoolExecutor(cores()) as threads:

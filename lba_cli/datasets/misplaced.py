@@ -19,7 +19,7 @@ class Names:
         self._below: dict[Path, dict[str, str]] = {}
 
     def find(self, name: str) -> str | None:
-        """Return the existing path that equals ``name``, or differs only in spelling, relative to the root; None if none does."""
+        """Return ``name``, a path relative to the root, in its existing spelling; None if there is no such path."""
         place = self.root
         for part in name.split("/"):
             below = self.below(place)
@@ -64,7 +64,7 @@ def better_root(root: Path, needed: Collection[str]) -> str:
 
 
 def whereabouts(root: Path, missing: Sequence[str]) -> tuple[str, list[str]]:
-    """Return sentences that say where missing files and folders were found instead, and the list of those not found.
+    """Return sentences that say where missing files and folders were found instead, and the list of names that weren't found.
 
     ``missing`` holds paths relative to ``root``.
     """
