@@ -202,5 +202,5 @@ def _require_size(path: Path, size: tuple[int, int], config: Config) -> None:
 
 def _newest_words(run: RunFolder) -> str:
     runs = run.path.parent
-    trials = f", which is one of the trials in {runs} (lba evaluate --trials all {runs} scores all trials)"
-    return f", from the newest run{trials if run.is_trial else ''}"
+    trials = f", one of the trials in {runs} (lba evaluate --trials all {runs} scores all of them)"
+    return f", of the newest run{trials if run.is_trial else ''}"

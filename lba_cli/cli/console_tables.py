@@ -37,10 +37,7 @@ def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableT
 
 
 def figures_table(report: EvaluationResults, width: int) -> Table:
-    """Return the table of results: means ± standard deviations in percent, one row per setting, variant and model.
-
-    Columns are left out until the table is at most ``width`` characters wide.
-    """
+    """Return the table of means ± standard deviations in percent, at most ``width`` characters wide if possible."""
     return _fitting(lambda left_out, limit: _figures_table(report, left_out, limit), width)
 
 

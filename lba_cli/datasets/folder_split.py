@@ -124,16 +124,11 @@ def _split_at_random(root: Path, people: People, options: FolderOptions) -> tupl
         return split_of, []
     count = len(one_modality)
     words = one_modality_words(people)
+    alone = plural(count, "identity has one modality only and is", "identities have one modality only and are")
     if not tested:
-        alone = plural(count, "identity has one modality only and is", "identities have one modality only and are")
         return split_of, [f"{count} {alone} left out: {words}"]
     split_of |= dict.fromkeys(one_modality, "test")
-    alone = plural(
-        count,
-        "identity has one modality only and is a distractor",
-        "identities have one modality only and are distractors",
-    )
-    return split_of, [f"{count} {alone} in galleries: {words}"]
+    return split_of, [f"{count} {alone} {plural(count, 'a distractor', 'distractors')} in galleries: {words}"]
 
 
 def _split_by_lists(root: Path, people: People, options: FolderOptions) -> tuple[dict[str, Split], list[str]]:

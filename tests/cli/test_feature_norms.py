@@ -29,10 +29,10 @@ def rank1(tmp_path, name):
 def test_rows_of_different_length_are_normalised_with_a_warning_or_left_as_they_are(lba, features, tmp_path):
     mode = ("--mode", "infrared-to-visible")
     said = lba(*WORDS, *mode, "--json", "a.json").output
-    assert "warning: f.npz: the norms of the features lie between 1 and 10: rows are scaled to unit length" in said
+    assert "warning: f.npz: the norms of the features lie between 1 and 10: they are scaled to unit length" in said
     assert rank1(tmp_path, "a.json") == 1.0
     said = lba(*WORDS, *mode, "--no-normalize", "--json", "b.json").output
-    assert "they are not scaled, so rows of large norm have large scores" in said
+    assert "they are not scaled, so features with large norms have large scores" in said
     assert rank1(tmp_path, "b.json") == 0.5, "the second person's visible image is the nearest to both by dot product"
 
 
