@@ -54,5 +54,5 @@ def embed(
     paths = image_paths(images, common.listener)
     request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
     written = embed_to_file(request, output, listener=common.listener, force=force)
-    images = plural(written, "image")
-    print_line(f"{output}: {written:,} {modality} {images}, embeddings of {request.embedder.dimension} numbers")
+    noun = plural(written, "image")
+    print_line(f"{output}: {written:,} {modality} {noun}, embeddings of {request.embedder.dimension} numbers")

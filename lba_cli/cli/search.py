@@ -176,10 +176,8 @@ def add(
     description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
-        images = plural(replaced, "image was", "images were")
-        common.listener.say(
-            f"{replaced} {images} already in the index and {plural(replaced, 'was', 'were')} embedded again"
-        )
+        words = plural(replaced, "image was already in the index and was", "images were already in the index and were")
+        common.listener.say(f"{replaced} {words} embedded again")
     _print_contents(index, made)
 
 

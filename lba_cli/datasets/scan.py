@@ -79,8 +79,8 @@ class Scan:
             words = plural(count, "folder is not the folder of an identity and was", "folders of no identity were")
             notes.append(f"{count} {words} not searched: {printable(shortened(sorted(self.folders), 3))}")
         if count := len(self.links):
-            links = printable(shortened(sorted(self.links), 3))
-            notes.append(f"{count} broken {plural(count, 'link was', 'links were')} ignored: {links}")
+            shown = printable(shortened(sorted(self.links), 3))
+            notes.append(f"{count} broken {plural(count, 'link was', 'links were')} ignored: {shown}")
         return notes
 
     def reasons(self) -> str:
@@ -104,7 +104,7 @@ class Scan:
 def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) -> list[str]:
     """Return a list with a note about the files below ``folders`` that aren't ``listed``; empty if all are listed.
 
-    Both are paths relative to ``root``. Links to folders are followed, but no folder is counted twice.
+    The paths in both are relative to ``root``. Links to folders are followed, but no folder is counted twice.
     """
     count = 0
     seen: set[str] = set()
@@ -117,8 +117,8 @@ def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) 
             seen.add(real)
             inside = Path(place).relative_to(root).as_posix()
             count += sum(f"{inside}/{file}" not in listed for file in files)
-    files = plural(count, "file that is in no list was", "files that are in no list were")
-    return [f"{count} {files} ignored"] if count else []
+    words = plural(count, "file that is in no list was", "files that are in no list were")
+    return [f"{count} {words} ignored"] if count else []
 
 
 def camera_in_name(name: str) -> int:

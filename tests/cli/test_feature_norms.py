@@ -50,7 +50,7 @@ def test_rows_of_zeros_need_no_direction_unless_they_are_scaled(lba, features):
 
 
 def test_what_does_not_go_together(lba, features, network_file):
-    assert "leave out one of the two" in lba(*WORDS, "--no-normalize", "--rerank", status=2).output
+    assert "leave out --no-normalize, or --rerank" in lba(*WORDS, "--no-normalize", "--rerank", status=2).output
     needs = "--no-normalize needs --features: the features of a network have unit length"
     assert needs in lba("evaluate", network_file, "--no-normalize", status=2).output
     assert "leave out --data" in lba(*WORDS, "--data", "x", status=2).output
@@ -58,4 +58,4 @@ def test_what_does_not_go_together(lba, features, network_file):
 
 def test_the_help_says_it(lba):
     text = " ".join(lba("evaluate", "--help").output.replace("│", " ").split())
-    assert "by cosine similarity: rows are scaled to unit length, see --no-normalize" in text
+    assert "Scores are cosine similarities, or dot products with --no-normalize" in text

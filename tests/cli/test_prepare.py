@@ -90,7 +90,10 @@ def test_the_folder_of_another_data_set_is_refused(lba, trees, tmp_path, dataset
 def test_keys_of_other_data_sets_are_warned_about(lba, trees):
     words = ("--set", "data.test_share=0.5", "--set", "data.trial=3", "--verify")
     output = " ".join(lba("prepare", "sysu", "--root", trees["sysu"], *words, status=2).output.split())
-    assert "data.test_share has no effect: only the data set 'folder' has it; 'sysu' has no keys of its own" in output
+    assert (
+        "data.test_share has no effect: only the data set 'folder' has this key; 'sysu' has no keys of its own"
+        in output
+    )
     assert "data.trial has no effect: 'sysu' has a single train/test split" in output
 
 
