@@ -16,7 +16,7 @@ Backbone = Literal[
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]
-Weighting = Literal["batch_mean", "per_position"]
+Weighting = Literal["batch_mean", "per_position", "uniform"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Shots = Literal["single", "multi", "whole"]
 ShotsChoice = Literal["auto", Shots, "both"]
