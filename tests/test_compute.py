@@ -40,6 +40,7 @@ for precision in ("float32", "tf32"):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(torch.backends.cuda.matmul, "fp32_precision"), reason="since PyTorch 2.9")
 def test_flags_that_were_set_by_their_new_names():
     """PyTorch remembers by which names they were set, so this needs a process of its own."""

@@ -140,6 +140,7 @@ def test_running_out_of_gpu_memory_says_what_to_lower(lba, small_yaml, store, mo
     assert "raise train.accumulate" in refused(train(lba, small_yaml, store))
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_checkpoint(lba, small_yaml, store, tmp_path, monkeypatch):
     train(lba, small_yaml, store, "--set", "train.epochs=1", status=0)
     before = (tmp_path / "run" / "checkpoints" / "last.pt").read_bytes()

@@ -65,6 +65,7 @@ def test_a_model_is_not_called_chosen_on_other_people(lba, run, tmp_path, networ
     assert content["results"][0]["selected_on"] is None
 
 
+@pytest.mark.slow
 def test_the_model_card_says_how_the_epoch_was_chosen(lba, run, tmp_path):
     for words, sentence in {
         (): "The epoch was not chosen by these figures.",
@@ -80,7 +81,7 @@ def test_the_model_card_says_how_the_epoch_was_chosen(lba, run, tmp_path):
     [
         ("embed", "0001.jpg", "--modality", "visible", "--output", "e.npz"),
         ("search", "build", "0001.jpg", "--modality", "visible", "--index", "g"),
-        ("visualize", "masks", "--people", "1"),
+        pytest.param(("visualize", "masks", "--people", "1"), marks=pytest.mark.slow),
     ],
 )
 def test_other_commands_take_the_same_checkpoints(lba, run, image, tmp_path, command):

@@ -133,6 +133,7 @@ def test_the_latest_run_can_be_resumed(lba, store, small_yaml, tmp_path):
     assert len((run / "metrics.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_network_is_exported_and_drawn(lba, network_file, tmp_path):
     result = lba("export", "--checkpoint", network_file, "--format", "safetensors", "--output", "x.safetensors")
     assert "equals the trained network within" in result.output

@@ -22,6 +22,7 @@ def seed_of(path):
     return read_checkpoint(path / "checkpoints" / "last.pt").description.config["train"]["seed"]
 
 
+@pytest.mark.slow
 def test_from_training_to_differences(train, lba, tmp_path, monkeypatch):
     output = train("--seeds", 3, 1, "--output", "full").output
     assert "full is complete. Next: lba evaluate full" in output

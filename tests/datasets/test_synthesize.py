@@ -259,7 +259,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has process groups")
-@pytest.mark.parametrize("blow", ["interrupt", "kill"])
+@pytest.mark.parametrize("blow", [pytest.param("interrupt", marks=pytest.mark.slow), "kill"])
 def test_no_process_outlives_a_stopped_program(tmp_path: Path, blow: str) -> None:
     program = tmp_path / "program.py"
     program.write_text(_PROGRAM)

@@ -34,6 +34,7 @@ def test_a_round_trip_is_the_identity_to_the_bit(released, exported):
         assert torch.equal(again.weights[name], value), name
 
 
+@pytest.mark.slow
 def test_names_shapes_and_kinds_are_those_of_the_released_file(official, exported):
     content = torch.load(exported, weights_only=True)
     assert list(content) == ["net", "cmc", "mAP", "mINP", "epoch"]
@@ -44,6 +45,7 @@ def test_names_shapes_and_kinds_are_those_of_the_released_file(official, exporte
     assert sum(value.numel() for name, value in content["net"].items() if not name.endswith("tracked")) > 71e6
 
 
+@pytest.mark.slow
 def test_used_tensors_are_the_released_ones_and_the_others_are_filled(official, exported):
     net, wanted = torch.load(exported, weights_only=True)["net"], official.state_dict("golden")
     for name, value in net.items():
@@ -57,6 +59,7 @@ def test_used_tensors_are_the_released_ones_and_the_others_are_filled(official, 
             assert torch.equal(value, wanted[name]), name
 
 
+@pytest.mark.slow
 def test_other_peoples_modules_load_it_strictly(exported):
     """A whole ResNet-50 takes each of the three parts, as code that was written for the released file does."""
     net = torch.load(exported, weights_only=True)["net"]

@@ -35,6 +35,7 @@ def results(path):
     ]
 
 
+@pytest.mark.slow
 def test_a_csv_file_from_files_to_pictures(lba, market, small_yaml, tmp_path):
     images = "market/people.csv"
     lba("train", "--config", small_yaml, "--data", images, *STEP, "--output", "run")

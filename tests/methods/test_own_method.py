@@ -66,7 +66,7 @@ def test_the_weight_of_the_own_term_is_a_config_key(train):
 @pytest.mark.parametrize(
     ("term", "missing"),
     [
-        ("dense_triplet", {"dense_triplet"}),
+        pytest.param("dense_triplet", {"dense_triplet"}, marks=pytest.mark.slow),
         ("identity_consistency", {"identity_consistency_stage3", "identity_consistency_stage4"}),
     ],
 )

@@ -57,7 +57,9 @@ def test_bfloat16_maps_are_pooled_in_float32(layout):
     torch.testing.assert_close(rounded, wanted.bfloat16(), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize(
+    "backbone", [b if b in ("resnet18", "resnet50") else pytest.param(b, marks=pytest.mark.slow) for b in BACKBONES]
+)
 def test_layer4_has_the_resolution_of_layer3_in_every_resnet(backbone):
     with torch.device("meta"):
         network = TwoStreamNetwork(backbone, 7)

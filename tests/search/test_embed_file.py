@@ -152,9 +152,8 @@ embed_to_file(EmbeddingRequest(embedder, "visible", sys.argv[5:], 4), Path(sys.a
 """
 
 
-@pytest.mark.parametrize(
-    "where", [*(pytest.param(where, marks=pytest.mark.slow) for where in ("vectors", "line")), "torn"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["vectors", "line", "torn"])
 def test_killed_work_goes_on_wherever_it_was(images, tmp_path, where):
     embed(made_embedder()[0], images, tmp_path / "whole.csv")
     words = [str(Path(__file__).parent.parent), where, "3", str(tmp_path / "out.csv"), *images]

@@ -200,6 +200,7 @@ def test_signal_handlers_are_restored(reference, source, tmp_path, small_run):
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.slow
 def test_a_run_in_a_thread_leaves_signals_alone(source, tmp_path, small_run):
     thread = threading.Thread(
         target=train, args=(small_run(train__epochs=1), source, RunFolder(tmp_path / "x"), Silent())
@@ -307,6 +308,7 @@ def test_training_lowers_the_identity_loss(source, tmp_path, small_run, changes)
     assert losses[-1] < 0.95 * losses[0]
 
 
+@pytest.mark.slow
 def test_tensorboard_gets_losses_and_figures(source, tmp_path, small_run):
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     folder = RunFolder(tmp_path / "run")

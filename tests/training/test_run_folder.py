@@ -144,6 +144,7 @@ def test_fewer_epochs_than_are_complete_are_refused(finished, source, tmp_path):
         train(shorter, source, folder, Silent(), read_checkpoint(folder.last))
 
 
+@pytest.mark.slow
 def test_an_extension_survives_a_kill_before_its_first_checkpoint(lba, finished, store, tmp_path):
     """config.yaml is newer than the checkpoint then."""
     _, _, copy = finished

@@ -44,7 +44,7 @@ def test_the_best_epoch_is_chosen_by_the_validation_people(small_run, divided, t
     folder, said = RunFolder(tmp_path / "run"), []
     listener = Silent()
     listener.say = said.append
-    train(small_run(), view, folder, listener)
+    train(small_run(train__evaluate_every=1), view, folder, listener)
     description = read_checkpoint(folder.best).description
     assert description.selected_on == "validation"
     assert "best.pt is chosen by the mAP on 4 validation people" in said

@@ -264,9 +264,14 @@ def made(kind, width, network, source, name):
 
 
 @pytest.mark.parametrize(
-    "name", ["people", "a name that takes more than a line in a column of a paper", 20 * "a/longer_one "]
+    "name",
+    [
+        "people",
+        pytest.param("a name that takes more than a line in a column of a paper", marks=pytest.mark.slow),
+        20 * "a/longer_one ",
+    ],
 )
-@pytest.mark.parametrize("width", ["column", "page"])
+@pytest.mark.parametrize("width", ["column", pytest.param("page", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("kind", ["correspondences", "ranking", "masks", "curves"])
 def test_pictures_are_legible_at_their_printed_width(kind, width, name, network, source):
     """No text is smaller than 6 points, beyond the edges, or over other text."""
