@@ -83,14 +83,14 @@ class ConfigLayer:
 def resolve_config(layers: Sequence[ConfigLayer]) -> Config:
     """Lay the layers over the defaults, later ones over earlier ones.
 
-    A run's resolved config names the weights of all loss terms. To make it usable for another method, a layer's weights that
-    are the defaults of its own method are dropped if a later layer chooses another method.
+    A run's resolved config names the weights of all loss terms, and every other key. To make it usable for another method, a
+    layer's weights and settings that are the defaults of its own method are dropped if a later layer chooses another method.
 
     Raises:
         ConfigError: a value is invalid; the message says where the first one is, what is allowed, and the nearest valid name.
     """
     method = next(filter(None, map(_method_of, reversed(layers))), Config().train.method)
-    merged, origins = _merge([_without_weights_of_another_method(layer, method) for layer in layers])
+    merged, origins = _merge([_without_settings_of_another_method(layer, method) for layer in layers])
     _check_dataset_keys(merged.get("data", {}), origins)
     try:
         return Config.model_validate(merged)
@@ -157,14 +157,27 @@ def _method_of(layer: ConfigLayer) -> Any:
     return method if isinstance(method, str) else None
 
 
-def _without_weights_of_another_method(layer: ConfigLayer, method: str) -> ConfigLayer:
-    """Drop the layer's weights of loss terms that are defaults of its own method, if that isn't ``method``."""
-    own, weights = _method_of(layer), layer.values.get("loss")
-    if own == method or own not in METHODS or not isinstance(weights, dict):
+def _without_settings_of_another_method(layer: ConfigLayer, method: str) -> ConfigLayer:
+    """Drop the layer's loss weights and settings that are defaults of its own method, if that isn't ``method``."""
+    own = _method_of(layer)
+    if own == method or own not in METHODS:
         return layer
-    defaults = {term.name: weight for term, weight in METHODS[own].default_weights.items()}
-    kept = {name: value for name, value in weights.items() if isinstance(value, bool) or defaults.get(name) != value}
-    return replace(layer, values={**layer.values, "loss": kept})
+    defaults = {f"loss.{term.name}": weight for term, weight in METHODS[own].default_weights.items()}
+    for key in {key for row in METHODS.values() for key in row.settings}:
+        section, _, name = key.partition(".")
+        defaults[key] = METHODS[own].settings.get(key, getattr(getattr(Config(), section), name))
+
+    def is_default(key: str, value: Any) -> bool:
+        found = defaults.get(key)
+        return isinstance(found, bool) == isinstance(value, bool) and found == value and key in defaults
+
+    kept = {
+        section: {name: value for name, value in keys.items() if not is_default(f"{section}.{name}", value)}
+        if isinstance(keys, dict)
+        else keys
+        for section, keys in layer.values.items()
+    }
+    return replace(layer, values=kept)
 
 
 def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
