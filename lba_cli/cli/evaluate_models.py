@@ -20,7 +20,7 @@ from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
-from lba_cli.evaluation.variants import choose_variants
+from lba_cli.evaluation.variants import Variant, choose_variants
 from lba_cli.training.run_folder import RunFolder
 
 LARGEST_NORM_RATIO = 1.01  # of the features of a file; beyond it, whether they are normalised may change the ranking
@@ -73,7 +73,10 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     if request.save_features and (len(candidates) > 1 or all_trials):
         raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
     _require_same_settings(candidates)
-    return EvaluationResults(tuple(_score(candidate, request) for candidate in candidates))
+    networks = [opened.network for candidate in candidates for opened, _ in candidate.parts]
+    section = candidates[0].parts[0][0].config.evaluation
+    variants = choose_variants(section, {network.retrieval for network in networks})
+    return EvaluationResults(tuple(_score(candidate, request, variants) for candidate in candidates))
 
 
 def score_features(
@@ -95,11 +98,11 @@ def score_features(
             else "they are not scaled, so rows of large norm have large scores"
         )
         request.common.listener.warn(f"{rows}: {how}")
-    variants = choose_variants(section)
+    variants = choose_variants(section, ())
     if not normalize and any(variant.reranking for variant in variants):
         raise ConfigError("--no-normalize: re-ranking is defined by features of unit length: leave out one of the two")
     if any(variant.view != PLAIN for variant in variants):
-        raise ConfigError("--flip and --features-from neck need a network, but --features has only features")
+        raise ConfigError("--flip and --features-from need a network, but --features has only features")
     for note in get_dataset(source.dataset).sample_notes(source.samples):
         request.common.listener.warn(note)
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
@@ -183,10 +186,11 @@ def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheck
     return open_checkpoint(path, request.data, request.common, options, best=request.best)
 
 
-def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
+def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Variant]) -> tuple[Result, ...]:
     listener = request.common.listener
     note = figures_note([find_overlap(o.description.records(), source, listener) for o, source in candidate.parts])
-    results = over_trials([_score_checkpoint(candidate.name, *part, request, note) for part in candidate.parts])
+    of_parts = [_score_checkpoint(candidate.name, *part, request, variants, note) for part in candidate.parts]
+    results = over_trials(of_parts)
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     shown = ". ".join(filter(None, (note, selection_note(results[0].model))))
@@ -199,11 +203,16 @@ def _noted(results: Iterable[Result], note: str) -> tuple[Result, ...]:
 
 
 def _score_checkpoint(
-    name: str, opened: OpenedCheckpoint, source: ImageSource, request: EvaluateRequest, note: str
+    name: str,
+    opened: OpenedCheckpoint,
+    source: ImageSource,
+    request: EvaluateRequest,
+    variants: Sequence[Variant],
+    note: str,
 ) -> list[Result]:
     section = opened.config.evaluation
     options = EvaluationOptions(
-        variants=choose_variants(section),
+        variants=variants,
         model=scored_model(name, opened, source),
         batch_size=section.batch_size,
         workers=opened.config.data.workers,
@@ -257,4 +266,4 @@ def _require_same_settings(candidates: Sequence[Candidate]) -> None:
 
 def _settings(candidate: Candidate) -> object:
     opened, source = candidate.parts[0]
-    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation)
+    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation, ())

@@ -105,7 +105,8 @@ class ModelSection(Section):
     )
     non_local: bool = Field(False, description="add AGW's non-local blocks to layer2 and layer3")
     retrieval_feature: FeaturePlace = Field(
-        "pooled", description="what an image is retrieved by: pooled, the feature before the neck, or neck, that after it"
+        "pooled",
+        description="what an image is retrieved by: pooled, the feature before the neck, or neck, that after it",
     )
 
 
@@ -245,6 +246,17 @@ class Config(Section):
     def _padding_is_smaller_than_the_image(self) -> Self:
         if self.data.pad >= min(self.data.height, self.data.width):
             raise _problem_at("data.pad", "data.pad must be smaller than the image")
+        return self
+
+    @model_validator(mode="after")
+    def _two_views_differ(self) -> Self:
+        data = self.data
+        if data.visible_views > 1 and not (data.pad or data.erase or data.channel_exchange) and data.flip in (0, 1):
+            raise _problem_at(
+                "data.visible_views",
+                f"data.visible_views={data.visible_views}: without a random augmentation the views of an image would be the "
+                "same; set data.channel_exchange, data.erase, data.pad or data.flip, or leave the key out",
+            )
         return self
 
     @model_validator(mode="after")

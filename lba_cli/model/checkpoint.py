@@ -55,9 +55,9 @@ class Description:
     @property
     def method(self) -> str:
         """The method that the network was trained with; the released layout doesn't name it, but its tensors leave two."""
-        released = f"{'AGW or CAJ' if self.non_local else 'full or baseline'} (released layout)"
-        named: str = self.config.get("train", {}).get("method", "")
-        return named if self.config else released
+        if self.config:
+            return str(self.config.get("train", {}).get("method", ""))
+        return f"{'AGW or CAJ' if self.non_local else 'full or baseline'} (released layout)"
 
     def records(self) -> tuple[TrainingRecord, ...]:
         """Return the record of its training people, followed by those of the models that it was started from."""
