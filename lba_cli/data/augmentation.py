@@ -19,6 +19,7 @@ ERASED_AREA = (0.02, 0.4)
 ERASED_ASPECT = (0.3, 1 / 0.3)
 ERASING_TRIES = 10
 ERASED_VALUES = (0.4914, 0.4822, 0.4465)  # of red, green and blue after normalisation, as in the published recipes
+NO_HOLE = (0, 0, 0, 0)
 # What an image can become three copies of. Gray is a weighted sum of the channels, here in thousandths.
 RED, GREEN, BLUE, GRAY, UNCHANGED = range(5)
 GRAY_WEIGHTS = (299, 587, 114)
@@ -34,7 +35,7 @@ def _erased_colours() -> NDArray[np.uint8]:
     """Return the (5, 3) colours of erased rectangles, by what the image becomes copies of, rounded to bytes."""
     gray = np.dot(GRAY_WEIGHTS, ERASED_VALUES) / sum(GRAY_WEIGHTS)
     normalized = np.array([*([value] * 3 for value in (*ERASED_VALUES, gray)), ERASED_VALUES])
-    return (255 * (normalized * STANDARD_DEVIATION + MEAN)).round().astype(np.uint8)  # type: ignore[no-any-return]
+    return (255 * (normalized * STANDARD_DEVIATION + MEAN)).round().astype(np.uint8)
 
 
 ERASED_COLOURS = _erased_colours()
@@ -99,11 +100,11 @@ class Augmentation:
         for _ in range(count):
             top, left = random.integers(0, 2 * self.pad + 1, size=2).tolist() if self.pad else (0, 0)
             flipped = bool(random.random() < self.flip)
-            hole = _sample_hole(height, width, random) if self.erase and random.random() < self.erase else ()
+            hole = _sample_hole(height, width, random) if self.erase and random.random() < self.erase else NO_HOLE
             channel = UNCHANGED
             if exchange and self.channel_exchange and random.random() < self.channel_exchange:
                 channel = int(random.choice(len(EXCHANGES[exchange]), p=EXCHANGES[exchange]))
-            found.append(AugmentationParameters(top, left, flipped, *(hole or (0, 0, 0, 0)), channel))
+            found.append(AugmentationParameters(top, left, flipped, *hole, channel))
         return found
 
     def apply(self, images: NDArray[np.uint8], parameters: Sequence[AugmentationParameters]) -> NDArray[np.uint8]:
@@ -129,10 +130,10 @@ def _exchanged(image: NDArray[np.uint8], channel: int) -> NDArray[np.uint8]:
     return image[:, :, channel : channel + 1]
 
 
-def _sample_hole(height: int, width: int, random: np.random.Generator) -> tuple[int, ...]:
+def _sample_hole(height: int, width: int, random: np.random.Generator) -> tuple[int, int, int, int]:
     """Sample the rectangle of random erasing (Zhong et al., AAAI 2020): top, left, bottom, right.
 
-    Returns an empty tuple if none of ten tries fits into the image.
+    Returns an empty rectangle if none of ten tries fits into the image.
     """
     for _ in range(ERASING_TRIES):
         area = random.uniform(*ERASED_AREA) * height * width
@@ -141,4 +142,4 @@ def _sample_hole(height: int, width: int, random: np.random.Generator) -> tuple[
         if 0 < tall < height and 0 < wide < width:
             top, left = int(random.integers(0, height - tall + 1)), int(random.integers(0, width - wide + 1))
             return top, left, top + tall, left + wide
-    return ()
+    return NO_HOLE

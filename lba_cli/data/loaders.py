@@ -54,7 +54,7 @@ class TrainingBatch(NamedTuple):
 
     def parts(self, count: int) -> Iterator["TrainingBatch"]:
         """Split the batch by identities into ``count`` parts; each has all views of its own images."""
-        views = self.visible.unflatten(0, (-1, len(self.labels))).chunk(count, dim=1)
+        views = self.visible.reshape(-1, len(self.labels), *self.visible.shape[1:]).chunk(count, dim=1)
         others = (tensor.chunk(count) for tensor in (self.infrared, self.labels))
         for visible, infrared, labels in zip(views, *others, strict=True):
             yield TrainingBatch(visible.flatten(0, 1), infrared, labels)

@@ -127,7 +127,7 @@ class DatasetSpec:
         check_sample: returns what is wrong with a sample of a feature file; empty if nothing is.
         shortfalls: compares a copy with the complete data set, camera by camera.
         protocol_notes: what readers of a protocol's figures must know.
-        published: figures that the method's authors published.
+        published: figures that the authors of the methods published.
         synthetic: plans synthetic people in this layout, for a preset and a seed; None if there are none.
         prepare_help, prepare_examples: the help text of ``lba prepare NAME``, and command lines shown below it.
     """

@@ -140,10 +140,13 @@ class TwoStreamNetwork(nn.Module):
 
     def _stage(self, name: str, x: Tensor) -> Tensor:
         stage = self.trunk[name]
-        blocks = list(self.non_local[name]) if name in self.non_local else []
+        blocks = list(self.non_local[name].children()) if name in self.non_local else []
 
         def compute(x: Tensor) -> Tensor:
-            for number, residual in enumerate(stage, start=len(blocks) - len(stage)):
+            if not blocks:
+                return stage(x)  # type: ignore[no-any-return]
+            residuals = list(stage.children())
+            for number, residual in enumerate(residuals, start=len(blocks) - len(residuals)):
                 x = residual(x)
                 if number >= 0:
                     x = blocks[number](x)

@@ -38,10 +38,9 @@ class NonLocal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Apply the block to (N, C, H, W) maps; the result has the same shape."""
-        parts = (self.g, self.theta, self.phi)
         # One convolution reads the maps once instead of three times.
-        weight, bias = torch.cat([part.weight for part in parts]), torch.cat([part.bias for part in parts])
-        g, theta, phi = F.conv2d(x, weight, bias).split(1, dim=1)  # (N, 1, H, W) each
+        weights, biases = zip(*(part.parameters() for part in (self.g, self.theta, self.phi)), strict=True)
+        g, theta, phi = torch.split(F.conv2d(x, torch.cat(weights), torch.cat(biases)), 1, dim=1)  # (N, 1, H, W) each
         # With one channel, (θᵀφ) · gᵀ is θ · (φ · g), which needs no HW × HW matrix.
         y = theta * (phi * g).mean(dim=(2, 3), keepdim=True)
         result: Tensor = x + self.norm(self.expand(y))
@@ -57,7 +56,7 @@ def non_local_blocks(trunk: nn.ModuleDict) -> nn.ModuleDict:
     """Make the non-local blocks of a ResNet's stages: a list for each stage of ``BLOCKS``, in the order of its last blocks."""
     blocks = {}
     for stage, most in BLOCKS.items():
-        residual = list(trunk[stage])[-most:]
+        residual = list(trunk[stage].children())[-most:]
         blocks[stage] = nn.ModuleList(NonLocal(output_channels(block)) for block in residual)
     return nn.ModuleDict(blocks)
 

@@ -149,5 +149,5 @@ def test_report_and_pictures_of_a_run(lba, small_yaml, store, tmp_path, method):
     lba(*words(small_yaml, store, "--method", method))
     lba("evaluate", "run", "--flip", "--features-from", "pooled", "--published")
     for picture in ("correspondences", "ranking", "masks", "curves", "report"):
-        lba("visualize", picture, "--checkpoint", "run")
+        lba("visualize", picture, "--run" if picture == "curves" else "--checkpoint", "run")
     assert {path.name for path in (tmp_path / "figures").iterdir()} >= {"report.html", "curves.png", "masks.png"}
