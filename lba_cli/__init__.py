@@ -1,6 +1,6 @@
 """Learning by Aligning (ICCV 2021): visible-infrared person re-identification, from data to figures.
 
-The floors of the house, each importing only from those below it::
+The packages by floor. A package imports only from the floors below its own::
 
     cli
     training   visualize

@@ -1,4 +1,4 @@
-"""Run the ``lba`` command with ``python -m lba_cli``, which ``torchrun -m`` needs."""
+"""Let ``python -m lba_cli`` run the ``lba`` command, as ``torchrun -m`` requires."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ import sys
 
 def main() -> None:
     """Run the command. Ctrl-C during the imports exits as quietly as it does later."""
-    if sys.platform == "darwin":  # PyTorch reads it when it is imported: the CPU computes what Apple's GPU can't
+    if sys.platform == "darwin":  # PyTorch reads this on import, and lets the CPU compute what Apple's GPU can't
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     try:
         from lba_cli.cli.app import app

@@ -20,32 +20,35 @@ MMAP_THRESHOLD = 2**25  # bytes; glibc raises its own threshold up to this when 
 def resolve_device(name: str, listener: Listener = Silent()) -> torch.device:
     """Return the device called ``name``: ``auto`` (CUDA where there is one), ``cpu``, ``mps``, ``cuda`` or ``cuda:N``.
 
-    Without a GPU of Apple's, ``mps`` stands for the CPU, and the listener is warned.
+    If there is no Apple GPU, ``mps`` means the CPU, and the listener is warned.
 
     Raises:
-        ConfigError: there is no such CUDA device here.
+        ConfigError: this machine has no such CUDA device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name == "mps" and not torch.backends.mps.is_available():
-        listener.warn("run.device=mps: PyTorch sees no GPU of Apple's here, so the CPU computes")
+        listener.warn("run.device=mps: PyTorch finds no Apple GPU here, so the CPU is used")
         return torch.device("cpu")
     device = torch.device(name)
     if device.type == "cuda":
         if not torch.cuda.is_available():
-            raise ConfigError(f"run.device={name}: PyTorch sees no CUDA device here; use run.device=auto or cpu")
+            raise ConfigError(f"run.device={name}: PyTorch finds no CUDA device here; use run.device=auto or cpu")
         if (device.index or 0) >= torch.cuda.device_count():
-            raise ConfigError(f"run.device={name}: there are {torch.cuda.device_count()} CUDA devices, counted from 0")
+            raise ConfigError(
+                f"run.device={name}: there is no such device; the last one is cuda:{torch.cuda.device_count() - 1}"
+            )
     return device
 
 
 def own_device(name: str, listener: Listener = Silent()) -> torch.device:
-    """Return this process's device for ``name``. Under torchrun, a name without a number means that of the local rank.
+    """Return this process's device for ``name``. Under torchrun, ``cuda`` means the GPU whose number is the local rank.
 
-    The listener is warned where the CPU computes instead of Apple's GPU: everything, or operators that the GPU lacks.
+    With ``mps``, the listener is warned if there is no Apple GPU, so that the CPU computes everything, and when the CPU
+    computes an operator that the GPU doesn't support.
 
     Raises:
-        ConfigError: there is no such device, or several processes would share it.
+        ConfigError: there is no such device, or several processes would share a GPU.
     """
     device, world = resolve_device(name, listener), processes.current()
     if device.type == "mps":
@@ -60,8 +63,8 @@ def own_device(name: str, listener: Listener = Silent()) -> torch.device:
         )
     if world.local_rank >= torch.cuda.device_count():
         raise ConfigError(
-            f"there are {torch.cuda.device_count()} CUDA devices here for {world.local_size} processes: start fewer processes "
-            "(torchrun --nproc-per-node), or compute on the CPU with run.device=cpu"
+            f"{world.local_size} processes need a CUDA device each, but this machine has only {torch.cuda.device_count()}: start "
+            "fewer processes (torchrun --nproc-per-node), or compute on the CPU with run.device=cpu"
         )
     own = torch.device("cuda", world.local_rank if device.index is None else device.index)
     torch.cuda.set_device(own)
@@ -69,7 +72,7 @@ def own_device(name: str, listener: Listener = Silent()) -> torch.device:
 
 
 def _report_missing_operators(listener: Listener) -> None:
-    """Turn PyTorch's warning that the CPU computes an operator that Apple's GPU lacks into a line of the listener."""
+    """Pass PyTorch's warnings about operators that only the CPU can compute, not Apple's GPU, to the listener."""
     show = warnings.showwarning
 
     def report(message: Warning | str, *place: Any, **more: Any) -> None:
@@ -87,8 +90,8 @@ def keep_memory(device: torch.device) -> Iterator[None]:
 
     glibc returns every large block to the system as soon as it is freed, and the system clears the pages of the next block when
     they are first written. This takes two fifths of the time of a training step on a CPU. When the ``with`` block ends, all
-    free memory is returned, and glibc gets the thresholds that it would reach by itself. If ``device`` is a GPU, or without
-    glibc, nothing changes. Blocks can't be nested.
+    free memory is returned, and glibc gets the thresholds that it would reach by itself. If ``device`` isn't the CPU, or the
+    system has no glibc, nothing changes. Blocks can't be nested.
     """
     system = ctypes.CDLL(None) if sys.platform == "linux" and device.type == "cpu" else None
     if not hasattr(system, "mallopt"):
@@ -109,7 +112,7 @@ def _set_allocator(system: Any, *, mmap_max: int, trim_threshold: int) -> None:
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """Replace ``auto`` by bfloat16 if ``device`` has matrix units for bfloat16, otherwise by tf32."""
+    """Replace ``auto`` with bfloat16 if ``device`` has matrix units for bfloat16, otherwise with tf32."""
     if precision != "auto":
         return precision
     if device.type == "cuda":
@@ -125,7 +128,7 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
     """Compute convolutions, forward and backward, in ``precision`` within the block.
 
     With ``tf32``, CUDA's matrix units round the inputs of convolutions, as PyTorch 1.7.1 did when the published figures were
-    made; on a CPU it is the same as ``float32``. Other matrix products, such as those of the alignment and of distances,
+    made; on a CPU, ``tf32`` is the same as ``float32``. Other matrix products, such as those of the alignment and of distances,
     stay in exact float32. For ``bfloat16`` see also :func:`mixed_precision`.
     """
     name, on, off, owners = _tf32_switches()
@@ -143,7 +146,7 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 def _tf32_switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
     """Return the name of PyTorch's TF32 attribute, its on and off values, and its owners (convolutions, matrix products).
 
-    PyTorch 2.9 introduced a second name for the attribute. Once it is set by that name, reading the first name fails.
+    PyTorch 2.9 introduced a second name for the attribute. Once a program has set the second name, reading the first one fails.
     """
     try:
         _ = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32

@@ -11,19 +11,19 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def quoted(text: object, most: int = 80) -> str:
-    """Quote text of unknown origin for a message: on one line, at most ``most`` characters, no control characters."""
+    """Quote text of unknown origin for a message: on one line, with at most ``most`` characters and no control characters."""
     known = str(text) if isinstance(text, str | int | float | bool | None) else short_repr(text)
     plain = one_line(known[: most + 1])
     return f"'{plain}'" if len(plain) <= most else f"'{plain[:most]}…'"
 
 
 def printable(text: str) -> str:
-    """Replace characters that could control a terminal, which file names may contain. Line breaks stay."""
+    """Replace characters that could control a terminal, which file names may contain. Line breaks are kept."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def one_line(text: object) -> str:
-    """Replace characters that could control a terminal, and line breaks, which a file name may hold to look like two lines."""
+    """Replace line breaks and characters that could control a terminal, which file names may contain."""
     return printable(str(text)).replace("\n", "�")
 
 
@@ -40,7 +40,7 @@ _DISK_AND_PERMISSION = {errno.EIO, errno.ESTALE, errno.EACCES, errno.EPERM}
 
 
 def is_resource_error(problem: BaseException) -> bool:
-    """Return whether reading failed for lack of memory, open files, permission or a working disk, so the file may be intact."""
+    """Return whether memory, open files, permissions or the disk made reading a file fail, so that the file may be intact."""
     number = problem.errno if isinstance(problem, OSError) else None
     return isinstance(problem, MemoryError) or number in _MEMORY_AND_FILES | _DISK_AND_PERMISSION
 
@@ -80,7 +80,7 @@ class TrainingError(LbaError):
 
 
 class NotFinite(LbaError):
-    """A network whose embeddings are infinite or not numbers; ``source`` names it."""
+    """A network computed embeddings that are infinite or not numbers. Messages name the network as ``source``."""
 
     def __init__(self, source: str) -> None:
         super().__init__(
@@ -94,13 +94,13 @@ class LostProcess(LbaError):
 
     def __init__(self) -> None:
         super().__init__(
-            "another process of this job was killed or failed, so this one can't continue; the last checkpoint is "
-            "complete: continue from it with lba train --resume"
+            "another process of this job was killed or failed, so this one can't continue: start the job again (a training "
+            "continues from its last checkpoint with lba train --resume)"
         )
 
 
 class Interrupted(Exception):
-    """A signal, whose number is ``signal``, has stopped the program, which has saved its work so far."""
+    """A signal has stopped the program, after its work so far was saved. ``signal`` is the signal's number."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)

@@ -1,7 +1,7 @@
-"""Write files and folders whole or not at all, and read files up to a size limit.
+"""Write files and folders atomically, and read files up to a size limit.
 
 Work in progress lies in a hidden folder beside its destination, ``.NAME.xxxxxxxx.partial``, which its writer keeps locked.
-The system releases the lock of a killed writer, and the next writer of the same name removes the folder that it left.
+If a writer is killed, the system releases its lock, and the next writer of the same name removes the folder.
 """
 
 import codecs
@@ -21,16 +21,16 @@ from filelock import BaseFileLock
 from lba_cli.locks import is_lock_file, try_lock, unlock
 
 MOST_TEXT = 16 * 2**20
-ZERO_BYTES = "holds zero bytes: it is no text, or UTF-16 without a byte order mark; save the file as UTF-8"
+ZERO_BYTES = "contains zero bytes: it isn't text, or is UTF-16 without a byte order mark; save the file as UTF-8"
 ATTEMPTS = 10
-# UTF-16 is what PowerShell and "Unicode" in Windows' Notepad write. The mark of UTF-32 begins with that of UTF-16.
+# UTF-16 is what PowerShell and "Unicode" in Windows' Notepad write. The mark of UTF-32 comes first, because it begins with that of UTF-16.
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-LOCK = ".lock"  # within a partial folder
+LOCK = ".lock"  # the name of the lock file in a partial folder
 ON_WINDOWS = os.name == "nt"
 
 
@@ -42,7 +42,7 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
     disk before the file moves, so a reader always sees the whole old file or the whole new one.
 
     Raises:
-        FileExistsError: something appeared at ``path`` meanwhile, and ``replace`` is false.
+        FileExistsError: ``replace`` is false, and a file or folder appeared at ``path`` in the meantime.
     """
     with _partial(path) as partial:
         yield partial
@@ -54,7 +54,7 @@ def whole_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill; on a clean exit it becomes ``path``, otherwise it is removed.
+    """Yield an empty folder to fill; on a clean exit it is moved to ``path``, otherwise it is removed.
 
     Raises:
         FileExistsError: ``path`` isn't free (see :func:`is_free`).
@@ -74,7 +74,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 
 def is_free(path: Path) -> bool:
-    """Return whether a new folder can take the name ``path``: nothing is there, or an empty folder that can be replaced."""
+    """Return whether a new folder can take the name ``path``: nothing exists there, or an empty folder that can be replaced."""
     path = path.absolute()
     if not path.exists():
         return True
@@ -82,11 +82,11 @@ def is_free(path: Path) -> bool:
 
 
 def at_home(value: Any) -> Any:
-    """Replace ``~`` or ``~user`` at the start of a path, or of each path of a list, by the home folder.
+    """Replace ``~`` or ``~user`` at the start of a path, or of each path in a list, with the home folder.
 
-    Every option and config key passes through here, because a shell doesn't do it in ``--output=~/x``, and nothing does it
-    in YAML. Other values, and the names of unknown users, stay as they are. ``./~`` names a folder called ``~``. Lists within
-    lists aren't looked into: a checkpoint's configuration comes from a stranger, and may hold itself many times.
+    The values of all options and config keys pass through this function, because a shell doesn't expand ``--output=~/x``,
+    and nothing expands ``~`` in YAML. Other values and the names of unknown users are left unchanged. ``./~`` names a folder
+    called ``~``. Nested lists aren't searched: a checkpoint's configuration is untrusted, and a list in it may contain itself.
     """
     if isinstance(value, list | tuple):
         return type(value)(_at_home(each) for each in value)
@@ -100,7 +100,7 @@ def _at_home(value: Any) -> Any:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file if it is there. On Windows, one that a process still reads stays for the next call."""
+    """Remove a file if it exists. On Windows, a file that a process still has open is left to a later call."""
     try:
         path.unlink(missing_ok=True)
     except PermissionError:
@@ -109,7 +109,7 @@ def remove_file(path: Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove the partial folders that killed writers of ``path`` left beside it. Those of live writers stay."""
+    """Remove the partial folders that killed writers of ``path`` left beside it. Folders of running writers are kept."""
     ours = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.partial")
     for folder in path.parent.glob(f".{glob.escape(path.name)}.*.partial"):
         if ours.fullmatch(folder.name) and _holds_only(folder, path.name) and (lock := _try_lock_folder(folder)):
@@ -117,9 +117,9 @@ def sweep(path: Path) -> None:
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
-    """Write UTF-8 ``text`` to ``path``, whole or not at all. Raises what :func:`whole_file` raises.
+    """Write UTF-8 ``text`` to ``path`` atomically. Raises what :func:`whole_file` raises.
 
-    Line ends are the same on every system. Bytes of a file's name that aren't UTF-8 are written as codes such as ``\\udcff``,
+    Line ends are the same on every system. Bytes of file names that aren't UTF-8 are written as escapes such as ``\\udcff``,
     which JSON reads back.
     """
     with whole_file(path, replace=replace) as partial:
@@ -127,7 +127,7 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append a line to a file; raises OSError for a link or a pipe. If writing fails, the file stays as it was."""
+    """Append a line to a file. Raises OSError for a link or a pipe. If writing fails, the file is left unchanged."""
     with io.FileIO(_open_regular(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as file:
         before = os.fstat(file.fileno()).st_size
         try:
@@ -144,15 +144,15 @@ def read_text(path: Path, most: int = MOST_TEXT) -> str:
     """Read a text file of at most ``most`` bytes, in UTF-8 or in the UTF-16 or UTF-32 that its byte order mark announces.
 
     Raises:
-        OSError: it can't be read, isn't a regular file, or is larger.
-        UnicodeDecodeError: it isn't such text; :func:`encoding_problem` describes that.
+        OSError: the file can't be read, isn't a regular file, or is larger.
+        UnicodeDecodeError: the file isn't text in one of these encodings; see :func:`encoding_problem`.
     """
     content = read_bytes(path, most)
     return content.decode(next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8-sig"))
 
 
 def encoding_problem(problem: UnicodeDecodeError) -> str:
-    """Say what :func:`read_text` couldn't decode, and what to do about it."""
+    """Return a message that says what :func:`read_text` couldn't decode, and what to do about it."""
     if problem.encoding == "utf-8" and b"\0" in problem.object:
         return ZERO_BYTES
     line = problem.object.count(b"\n", 0, problem.start) + 1
@@ -172,7 +172,7 @@ def read_bytes(path: Path, most: int) -> bytes:
 
 @contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """Yield a path of the same name in a new, locked hidden folder beside ``path``; the folder is removed afterwards."""
+    """Yield a path with the same name in a new, locked hidden folder beside ``path``; the folder is removed afterwards."""
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
     folder, lock = _new_partial_folder(path)
@@ -183,7 +183,7 @@ def _partial(path: Path) -> Iterator[Path]:
 
 
 def _new_partial_folder(path: Path) -> tuple[Path, BaseFileLock]:
-    import tempfile  # here, so that commands that write nothing don't wait for it
+    import tempfile  # imported here, so that commands that write nothing don't wait for it
 
     for _ in range(ATTEMPTS):
         folder, lock = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)), None
@@ -198,7 +198,7 @@ def _new_partial_folder(path: Path) -> tuple[Path, BaseFileLock]:
 
 
 def _try_lock_folder(folder: Path) -> BaseFileLock | None:
-    """Lock a partial folder; None where another process holds it, or has just removed the folder."""
+    """Lock a partial folder and return the lock; None if another process holds it, or has just removed the folder."""
     try:
         return try_lock(folder / LOCK)
     except FileNotFoundError:
@@ -206,7 +206,7 @@ def _try_lock_folder(folder: Path) -> BaseFileLock | None:
 
 
 def _holds_only(folder: Path, name: str) -> bool:
-    """Return whether a folder holds at most what a writer of ``name`` puts into it."""
+    """Return whether a folder contains nothing but the files that a writer of ``name`` creates."""
     with suppress(OSError):
         return all(child.name == name or is_lock_file(child, folder / LOCK) for child in folder.iterdir())
     return False
@@ -239,7 +239,7 @@ def _move(partial: Path, path: Path, replace: bool) -> None:
 
 
 def _open_regular(path: Path, flags: int) -> int:
-    """Open a regular file that has one name, but never through a link, which could lead to any of the user's files."""
+    """Open a regular file, and return its descriptor. Links are refused, because they could lead to any file of the user."""
     never_a_link = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # and a pipe must not block
     as_it_is = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)  # Windows has only the second
     descriptor = os.open(path, flags | as_it_is | never_a_link, 0o666)
@@ -257,7 +257,7 @@ def _umask() -> int:
 
 
 def flush_to_disk(path: Path) -> None:
-    """Wait until a file or folder is written to disk. On Windows nothing is done for folders, which it can't open."""
+    """Wait until a file or folder is written to disk. On Windows, which can't open folders, nothing is done for a folder."""
     if ON_WINDOWS and path.is_dir():
         return
     descriptor = os.open(path, os.O_RDWR if ON_WINDOWS else os.O_RDONLY)

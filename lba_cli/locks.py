@@ -1,7 +1,7 @@
-"""Locks between processes, so that only one at a time works on an output. A lock ends with its process, even a killed one.
+"""Locks between processes, so that only one process at a time works on an output. A killed process loses its locks.
 
 The package filelock does the locking. Processes forked from the holder, such as data loaders' workers, neither keep its lock
-alive nor release it; filelock ensures that from version 3.30 on, which is therefore required.
+alive nor release it. This requires filelock 3.30 or newer.
 """
 
 import errno
@@ -19,7 +19,7 @@ from filelock import BaseFileLock, FileLock, SoftFileLock, Timeout
 from lba_cli.errors import LbaError
 
 HOLDER, SOFT = ".json", ".soft"  # lock file name + HOLDER: says who holds the lock; + SOFT: the lock without flock
-# Long enough for a few attempts: the first one fails where the holder has just removed the file.
+# Long enough for a few attempts: the first one fails if the holder has just removed the file.
 GRACE_SECONDS, POLL_SECONDS = 0.1, 0.02
 # The errors of file systems without flock. filelock itself handles only ENOSYS; network file systems give the others.
 NO_FLOCK = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
@@ -67,7 +67,7 @@ def is_lock_file(path: Path, lock_path: Path) -> bool:
 
 
 def try_lock(path: Path) -> BaseFileLock | None:
-    """Lock the file at ``path``, which is made if needed; None where another process holds it.
+    """Lock the file at ``path``, which is made if needed. Return the lock, or None if another process holds it.
 
     Raises:
         OSError: the file can't be opened, or is a link.
@@ -77,7 +77,7 @@ def try_lock(path: Path) -> BaseFileLock | None:
     except OSError as problem:
         if problem.errno not in NO_FLOCK:
             raise
-        # A soft lock is held while its file exists. The file names its process, whose host takes the lock over if it is dead.
+        # A soft lock is held while its file exists. Processes on the same host take over the lock of a dead process.
         return _acquired(SoftFileLock(path.with_name(path.name + SOFT)))
 
 
@@ -114,7 +114,7 @@ def _describe_holder(path: Path) -> None:
 
 
 def _read_holder(path: Path) -> dict[str, Any]:
-    """Read who holds a lock; the result is empty if the file can't be read, for example because it isn't written yet."""
+    """Read the record of a lock's holder. It is empty if the file can't be read, for example because it isn't written yet."""
     try:
         with path.open(encoding="utf-8") as file:
             holder = json.loads(file.read(MOST_HOLDER))

@@ -15,7 +15,9 @@ from lba_cli.errors import LbaError, is_resource_error, quoted
 from lba_cli.files import read_text
 
 MANIFEST = "manifest.json"
-DIGEST_LENGTH = 16  # of short digests, in hexadecimal digits; among a million, two are equal with a probability of 3e-8
+DIGEST_LENGTH = (
+    16  # hexadecimal digits of a short digest; two of a million digests are equal with a probability of 3e-8
+)
 
 
 class StrictModel(BaseModel):
@@ -39,10 +41,10 @@ class ManifestKind(Generic[Content]):
     """A kind of folder with a manifest, and how its problems are reported.
 
     Attributes:
-        content: the manifest's model. The defaults of its fields ``format`` and ``version`` are the ones that can be read.
-        noun, remedy: the folder in a message, such as "an index", and what to do about a damaged one.
+        content: the manifest's model. A manifest is read only if it has the defaults of the fields ``format`` and ``version``.
+        noun, remedy: the word for such a folder in messages, such as "an index", and what to do if it is damaged.
         error: the exception that reports a problem.
-        most_bytes: the largest manifest that is read.
+        most_bytes: the largest size of a manifest.
     """
 
     content: type[Content]
@@ -60,7 +62,7 @@ class ManifestKind(Generic[Content]):
             return self.content.model_validate_json(text)
         except ValidationError as problem:
             first = problem.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "it"
+            where = ".".join(map(str, first["loc"])) or "the manifest"
             raise self.error(f"{path}: damaged ({where:.80}: {first['msg']}); {self.remedy}") from problem
         except (OSError, ValueError, RecursionError) as problem:
             if is_resource_error(problem):
@@ -79,12 +81,12 @@ class ManifestKind(Generic[Content]):
             )
 
     def require_file(self, path: Path, record: FileRecord, *, checksum: bool) -> None:
-        """Raise ``error`` if a file is missing, truncated or changed; its content is compared only if ``checksum``."""
+        """Raise ``error`` if a file is missing, truncated or changed; its content is compared only if ``checksum`` is true."""
         if not path.is_file():
             raise self.error(f"{path}: missing; {self.remedy}")
         size = path.stat().st_size
         if size != record.bytes:
-            raise self.error(f"{path}: damaged: {size:,} bytes where {record.bytes:,} were written; {self.remedy}")
+            raise self.error(f"{path}: damaged: its size is {size:,} bytes, not {record.bytes:,}; {self.remedy}")
         if checksum and record.sha256 and sha256_of(path) != record.sha256:
             raise self.error(f"{path}: damaged: changed since it was written; {self.remedy}")
 
@@ -96,5 +98,5 @@ def sha256_of(path: Path) -> str:
 
 
 def file_digest(path: Path) -> str:
-    """The first digits of the SHA-256 of a file, by which equal images are found."""
+    """Return the first 16 hexadecimal digits of a file's SHA-256, which identify equal images."""
     return sha256_of(path)[:DIGEST_LENGTH]

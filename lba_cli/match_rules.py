@@ -11,7 +11,7 @@ class MatchRules:
     """The part of a data set's protocol that ranking needs.
 
     An ignored image is taken out of the query's ranked list: it is neither a match nor an error.
-    Nothing is ignored where the cameras are unknown.
+    If the cameras are unknown, nothing is ignored.
 
     Attributes:
         ignore_camera_pairs: pairs (query camera, gallery camera); a query from the first ignores all images from the second.
@@ -35,7 +35,7 @@ MATCH_RULES: dict[MatchRulesName, MatchRules] = {
 
 
 def match_rules(rules: MatchRulesName | MatchRules) -> MatchRules:
-    """Return the match rules of a name, or ``rules`` itself if it isn't a name. Raises ValueError for an unknown name."""
+    """Return the match rules called ``rules``, or ``rules`` itself if it isn't a name. Raises ValueError for an unknown name."""
     if isinstance(rules, MatchRules):
         return rules
     if rules not in MATCH_RULES:

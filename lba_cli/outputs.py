@@ -1,4 +1,4 @@
-"""Checks of whether an output may be written. Commands make them before they start their work."""
+"""Checks of whether an output may be written. Commands call them before they start their work."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -9,15 +9,15 @@ from lba_cli.files import is_free
 
 
 def require_new_file(path: Path, *, force: bool, suffixes: Sequence[str] = (), option: str = "--output") -> None:
-    """Refuse a file that couldn't be written later.
+    """Refuse a ``path`` to which a file couldn't be written later.
 
     Args:
-        force: whether a file that is there may be replaced.
-        suffixes: the endings that are allowed, such as ".png"; any if empty. Case doesn't matter.
+        force: whether an existing file may be replaced.
+        suffixes: the allowed suffixes, such as ".png"; if empty, any suffix is allowed. Letter case doesn't matter.
         option: the option that names the file, for the message.
 
     Raises:
-        LbaError: the ending isn't allowed, ``path`` exists and may not be replaced, or its folder can't be written to.
+        LbaError: the suffix isn't allowed, ``path`` exists and may not be replaced, or its folder can't be written to.
     """
     if suffixes and path.suffix.lower() not in suffixes:
         allowed = " or ".join((", ".join(suffixes[:-1]), suffixes[-1]) if len(suffixes) > 1 else suffixes)
@@ -46,14 +46,14 @@ def require_new_files(files: Mapping[str, Path | None], *, force: bool) -> None:
 def require_empty_folder(
     path: Path, *, ignoring: Callable[[Path], bool] = lambda _: False, option: str = "--output"
 ) -> None:
-    """Refuse a path that holds something, unless it is an empty folder, which will be filled rather than replaced.
+    """Refuse a path that exists, unless it is an empty folder, which will be filled rather than replaced.
 
     Args:
-        ignoring: returns whether a path in the folder, such as a lock file, doesn't count.
+        ignoring: a function that returns whether a path in the folder, such as a lock file, is ignored.
         option: the option that names the folder, for the message.
 
     Raises:
-        LbaError: ``path`` isn't a folder, or holds something that counts.
+        LbaError: ``path`` exists and isn't a folder, or it contains something that isn't ignored.
     """
     if path.exists() and (not path.is_dir() or not all(map(ignoring, path.iterdir()))):
         raise LbaError(f"{path}: exists already and isn't an empty folder; name another folder with {option}")
@@ -64,7 +64,7 @@ def require_new_folder(path: Path, *, option: str = "--output", remedy: str = ""
 
     Args:
         option: the option that names the folder, for the message.
-        remedy: what the message proposes besides another folder; by default, to remove what is there.
+        remedy: what the message proposes besides naming another folder; by default, removing the existing one.
 
     Raises:
         LbaError: ``path`` exists and isn't an empty folder, or the folder can't be made.

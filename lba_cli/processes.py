@@ -1,8 +1,8 @@
 """The processes of one job, as ``torchrun`` starts them: this process's rank, and operations of all processes together.
 
 torchrun does the rendezvous, restarts the processes, and ends all of them when one fails. The processes communicate through
-PyTorch's process group, by gloo for tensors on the CPU and by NCCL for tensors on CUDA devices. In a single process, the
-functions below cost nothing and change nothing.
+PyTorch's process group: with gloo for tensors on the CPU, and with NCCL for tensors on CUDA devices. In a single process,
+the functions below cost nothing and change nothing.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _attempt = ""  # differs after a restart by torchrun
 
 
 def torchrun_world() -> World:
-    """Return the processes according to torchrun's environment variables, even outside of :func:`process_group`."""
+    """Return the world that torchrun's environment variables describe, even outside of :func:`process_group`."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return SINGLE
     return World(
@@ -66,7 +66,7 @@ def torchrun_world() -> World:
 
 
 def current() -> World:
-    """Return the processes that work together now; outside of :func:`process_group` this is a single process."""
+    """Return the number of processes and this process's rank; outside of :func:`process_group`, there is one process."""
     return _current
 
 
@@ -109,11 +109,11 @@ def process_group() -> Iterator[None]:
 
 
 def _open_store(world: World) -> Any:
-    """Open a key-value store for this attempt's processes, which rank 0 serves; None if torchrun provides one.
+    """Open a key-value store for this attempt's processes, which rank 0 serves; None if torchrun's agent keeps no store.
 
-    The store of torchrun's agent only passes on the port: it survives restarts, and entries of the last attempt mislead the
-    next one (seen with PyTorch 2.15). The processes of the last attempt have all ended before the next ones start, so nothing
-    answers at a port that they left. Raises RuntimeError if the store of rank 0 can't be reached.
+    The store of torchrun's agent only passes on the port of this store. It survives restarts, so that its entries from one
+    attempt would mislead the next one (seen with PyTorch 2.15). All processes of an attempt end before the next one starts, so
+    nothing answers at an old port. Raises RuntimeError if the store of rank 0 can't be reached.
     """
     agent, address = _agent_store(), os.environ["MASTER_ADDR"]
     if agent is None:
@@ -135,7 +135,7 @@ def _open_store(world: World) -> Any:
 
 
 def _leave() -> None:
-    """Wait for the other processes and disconnect. From here on, torchrun's signal after a failed process comes too late."""
+    """Wait for the other processes and disconnect. Stop signals, which torchrun sends after a failure, are ignored from now on."""
     from torch import distributed
 
     ignore_stop_signals()
@@ -144,7 +144,7 @@ def _leave() -> None:
 
 
 def all_reduce_max(*values: int) -> tuple[int, ...]:
-    """Return the largest of each value over all processes. All of them must call this at the same point."""
+    """Return the maximum of each value over all processes. All processes must call this at the same point."""
     if _current.size == 1:
         return values
     import torch
@@ -188,9 +188,9 @@ def all_gather(tensor: Tensor) -> list[Tensor]:
 
 
 def share_rows(array: NDArray[np.float32], rows_of: Sequence[NDArray[np.int64]]) -> None:
-    """Complete an array on all processes, each of which has computed some of its rows.
+    """Copy the rows of an array that each process has computed to all other processes.
 
-    ``array`` is (n, D) float32, and changed in place. ``rows_of[rank]`` has the indices of the rows that ``rank`` computed.
+    ``array``, (n, D) float32, is changed in place. ``rows_of[rank]`` holds the indices of the rows that ``rank`` computed.
     """
     if _current.size == 1:
         return
@@ -204,7 +204,7 @@ def share_rows(array: NDArray[np.float32], rows_of: Sequence[NDArray[np.int64]])
 
 
 def remember_run(path: str) -> None:
-    """Note which run this job trains, so that it is known after a restart by torchrun."""
+    """Record the path of the run that this job trains, for :func:`remembered_run` after a restart by torchrun."""
     if store := _current.by_torchrun and _agent_store():
         store.set(RUN_KEY, path)
 
@@ -235,7 +235,7 @@ def should_report(problem: BaseException | None = None) -> bool:
 
 
 def _appears(store: Any, key: str) -> bool:
-    """Return whether another process reports within a short time why it failed."""
+    """Return whether another process adds ``key`` to the store within a short time, because it reports why it failed."""
     try:
         store.wait([key], SHORT_TIMEOUT)
         return True
@@ -244,7 +244,7 @@ def _appears(store: Any, key: str) -> bool:
 
 
 def _agent_store() -> Any:
-    """Connect to the store that torchrun's agent keeps through restarts; None if it has none."""
+    """Connect to the store that torchrun's agent keeps through restarts; return None if there is no such store."""
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return None
     return _connect(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), SHORT_TIMEOUT)

@@ -1,8 +1,8 @@
 """Random generators that depend only on a run's seed, a purpose, and a position (the epoch and the step).
 
-Each purpose has a stream of its own, and each position in it a generator of its own, so that any step can be drawn again
-without drawing the ones before it. Results therefore don't depend on the number of workers, and resuming a run needs no
-saved generators.
+Each purpose has a stream of its own, and each position in a stream has a generator of its own. Any step can therefore be
+drawn again without drawing the steps before it. Results don't depend on the number of workers, and the state of a generator
+never has to be saved to resume a run.
 """
 
 from enum import IntEnum
@@ -12,7 +12,7 @@ import torch
 
 
 class Stream(IntEnum):
-    """What random numbers are used for. The values are part of what a seed means: never change or reuse one."""
+    """The purposes of random numbers. Results depend on the seed and on these values: never change or reuse a value."""
 
     BATCHES = 1
     AUGMENTATION = 2

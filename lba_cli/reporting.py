@@ -10,7 +10,7 @@ class Progress(Protocol):
     """The progress of one task."""
 
     def advance(self, amount: int = 1, **facts: Any) -> None:
-        """Report that ``amount`` more units are done; ``facts`` are shown beside the bar (losses, images/s)."""
+        """Report that ``amount`` more units are done; ``facts`` are values to show beside the progress bar, such as losses."""
 
 
 class Listener(Protocol):
@@ -25,7 +25,8 @@ class Listener(Protocol):
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Any:
         """Start a task, such as "resizing"; return a context manager that yields a :class:`Progress`.
 
-        ``total`` is the number of ``unit``, such as "images", if it is known; ``done`` of them were done earlier.
+        ``total`` is the number of units if it is known, ``unit`` their name, such as "images", and ``done`` the number of
+        units that were done earlier.
         """
 
 

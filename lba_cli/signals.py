@@ -16,14 +16,14 @@ RESEND_SECONDS = 0.05
 
 
 def handled_signals() -> list[signal.Signals]:
-    """Return the stop signals, without SIGHUP if the process was started to ignore it, as by ``nohup``."""
+    """Return the stop signals, without SIGHUP if the process was started to ignore it, as with ``nohup``."""
     return [
         n for n in STOP_SIGNALS if n in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(n) is not signal.SIG_IGN
     ]
 
 
 def can_block_signals() -> bool:
-    """Whether signals can be blocked; on Windows they can't."""
+    """Return whether signals can be blocked; on Windows they can't."""
     return hasattr(signal, "pthread_sigmask")
 
 
@@ -33,7 +33,7 @@ def in_main_thread() -> bool:
 
 
 class StopSignalHandlers:
-    """Handlers that raise KeyboardInterrupt for SIGINT, else Terminated; ``received`` is the first stop signal, or 0."""
+    """Handlers that raise KeyboardInterrupt for SIGINT and Terminated for others; ``received`` is the first signal or 0."""
 
     def __init__(self) -> None:
         self.received = 0
@@ -70,8 +70,8 @@ def signals_deferred(*, for_children: bool = False) -> Iterator[None]:
     This protects code that an exception could leave in a broken state: PyTorch's C++ writers, and the start of processes.
 
     Args:
-        for_children: whether processes that are started in the block never receive Ctrl-C. Their parent ends them. On
-            Windows, where signals can't be blocked, they ignore it as soon as they have started.
+        for_children: whether processes that are started in the block don't receive Ctrl-C, because their parent ends them.
+            On Windows, where signals can't be blocked, these processes ignore Ctrl-C once they have started.
     """
     if not in_main_thread():
         yield

@@ -1,11 +1,11 @@
-"""The setting ``data.value_range``: which pixel values become black and white where a file has more than 8 bits a pixel.
+"""The setting ``data.value_range``: which pixel values become black and white in images with more than 8 bits per pixel.
 
 - ``full``: the whole range of 16-bit pixels, so that they keep their upper 8 bits.
 - ``image``: from the smallest to the largest value of each image.
 - ``percentiles``: from the 1st to the 99th percentile of each image.
-- ``[low, high]``: the same for all images, in the unit of the file; ``[2%, 98%]`` names percentiles of each image.
+- ``[low, high]``: these two values in all images, in the unit of the files. ``[2%, 98%]``: these percentiles of each image.
 
-8-bit images are never changed by it.
+The setting never changes 8-bit images.
 """
 
 import math
@@ -22,7 +22,7 @@ ALLOWED = f"allowed: {FULL}, {', '.join(PERCENTILES)}, or [low, high], such as [
 
 
 def parse_value_range(value: Any) -> Any:
-    """Check a value of the setting and return it, with lists as tuples; raises ValueError if it isn't one."""
+    """Return a value of the setting, with a list converted to a tuple. Raises ValueError if the value isn't valid."""
     if isinstance(value, str) and value in (FULL, *PERCENTILES):
         return value
     if not isinstance(value, list | tuple) or len(value) != 2:
@@ -42,7 +42,7 @@ ValueRange = Annotated[str | tuple[float | str, float | str], BeforeValidator(pa
 
 
 def limits(value_range: ValueRange, values: NDArray[Any]) -> tuple[float, float]:
-    """Return the values of an image that become black and white; ``value_range`` is anything but ``full``.
+    """Return the limits that become black and white in an image of pixel ``values``. ``value_range`` may not be ``full``.
 
     Raises:
         ValueError: no value of the image is finite.
@@ -64,7 +64,7 @@ def shown(value_range: ValueRange) -> str:
 
 
 def _percentage(bound: Any) -> float | None:
-    """Return the number of a text such as ``2%``; None for anything else."""
+    """Return the number in a text such as ``2%``; None for any other value."""
     if not isinstance(bound, str) or not bound.endswith("%"):
         return None
     try:

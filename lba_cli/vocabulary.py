@@ -28,11 +28,11 @@ PaperWidth = Literal["column", "page"]
 Engine = Literal["exact", "faiss"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
-SPLITS: tuple[Split, ...] = ("train", "test")  # that every data set has
+SPLITS: tuple[Split, ...] = ("train", "test")  # the splits that every data set has
 ALL_SPLITS: tuple[Split, ...] = get_args(Split)
 BACKBONES: tuple[Backbone, ...] = get_args(Backbone)
 WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 
 LARGEST_SIDE = 2048  # pixels; the largest height or width of a network's input
-FEWEST_IDENTITIES = 2  # of a batch: with one, there would be nobody to differ from
+FEWEST_IDENTITIES = 2  # in a batch; with a single identity, no image would have a negative
 ONNX_OPSET = 18

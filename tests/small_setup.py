@@ -11,7 +11,14 @@ HEIGHT, WIDTH = 64, 32
 SMALL = {
     "data": {"height": HEIGHT, "width": WIDTH, "workers": 0},
     "model": {"backbone": "resnet18", "pretrained": "none"},
-    "train": {"epochs": 2, "steps_per_epoch": 2, "identities": 3, "instances": 2, "precision": "float32"},
+    "train": {
+        "epochs": 2,
+        "steps_per_epoch": 2,
+        "identities": 3,
+        "instances": 2,
+        "precision": "float32",
+        "evaluate_every": 2,
+    },
     "run": {"device": "cpu"},
 }
 

@@ -118,5 +118,5 @@ def test_training_keeps_memory_during_steps_and_not_during_evaluations(small_run
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device here")
 def test_missing_device_is_refused():
-    with pytest.raises(ConfigError, match="sees no CUDA device"):
+    with pytest.raises(ConfigError, match="finds no CUDA device"):
         resolve_device("cuda:1")

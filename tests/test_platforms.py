@@ -173,7 +173,7 @@ def test_without_apples_gpu_the_cpu_computes_and_the_run_says_and_records_it(mon
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     heard = Recorder()
     assert resolve_auto(config(), "sysu", heard).run.device == "cpu"
-    assert heard.warnings == ["run.device=mps: PyTorch sees no GPU of Apple's here, so the CPU computes"]
+    assert heard.warnings == ["run.device=mps: PyTorch finds no Apple GPU here, so the CPU is used"]
     assert own_device("mps") == torch.device("cpu")
 
 

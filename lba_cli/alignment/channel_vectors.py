@@ -1,4 +1,4 @@
-"""Feature maps as channel vectors, one per position: the form that the alignment computes in."""
+"""Feature maps as channel vectors, one per position, as the alignment uses them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class ChannelVectors(NamedTuple):
         return cls(vectors, norms(vectors))
 
     def partners(self, indices: Tensor) -> ChannelVectors:
-        """Gather the K partners of each image: (N, K) int64 → vectors (N, K, HW, C) and norms (N, K, HW)."""
+        """Return the vectors (N, K, HW, C) and norms (N, K, HW) of each image's K partners; ``indices`` is (N, K) int64."""
         return ChannelVectors(*(gather_partners(values, indices) for values in self))
 
     def as_single_partners(self) -> ChannelVectors:
-        """Insert the dimension K = 1, for images that are each other's partners in order."""
+        """Insert the dimension K = 1, for images that are the only partners of other images."""
         return ChannelVectors(*(values.unsqueeze(1) for values in self))
 
 

@@ -38,12 +38,12 @@ def align(
     before the norm. The loss is the triplet weighted by the co-attention A of the positive pair. M and A get no gradient.
 
     Args:
-        features: (N, C, H, W) of the whole batch, both modalities. Of bfloat16 maps, only the warping is computed in bfloat16.
+        features: (N, C, H, W) of the whole batch, both modalities. If it is bfloat16, only the warping is computed in bfloat16.
         pairs: the partners of the N images.
         temperature: the factor of the similarities in the matching probability.
         margin: the margin of the triplet at each position, in units of the features.
-        weighting: ``per_position`` is the paper's equation, the mean over n and p of A_n(p) · ℓ_n(p). ``batch_mean`` is what
-            the published figures were made with: the mean over p of (mean over n of A_n(p)) · (mean over n of ℓ_n(p)).
+        weighting: ``per_position`` is the paper's equation, the mean over n and p of A_n(p) · ℓ_n(p). ``batch_mean`` is the
+            weighting of the published figures: the mean over p of (mean over n of A_n(p)) · (mean over n of ℓ_n(p)).
 
     Raises:
         ValueError: the weighting is unknown.

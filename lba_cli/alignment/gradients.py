@@ -15,9 +15,9 @@ from torch.nn import functional as F
 def gather_partners(values: Tensor, indices: Tensor) -> Tensor:
     """Compute ``values[indices]``: (N, …) → (N, K, …) for ``indices`` (N, K) int64, which may be on another device.
 
-    The gradient is a product with a matrix of zeros and ones, so that a GPU sums in the same order every time; with PyTorch's
-    own (``index_put`` that accumulates) the last bits would differ from run to run. On one CPU core the product takes three
-    times as long (0.14 s instead of 0.04 s for 64 images of 162 × 1024); unlike PyTorch's own it uses all cores.
+    The gradient is a product with a matrix of zeros and ones, so that a GPU sums in the same order every time. With PyTorch's
+    own gradient, an accumulating ``index_put``, the last bits would differ from run to run. On one CPU core the product takes
+    three times as long (0.14 s instead of 0.04 s for 64 images of 162 × 1024), but unlike PyTorch's gradient it uses all cores.
     """
     result: Tensor = _GatherPartners.apply(values, indices.to(values.device))
     return result
@@ -27,14 +27,14 @@ def norms(vectors: Tensor) -> Tensor:
     """Compute L2 norms over the last dimension, (…, C) → (…).
 
     The gradient is zero where the norm is zero. PyTorch's own gradient divides all vectors by their norms, multiplies them by
-    the norms' gradients, and masks the result. These are two more passes, and take seven times as long on one core.
+    the norms' gradients, and masks the result. This needs two more passes over memory, and takes seven times as long on one core.
     """
     result: Tensor = _Norms.apply(vectors)
     return result
 
 
 def masked_distances(vectors: Tensor, others: Tensor, mask: Tensor, epsilon: float) -> Tensor:
-    """Compute ‖mask · (vectors − others) + epsilon‖ over channels, for K others of each vector.
+    """Compute ‖mask · (vectors − others) + epsilon‖ over the channels, between each vector and its K ``others``.
 
     Args:
         vectors: (N, HW, C).
@@ -44,8 +44,8 @@ def masked_distances(vectors: Tensor, others: Tensor, mask: Tensor, epsilon: flo
     Returns:
         (N, K, HW), of the dtype of ``vectors``.
 
-    PyTorch's own gradient keeps the product and the sum beside the difference, each as large as ``others``, and passes over
-    each of them once more, which takes five times as long on one core. This gradient keeps only one tensor.
+    PyTorch's own gradient keeps the difference, the product and the sum, each as large as ``others``, and passes over each
+    of them once more, which takes five times as long on one core. This gradient keeps only one such tensor.
     """
     result: Tensor = _MaskedDistances.apply(vectors, others, mask, epsilon)
     return result

@@ -1,4 +1,4 @@
-"""Masks of the person, and where both images of a pair show the person (paper, section 3.2)."""
+"""Person masks, and the co-attention of two images: where both show the person (paper, section 3.2)."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ EPSILON = 1e-12
 
 
 def person_mask(features: Tensor) -> Tensor:
-    """Estimate how likely each position shows the person, from the L2 norms of the channel vectors.
+    """Estimate the probability that a position shows the person, from the L2 norms of the channel vectors.
 
     The norms are scaled to [0, 1] in each image: their minimum is subtracted, and the result is divided by its
     maximum (+ 1e-12). An image whose norms are all equal gets a mask of zeros.
@@ -31,7 +31,7 @@ def mask_from_norms(norms: Tensor, like: Tensor) -> Tensor:
 def co_attention(probability: Tensor, query_mask: Tensor, key_mask: Tensor) -> Tensor:
     """Estimate where both the query and its match show the person.
 
-    With the masks M of the query and N of its partner, A(p) = M(p) · Σ_q P(p, q) · N(q), scaled to [0, 1] in each image.
+    With the mask M of the query and the mask N of its partner, A(p) = M(p) · Σ_q P(p, q) · N(q), scaled to [0, 1] in each image.
 
     Args:
         probability: (N, HW, HW) matching probabilities P of the query and its partner.

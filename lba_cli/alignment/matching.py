@@ -1,4 +1,4 @@
-"""Dense correspondences: matching probabilities between all positions, and warping by them (paper, section 3.2)."""
+"""Dense correspondences: matching probabilities between all positions, and warping with them (paper, section 3.2)."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ def matching_probability(query: Tensor, key: Tensor, temperature: float = 50.0) 
 
         P(p, q) = exp(β · cos(f(p), g(q))) / Σ_q' exp(β · cos(f(p), g(q')))
 
-    It is computed in float32, also within autocast.
+    This is computed in float32, also within autocast.
 
     Args:
         query: (N, C, H, W) features.
@@ -35,7 +35,7 @@ def matching_probability(query: Tensor, key: Tensor, temperature: float = 50.0) 
 
 
 def warp(probability: Tensor, features: Tensor) -> Tensor:
-    """Bring the partners' features to the positions of the query: Σ_q P(p, q) · g(q).
+    """Warp the partners' features to the positions of the query: Σ_q P(p, q) · g(q).
 
     Args:
         probability: (N, HW, HW) matching probabilities P; rows are positions of the query.
@@ -58,13 +58,16 @@ def match(query: ChannelVectors, keys: ChannelVectors, temperature: float) -> Te
     number, partners, positions, channels = keys.vectors.shape
     all_keys = keys.vectors.reshape(number, partners * positions, channels)
     products = torch.bmm(query.vectors, all_keys.transpose(1, 2)).view(number, positions, partners, positions)
-    # The products are divided by the norms afterwards: they are fewer numbers than the vectors (HW < C).
+    # The norms divide the products instead of the vectors, because there are fewer products than elements (HW < C).
     scale = temperature / query.norms.clamp(min=EPSILON)
     similarities = products * scale[:, :, None, None] / keys.norms.clamp(min=EPSILON)[:, None]
     return torch.softmax(similarities, dim=3).transpose(1, 2)
 
 
 def weighted_means(probability: Tensor, vectors: Tensor, dtype: torch.dtype) -> Tensor:
-    """Compute :func:`warp` for K partners: (N, K, HW, HW) and (N, K, HW, C) → (N, K, HW, C), multiplied in ``dtype``."""
+    """Compute :func:`warp` for K partners of each image, as matrix products in ``dtype``.
+
+    ``probability`` is (N, K, HW, HW). ``vectors`` and the result are (N, K, HW, C).
+    """
     flat = torch.bmm(probability.flatten(0, 1).to(dtype), vectors.flatten(0, 1).to(dtype))
     return flat.view(vectors.shape)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Pairs(NamedTuple):
-    """The partners of the N images of a batch, (N,) int64 each.
+    """The partners of the N images of a batch, as two (N,) int64 tensors of indices.
 
     In the other modality, image ``positive[i]`` shows the identity of image i, and image ``negative[i]`` another identity.
     """
@@ -28,22 +28,22 @@ def sample_pairs(
     """Draw partners for a batch of B identities × P images × 2 modalities (N = 2BP; paper, section 3.2).
 
     The positives of an identity are a random permutation of its P images in the other modality. Its negatives show P
-    distinct other identities, and each takes a different one of the P positions within its identity. If there are fewer
-    than P other identities, they are drawn with replacement.
+    distinct other identities, and each negative is at a different one of the P positions within its identity. If there are
+    fewer than P other identities, they are drawn with replacement.
 
     If visible images are seen in V views (N = (V + 1)·BP), the images of each view draw infrared partners of their own. An
     infrared image draws the view that both of its partners are from.
 
     Args:
         num_identities, num_instances: B, at least 2, and P, at least 1.
-        generator: a CPU generator; PyTorch's global one if None.
+        generator: a CPU generator; if None, PyTorch's global generator.
         visible_views: V, at least 1.
 
     Returns:
         Indices into the batch, two (N,) int64 tensors on the CPU.
 
     Raises:
-        ValueError: there are fewer than two identities, so that there are no negatives, or no image.
+        ValueError: there are fewer than two identities, so that there are no negatives, or an identity has no image.
 
     Example:
         >>> pairs = sample_pairs(num_identities=8, num_instances=4)
@@ -75,7 +75,7 @@ def _sample_part(num_identities: int, num_instances: int, generator: torch.Gener
 
 
 def _other_identities(identity: int, num_identities: int, count: int, generator: torch.Generator | None) -> Tensor:
-    """Draw ``count`` identities other than ``identity``, distinct ones where there are enough."""
+    """Draw ``count`` identities other than ``identity``. They are distinct if there are enough identities."""
     if num_identities - 1 >= count:
         drawn = torch.randperm(num_identities - 1, generator=generator)[:count]
     else:

@@ -25,6 +25,7 @@ EXAMPLES = (
     "lba evaluate --checkpoint sysu_pretrained.t --data datasets/SYSU-MM01 --mode all --shots both",
     "lba evaluate runs/baseline runs/full --flip --rerank --published --markdown table.md",
     "lba evaluate --trials all --checkpoint runs/regdb --csv figures.csv",
+    "lba evaluate runs/baseline-seeds runs/full-seeds --json seeds.json",
     "lba evaluate --features features.npz --protocol-of llcm",
     "lba evaluate --protocol official --json figures.json",
 )
@@ -32,7 +33,8 @@ EXAMPLES = (
 Models = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="CHECKPOINT", help="Checkpoints or run folders to score. Several are compared with the first one."
+        metavar="CHECKPOINT",
+        help="Checkpoints, run folders or folders of seeds to score. Several are compared with the first one.",
     ),
 ]
 ModeOption = Annotated[
@@ -139,8 +141,9 @@ def evaluate(
 ) -> None:
     """Score checkpoints on the test images: rank-1/5/10/20, mAP and mINP.
 
-    The results are means ± standard deviations over the ten random galleries that a protocol draws, or over RegDB's trials
-    with --trials all.
+    The results are means ± standard deviations over the ten random galleries that a protocol draws. With --trials all, they
+    are taken over RegDB's trials. Of a folder that lba train --seeds made, they are taken over the seeds, and the differences
+    between such folders have an interval.
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     own = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials, "--best": best}

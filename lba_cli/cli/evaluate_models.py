@@ -7,7 +7,7 @@ from typing import Any
 
 from lba_cli.cli.checkpoints import OpenedCheckpoint, open_checkpoint
 from lba_cli.cli.options import CommonOptions
-from lba_cli.cli.trials import complete_trial_runs, newest_trials, with_trial
+from lba_cli.cli.run_series import newest_series, seed_series, trial_series
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
@@ -15,13 +15,14 @@ from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
+from lba_cli.evaluation.joined_results import over_seeds, over_trials
 from lba_cli.evaluation.leakage import figures_note, find_overlap, selected_on, selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
-from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, over_trials
+from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, trial_words
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import Variant, choose_variants
-from lba_cli.training.run_folder import RunFolder
+from lba_cli.training.run_folder import TRIAL, RunFolder
 
 LARGEST_NORM_RATIO = 1.01  # of the features of a file; beyond it, whether they are normalised may change the ranking
 
@@ -52,25 +53,27 @@ _Sources = dict[tuple[object, ...], ImageSource]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to score: one checkpoint, or one for each trial, with the images that it is scored on."""
+    """A model to score: one checkpoint, or one for each trial or seed, with the images that it is scored on."""
 
     name: str
     parts: list[tuple[OpenedCheckpoint, ImageSource]]
+    seeds: tuple[int, ...] = ()
 
 
 def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> EvaluationResults:
     """Score several models in the same settings. All are opened before the first one is scored.
 
     Args:
-        names: checkpoints or run folders; None stands for the newest run.
+        names: checkpoints, run folders or folders of seeds; None stands for the newest run.
         request: the command's options.
         all_trials: whether each name stands for one model per trial.
     """
     sources: _Sources = {}
-    open_candidate = _open_trials if all_trials else _open_single
+    open_candidate = _open_trials if all_trials else _open_run_or_seeds
     candidates = [open_candidate(name, request, sources) for name in names]
+    _require_same_seeds(candidates)
     _require_same_images(candidates)
-    if request.save_features and (len(candidates) > 1 or all_trials):
+    if request.save_features and sum(len(candidate.parts) for candidate in candidates) > 1:
         raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
     _require_same_settings(candidates)
     networks = [opened.network for candidate in candidates for opened, _ in candidate.parts]
@@ -146,21 +149,26 @@ def same_place(root: str, config: Config) -> bool:
     return not places[0].isdisjoint(places[1])
 
 
-def _open_single(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
-    opened = open_checkpoint(name, request.data, request.common, request.options, best=request.best)
+def _open_run_or_seeds(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
+    if name and not RunFolder(name).last.is_file() and (series := seed_series(name)).values:
+        opened_runs = [_open_run(run.path, request) for run in series.complete_runs().values()]
+        parts = [(opened, _source(opened, request, sources)) for opened in opened_runs]
+        return Candidate(str(name), parts, series.values)
+    opened = _open_run(name, request)
     return Candidate(str(opened.path), [(opened, _source(opened, request, sources))])
 
 
 def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
     """Open one model per trial, or a single model to be scored on all trials, with the images of each trial."""
-    path = name or newest_trials()
+    series = trial_series(name or newest_series(TRIAL, "--trials all"))
+    path = series.folder
     if name is None:
         request.common.listener.say(f"trials: {path}, the newest")
     if path.is_file() or RunFolder(path).last.is_file():
-        one = _open_trial(path, TRIALS[0], request)
-        checkpoints = [replace(one, config=with_trial(one.config, trial)) for trial in TRIALS]
+        one = _open_run(path, request, TRIALS[0])
+        checkpoints = [replace(one, config=series.with_value(one.config, trial)) for trial in TRIALS]
     else:
-        checkpoints = [_open_trial(run.path, trial, request) for trial, run in complete_trial_runs(path).items()]
+        checkpoints = [_open_run(run.path, request, trial) for trial, run in series.complete_runs().items()]
     parts = [(opened, _source(opened, request, sources)) for opened in checkpoints]
     for (opened, source), trial in zip(parts, TRIALS, strict=True):
         if source.trial != trial:
@@ -181,16 +189,16 @@ def _source(opened: OpenedCheckpoint, request: EvaluateRequest, sources: _Source
     return sources[key]
 
 
-def _open_trial(path: Path, trial: int, request: EvaluateRequest) -> OpenedCheckpoint:
-    options = {**request.options, "data.trial": trial}
+def _open_run(path: Path | None, request: EvaluateRequest, trial: int | None = None) -> OpenedCheckpoint:
+    options = request.options if trial is None else {**request.options, "data.trial": trial}
     return open_checkpoint(path, request.data, request.common, options, best=request.best)
 
 
 def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Variant]) -> tuple[Result, ...]:
     listener = request.common.listener
     note = figures_note([find_overlap(o.description.records(), source, listener) for o, source in candidate.parts])
-    of_parts = [_score_checkpoint(candidate.name, *part, request, variants, note) for part in candidate.parts]
-    results = over_trials(of_parts)
+    scored = [_score_checkpoint(candidate.name, *part, request, variants, note) for part in candidate.parts]
+    results = over_seeds(scored, candidate.seeds) if candidate.seeds else over_trials(scored)
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     shown = ". ".join(filter(None, (note, selection_note(results[0].model))))
@@ -225,13 +233,32 @@ def _score_checkpoint(
 
 def _require_same_images(candidates: Sequence[Candidate]) -> None:
     first = candidates[0]
-    for other in candidates[1:]:
-        for (_, reference), (_, source) in zip(first.parts, other.parts, strict=True):
+    for other in candidates:
+        references = first.parts[:1] * len(other.parts) if other.seeds else first.parts
+        for (_, reference), (_, source) in zip(references, other.parts, strict=True):
             if (reference.fingerprint, reference.trial) != (source.fingerprint, source.trial):
                 raise LbaError(
                     f"{other.name} would be scored on other images than {first.name}: {_difference(reference, source)}. "
                     "Name one data set for all models with --data, and one trial or split of it with --set data.…"
                 )
+
+
+def _require_same_seeds(candidates: Sequence[Candidate]) -> None:
+    """Refuse to compare folders of seeds with single runs, or folders without a common seed."""
+    first = candidates[0]
+    for other in candidates[1:]:
+        if bool(first.seeds) != bool(other.seeds):
+            several, one = (first, other) if first.seeds else (other, first)
+            raise LbaError(
+                f"{several.name} holds runs of {len(several.seeds)} seeds, but {one.name} is a single run, so their standard "
+                "deviations don't mean the same: name only folders of seeds, or only single runs"
+            )
+        if first.seeds and not set(first.seeds) & set(other.seeds):
+            seeds = [trial_words(each.seeds, "seed") for each in (first, other)]
+            raise LbaError(
+                f"{first.name} has {seeds[0]} and {other.name} has {seeds[1]}, so no difference can be taken seed by seed: "
+                "train both with the same seeds"
+            )
 
 
 def _difference(reference: ImageSource, source: ImageSource) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,6 +26,7 @@ EXAMPLES = (
     "lba train --set loss.dense_triplet=0",
     "lba train --resume latest",
     "lba train --config configs/regdb.yaml --trials all --output runs/regdb",
+    "lba train --method full --seeds 0 1 2 --output runs/full",
     "torchrun --standalone --nproc-per-node=4 -m lba_cli train --output runs/on-four-gpus",
 )
 
@@ -48,6 +49,15 @@ def train(
         str | None, typer.Option(metavar="RUN|latest", help="Continue this run, or the latest one, where it stopped.")
     ] = None,
     trials: AllTrials = None,
+    seeds: Annotated[
+        list[int] | None,
+        typer.Option(
+            metavar="SEED…",
+            min=0,
+            help="Train a run for each of these seeds, in RUN/seed-0, RUN/seed-1, … [train.seed].",
+        ),
+    ] = None,
+    more_seeds: Annotated[list[int] | None, typer.Argument(hidden=True, metavar="SEED", min=0)] = None,
 ) -> None:
     """Train a network. Ctrl-C saves the state, and --resume continues from it.
 
@@ -58,9 +68,10 @@ def train(
     from lba_cli.cli.console import print_line
 
     request = TrainRequest(output, resume, common, {"train.method": method, "data.root": data and str(data)})
-    if trials:
-        path = _train_trials(request)
-        print_line(f"{path} is complete. Next: lba evaluate --trials all --checkpoint {path}")
+    if trials or seeds or more_seeds:
+        path = _train_series(request, _chosen_seeds(seeds, more_seeds, trials))
+        words = "--trials all --checkpoint " if trials else ""
+        print_line(f"{path} is complete. Next: lba evaluate {words}{path}")
         return
     folder, best_map = _train_run(request)
     best = f", best mAP {best_map:.2%}" if best_map >= 0 else ""
@@ -77,7 +88,7 @@ class TrainRequest:
     options: Mapping[str, Any]
 
     def new_config(self, own: Mapping[str, Any] | None = None, base: Mapping[str, Any] | None = None) -> Config:
-        """Resolve the configuration of a new run; ``own`` holds the options of one trial."""
+        """Resolve the configuration of a new run; ``own`` holds the options of one run of a series."""
         return self.common.load({**self.options, **(own or {})}, base=base)
 
     def resumed(self, folder: RunFolder, own: Mapping[str, Any] | None = None) -> tuple[Config, Checkpoint | None]:
@@ -146,11 +157,16 @@ def _choose_folder(request: TrainRequest) -> tuple[RunFolder, Config | None]:
 
 def _folder_to_resume(name: str, output: Path | None) -> RunFolder:
     from lba_cli.errors import TrainingError
-    from lba_cli.training.run_folder import RunFolder, newest_run
+    from lba_cli.training.run_folder import RunFolder, newest_run, series_runs
 
     folder = newest_run() if name == "latest" else RunFolder(Path(name))
     if not folder.path.is_dir():
         raise TrainingError(f"--resume {name}: no such folder")
+    if runs := series_runs(folder.path):
+        option = "--trials all" if runs[0].is_trial else "--seeds with their seeds"
+        raise TrainingError(
+            f"--resume {name}: holds {len(runs)} runs: name one, such as {runs[0].path}, or add {option}"
+        )
     if output and output.resolve() != folder.path.resolve():
         raise TrainingError(f"--output {output}: a resumed run stays in its folder, {folder.path}: leave out --output")
     return folder
@@ -162,23 +178,39 @@ def _dated_path(name: str) -> Path:
     return RUNS / f"{datetime.now():%Y%m%d-%H%M%S}-{name}"
 
 
-def _train_trials(request: TrainRequest) -> Path:
-    """Train one model per trial, or continue with the trials of a folder. Return the folder."""
-    from lba_cli.cli.trials import newest_trials, shared_config, train_trials
+def _chosen_seeds(first: list[int] | None, more: list[int] | None, trials: str | None) -> list[int]:
+    """Return the seeds of ``--seeds 0 1 2``: Typer gives an option one value, and the other seeds are arguments."""
+    from lba_cli.errors import ConfigError
+
+    seeds = [*(first or []), *(more or [])]
+    if more and not first:
+        raise ConfigError(f"unexpected argument {more[0]}: seeds are named as --seeds {' '.join(map(str, more))}")
+    if seeds and trials:
+        raise ConfigError("--trials all and --seeds can't be combined: train the trials with one seed at a time")
+    if twice := [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]:
+        raise ConfigError(f"--seeds: the seed {twice[0]} is named twice")
+    return seeds
+
+
+def _train_series(request: TrainRequest, seeds: list[int]) -> Path:
+    """Train a run for each seed, or for each trial if there are no seeds, or continue such runs. Return their folder."""
+    from lba_cli.cli.run_series import newest_series, seed_series, shared_config, train_series, trial_series
     from lba_cli.errors import ConfigError
     from lba_cli.processes import torchrun_world
 
+    series = seed_series(Path(), seeds) if seeds else trial_series(Path())
     if torchrun_world().by_torchrun:
         raise ConfigError(
-            "--trials all runs in a single process: under torchrun, train the trials one by one with --set data.trial=1 to 10"
+            f"{series.option} runs in a single process: under torchrun, train the runs one by one with --set {series.key}=…"
         )
     if request.resume:
-        folder = newest_trials() if request.resume == "latest" else Path(request.resume)
+        folder = newest_series(series.prefix, series.option) if request.resume == "latest" else Path(request.resume)
         base = shared_config(folder)
     else:
-        folder, base = request.output or _dated_path("trials"), {}
+        folder, base = request.output or _dated_path(f"{series.prefix.rstrip('-')}s"), {}
+    series = replace(series, folder=folder)
     resuming = bool(request.resume)
-    train_trials(
-        folder, lambda own: request.new_config(own, base), request.resumed, request.common.listener, resuming=resuming
+    train_series(
+        series, lambda own: request.new_config(own, base), request.resumed, request.common.listener, resuming=resuming
     )
     return folder

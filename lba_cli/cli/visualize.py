@@ -138,20 +138,34 @@ def masks(
     _save(figure, path, force)
 
 
-@command(app, "lba visualize curves", "lba visualize curves --run runs/paper --output curves.svg")
+@command(
+    app,
+    "lba visualize curves",
+    "lba visualize curves --run runs/paper --output curves.svg",
+    "lba visualize curves --run runs/full-seeds",
+)
 def curves(
     common: CommonOptions,
     run: Annotated[
-        Path | None, typer.Option("--run", metavar="RUN", help="The folder of the run. Default: the newest run.")
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="RUN",
+            help="The folder of the run, or of runs with several seeds. Default: the newest run.",
+        ),
     ] = None,
     output: Picture = None,
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Plot a run's losses, learning rate, retrieval results and CMC."""
-    from lba_cli.training.run_folder import RunFolder, newest_run
+    """Plot a run's losses, learning rate, retrieval results and CMC.
+
+    Of a folder of seeds, the mean over the seeds is drawn in a band from the least to the largest value.
+    """
+    from lba_cli.training.run_folder import RunFolder, newest_run, series_runs
     from lba_cli.visualize.canvas import require_new_picture
     from lba_cli.visualize.curves import curves as draw
+    from lba_cli.visualize.curves import curves_of_seeds
 
     path = output or FIGURES / "curves.png"
     require_new_picture(path, force=force)
@@ -159,11 +173,15 @@ def curves(
     folder = RunFolder(run) if run else newest_run()
     if not run:
         common.listener.say(f"run: {folder.path}, the newest")
-    records = folder.records()
-    figure = draw(records, str(folder.path), width=width)
-    for note in dict.fromkeys(record["evaluation"].get("note") for record in records if "evaluation" in record):
+    seeds = [each for each in series_runs(folder.path) if not each.is_trial]
+    runs = {str(each.path): each.records() for each in seeds or [folder]}
+    name = str(folder.path)
+    figure = curves_of_seeds(runs, name, width=width) if seeds else draw(runs[name], name, width=width)
+    evaluations = [record["evaluation"] for records in runs.values() for record in records if "evaluation" in record]
+    whose = "these runs'" if seeds else "this run's"
+    for note in dict.fromkeys(evaluation.get("note") for evaluation in evaluations):
         if note:
-            common.listener.warn(f"this run's figures: {note}")
+            common.listener.warn(f"{whose} figures: {note}")
     _save(figure, path, force)
 
 

@@ -1,6 +1,6 @@
-"""Layers of config values from YAML files, options and ``--set section.key=value``, and how they become one Config.
+"""Merge layers of config values, from YAML files, options and ``--set section.key=value``, into one Config.
 
-Every mistake is reported with its place: the file and line, or the words of the command line.
+The message about a mistake says where it is: the file and the line, or the words of the command line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,12 @@ MAX_CONFIG_BYTES = 2**16
 
 @dataclass(frozen=True)
 class ConfigLayer:
-    """Some config values, and where each one comes from.
+    """The config values of one source, and where each value was set.
 
     Attributes:
-        values: section → key → value.
-        origins: dotted key, or section → how a message names its place, such as ``run.yaml:3``.
-        source: the place of keys without an origin.
+        values: ``values[section][key]`` is the value of a key.
+        origins: where each section and dotted key was set, as messages say it, such as ``run.yaml:3``.
+        source: where the keys that ``origins`` lacks were set.
     """
 
     values: dict[str, Any]
@@ -37,7 +37,7 @@ class ConfigLayer:
 
     @classmethod
     def from_file(cls, path: Path) -> Self:
-        """Read a YAML file; raises ConfigError if it is missing, too large, not YAML, without sections, or has a key twice."""
+        """Read a YAML file. Raises ConfigError if it is missing, too large, not YAML, has no sections, or has a key twice."""
         try:
             text = read_text(path, MAX_CONFIG_BYTES)
         except FileNotFoundError as problem:
@@ -56,7 +56,7 @@ class ConfigLayer:
 
     @classmethod
     def from_assignments(cls, assignments: Sequence[str]) -> Self:
-        """Parse ``section.key=value`` assignments, whose values are YAML; raises ConfigError for anything else."""
+        """Parse ``section.key=value`` assignments with values in YAML. Raises ConfigError if an assignment has another form."""
         values: dict[str, Any] = {}
         origins = {}
         for assignment in assignments:
@@ -71,7 +71,7 @@ class ConfigLayer:
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
-        """Take command-line options by their dotted keys; options that weren't given (None) are left out."""
+        """Make a layer of command-line options, which are keyed by dotted key. Options that weren't given (None) are left out."""
         values: dict[str, Any] = {}
         for key, value in options.items():
             if value is not None:
@@ -81,13 +81,13 @@ class ConfigLayer:
 
 
 def resolve_config(layers: Sequence[ConfigLayer]) -> Config:
-    """Lay the layers over the defaults, later ones over earlier ones.
+    """Merge the layers with the defaults. A value in a later layer replaces the value in an earlier one.
 
-    A run's resolved config names the weights of all loss terms, and every other key. To make it usable for another method, a
-    layer's weights and settings that are the defaults of its own method are dropped if a later layer chooses another method.
+    A run's resolved config names the weights of all loss terms, and every other key. To make such a config usable for another
+    method, the weights and settings that are defaults of its own method are dropped if a later layer chooses another method.
 
     Raises:
-        ConfigError: a value is invalid; the message says where the first one is, what is allowed, and the nearest valid name.
+        ConfigError: a value is invalid. The message says where the first invalid value is, and what is allowed.
     """
     method = next(filter(None, map(_method_of, reversed(layers))), Config().train.method)
     merged, origins = _merge([_without_settings_of_another_method(layer, method) for layer in layers])
@@ -104,9 +104,9 @@ def write_config(path: Path, config: Config) -> None:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Compare the values of two configs: return (dotted key, first value, second value) for every key that differs.
+    """Return a list of (dotted key, first value, second value) for the keys that differ between the values of two configs.
 
-    A key that one of them lacks counts as its default.
+    If a config lacks a key, the key's default is compared.
     """
     found = []
     for section, defaults in Config().values().items():
@@ -117,7 +117,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tup
 
 
 def _merge(layers: Sequence[ConfigLayer]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Merge the values of all layers; return them, and the place of each key. ``~`` becomes the home folder."""
+    """Return the merged values of all layers, and where each section and key was set. ``~`` is expanded to the home folder."""
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for layer in layers:
@@ -135,7 +135,7 @@ def _merge(layers: Sequence[ConfigLayer]) -> tuple[dict[str, Any], dict[str, str
 
 
 def _check_dataset_keys(data: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-    """Check the keys in the section ``data`` that only one data set has."""
+    """Check the keys of the section ``data`` that belong to a single data set."""
     extra = {key: value for key, value in data.items() if key not in DataSection.model_fields}
     owners = {key: spec for spec in DATASETS.values() for key in spec.options.model_fields}
     for key in extra:
@@ -158,21 +158,24 @@ def _method_of(layer: ConfigLayer) -> Any:
 
 
 def _without_settings_of_another_method(layer: ConfigLayer, method: str) -> ConfigLayer:
-    """Drop the layer's loss weights and settings that are defaults of its own method, if that isn't ``method``."""
+    """Return the layer without weights and settings that are defaults of its own method, unless its method is ``method``."""
     own = _method_of(layer)
     if own == method or own not in METHODS:
         return layer
-    defaults = {f"loss.{term.name}": weight for term, weight in METHODS[own].default_weights.items()}
-    for key in {key for row in METHODS.values() for key in row.settings}:
+    row, usual = METHODS[own], Config()
+    defaults: dict[str, Any] = {f"loss.{term.name}": weight for term, weight in row.default_weights.items()}
+    for key in {key for each in METHODS.values() for key in each.settings}:
         section, _, name = key.partition(".")
-        defaults[key] = METHODS[own].settings.get(key, getattr(getattr(Config(), section), name))
+        defaults[key] = row.settings.get(key, getattr(getattr(usual, section), name))
 
-    def is_default(key: str, value: Any) -> bool:
-        found = defaults.get(key)
-        return isinstance(found, bool) == isinstance(value, bool) and found == value and key in defaults
+    def is_chosen(key: str, value: Any) -> bool:
+        """Whether a value isn't the default; true, which equals 1, is no weight."""
+        return (
+            key not in defaults or defaults[key] != value or isinstance(value, bool) != isinstance(defaults[key], bool)
+        )
 
     kept = {
-        section: {name: value for name, value in keys.items() if not is_default(f"{section}.{name}", value)}
+        section: {name: value for name, value in keys.items() if is_chosen(f"{section}.{name}", value)}
         if isinstance(keys, dict)
         else keys
         for section, keys in layer.values.items()
@@ -181,7 +184,7 @@ def _without_settings_of_another_method(layer: ConfigLayer, method: str) -> Conf
 
 
 def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:
-    """Turn pydantic's report into one line that begins with the value's place."""
+    """Return a one-line message about an error that pydantic reports. It begins with where the value was set."""
     place = error.get("ctx", {}).get("key", "").split(".")
     section, *rest = [str(part) for part in error["loc"]] or place
     key = ".".join([section, *rest[:1]])

@@ -8,7 +8,7 @@ import yaml
 
 from lba_cli.errors import ConfigError, quoted
 
-MAX_NESTING = 8  # sections and lists within one another; configs need three
+MAX_NESTING = 8  # levels of sections and lists within one another; configs need three
 
 
 class _Loader(yaml.SafeLoader):
@@ -26,9 +26,9 @@ for _class in (_Loader, _Dumper):  # in YAML 1.1, which PyYAML reads, 5.0e-4 is 
 
 
 def parse_yaml(text: str, source: str, *, lines: bool = True) -> tuple[Any, yaml.Node | None]:
-    """Parse YAML: return its values, and the root of its syntax tree; both are None if it is empty.
+    """Parse YAML, and return its values and the root of its syntax tree; both are None for an empty text.
 
-    Messages name the ``source``, and the line if ``lines``.
+    Messages name the ``source`` and, if ``lines`` is true, the line.
 
     Raises:
         ConfigError: the text isn't YAML, or has anchors, tags, or too much nesting.
@@ -40,7 +40,7 @@ def parse_yaml(text: str, source: str, *, lines: bool = True) -> tuple[Any, yaml
         mark = getattr(problem, "problem_mark", None)
         line = f":{mark.line + 1}" if mark and lines else ""
         what = " ".join(str(getattr(problem, "problem", None) or problem).split())
-        raise ConfigError(f"{source}{line}: not YAML: {what:.200}") from problem
+        raise ConfigError(f"{source}{line}: not valid YAML for a config: {what:.200}") from problem
 
 
 def dump_yaml(values: dict[str, Any]) -> str:
@@ -49,7 +49,7 @@ def dump_yaml(values: dict[str, Any]) -> str:
 
 
 def lines_of_keys(node: yaml.Node | None, source: str, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Yield every dotted key of a mapping, two levels deep, with its line; a key that is given twice is a ConfigError."""
+    """Yield (dotted key, line) for the keys of a mapping and of its sections. Raises ConfigError if a key is given twice."""
     if not isinstance(node, yaml.MappingNode):
         return
     seen: set[str] = set()
@@ -75,4 +75,4 @@ def _refuse_unneeded_features(text: str) -> None:
         }
         for what, found in unwanted.items():
             if found:
-                raise yaml.MarkedYAMLError(None, None, f"{what} are not allowed in a config", event.start_mark)  # type: ignore[arg-type]
+                raise yaml.MarkedYAMLError(None, None, f"{what} are not allowed", event.start_mark)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Scores and distances between queries and gallery images, in float64, a bounded block at a time."""
+"""Scores and distances between queries and gallery images, in float64, in blocks of bounded size."""
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lba_cli.datasets import Draw
 from lba_cli.evaluation.embedding import Embeddings
 
-Block = tuple[slice, NDArray[np.floating]]  # which queries of a draw, and their (rows, G) distances
+Block = tuple[slice, NDArray[np.floating]]  # some queries of a draw, and their (rows, G) distances
 CPU = torch.device("cpu")
 MAX_SHARED_ELEMENTS = 2**27  # 1 GiB
 BLOCK_ELEMENTS = 2**24
@@ -21,14 +21,14 @@ def dot_products(
 ) -> NDArray[np.float64]:
     """Return the (Q, G) dot products of (Q, D) and (G, D) vectors, computed in float64 on ``device``.
 
-    The codes of the field compute their scores in float64. In float32, rounding changes the order of scores that nearly tie.
+    Other programs of the field also use float64. In float32, rounding changes the order of scores that nearly tie.
 
     Equal gallery vectors get equal scores, so copies of an image keep the gallery's order. A matrix product alone does not
-    ensure this: it adds up the last columns in another order than the others.
+    ensure this, because it adds up the last columns in another order than the other columns.
     """
     bytes_of_rows = np.ascontiguousarray(gallery).view(f"V{gallery.shape[1] * gallery.itemsize}").ravel()
     _, first, copy = np.unique(bytes_of_rows, return_index=True, return_inverse=True)
-    if device.type == "mps":  # has no float64
+    if device.type == "mps":  # MPS has no float64
         device = CPU
     has_copies = len(first) < len(gallery)
     with torch.inference_mode():
@@ -39,7 +39,7 @@ def dot_products(
 
 
 class Distances:
-    """Negative dot products of unit-length embeddings: smaller is more alike.
+    """Negative dot products of unit-length embeddings. The smaller the distance, the more similar are two images.
 
     The draws of a protocol share most of their images. The distances between all queries and all gallery images are therefore
     computed once, if they fit in ``MAX_SHARED_ELEMENTS``; otherwise :meth:`blocks` computes the distances of each draw.
@@ -55,7 +55,7 @@ class Distances:
             self._shared = self._distances(embeddings.of(self._queries), embeddings.of(self._gallery))
 
     def blocks(self, draw: Draw) -> Iterator[Block]:
-        """Yield the distances of a draw, of as many queries at a time as fit in ``BLOCK_ELEMENTS``."""
+        """Yield the distances of a draw in blocks of at most ``BLOCK_ELEMENTS`` elements, or of a single query."""
         gallery = self._embeddings.of(draw.gallery) if self._shared is None else None
         columns = np.searchsorted(self._gallery, draw.gallery)
         step = max(1, BLOCK_ELEMENTS // len(draw.gallery))

@@ -20,13 +20,13 @@ def embed_images(
 ) -> NDArray[np.float32]:
     """Embed pictures of one person each, in exact float32; the dot product of two embeddings is their score.
 
-    An image has the same embedding to the bit whether it is embedded alone or with others, and whether by this function, by
+    The embedding of an image is bit-identical whether it is embedded alone or with others, and whether by this function, by
     ``lba embed`` or in an evaluation. Each call prepares a copy of the network, so pass many images at once.
 
     Args:
-        network: the network, on its device. Images are resized to its ``image_size``; how pixels of more than 8 bits are
-            read is its ``value_range``.
-        images: image files, or (H, W, 3) uint8 RGB arrays; infrared ones have three equal channels.
+        network: the network, on its device. Images are resized to its ``image_size``. Its ``value_range`` sets how
+            images of more than 8 bits are read.
+        images: image files, or (H, W, 3) uint8 RGB arrays; infrared images have three equal channels.
         modality: ``"visible"`` or ``"infrared"``, the same for all the images.
 
     Returns:

@@ -43,15 +43,15 @@ def embed_views(
     batch_size: int = 128,
     workers: int | None = None,
 ) -> dict[View, Embeddings]:
-    """Embed the samples at ``indices``, each through the stem of its modality; see :class:`NetworkEmbedder`.
+    """Embed the samples at ``indices``, each with the stem of its modality, and return the embeddings of each view.
 
     Args:
         network, source: the network, on its device, and the data set, at the network's image size.
-        indices: the samples; each is embedded once, however often it is named.
-        views: the ways in which each is embedded.
+        indices: the samples; each is embedded once, even if its index is repeated.
+        views: the ways in which each image is embedded.
         listener: receives the progress.
-        batch_size, workers: how many images are loaded at a time, rounded up to whole chunks of the embedder, and by how many
-            processes. They do not change the embeddings.
+        batch_size: the number of images that are loaded at a time, rounded up to whole chunks of :class:`NetworkEmbedder`.
+        workers: the number of processes that load images. Neither number changes the embeddings.
 
     Raises:
         DataError: a stored image has changed since it was prepared.
@@ -106,7 +106,7 @@ def _embed_batches(
 ) -> dict[View, Embeddings]:
     """Embed the samples with a function of (n, H, W, 3) uint8 images, a batch of one modality at a time.
 
-    In a job of several processes, each embeds a share of the batches. They exchange the embeddings, so all return the same.
+    In a job of several processes, each embeds a share of the batches. All processes return all embeddings.
     """
     wanted = np.unique(np.fromiter(indices, np.int64))
     source.check(wanted.tolist(), listener)
@@ -131,7 +131,7 @@ def _embed_batches(
 def _shares(
     source: ImageSource, indices: NDArray[np.int64], modality: Modality, batch_size: int
 ) -> list[NDArray[np.int64]]:
-    """Return each process's share of the rows of ``indices`` with this modality: whole batches, assigned in rotation."""
+    """Return a list with each process's rows of ``indices`` of this modality: whole batches, assigned in rotation."""
     rows = np.flatnonzero([source.samples[index].modality == modality for index in indices])
     processes_here = processes.current().size
     batch = np.arange(len(rows)) // batch_size

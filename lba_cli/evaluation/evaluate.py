@@ -19,14 +19,14 @@ from lba_cli.reporting import Listener
 
 @dataclass(frozen=True)
 class EvaluationOptions:
-    """How a network is evaluated.
+    """The options of :func:`evaluate`.
 
     Attributes:
         variants: how distances are computed.
         model: what the results say about the network.
-        batch_size, workers: how many images are loaded at a time, and by how many processes.
+        batch_size, workers: the number of images that are loaded at a time, and of processes that load them.
         save_features: a file to which the plain embeddings of every test image are written as well.
-        note: what a reader of the figures has to know, for that file.
+        note: a remark for readers of the figures, which is written to that file.
     """
 
     variants: Sequence[Variant] = (Variant(),)
@@ -45,10 +45,10 @@ def evaluate(
     listener: Listener,
     options: EvaluationOptions = EvaluationOptions(),
 ) -> list[Result]:
-    """Score ``network`` on the test images of ``source``: one result per setting and variant, grouped by setting.
+    """Score ``network`` on the test images of ``source``; return a result per setting and variant, grouped by setting.
 
-    Several processes (:mod:`lba_cli.processes`) embed a share of the images each. One of them scores, and all return its
-    results.
+    In a job of several processes (:mod:`lba_cli.processes`), each embeds a share of the images. One process scores them,
+    and all processes return its results.
 
     Raises:
         DataError: there are no test images, or the draws don't fit this copy of the data set.

@@ -4,11 +4,12 @@ Arrays have n rows for n test images:
 
 - ``features`` (n, D) floats, ``identities`` (n,) integers, ``modalities`` (n,) text, ``visible`` or ``infrared``.
 - ``cameras`` (n,) integers, -1 if unknown; SYSU-MM01 and LLCM need them.
-- ``paths`` (n,) text, distinct. Draws go through the images of each folder in the order of their paths, or without paths in
-  the order of the rows.
+- ``paths`` (n,) text, distinct. Galleries are drawn from the images of each identity and camera, sorted by path. Without
+  paths, the images stay in the order of the rows.
 
-Single values, all optional: ``dataset`` (whose protocol: sysu, regdb, llcm or folder), ``name`` (of the data set in tables),
-``trial`` (of RegDB), ``trained_on``, ``note`` (for the reader of the figures). Nothing is unpickled, and headers are checked before any array is read.
+These scalars are optional: ``dataset``, the data set whose protocol is used (sysu, regdb, llcm or folder); ``name``, the data
+set's name in tables; ``trial``, the trial of RegDB; ``trained_on``; and ``note``, a remark for readers of the results. No
+pickled objects are loaded, and every array's header is checked before any array is read.
 """
 
 import zipfile
@@ -38,7 +39,7 @@ UNIT_TOLERANCE = 1e-5
 
 
 class _ArrayRule(NamedTuple):
-    """What an array has to be: the kinds of its values, as NumPy's letters and in words, and the number of its dimensions."""
+    """The rule for an array: the kinds of its values, as NumPy's letters and in words, and the number of its dimensions."""
 
     kinds: str
     dimensions: int
@@ -84,7 +85,7 @@ def write_features(
     trained_on: str = "",
     note: str = "",
 ) -> None:
-    """Write the embeddings of the samples at ``indices``; the file appears whole or not at all."""
+    """Write the embeddings and the labels of the samples at ``indices`` to a file, atomically."""
     chosen = list(indices)
     samples = [source.samples[index] for index in chosen]
     with whole_file(path) as partial, partial.open("wb") as file:
@@ -106,10 +107,10 @@ def write_features(
 def read_features(path: Path, dataset: str | None = None, *, normalize: bool = True) -> FeatureSet:
     """Read and check a ``.npz`` of features, and scale them to unit length, unless ``normalize`` is false.
 
-    ``dataset`` is the data set whose protocol scores them; None stands for the data set that the file names.
+    ``dataset`` is the data set whose protocol is used; if None, the file names it.
 
     Raises:
-        DataError: the file is no such ``.npz``, holds Python objects, is too large, or its arrays don't fit each other.
+        DataError: the file isn't such a ``.npz``, holds Python objects, is too large, or its arrays don't fit each other.
     """
     arrays = _read_arrays(path)
     if dataset is None:
@@ -155,7 +156,7 @@ def _read_arrays(path: Path) -> Arrays:
 
 
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
-    """Return an array's shape, read from its header, which has to fit the array's rule and the size of the archive's entry."""
+    """Read an array's shape from its header. Raises DataError if the header doesn't fit the array's rule or length."""
     rule = ARRAYS[name]
     if entry.file_size > min(MOST_BYTES, max(SMALL_BYTES, MOST_COMPRESSION * entry.compress_size)):
         raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes, which is too much for features")
@@ -173,7 +174,7 @@ def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfil
         length = dtype.itemsize // 4
         raise DataError(f"{path}: '{name}' has text of up to {length} characters; {LONGEST_WORD} are allowed")
     if any(size > limit for size, limit in zip(shape, (MOST_ROWS, MOST_COLUMNS), strict=False)):
-        most = f"at most {MOST_ROWS} rows, {MOST_COLUMNS} columns"
+        most = f"at most {MOST_ROWS} rows and {MOST_COLUMNS} columns are allowed"
         raise DataError(f"{path}: '{name}' of shape {shape} is too large; {most}")
     if entry.file_size != start + int(np.prod(shape, dtype=object)) * dtype.itemsize:
         raise DataError(f"{path}: damaged: '{name}' is not as long as its header says")
@@ -193,12 +194,12 @@ def _stored_dataset(path: Path, arrays: Arrays) -> str:
     stored = str(arrays.get("dataset", ""))
     if stored in DATASETS:
         return stored
-    says = f"the data set {stored[:40]!r} is unknown" if stored else "names no data set whose protocol scores it"
+    says = f"the data set {stored[:40]!r} is unknown" if stored else "doesn't name the data set whose protocol is used"
     raise DataError(f"{path}: {says}; choose a protocol with --protocol-of ({', '.join(DATASETS)})")
 
 
 def _words(arrays: Arrays, name: str) -> str:
-    """Return a single value as text on one printable line."""
+    """Return the scalar ``name`` as text on one printable line; empty if it is missing."""
     return "".join(letter if letter.isprintable() else " " for letter in str(arrays.get(name, "")))
 
 
@@ -220,7 +221,7 @@ def _samples(path: Path, arrays: Arrays) -> tuple[Sample, ...]:
 
 
 def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> None:
-    """Refuse cameras that don't fit the protocol."""
+    """Raise a DataError if the cameras don't fit the protocol of ``dataset``."""
     spec = get_dataset(dataset)
     for row, sample in enumerate(samples):
         if spec.needs_cameras and sample.camera <= 0:
@@ -230,7 +231,7 @@ def _require_cameras(path: Path, dataset: str, samples: Iterable[Sample]) -> Non
 
 
 def _scaled(features: NDArray[np.floating], norms: NDArray[np.float64]) -> NDArray[np.floating]:
-    """Divide rows by their (n, 1) norms, in float64; rows whose norm is nearly 1 are not changed, to the bit."""
+    """Divide rows by their (n, 1) norms, in float64. A row whose norm is nearly 1 is left exactly unchanged."""
     divisors = np.where(abs(norms - 1) < UNIT_TOLERANCE, 1, norms)
     if (divisors == 1).all() and features.dtype in (np.float32, np.float64):
         return features
@@ -238,7 +239,7 @@ def _scaled(features: NDArray[np.floating], norms: NDArray[np.float64]) -> NDArr
 
 
 def _norms(path: Path, features: NDArray[np.floating], *, zero_allowed: bool) -> NDArray[np.float64]:
-    """Return the (n, 1) norms of the rows, computed in float64 a few rows at a time, and refuse values that are not finite."""
+    """Return the (n, 1) float64 norms of the rows. Raises DataError for values that aren't finite, and for unwanted zeros."""
     norms = np.empty((len(features), 1))
     for start in range(0, len(features), ROWS_AT_ONCE):
         part = features[start : start + ROWS_AT_ONCE].astype(np.float64)
@@ -247,5 +248,7 @@ def _norms(path: Path, features: NDArray[np.floating], *, zero_allowed: bool) ->
             raise DataError(f"{path}: 'features', row {row}: a value is not finite")
         norms[start : start + len(part)] = np.linalg.norm(part, axis=1, keepdims=True)
     if not (zero_allowed or norms.all()):
-        raise DataError(f"{path}: 'features', row {int(np.argmin(norms))}: all values are zero, so it has no direction")
+        raise DataError(
+            f"{path}: 'features', row {int(np.argmin(norms))}: all values are zero, so the row has no direction"
+        )
     return norms

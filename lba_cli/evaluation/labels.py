@@ -16,7 +16,7 @@ from lba_cli.match_rules import MatchRules
 
 
 class Labels(NamedTuple):
-    """The labels of the images of one side.
+    """The labels of the queries, or of the gallery images.
 
     Attributes:
         identity: (n,) int64 codes, equal for equal identities: 0 to G - 1, or -1 where the gallery lacks the identity.
@@ -37,13 +37,13 @@ def encode_labels(
     query_cameras: ArrayLike | Tensor | None,
     gallery_cameras: ArrayLike | Tensor | None,
 ) -> tuple[Labels, Labels]:
-    """Check the labels of both sides and encode the identities; raises a ValueError if lengths or cameras don't fit."""
+    """Check the labels of both sides and return them with encoded identities. Raises ValueError if shapes don't fit."""
     if (query_cameras is None) != (gallery_cameras is None):
         raise ValueError("cameras should be given for both queries and gallery, or for neither")
     query, gallery = as_array(query_ids), as_array(gallery_ids)
     for side, identity in (("query", query), ("gallery", gallery)):
         if identity.ndim != 1:
-            raise ValueError(f"{side} identities should be a list, not of shape {identity.shape}")
+            raise ValueError(f"{side} identities should be one-dimensional, not of shape {identity.shape}")
     names, gallery_codes = np.unique(gallery, return_inverse=True)
     query_codes = np.where(np.isin(query, names), np.searchsorted(names, query), -1)
     return (

@@ -1,13 +1,13 @@
-"""Whether a model is scored on people that it was trained on, or that a model was trained on that it was started from.
+"""Check whether a model is scored on people that it, or an earlier model that it was started from, was trained on.
 
 People whose split the user draws are compared by their names and by the bytes of their images, not by their numbers:
 
 =========  ==============  =====================================================================
-name       images          figures
+name       image files     figures
 =========  ==============  =====================================================================
-the same   some the same   are refused
-another    some the same   have a note, which counts the people and the images
-the same   all others      have a note, because nobody can say whether they are the same people
+equal      some are equal  are refused
+different  some are equal  have a note, which counts the people and the images
+equal      none are equal  have a note, because nobody can say whether they are the same people
 =========  ==============  =====================================================================
 
 Trials of a data set are compared by their numbers.
@@ -32,13 +32,13 @@ OWN, EARLIER = "the model", "the model that it was started from"
 
 @dataclass(frozen=True)
 class Overlap:
-    """What the test people of a data set have in common with the people that a model was trained on.
+    """The overlap between the test people of a data set and the people that a model was trained on.
 
     Attributes:
-        reason: why the figures would be inflated; empty if nothing proves that they would.
+        reason: why the figures would be inflated; empty if there is no proof of that.
         remedy: what to score the model on instead.
         label: the reason as a note beside figures, without the trial.
-        doubts: what else a reader of the figures has to know.
+        doubts: further remarks for readers of the figures.
         trial: the trial of the data set; 0 if it has only one.
     """
 
@@ -58,9 +58,9 @@ class Overlap:
 
 
 def training_people(source: ImageSource, left_out: Iterable[int], listener: Listener) -> dict[str, str]:
-    """Return the people to record in a checkpoint that is trained on ``source``, see :class:`TrainingRecord`.
+    """Return the training people of ``source`` in the form of :class:`TrainingRecord`, for a checkpoint.
 
-    The files of a data set whose split is fixed aren't read. ``left_out`` are identities that aren't trained on.
+    For a data set whose split is fixed, no files are read. ``left_out`` are identities that aren't trained on.
     """
     if not get_dataset(source.dataset).split_is_drawn:
         return {}
@@ -69,13 +69,13 @@ def training_people(source: ImageSource, left_out: Iterable[int], listener: List
 
 
 def find_overlap(records: Sequence[TrainingRecord], source: ImageSource, listener: Listener) -> Overlap:
-    """Compare the test people of ``source`` with those that a model was trained on.
+    """Compare the test people of ``source`` with the people that a model was trained on.
 
-    In a job of several processes all of them call this.
+    In a job of several processes, all processes must call this.
 
     Args:
-        records: the model's own record, followed by those of the models that it was started from.
-        source: the data set that it is scored on.
+        records: the model's own record, followed by the records of the models that it was started from.
+        source: the data set that the model is scored on.
         listener: receives the progress, if files are read.
     """
     found = _compare_trials(records, source)
@@ -86,7 +86,7 @@ def find_overlap(records: Sequence[TrainingRecord], source: ImageSource, listene
 
 
 def figures_note(overlaps: Sequence[Overlap]) -> str:
-    """Return a note for the reader of figures whose models have these overlaps; empty if there is nothing to say."""
+    """Return a note on the figures of models with these overlaps; empty if the figures need no note."""
     trials: dict[str, list[int]] = {}
     for overlap in overlaps:
         if overlap.reason:
@@ -102,7 +102,7 @@ def figures_note(overlaps: Sequence[Overlap]) -> str:
 def _images_by_person(
     source: ImageSource, split: Split, listener: Listener, left_out: Iterable[int] = ()
 ) -> dict[str, set[str]]:
-    """The digests of the files of each person's images in one split, by the person's name."""
+    """Return the digests of each person's image files in one split, by the person's name."""
     indices = [i for i, each in enumerate(source.samples) if each.split == split and each.identity not in left_out]
     images: dict[str, set[str]] = {}
     for index, digest in zip(indices, source.file_digests(indices, listener), strict=True):
@@ -123,7 +123,7 @@ def _compare_trials(records: Sequence[TrainingRecord], source: ImageSource) -> O
     )
     remedy = f"Score it on its own trial (--set data.trial={others[0]})"
     if len(set(trained)) > 1:
-        remedy = "It was trained on several trials: train one that was started from other weights (model.pretrained)"
+        remedy = "It was trained on several trials: train a model from other weights (model.pretrained)"
     return Overlap(reason, remedy, f"scored on people that {whose} was trained on")
 
 
@@ -140,7 +140,8 @@ def _compare_people(records: Sequence[TrainingRecord], source: ImageSource, test
         same = {person for person in named if trained[name_digest(person)] & tested[person]} - decided
         renamed = {person for person in tested if everything & tested[person]} - same - decided
         if same and not reason:
-            people = f"{len(same)} of the {len(tested)} test people are among those that {who} was trained on"
+            verb = "are" if len(same) > 1 else "is"
+            people = f"{len(same)} of the {len(tested)} test people {verb} among those that {who} was trained on"
             reason = f"{source.name}: {people} ({_names(same)})"
             label = f"scored on people that {who} was trained on ({_names(same)})"
         if renamed:
@@ -153,15 +154,15 @@ def _compare_people(records: Sequence[TrainingRecord], source: ImageSource, test
         namesakes |= named
     if others := namesakes - decided:
         doubts.append(
-            f"{len(others)} of the {len(tested)} test people have names that were trained on ({_names(others)}), but none of "
-            "those images: if they are the same people, figures are inflated"
+            f"{len(others)} of the {len(tested)} test people {'have' if len(others) > 1 else 'has'} the name of a training person "
+            f"({_names(others)}), but different images: if the people are the same, figures are inflated"
         )
     remedy = f"Choose test people that it was not trained on{spec.keys and f' ({spec.keys})'}"
     return Overlap(reason, remedy, label, tuple(doubts))
 
 
 def _unknown(records: Sequence[TrainingRecord], source: ImageSource) -> tuple[str, ...]:
-    """Return a note for each model whose training people are unknown. In a fixed split, test people are never among them."""
+    """Return a note for each model whose training people are unknown. A fixed split needs none."""
     notes = []
     for who, group in ((OWN, records[:1]), (EARLIER, records[1:])):
         for record in group:
@@ -169,8 +170,8 @@ def _unknown(records: Sequence[TrainingRecord], source: ImageSource) -> tuple[st
             if record.people is None and not is_fixed:
                 assumed = f" ({record.dataset} is assumed)" if record.dataset else ""
                 notes.append(
-                    f"the file of {who} does not say whom it was trained on{assumed}, so that nobody checked whether these "
-                    "test people are among them"
+                    f"the file of {who} does not say whom it was trained on{assumed}, so it is unknown whether the "
+                    "training people include these test people"
                 )
     return tuple(notes)
 
@@ -180,12 +181,12 @@ def _names(people: Iterable[str]) -> str:
 
 
 def selected_on(description: Description, source: ImageSource) -> str:
-    """Return the split of ``source`` by whose mAP the model's epoch was chosen, such as ``test``; empty if it wasn't."""
+    """Return the people of ``source`` whose mAP selected the model's epoch, such as ``test``; empty if none did."""
     return description.selected_on if description.dataset == source.name else ""
 
 
 def selection_note(model: ScoredModel) -> str:
-    """Return a note for the reader of figures if the model's epoch was chosen by its mAP on the people it was scored on."""
+    """Return a note if the model's epoch was selected on the people that it is scored on, otherwise an empty text."""
     if model.selected_on != "test":
         return ""
     return f"{model.name}: this epoch was chosen by its mAP on these test people, which flatters its figures"

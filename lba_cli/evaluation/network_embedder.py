@@ -1,4 +1,4 @@
-"""Embed images: the one way from pixels to embeddings, shared by evaluation, reports, search and the Python API.
+"""Compute embeddings from pixels. Evaluation, reports, search and the Python API all use this module.
 
 Shapes: N images of H × W pixels, embeddings of D numbers.
 """
@@ -28,7 +28,7 @@ GPU_CHUNK = 64
 
 
 class View(NamedTuple):
-    """How an image becomes an embedding; the paper uses neither option.
+    """Options of computing an embedding from an image. The paper uses neither option.
 
     Attributes:
         flip: average the embeddings of the image and of its mirror image, and normalise the mean.
@@ -45,15 +45,15 @@ PLAIN = View()
 class NetworkEmbedder:
     """Embeds images with a network, in exact float32.
 
-    The embedding of an image is the same to the bit whatever other images it is embedded with, see :func:`fixed_chunks`.
+    The embedding of an image is bit-identical whatever other images are embedded with it, see :func:`fixed_chunks`.
     (The device, the number of threads and the version of PyTorch may change the last bits.)
 
     Args:
-        network: the network, on its device. The embedder keeps a copy whose batch normalisations are merged into its
-            convolutions, so it does not follow later changes of the weights, and leaves the network's mode as it is.
+        network: the network, on its device. The embedder keeps a copy with batch normalisation layers folded into
+            convolutions. Later changes of the network's weights don't affect it, and the network's mode doesn't change.
 
     Attributes:
-        device, dimension: where images are embedded, and D.
+        device, dimension: the device that computes the embeddings, and D.
         chunk: the number of images that are embedded at a time.
 
     Example:
@@ -71,10 +71,10 @@ class NetworkEmbedder:
     def embed(
         self, images: Tensor, modality: Modality, views: Sequence[View] = (PLAIN,)
     ) -> dict[View, NDArray[np.float32]]:
-        """Embed (N, H, W, 3) uint8 RGB images of one modality; infrared ones have three equal channels.
+        """Embed (N, H, W, 3) uint8 RGB images of one modality; infrared images have three equal channels.
 
         Returns:
-            For each view (N, D) float32 embeddings of unit length. They are not checked, see :func:`require_finite`.
+            A dictionary that has (N, D) float32 embeddings of unit length for each view. They may be infinite or NaN, see :func:`require_finite`.
         """
         images = images.to(self.device, non_blocking=True)
         with arithmetic("float32", self.device):
@@ -87,7 +87,7 @@ class NetworkEmbedder:
         return {view: vectors.float().cpu().numpy() for view, vectors in zip(views, joined, strict=True)}
 
     def _embed_chunk(self, inputs: Tensor, modality: Modality, views: Sequence[View]) -> list[Tensor]:
-        """Embed (chunk, 3, H, W) normalised images in every view. The network runs twice if a view needs mirror images."""
+        """Return the embeddings of (chunk, 3, H, W) normalised images in each view. Mirror images need a second pass."""
         pooled = [self._network.pooled(inputs, modality)]
         if any(view.flip for view in views):
             pooled.append(self._network.pooled(inputs.flip(3), modality))
@@ -100,13 +100,13 @@ class NetworkEmbedder:
 
 
 def fixed_chunks(images: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
-    """Split (N, …) images into chunks of exactly ``size``, the last one filled up by repeating its last image.
+    """Split (N, …) images into chunks of exactly ``size`` images. The last chunk is filled up with copies of its last image.
 
-    Libraries choose their kernels by the shape of a batch, and different kernels give different last bits. A model that
-    always sees the same shape gives an image the same result, whatever is computed beside it.
+    Libraries choose their kernels by the shape of a batch, and different kernels give different last bits. If the
+    shape is always the same, the result for an image doesn't depend on the other images.
 
     Yields:
-        A chunk, (size, …), and how many of its images are not repetitions.
+        A chunk (size, …), and the number of its images that are not copies.
     """
     for chunk in torch.split(images, size):
         count = len(chunk)
@@ -130,6 +130,6 @@ def exact_inference(network: TwoStreamNetwork) -> Iterator[torch.device]:
 
 
 def require_finite(vectors: Iterable[NDArray[np.float32]]) -> None:
-    """Refuse the embeddings of a damaged network: raises NotFinite if a value is not."""
+    """Raise NotFinite if an embedding has a value that isn't finite, as those of a damaged network do."""
     if not all(np.isfinite(each).all() for each in vectors):
         raise NotFinite("the network")

@@ -12,7 +12,7 @@ gallery's order. Let :math:`r_1 < \dots < r_n` be the ranks, from 1, of a query'
 
 mAP and mINP are means over the queries. Queries without a true match are not counted.
 
-Ranks are found without sorting gallery images. Only the numbers of each query's distances are sorted, which is several times
+Gallery images are not sorted to find ranks. Only the values of each query's distances are sorted, which is several times
 faster than NumPy's argsort. A binary search for a true match's distance gives its rank, unless another image is exactly
 as distant. The few queries where that happens are ranked again, by a stable sort of their images.
 
@@ -64,9 +64,9 @@ def rank_metrics(
     """Compute CMC, mAP and mINP; :mod:`lba_cli.evaluation.ranking` gives their formulas.
 
     Args:
-        distance: (Q, G) finite numbers, smaller is more alike. They are compared without rounding, whatever their dtype.
+        distance: (Q, G) finite numbers, smaller for more similar images. They are compared exactly, whatever their dtype.
         query_ids, gallery_ids: (Q,) and (G,) identities, of any type that can be sorted.
-        query_cameras, gallery_cameras: (Q,) and (G,) numbers of cameras. Without them nothing is ignored.
+        query_cameras, gallery_cameras: (Q,) and (G,) numbers of cameras. Without cameras, nothing is ignored.
         protocol: ``"sysu"`` (queries of camera 3 ignore camera 2; the CMC counts identities), ``"regdb"`` (nothing is
             ignored; the CMC counts images), ``"llcm"`` (the query's own identity under its own camera is ignored; the CMC
             counts identities), ``"plain"`` (as ``"llcm"``, but the CMC counts images), or any other match rules.
@@ -102,8 +102,9 @@ def rank_metrics_blockwise(
     """Compute the metrics from blocks of distances, so that the whole matrix never has to exist.
 
     Args:
-        blocks: the distances of all queries, some at a time: which queries, and their (rows, G) distances.
-        query, gallery, rules, max_rank: the labels of both sides, and otherwise as in :func:`rank_metrics`.
+        blocks: pairs of a slice of the queries and the (rows, G) distances of these queries. Each query must occur once.
+        query, gallery: the labels of the queries and of the gallery images.
+        rules, max_rank: ``protocol`` and ``max_rank`` of :func:`rank_metrics`.
 
     Raises:
         ValueError: as in :func:`rank_metrics`, or a query is in no block or in several.
@@ -127,9 +128,9 @@ def rank_metrics_blockwise(
 def average_precisions(
     distance: ArrayLike | Tensor, query: Labels, gallery: Labels, rules: MatchRules
 ) -> NDArray[np.float64]:
-    """Compute each query's average precision, (Q,), nan for a query without a true match, from (Q, G) distances.
+    """Return the (Q,) average precisions of queries from (Q, G) distances; NaN for a query without a true match.
 
-    The mean of the others is the mAP of :func:`rank_metrics`, which raises the same errors.
+    The mean over the queries with a true match is the mAP of :func:`rank_metrics`, which raises the same errors.
     """
     return _average_precisions(_joined(_rank(distance, query, gallery, rules)))
 
@@ -149,7 +150,7 @@ class _Ranked(NamedTuple):
 
 
 def _average_precisions(ranked: _Ranked) -> NDArray[np.float64]:
-    """Return the (Q,) average precisions, nan for a query without a match."""
+    """Return the (Q,) average precisions, NaN for a query without a match."""
     queries = len(ranked.matches)
     query = np.repeat(np.arange(queries), ranked.matches)
     nth = np.arange(1, len(query) + 1) - (ranked.matches.cumsum() - ranked.matches)[query]
@@ -159,7 +160,7 @@ def _average_precisions(ranked: _Ranked) -> NDArray[np.float64]:
 
 
 def _rank(distance: ArrayLike | Tensor, query: Labels, gallery: Labels, rules: MatchRules) -> Iterator[_Ranked]:
-    """Rank the true matches of all queries, a chunk of queries at a time."""
+    """Yield the ranks of the true matches of all queries, a chunk of queries at a time."""
     scores = as_array(distance)
     wanted = (len(query.identity), len(gallery.identity))
     if scores.shape != wanted or 0 in wanted:
@@ -171,7 +172,7 @@ def _rank(distance: ArrayLike | Tensor, query: Labels, gallery: Labels, rules: M
 
 
 def _rank_chunk(distance: Floats, query: Labels, gallery: Labels, rules: MatchRules) -> _Ranked:
-    """Rank the true matches of some queries."""
+    """Return the ranks of the true matches of some queries."""
     match = query.identity[:, None] == gallery.identity
     ignored = ignored_by(rules, query, gallery)
     if ignored is not None:
@@ -204,7 +205,7 @@ def _ranks(distance: Floats, row: Integers, column: Integers) -> Integers:
 
 
 def _places(ascending: Floats, row: Integers, wanted: Floats) -> Integers:
-    """Return (P,): how many elements of the ascending row ``row[i]``, which contains ``wanted[i]``, are less than it."""
+    """Return (P,) counts: how many elements of the ascending row ``row[i]`` are less than its element ``wanted[i]``."""
     low, high = np.zeros_like(row), np.full_like(row, ascending.shape[1] - 1)
     for _ in range(ascending.shape[1].bit_length()):
         middle = (low + high) // 2
@@ -214,12 +215,12 @@ def _places(ascending: Floats, row: Integers, wanted: Floats) -> Integers:
 
 
 def _identities_before(distance: Floats, row: Integers, column: Integers, identity: Integers) -> Integers:
-    """Return (n,): how many identities have images before image ``column[i]`` in the list of query ``row[i]``."""
+    """Return (n,) counts: how many identities have images before image ``column[i]`` in the list of query ``row[i]``."""
     candidates, limit = distance[row], distance[row, column][:, None]
     earlier = np.arange(distance.shape[1]) < column[:, None]
     before = (candidates < limit) | ((candidates == limit) & earlier)
     listed, image = np.divmod(np.flatnonzero(before), before.shape[1])
-    seen = np.zeros_like(before)  # a column for each identity code; there are no more of them than images
+    seen = np.zeros_like(before)  # a column for each identity code; there are at most as many codes as images
     seen[listed, identity[image]] = True
     identities: Integers = seen.sum(axis=1)
     return identities
@@ -231,10 +232,10 @@ def _joined(pieces: Iterable[_Ranked]) -> _Ranked:
 
 
 def _as_floats(distance: NDArray[Any]) -> Floats:
-    """Return float32 or float64 numbers that are ordered, and tied, as the distances of each query are.
+    """Convert distances to float32 or float64 without changing the order or the ties of a query's distances.
 
     Raises:
-        ValueError: a distance is not a finite number.
+        ValueError: a distance is not a finite real number.
     """
     if distance.dtype.kind not in "biuf":
         raise ValueError(f"distances should be real numbers, not of type {distance.dtype}")

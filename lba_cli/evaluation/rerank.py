@@ -60,7 +60,7 @@ def rerank(
 
 
 def _distances(pool: NDArray[np.float32], count: int) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Yield blocks of the first ``count`` rows: (rows, N) squared distances, each row divided by its largest."""
+    """Yield the first ``count`` rows in blocks: a slice, and the (rows, N) squared distances, scaled to a maximum of 1."""
     step = max(1, CHUNK_ELEMENTS // len(pool))
     for start in range(0, count, step):
         rows = slice(start, min(start + step, count))
@@ -72,7 +72,7 @@ def _distances(pool: NDArray[np.float32], count: int) -> Iterator[tuple[slice, N
 
 
 def _neighbours(pool: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Return (N, count) indices of each image's nearest images, itself first; ties keep the order of the pool."""
+    """Return (N, count) indices of each image's nearest images, the image itself first; ties keep the order of the pool."""
     count = min(count, len(pool))
     near = np.empty((len(pool), count), np.int64)
     for rows, distance in _distances(pool, len(pool)):
@@ -86,20 +86,20 @@ def _neighbours(pool: NDArray[np.float32], count: int) -> NDArray[np.int64]:
 
 
 def _adjacency(near: NDArray[np.int64]) -> Any:
-    """Return an (N, N) sparse array, 1 where the column's image is in the row of ``near``."""
+    """Return an (N, N) sparse array that is 1 where the column's image is in the row of ``near``."""
     rows = np.repeat(np.arange(len(near)), near.shape[1])
     columns = near.ravel()
     return sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=(len(near), len(near)))
 
 
 def _reciprocal(near: NDArray[np.int64]) -> Any:
-    """Return R(p, k) for every p, (N, N) sparse: the neighbours of p that have p among their own neighbours."""
+    """Return R(p, k) for every p as an (N, N) sparse array: the neighbours of p that have p among their own neighbours."""
     adjacency = _adjacency(near)
     return adjacency.multiply(adjacency.T).tocsr()
 
 
 def _expanded_reciprocal(near: NDArray[np.int64], k1: int) -> Any:
-    """Return R*(p, k1) for every p: R(p, k1) and, of its members q, each R(q, k1/2) that lies in it by at least two thirds."""
+    """Return R*(p, k1) for every p: R(p, k1), and each R(q, k1/2) of a member q of which two thirds lie in R(p, k1)."""
     reciprocal = _reciprocal(near[:, : k1 + 1])
     half = _reciprocal(near[:, : round(k1 / 2) + 1])
     overlap = (reciprocal @ half.T).multiply(reciprocal).tocoo()
@@ -111,7 +111,7 @@ def _expanded_reciprocal(near: NDArray[np.int64], k1: int) -> Any:
 
 
 def _encode(pool: NDArray[np.float32], members: Any) -> Any:
-    """Return V, (N, N) sparse: exp(−d) where the column's image is in the neighbourhood of the row's image."""
+    """Return the (N, N) sparse encodings V: exp(−d) where the column's image is in the row's neighbourhood."""
     members.sum_duplicates()
     for rows, distance in _distances(pool, len(pool)):
         start, stop = members.indptr[rows.start], members.indptr[rows.stop]
@@ -122,7 +122,7 @@ def _encode(pool: NDArray[np.float32], members: Any) -> Any:
 
 
 def _jaccard(encodings: Any, queries: int) -> NDArray[np.float32]:
-    """Return (Q, G) Jaccard distances, 1 − Σ min(V_q, V_g) / Σ max(V_q, V_g), by an inverted index of the gallery."""
+    """Return (Q, G) Jaccard distances, 1 − Σ min(V_q, V_g) / Σ max(V_q, V_g), using an inverted index of the gallery."""
     mass = np.asarray(encodings.sum(axis=1)).ravel()
     index = encodings[queries:].T.tocsr()  # for each neighbour, the gallery images that have it
     gallery = encodings.shape[0] - queries

@@ -7,17 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 from lba_cli.datasets import get_dataset
+from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
 
 PAPER = {"rank1": "rank-1", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 FACTS = (
-    *("kind", "model", "trained_on", "dataset", "trial_numbers", "mode", "direction", "shots", "protocol", "variant"),
+    *("kind", "model", "trained_on", "dataset", "trial_numbers", "seeds", "std_over"),
+    *("mode", "direction", "shots", "protocol", "variant"),
     *("trials", "num_query", "num_query_counted", "num_gallery", "benchmark", "note"),
 )
 
 
 def csv_text(results: EvaluationResults) -> str:
-    """Return CSV with a line for each result and published row: mean and standard deviation of each figure, as fractions."""
+    """Return CSV with a line for each result and published row: the mean and standard deviation of each figure, as fractions."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))])
@@ -30,6 +32,7 @@ def csv_text(results: EvaluationResults) -> str:
             "model": result.model.name,
             "trained_on": result.model.trained_on,
             "trial_numbers": " ".join(map(str, result.trial_numbers)),
+            "seeds": " ".join(map(str, result.seeds)),
             "trials": len(result.trials),
         }
         figures = [value for name in FIGURES for value in (mean[name], spread[name])]
@@ -44,7 +47,7 @@ def csv_text(results: EvaluationResults) -> str:
 
 
 def markdown_text(results: EvaluationResults) -> str:
-    """Return a table as papers print it: rank-1, -10, -20, mAP and mINP in percent, mean ± standard deviation over the trials."""
+    """Return a Markdown table of rank-1, -10, -20, mAP and mINP in percent, as mean ± standard deviation over the trials."""
     head = ["", _row(["model", "setting", "variant", *PAPER.values()]), "|" + " --- |" * (3 + len(PAPER))]
     lines = [f"**{_cell(results.title())}**", *head]
     for result in results.results:
@@ -65,25 +68,39 @@ def markdown_text(results: EvaluationResults) -> str:
 
 def difference_rule(results: EvaluationResults) -> str:
     """Return the caption of a table of differences."""
+    first = results.models[0][0]
+    caption = f"Difference from {first.model.name}, in percentage points: mean ± standard deviation over the"
+    if not first.seeds:
+        return f"{caption} {first.repetition}s; * marks means that are larger than the standard deviation"
     return (
-        f"Difference from {results.models[0][0].model.name}, in percentage points: mean ± standard deviation over the trials; "
-        "* marks means that are larger than the standard deviation"
+        f"{caption} seeds that both models have, the 95 % interval of the mean difference (Student's t), and how many of the "
+        "seeds agree with its sign"
     )
 
 
 def difference_cells(
     results: EvaluationResults, names: Sequence[str], joint: str = " ± "
 ) -> list[tuple[Result, list[str]]]:
-    """Return the results of all models but the first, each with the texts of its differences from the first in ``names``."""
-    rows = []
-    for difference in results.differences():
-        mean, spread, beyond = difference.mean(), difference.spread(), difference.beyond_spread()
-        cells = [f"{100 * mean[name]:+.2f}" for name in names]
-        if spread and beyond:
-            spreads = (f"{'*' if beyond[name] else ''}{joint}{100 * spread[name]:.2f}" for name in names)
-            cells = [f"{cell}{words}" for cell, words in zip(cells, spreads, strict=True)]
-        rows.append((difference.other, cells))
-    return rows
+    """Return each result of the models after the first, with its table cells: the differences from the first model.
+
+    ``names`` are the metrics of the cells. ``joint`` stands between a mean and its standard deviation.
+    """
+    return [(each.other, [_difference_cell(each, name, joint) for name in names]) for each in results.differences()]
+
+
+def _difference_cell(difference: Difference, name: str, joint: str) -> str:
+    mean, spread, beyond = difference.mean(), difference.spread(), difference.beyond_spread()
+    cell = f"{100 * mean[name]:+.2f}"
+    if not (spread and beyond):
+        return cell
+    deviation = f"{joint}{100 * spread[name]:.2f}"
+    half = difference.half_interval()
+    if not half:
+        return f"{cell}{'*' if beyond[name] else ''}{deviation}"
+    low, high = (100 * (mean[name] + sign * half[name]) for sign in (-1, 1))
+    gap = "\n" if "\n" in joint else " "
+    seeds = len(difference.first.seeds)
+    return f"{cell}{deviation}{gap}[{low:+.1f}, {high:+.1f}]{gap}{difference.agreeing()[name]}/{seeds}"
 
 
 def _row(cells: Sequence[str]) -> str:

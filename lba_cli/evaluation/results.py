@@ -1,6 +1,7 @@
-"""The results of evaluations: the metrics of one model or of several, as fractions, and as JSON.
+"""The results of evaluating one or several models: metrics as fractions, and their JSON.
 
-A result holds a set of metrics for each gallery draw or, of RegDB, for each trial, which has a model of its own.
+A result holds one set of metrics for each gallery draw; or for each trial of RegDB, which has a model of its own; or for each
+seed of a folder of seeds, whose metrics are means over the draws.
 """
 
 import json
@@ -11,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from lba_cli.datasets import PublishedResult, Setting, get_dataset
+from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.ranking import Metrics
 
 FIGURES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
@@ -21,10 +23,10 @@ class ScoredModel:
     """The model that was scored.
 
     Attributes:
-        path: its checkpoint, or a file of features.
-        trained_on: the name of the data set that it was trained on; empty if unknown.
-        epoch: the last one of its training, counted from 0; None if unknown, or if it differs between trials.
-        selected_on: the split of the scored data set by whose mAP the epoch was chosen; empty if it wasn't.
+        path: the model's checkpoint, or a file of features.
+        trained_on: the name of the data set that the model was trained on; empty if unknown.
+        epoch: the last epoch of its training, counted from 0; None if unknown, or if it differs between trials.
+        selected_on: the people whose mAP selected the epoch, ``validation`` or ``test`` of the scored data set; empty if none did.
     """
 
     path: str = ""
@@ -47,16 +49,18 @@ class Result:
 
     Attributes:
         dataset, benchmark: the name of the data set, and the data set whose protocol was used.
-        trials: the figures of every trial.
-        num_query, num_gallery: the numbers of queries, including those without a match, and of gallery images in the first
-            trial. All draws of a gallery have the same number.
+        trials: the metrics of every draw, of every trial of the data set, or of every seed.
+        num_query, num_gallery: the numbers of queries, including queries without a match, and of gallery images in the first
+            draw. All draws have galleries of the same size.
         variant: ``plain``, or the names of the extras that were used, joined by plus signs.
         direction: the modalities of queries and gallery, such as ``infrared-to-visible``.
-        num_distractors: the number of identities in the first gallery that no query has.
+        num_distractors: the number of identities in the first gallery that have no query.
         trial_numbers: the numbers of the data set's trials that were scored; empty if it has only one.
-        note: what a reader of the figures has to know.
+        seeds: the seeds of the runs in ``trials``; empty if the result isn't that of a folder of seeds.
+        draws: the number of draws that each seed's metrics are the means of; 0 without seeds.
+        note: a remark for readers of the figures.
         reranking: the parameters k1, k2 and lambda of re-ranking; empty without re-ranking.
-        root: the folder of the data, if its name alone doesn't identify it, as for a user's own images.
+        root: the folder of the data, if the data set's name doesn't identify them, as for a user's own images.
     """
 
     dataset: str
@@ -73,9 +77,23 @@ class Result:
     note: str = ""
     reranking: Mapping[str, int | float] = field(default_factory=dict)
     root: str = ""
+    seeds: tuple[int, ...] = ()
+    draws: int = 0
+
+    @property
+    def repetition(self) -> str:
+        """What the metrics in ``trials`` differ in: ``seed``, ``trial`` (of RegDB) or ``draw`` (of a gallery)."""
+        if self.seeds:
+            return "seed"
+        return "trial" if len(self.trial_numbers) == len(self.trials) else "draw"
+
+    def at_seeds(self, seeds: Sequence[int]) -> "Result":
+        """Return the part of the result that belongs to these seeds."""
+        trials = tuple(self.trials[self.seeds.index(seed)] for seed in seeds)
+        return replace(self, trials=trials, seeds=tuple(seeds))
 
     def figures(self) -> list[dict[str, float]]:
-        """Return rank-1, -5, -10, -20, mAP and mINP of each trial."""
+        """Return a list with a dictionary of rank-1, -5, -10, -20, mAP and mINP for each trial."""
         return [
             {**{f"rank{k}": float(trial.cmc[k - 1]) for k in (1, 5, 10, 20)}, "mAP": trial.mAP, "mINP": trial.mINP}
             for trial in self.trials
@@ -90,8 +108,13 @@ class Result:
         return [statistics.fmean(rates) for rates in zip(*(trial.cmc.tolist() for trial in self.trials), strict=True)]
 
     def spread(self) -> dict[str, float]:
-        """Return the population standard deviation of each figure over the trials (with N in the denominator)."""
-        return {name: statistics.pstdev(trial[name] for trial in self.figures()) for name in FIGURES}
+        """Return the standard deviation of each figure over the draws, trials or seeds.
+
+        Over draws and trials it has N in the denominator. Seeds are a sample of all seeds, so it has N − 1 there; it is 0 for a
+        single seed.
+        """
+        deviation = statistics.stdev if len(self.seeds) > 1 else statistics.pstdev
+        return {name: deviation([trial[name] for trial in self.figures()]) for name in FIGURES}
 
     def query_words(self) -> str:
         """Return the number of queries as text, such as ``90/100`` if only 90 of 100 have a match and count."""
@@ -99,7 +122,7 @@ class Result:
         return f"{counted}" if counted == self.num_query else f"{counted}/{self.num_query}"
 
     def as_json(self) -> dict[str, Any]:
-        """Return the result as values that JSON can hold."""
+        """Return the result as a dictionary for JSON."""
         return {
             "dataset": self.dataset,
             "root": self.root or None,
@@ -113,6 +136,8 @@ class Result:
             "epoch": self.model.epoch,
             "selected_on": self.model.selected_on or None,
             "trial_numbers": list(self.trial_numbers),
+            "seeds": list(self.seeds) or None,
+            "std_over": f"{self.repetition}s",
             "trials": self.figures(),
             "mean": self.mean(),
             "std": self.spread(),
@@ -122,44 +147,6 @@ class Result:
             "num_distractors": self.num_distractors,
             "note": self.note,
         }
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The difference between another model and the first one, in one setting and over the same trials."""
-
-    first: Result
-    other: Result
-
-    def mean(self) -> dict[str, float]:
-        """Return each figure's mean difference over the trials."""
-        return {name: statistics.fmean(values) for name, values in self._columns().items()}
-
-    def spread(self) -> dict[str, float] | None:
-        """Return each difference's population standard deviation over the trials; None for a single trial."""
-        several = len(self.first.trials) > 1
-        return {name: statistics.pstdev(values) for name, values in self._columns().items()} if several else None
-
-    def beyond_spread(self) -> dict[str, bool] | None:
-        """Return for each figure whether the mean difference is larger than its standard deviation; None for one trial."""
-        mean, spread = self.mean(), self.spread()
-        return None if spread is None else {name: abs(mean[name]) > spread[name] for name in FIGURES}
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the difference as values that JSON can hold."""
-        return {
-            **asdict(self.other.setting),
-            "variant": self.other.variant,
-            "checkpoint": self.other.model.path,
-            "compared_with": self.first.model.path,
-            "difference": self.mean(),
-            "difference_std": self.spread(),
-            "beyond_spread": self.beyond_spread(),
-        }
-
-    def _columns(self) -> dict[str, list[float]]:
-        pairs = list(zip(self.other.figures(), self.first.figures(), strict=True))
-        return {name: [other[name] - first[name] for other, first in pairs] for name in FIGURES}
 
 
 @dataclass(frozen=True)
@@ -175,9 +162,12 @@ class EvaluationResults:
         return tuple(result for model in self.models for result in model)
 
     def differences(self) -> list[Difference]:
-        """Return the difference between every later model and the first one, in each setting and variant."""
+        """Return the difference between every later model and the first one, in each setting and variant.
+
+        Of folders of seeds, it is taken over the seeds that both have.
+        """
         first, *others = self.models
-        return [Difference(*pair) for other in others for pair in zip(first, other, strict=True)]
+        return [_difference(*pair) for other in others for pair in zip(first, other, strict=True)]
 
     def title(self) -> str:
         """Return the title of tables: training data, test data, protocol and number of trials."""
@@ -189,12 +179,19 @@ class EvaluationResults:
             known = f"trained on {trained}, " if alike else ""
             names = f"{known}scored on {result.dataset}{protocol}{root}"
         numbers = f", {trial_words(result.trial_numbers)}" if result.trial_numbers else ""
-        count = len(result.trials)
-        draws = "" if len(result.trial_numbers) == count else f", {count} draw{'s' if count > 1 else ''}"
-        return f"{names}{numbers}, {result.setting.protocol} protocol{draws}, in percent"
+        return f"{names}{numbers}, {result.setting.protocol} protocol{self._repetitions()}, in percent"
+
+    def _repetitions(self) -> str:
+        """Return the number of draws or seeds as text."""
+        first = self.models[0][0]
+        counts = sorted({len(model[0].trials) for model in self.models})
+        if first.repetition == "trial":
+            return ""
+        words = f", {'–'.join(map(str, counts))} {first.repetition}{'s' if counts != [1] else ''}"
+        return words + (f" (each the mean of {first.draws} draws)" if first.draws > 1 else "")
 
     def model_name(self, result: Result) -> str:
-        """Return the name of a result's model in tables, with its training data if the models differ in that."""
+        """Return the name of a result's model in tables, with its training data if the models' training data differ."""
         trained = "" if self._trained_alike() else f" (trained on {result.model.trained_on or 'unknown data'})"
         return f"{result.model.name}{trained}"
 
@@ -206,17 +203,17 @@ class EvaluationResults:
         return len({result.model.trained_on for result in self.results}) == 1
 
     def notes(self) -> list[str]:
-        """Return what else a reader of the tables has to know, one line each."""
+        """Return a list of notes for readers of the tables, each on one line."""
         notes = [result.note for result in self.results if result.note]
         notes += [
-            f"{each.num_distractors} gallery identities have no query (distractors) in {each.setting.mode}"
+            f"gallery identities without a query (distractors) in {each.setting.mode}: {each.num_distractors}"
             for each in self.models[0]
             if each.num_distractors and each.variant == "plain"
         ]
         return list(dict.fromkeys(notes))
 
     def as_json(self, **facts: Any) -> str:
-        """Return all results as JSON text, with ``facts`` beside them."""
+        """Return all results as JSON text. ``facts`` are further entries of its top-level object."""
         content = {**facts, "results": [result.as_json() for result in self.results]}
         if len(self.models) > 1:
             content["comparison"] = [difference.as_json() for difference in self.differences()]
@@ -229,38 +226,16 @@ class EvaluationResults:
         return json.dumps(content, indent=2) + "\n"
 
 
-def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
-    """Join the results of several trials' models: one result per setting and variant, with the figures of all trials.
-
-    Args:
-        results: for each trial the results of its model, all with the same settings and variants in the same order.
-    """
-    return tuple(map(_joined, zip(*results, strict=True)))
+def _difference(first: Result, other: Result) -> Difference:
+    common = [seed for seed in first.seeds if seed in other.seeds]
+    return Difference(first.at_seeds(common), other.at_seeds(common)) if common else Difference(first, other)
 
 
-def _joined(results: Sequence[Result]) -> Result:
-    """Join the results of several trials in one setting; ``trained_on`` names training data sets other than the scored one."""
-    first, models = results[0], [result.model for result in results]
-    trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
-    epochs = {model.epoch for model in models}
-    model = replace(
-        first.model,
-        epoch=first.model.epoch if len(epochs) == 1 else None,
-        trained_on=" and ".join(trained) or first.model.trained_on,
-    )
-    return replace(
-        first,
-        trials=tuple(trial for result in results for trial in result.trials),
-        trial_numbers=tuple(number for result in results for number in result.trial_numbers),
-        model=model,
-    )
-
-
-def trial_words(trials: Sequence[int]) -> str:
-    """Return ascending trial numbers as text: ``trial 3``, ``trials 1–10``, ``trials 1, 3–5``; empty for none."""
+def trial_words(trials: Sequence[int], noun: str = "trial") -> str:
+    """Return ascending numbers of trials (or of seeds) as text: ``trial 3``, ``trials 1–10``, ``trials 1, 3–5``; empty for none."""
     if not trials:
         return ""
     gaps = [n for n in range(1, len(trials)) if trials[n] != trials[n - 1] + 1]
     runs = [(trials[first], trials[end - 1]) for first, end in pairwise([0, *gaps, len(trials)])]
     numbers = ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in runs)
-    return f"trial{'s' if len(trials) > 1 else ''} {numbers}"
+    return f"{noun}{'s' if len(trials) > 1 else ''} {numbers}"

@@ -65,12 +65,12 @@ def score(
     model: ScoredModel = UNKNOWN_MODEL,
     device: torch.device = CPU,
 ) -> list[Result]:
-    """Rank the draws of every setting in every variant: one result per setting and variant, grouped by setting.
+    """Rank the draws of every setting in every variant; return a list of their results, grouped by setting.
 
     Args:
         source, drawn: the data set, and the settings with their draws.
         embeddings: the embeddings of all queries and gallery images, in every view that the variants use.
-        variants, device: how distances are computed, and where.
+        variants, device: how distances are computed, and the device that computes them.
         listener: receives the progress.
         model: what the results say about the model of the embeddings.
 
@@ -96,7 +96,7 @@ def score(
 
 
 def require_scorable(source: EvaluationSet) -> None:
-    """Refuse a data set whose usual setting can't be scored, before any work is done.
+    """Check that the usual setting of a data set can be scored, before any work is done.
 
     Raises:
         DataError: there are no queries, no gallery images, or no query has a true match; the message says which.
@@ -114,7 +114,7 @@ def require_scorable(source: EvaluationSet) -> None:
 def query_precisions(source: EvaluationSet, draw: Draw, distance: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the (Q,) average precisions of a draw's queries from (Q, G) distances.
 
-    They are NaN for a query that has no true match and therefore doesn't count.
+    The precision of a query without a true match, which doesn't count, is NaN.
     """
     labels = _labels(_columns(source), draw.queries, draw.gallery)
     return average_precisions(distance, *labels, get_dataset(source.dataset).match_rules)
@@ -139,7 +139,7 @@ def _rank_draw(source: EvaluationSet, columns: _Columns, draw: Draw, blocks: Ite
 
 
 def _columns(source: EvaluationSet) -> _Columns:
-    """Return the identities of all samples, and their cameras if those of all test images are known."""
+    """Return the identities and the cameras of all samples. The cameras are None if one of a test image is unknown."""
     cameras = np.asarray([s.camera for s in source.samples]) if cameras_known(source.samples) else None
     return np.asarray([sample.identity for sample in source.samples]), cameras
 
@@ -168,7 +168,7 @@ def _unscorable(source: EvaluationSet, problem: object) -> DataError:
 
 
 def _how_to_test_others(source: EvaluationSet) -> str:
-    """Advise how to get another test split; empty if there is none, as in a file of features."""
+    """Return advice on choosing other test people; empty if the split is fixed, as in a file of features."""
     spec = get_dataset(source.dataset)
     return f": {spec.advice().test_others}" if spec.split_is_drawn and not isinstance(source, FeatureSet) else ""
 

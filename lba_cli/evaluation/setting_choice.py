@@ -1,4 +1,4 @@
-"""Choose the settings that a configuration asks for, and the one that selects a run's best epoch."""
+"""Choose the settings that a configuration asks for, and the setting that selects a run's best epoch."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ def choose_settings(section: EvaluationSection, source: EvaluationSet) -> list[S
     """Return the settings that a configuration asks for, in the order of the data set's modes.
 
     Raises:
-        ConfigError: the data set has no such protocol, mode or number of shots; the message names those that it has.
+        ConfigError: the data set has no such protocol, mode or number of shots; the message names the valid values.
     """
     spec = get_dataset(source.dataset)
     offered = spec.protocols.get(section.protocol)

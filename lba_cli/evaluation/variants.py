@@ -1,4 +1,4 @@
-"""Variants of an evaluation: other embeddings of the images, and re-ranked distances, beside the plain figures."""
+"""Variants of an evaluation: other embeddings of the images, and re-ranked distances, in addition to the plain ones."""
 
 import itertools
 from collections.abc import Collection

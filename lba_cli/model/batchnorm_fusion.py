@@ -18,10 +18,10 @@ CPU_IMAGES = 8  # at a time; on two cores this takes a sixth less time than 128 
 
 
 def folded(network: Network) -> Network:
-    """Copy a network for inference, with batch normalisations merged into the convolutions before them.
+    """Copy a network for inference, with batch normalisation layers folded into the convolutions before them.
 
-    The copy needs fewer passes over memory. In float32 its results differ only by rounding (relatively 1e-6). It is in
-    eval mode and channels-last memory.
+    The copy makes fewer passes over memory. In float32 its results differ only by rounding (a relative error of about 1e-6).
+    It is in eval mode and uses the channels-last memory format.
     """
     result = copy.deepcopy(network).eval()
     for module in list(result.modules()):

@@ -143,7 +143,7 @@ def from_safetensors(path: Path, weights: dict[str, Tensor], metadata: dict[str,
     unknown = set(description) - {known.name for known in fields(Description)} if isinstance(description, dict) else ()
     if unknown:
         raise CheckpointError(
-            f"{path}: exported by another lba release ({quoted(min(unknown))} means nothing to this one): export it again"
+            f"{path}: exported by another lba release: its description has the unknown key {quoted(min(unknown))}; export it again"
         )
     checkpoint = Checkpoint(_description(description, path), weights)
     return _checked(path, replace(checkpoint, weights=converted(weights, _empty_network(checkpoint).state_dict())))
@@ -194,7 +194,7 @@ def _ours(path: Path, content: dict[str, Any]) -> Checkpoint:
     if is_legacy(path):
         raise CheckpointError(f"{path}: refused: a checkpoint of lba in a file format that lba has never written")
     if not has_string_keys(weights) or not isinstance(training, dict):
-        raise CheckpointError(f"{path}: damaged: 'weights' and 'training' are missing")
+        raise CheckpointError(f"{path}: damaged: 'weights' or 'training' is missing or invalid")
     return Checkpoint(_description(content.get("description"), path), weights, training)
 
 

@@ -1,4 +1,4 @@
-"""State dicts as the field's codes save them: bare or in a dictionary, with the prefixes of wrappers, in any precision."""
+"""Read state dicts that other programs saved: alone or in a dictionary, with the prefixes of wrappers, in any precision."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,12 +13,12 @@ from lba_cli.model.tensor_files import is_whole_tensor
 
 Layout = Literal["released", "own", "resnet"]
 
-# The names under which codes of the field keep the network, beside an optimizer and figures.
+# The keys under which other programs of the field save a network, besides an optimizer and figures.
 NETWORK_KEYS = ("net", "state_dict", "model", "model_state_dict", "network")
-DEEPEST = 3  # dictionaries around a state dict
+DEEPEST = 3  # the largest number of nested dictionaries around a state dict
 BLOCK = "layer1.0.conv1.weight"  # a tensor that every ResNet has
-COUNTER = "num_batches_tracked"  # of batch normalisation; files of before PyTorch 0.4.1 lack it
-# By the name of that tensor a layout is recognised, the longest first: each name ends with the next one.
+COUNTER = "num_batches_tracked"  # of batch normalisation; files from before PyTorch 0.4.1 lack it
+# A layout is recognised by the name that it gives BLOCK. Longer names come first, because each name ends with the next.
 _MARKS: dict[Layout, str] = {"released": TRUNK + BLOCK, "own": f"trunk.{BLOCK}", "resnet": BLOCK}
 DTYPES = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
 
@@ -27,9 +27,9 @@ def read_foreign(path: Path, content: Any) -> tuple[Layout, dict[str, Any]]:
     """Find the state dict in a file's content, and recognise its layout.
 
     Returns:
-        ``released`` (the state dict with our names, see :func:`~lba_cli.model.official_layout.from_released`), ``own`` (ours, saved
-        without its description) or ``resnet`` (an ordinary ResNet's); and the state dict without prefixes that wrappers add to
-        its names, such as ``module.`` of DataParallel. The values are not checked.
+        The layout, and the state dict without the prefixes that wrappers add to names, such as ``module.`` of DataParallel.
+        The layout is ``released`` (with the names converted by :func:`~lba_cli.model.official_layout.from_released`), ``own``
+        (a network of lba without its description) or ``resnet`` (an ordinary ResNet). The values are not checked.
 
     Raises:
         CheckpointError: there is no state dict, more than one, or one of another network.
@@ -59,7 +59,7 @@ def read_foreign(path: Path, content: Any) -> tuple[Layout, dict[str, Any]]:
 def converted(state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> dict[str, Any]:
     """Convert tensors of another precision to the dtypes of ``wanted``, and add the counters that old files lack, as zeros.
 
-    Tensors of another shape, or without storage for all of their values, stay as they are.
+    Tensors of another shape, or without storage for all of their values, are left unchanged.
     """
     result = dict(state)
     for name, tensor in wanted.items():
@@ -72,7 +72,7 @@ def converted(state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> dict[st
 
 
 def has_string_keys(state: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether a value is a dictionary whose keys are all strings."""
+    """Return whether a value is a dictionary whose keys are all strings."""
     return isinstance(state, dict) and all(type(name) is str for name in state)
 
 
@@ -84,7 +84,7 @@ def _find_state_dict(path: Path, content: Any) -> dict[str, Any]:
     if len(found) > 1:
         names = ", ".join(quoted(name, 60) for name in list(found)[:4])
         raise CheckpointError(
-            f"{path}: holds {len(found)} state dicts, {names}: save the one that is meant alone, with torch.save"
+            f"{path}: holds {len(found)} state dicts, {names}: save only the one that you need, with torch.save"
         )
     if not found:
         keys = ", ".join(quoted(key, 40) for key in list(content)[:4])
@@ -96,7 +96,7 @@ def _find_state_dict(path: Path, content: Any) -> dict[str, Any]:
 
 
 def _state_dicts(content: Any, name: str, depth: int, enters: Callable[[str], bool]) -> dict[str, dict[str, Any]]:
-    """Return the state dicts in ``content``, by where they are, going only into entries that ``enters`` accepts."""
+    """Return the state dicts in ``content`` by their dotted keys, searching only entries whose keys ``enters`` accepts."""
     if not has_string_keys(content):
         return {}
     found: dict[str, dict[str, Any]] = {}

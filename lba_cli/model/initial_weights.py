@@ -53,9 +53,10 @@ def build_network(
 
 
 def starting_records(backbone: str, pretrained: str) -> tuple[TrainingRecord, ...]:
-    """Return the training people of the initial weights, if any; ``pretrained`` is as for :func:`build_network`.
+    """Return the records of the people that the weights ``pretrained`` of :func:`build_network` were trained on.
 
-    A file that doesn't say it has an empty record, unless it is one of torchvision's own, whose names contain their SHA-256.
+    Random weights and torchvision's files (recognised by their SHA-256) have none. Any other file without records has an
+    empty one.
     """
     if pretrained in ("imagenet", "none"):
         return ()
@@ -83,7 +84,7 @@ def _download(backbone: str) -> Mapping[str, Tensor]:
 
 
 def _read_file(network: TwoStreamNetwork, path: Path) -> Mapping[str, Tensor]:
-    """Read the weights of a checkpoint or of an ordinary ResNet, and return them by our names."""
+    """Read the weights of a checkpoint or of an ordinary ResNet, and return them keyed by the network's tensor names."""
     content = _open(path)
     if isinstance(content, Checkpoint):
         return content.weights

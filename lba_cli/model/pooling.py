@@ -22,7 +22,7 @@ def generalized_mean_pool(maps: Tensor) -> Tensor:
     Returns:
         (N, C), in float32 or, for float64 maps, float64.
     """
-    # is_compiling is true while exporting, too
+    # is_compiling is also true during an export
     if maps.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         result: Tensor = _Pool.apply(maps)
         return result
@@ -30,7 +30,7 @@ def generalized_mean_pool(maps: Tensor) -> Tensor:
 
 
 class _Pool(torch.autograd.Function):
-    """Pooling that keeps only the maps and the result for its gradient; PyTorch's own keeps two more copies in float32."""
+    """Pooling that saves only maps and result for the backward pass; autograd would save two more copies in float32."""
 
     @staticmethod
     def forward(ctx: Any, maps: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class _Pool(torch.autograd.Function):
 
 
 def in_pieces(images: Tensor, on_cpu: int) -> tuple[Tensor, ...]:
-    """Split (N, …) images into views: one on a GPU; on a CPU, ``on_cpu`` images in each, so that its caches suffice."""
+    """Split (N, …) images into views: a single one on a GPU; on a CPU, ``on_cpu`` images each, which fit in its caches."""
     return torch.split(images, on_cpu if images.device.type == "cpu" else max(1, len(images)))
 
 

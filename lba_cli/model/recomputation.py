@@ -1,6 +1,7 @@
-"""Activation checkpointing: a stage keeps only its input, and is computed again for its gradient. That takes less memory.
+"""Activation checkpointing: a stage keeps only its input, and its activations are recomputed in the backward pass.
 
-The results are the same bits. The second computation must not count in the running statistics of batch normalisation.
+This saves memory. The results are bit-identical. The recomputation must not update the running statistics of batch
+normalisation.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ def recomputed(stage: Callable[[Tensor], Tensor], x: Tensor, modules: Sequence[n
 def _copied_statistics(modules: Sequence[nn.Module]) -> Iterator[None]:
     """Let batch normalisation update copies of its running statistics within the block.
 
-    PyTorch compares what both computations keep for the gradient, so that the statistics can't just be switched off.
+    PyTorch checks that both computations save the same tensors, so the updates of statistics can't just be switched off.
     """
     inner = [module for each in modules for module in each.modules()]
     kept = [(module, dict(module.named_buffers())) for module in inner if isinstance(module, _BatchNorm)]

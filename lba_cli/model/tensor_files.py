@@ -16,8 +16,8 @@ from lba_cli.errors import CheckpointError, is_resource_error, quoted
 from lba_cli.model.pickle_audit import LEGACY_START, MAX_PICKLE_BYTES, NUMPY_NAMES, audit_legacy, audit_pickle
 
 MAX_FILE_BYTES = 4 * 2**30  # no network of lba with its training state is larger
-# Bytes of the records at the end of a zip archive: the plain one, and the one that PyTorch writes, with those of large
-# archives before it.
+# The bytes of the records at the end of a zip archive: the plain record alone, and all records that PyTorch writes, which
+# begin with the two for large archives.
 END_RECORD, LONG_END_RECORD = 22, 98
 
 
@@ -55,13 +55,13 @@ def load_pickled(path: Path) -> Any:
 
 
 def is_legacy(path: Path) -> bool:
-    """Whether a file is in the format that PyTorch wrote before 1.6, a row of pickles instead of an archive."""
+    """Return whether a file has the format of PyTorch before 1.6, which is a series of pickles instead of an archive."""
     with path.open("rb") as file:
         return file.read(len(LEGACY_START)) == LEGACY_START
 
 
 def load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Load a ``.safetensors`` file: its tensors, and its metadata.
+    """Return the tensors and the metadata of a ``.safetensors`` file.
 
     Raises:
         CheckpointError: the file is missing, too large or damaged.
@@ -107,10 +107,12 @@ def is_whole_tensor(value: Any, wanted: Tensor) -> bool:
 
 
 def require_tensors(source: str, network: str, state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:
-    """Refuse a ``state`` without finite tensors of the names, shapes and dtypes in ``wanted``, the weights of ``network``.
+    """Check that ``state`` has a finite tensor of the same shape and dtype for each tensor of ``wanted``.
+
+    ``source`` and ``network`` are the names of the file and of the network in messages.
 
     Raises:
-        CheckpointError: a tensor is missing or wrong; the message names the first such tensor, and ``source``.
+        CheckpointError: a tensor is missing or wrong; the message names the first such tensor.
     """
     for name, tensor in wanted.items():
         if not is_whole_tensor(state.get(name), tensor):
@@ -125,11 +127,11 @@ def require_tensors(source: str, network: str, state: Mapping[str, Any], wanted:
 
 
 def _described(value: Any, wanted: Tensor) -> str:
-    """Say how a value differs from the tensor that was wanted in its place."""
+    """Describe, for a message, a value that isn't the ``wanted`` tensor."""
     if not isinstance(value, Tensor) or value.layout is not torch.strided:
         return "nothing" if value is None else f"a {type(value).__name__}"
     if (value.shape, value.dtype) == (wanted.shape, wanted.dtype):
-        return "a tensor without its values"
+        return "a tensor without all of its values"
     return f"{tuple(value.shape)} {value.dtype}"
 
 
@@ -156,7 +158,7 @@ def _require_plain_archive(path: Path) -> None:
 
 
 def _require_one_directory(path: Path) -> None:
-    """Refuse an archive whose directory isn't right before its end, where PyTorch's reader could find another directory."""
+    """Raise BadZipFile if an archive's directory isn't just before its end: PyTorch's reader could find another directory."""
     size = path.stat().st_size
     with path.open("rb") as file:
         file.seek(max(0, size - LONG_END_RECORD))
@@ -171,7 +173,7 @@ def _require_one_directory(path: Path) -> None:
 
 
 def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
-    """Refuse a pickle with names that no checkpoint needs: those that PyTorch considers safe can take unbounded memory."""
+    """Refuse a pickle with names that no checkpoint needs. Even names that PyTorch considers safe can take unbounded memory."""
     if entry.file_size > MAX_PICKLE_BYTES:
         raise CheckpointError(
             f"{path}: refused: its pickle has {entry.file_size:,} bytes; a checkpoint's has at most {MAX_PICKLE_BYTES:,}"
@@ -180,7 +182,7 @@ def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.Zi
 
 
 def _not_an_archive(path: Path) -> str:
-    """Say what a file that isn't a zip archive may be, judging by its first bytes."""
+    """Return a message that says what a file other than a zip archive may be, judging by its first bytes."""
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"PK"):

@@ -1,4 +1,4 @@
-"""Records of the people in a network's training. A checkpoint has its own, and those of the models it was started from."""
+"""Records of the people that networks were trained on. A checkpoint also has the records of earlier models."""
 
 import hashlib
 import re
@@ -28,7 +28,7 @@ class TrainingRecord:
     people: dict[str, str] | None = None
 
     def is_valid(self) -> bool:
-        """Whether untrusted values have the right types; may also raise TypeError or AttributeError."""
+        """Return whether untrusted values have the right types; may also raise TypeError or AttributeError."""
         return (
             self.dataset.isprintable()
             and len(self.dataset) < MAX_NAME_LENGTH
@@ -38,12 +38,12 @@ class TrainingRecord:
 
 
 def name_digest(name: str) -> str:
-    """The first digits of the SHA-256 of a person's name."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of a person's name."""
     return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()[:DIGEST_LENGTH]
 
 
 def pack(images: Mapping[str, Iterable[str]]) -> dict[str, str]:
-    """Return the value of ``people`` for the digests of images by the digest of the person's name."""
+    """Return :attr:`TrainingRecord.people` for ``images``, which maps the digests of people's names to digests of images."""
     found = {name: sorted(set(digests)) for name, digests in sorted(images.items())}
     most = None
     if sum(map(len, found.values())) > MOST_DIGESTS:
@@ -52,7 +52,7 @@ def pack(images: Mapping[str, Iterable[str]]) -> dict[str, str]:
 
 
 def unpack(records: Iterable[TrainingRecord]) -> dict[str, set[str]]:
-    """Return the digests of all images in the records by the digest of the person's name."""
+    """Return a dictionary that maps the digests of people's names in the records to the digests of their images."""
     images: dict[str, set[str]] = {}
     for record in records:
         for name, digests in (record.people or {}).items():
@@ -62,7 +62,7 @@ def unpack(records: Iterable[TrainingRecord]) -> dict[str, set[str]]:
 
 
 def joined(records: Iterable[TrainingRecord]) -> tuple[TrainingRecord, ...]:
-    """Join the records of one data set and trial, so that long chains of models don't make them longer and longer."""
+    """Merge records of the same data set and trial, so that their number doesn't grow with each fine-tuned model in a chain."""
     groups: dict[tuple[str, int, bool], list[TrainingRecord]] = {}
     for record in records:
         groups.setdefault((record.dataset, record.trial, record.people is None), []).append(record)

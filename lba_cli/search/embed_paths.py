@@ -44,11 +44,11 @@ class EmbeddedBatch(NamedTuple):
     """A batch of embedded images.
 
     Attributes:
-        stop: the position that follows the batch, among all paths.
+        stop: the position after the batch, among all paths.
         positions: the n positions whose images are embedded.
         vectors: (n, D) float32, in the same order.
         unreadable: the images at the other positions.
-        facts: how many images hold what isn't used, see :mod:`lba_cli.data.pixel_values`.
+        facts: the numbers of images with unusual pixel values, see :mod:`lba_cli.data.pixel_values`.
     """
 
     stop: int
@@ -59,7 +59,7 @@ class EmbeddedBatch(NamedTuple):
 
 
 def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -> Iterator[EmbeddedBatch]:
-    """Embed the images of ``request``, from position ``start`` on, in order."""
+    """Embed the images of ``request`` in order, beginning at position ``start``, and yield each batch."""
     total, size = len(request.paths), request.batch_size
     pool = ThreadPoolExecutor(cores())
 
@@ -95,10 +95,10 @@ def embedded_rows(request: EmbeddingRequest, listener: Listener) -> Iterator[tup
 def report_images(
     unreadable: Sequence[UnreadableImage], facts: Mapping[str, int], request: EmbeddingRequest, listener: Listener
 ) -> None:
-    """Warn of each unreadable image and of what the others hold that isn't used.
+    """Warn about each unreadable image, and about images with unusual pixel values, which ``facts`` counts.
 
     Raises:
-        DataError: names the unreadable images, if the request doesn't skip them.
+        DataError: there are unreadable images, and the request doesn't skip them; the message names them.
     """
     lines = [one_line(f"{request.paths[each.position]}: {each.reason}") for each in unreadable]
     if lines and not request.skip_broken:

@@ -1,4 +1,4 @@
-"""A model that turns images into vectors: a network of ours, or an exported ONNX file (:mod:`lba_cli.search.onnx_embedder`)."""
+"""A model that turns images into vectors: a network, or an exported ONNX file (:mod:`lba_cli.search.onnx_embedder`)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Embedder:
         origin: the file that the model was loaded from.
         fingerprint: identifies the model. Vectors of embedders with the same fingerprint can be compared.
         height, width, dimension: the size of input images, in pixels, and D, the dimension of vectors.
-        stem: the only modality that it can embed; None if it can embed both.
+        stem: the only modality that the model can embed; None if it can embed both.
         value_range: how images of more than 8 bits are read from files, see :mod:`lba_cli.value_range`.
     """
 

@@ -1,4 +1,4 @@
-"""Approximate search by FAISS, for galleries of millions: vectors are sorted into cells, and a query looks through a few cells."""
+"""Approximate search with FAISS, for millions of images. Vectors are sorted into cells, and a query searches a few cells."""
 
 from importlib import import_module
 from pathlib import Path
@@ -11,7 +11,7 @@ from lba_cli.errors import MissingExtra, SearchError
 
 LEAST_FOR_CELLS = 10_000  # smaller galleries have no cells: a query is compared with all of their vectors
 TRAINING_ROWS_A_CELL = 40
-# A query looks through this many cells, or through this share of the cells, whichever is more.
+# A query searches this many cells, or this share of all cells, whichever is more.
 LEAST_PROBED_CELLS = 64
 ONE_PROBED_CELL_IN = 16
 ROWS_AT_ONCE = 16_384
@@ -49,7 +49,7 @@ def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
 def faiss_candidates(
     path: Path, queries: NDArray[np.float32], count: int, shape: tuple[int, int]
 ) -> list[NDArray[np.int64]]:
-    """Find about ``count`` rows of the gallery, ascending, that are probably the nearest to each query.
+    """Return for each query about ``count`` rows of the gallery, ascending, that are probably nearest to it.
 
     The queries are (q, D) float32 of unit length, and ``shape`` is the gallery's (n, D).
 
@@ -62,7 +62,10 @@ def faiss_candidates(
         raise SearchError(f"{path}: missing; if the index has just been changed, repeat the query")
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-    except (RuntimeError, MemoryError) as problem:  # the file is mapped: only a wrong size in it asks for much memory
+    except (
+        RuntimeError,
+        MemoryError,
+    ) as problem:  # the file is memory-mapped, so only a wrong size in it needs much memory
         raise SearchError(f"{path}: damaged; rebuild the index with lba search build") from problem
     if (index.ntotal, index.d) != shape:
         raise SearchError(f"{path}: made from another gallery; rebuild the index with lba search build")

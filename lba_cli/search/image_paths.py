@@ -12,10 +12,11 @@ from lba_cli.errors import DataError, quoted
 
 
 def find_images(names: Sequence[str]) -> FoundImages:
-    """Find the images that ``names`` stand for, sorted by path and without duplicates.
+    """Find the images that ``names`` refer to, sorted by path and without duplicates.
 
-    A file that is named itself counts as an image whatever its suffix. In folders, and among the matches of a glob, the suffix
-    decides. Folders are walked recursively, see :meth:`FoundImages.files_below`; hidden files and folders are left out.
+    A file that is named itself counts as an image whatever its suffix. In folders and among the matches of a glob, only
+    files with an image's suffix count. Folders are walked recursively, see :meth:`FoundImages.files_below`; hidden files
+    and folders are left out.
 
     Raises:
         DataError: a name is empty or matches no file, there is no image at all, or a file's name isn't valid UTF-8.
@@ -34,26 +35,26 @@ def find_images(names: Sequence[str]) -> FoundImages:
     found.paths = sorted(set(found.paths))
     if not found.paths:
         where = ", ".join(quoted(name) for name in names[:3])
-        raise DataError("; ".join([f"{where}: no images there", *found.notes()]))
+        raise DataError("; ".join([f"{where}: no images found", *found.notes()]))
     return found
 
 
 def require_name(name: str) -> None:
     """Refuse an empty name, which may come from an unset shell variable and would mean the whole current folder."""
     if not name:
-        raise DataError("an empty name of an image or folder; name the folder . to mean everything here")
+        raise DataError("the name of an image or folder is empty; name . for the current folder")
 
 
 def is_meant_by(name: str) -> Callable[[str], bool]:
-    """Return a function that says whether :func:`find_images` would find an absolute path by ``name``, if the file existed.
+    """Return a function: would :func:`find_images` find an absolute path for ``name``, if the file existed?
 
-    A glob stands for the files and folders that it matches, and for everything below those folders.
+    A glob refers to the files and folders that it matches, and to everything below these folders.
     """
     if not glob.has_magic(name):
         return is_below(name)
     # Only the name itself is a pattern, not the path of the current folder in front of it.
     pattern = Path(absolute_path(str(Path(glob.escape(str(Path.cwd()))) / name))).parts
-    below = int(name.endswith(os.sep) or pattern[-1] == "**")  # such a pattern only stands for what is below folders
+    below = int(name.endswith(os.sep) or pattern[-1] == "**")  # such a pattern refers only to the contents of folders
 
     def is_meant(path: str) -> bool:
         parts = Path(path).parts
@@ -91,19 +92,21 @@ def _match(pattern: str, found: FoundImages) -> None:
 
 
 def _below_matches(start: Path, pattern: str) -> set[Path]:
-    """The files and folders below ``start`` that a pattern with ``**`` means; glob would follow links round in circles."""
+    """Return the files and folders below ``start`` that match a pattern with ``**``. Python's glob would follow cyclic links."""
     if not start.is_dir():
         return set()
     is_meant, walk = is_meant_by(pattern), FoundImages()
     paths = [
         path for place, files in walk.folders_below(start, hidden=True) for path in (place, *map(place.joinpath, files))
     ]
-    paths += [path for path in map(Path, walk.unfollowed) if not _leads_back(path)]  # the pattern may mean them alone
+    paths += [
+        path for path in map(Path, walk.unfollowed) if not _leads_back(path)
+    ]  # the pattern may match the links themselves
     return {path for path in paths if is_meant(absolute_path(str(path)))}
 
 
 def _leads_back(link: Path) -> bool:
-    """Whether a link leads to a folder on the way to it."""
+    """Return whether a link leads to a folder that contains it."""
     target = Path(os.path.realpath(link))
     return any(Path(os.path.realpath(above)).is_relative_to(target) for above in link.parents)
 

@@ -19,7 +19,7 @@ from lba_cli.search.image_paths import absolute_path
 from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import LARGEST_SIDE, Modality
 
-# The names of a generation's files, and of those that a killed update may leave behind.
+# The names of a generation's files, and of the files that a killed update may leave behind.
 OURS = re.compile(r"(vectors|paths|faiss|added)-([0-9]{1,12})\.(npy|csv|index)")
 AGAIN = "rebuild it with lba search build"
 ATTEMPTS = 3  # to read an index that another process is replacing
@@ -78,7 +78,7 @@ class Manifest(IndexDescription):
         images: n, the number of images.
         vectors: a ``.npy`` file, (n, D) float32 of unit length, in the order of the paths.
         paths: a ``.csv`` file with the header ``path`` and n absolute paths, sorted.
-        faiss: the FAISS index, or None if the index was built without.
+        faiss: the FAISS index, or None if the index was built without one.
     """
 
     images: int = Field(ge=1, le=2**40)
@@ -108,12 +108,12 @@ class Index:
     vectors: NDArray[np.float32]
 
     def require_model(self, embedder: Embedder) -> None:
-        """Raise a SearchError that names both models if the index was built with another one."""
+        """Raise a SearchError that names both models if the index was built with another model."""
         made = self.manifest
         if made.model != embedder.fingerprint:
             raise SearchError(
-                f"{self.folder}: built with another model ({made.origin}, weights {made.model:.12}) than "
-                f"{embedder.origin} (weights {embedder.fingerprint:.12}): use the model that built it, or rebuild the index"
+                f"{self.folder}: built with the model {made.origin} (weights {made.model:.12}), not with {embedder.origin} "
+                f"(weights {embedder.fingerprint:.12}): use the model that built it, or rebuild the index"
             )
         if (made.dimension, made.height, made.width) != (embedder.dimension, embedder.height, embedder.width):
             raise SearchError(
@@ -131,7 +131,7 @@ class Index:
 
 
 def open_index(folder: Path, *, fully: bool = False) -> Index:
-    """Open an index, and check the sizes of its files and the checksum of the paths, or with ``fully`` all checksums.
+    """Open an index. Check the sizes of its files, and the checksum of the paths or, if ``fully``, of all files.
 
     Raises:
         SearchError: there is no index, or it is damaged or of another format version.

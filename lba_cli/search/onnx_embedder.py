@@ -36,7 +36,7 @@ class _Preprocessing(_MetadataPart):
     standard_deviation: list[float] = Field(min_length=3, max_length=3)
 
     def apply(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Turn (n, H, W, 3) images into (n, 3, H, W) inputs."""
+        """Convert (n, H, W, 3) uint8 images to (n, 3, H, W) float32 inputs."""
         mean, deviation = (np.asarray(values, np.float32) for values in (self.mean, self.standard_deviation))
         scaled = (images.astype(np.float32) * np.float32(self.scale) - mean) / deviation
         return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
@@ -56,9 +56,9 @@ class _Metadata(_MetadataPart):
 def onnx_embedder(path: Path) -> Embedder:
     """Return the embedder of an ONNX file that ``lba export`` wrote; it runs on the CPU.
 
-    The fingerprint follows from the network that the file's metadata name. In float32 it is the checkpoint's, so that their
-    vectors can be compared; in half precision it is another one, which the files of both stems share. If the metadata name
-    no network, it is the SHA-256 of the file. A program that changes the weights but keeps the metadata, such as a
+    The fingerprint is derived from the network that the file's metadata name. In float32 it equals the checkpoint's, so that
+    the vectors of both can be compared. In half precision it is a different one, which the files of both stems share. If the
+    metadata name no network, it is the SHA-256 of the file. A program that changes the weights but keeps the metadata, such as a
     quantiser, therefore has to remove ``export.network`` from the metadata.
 
     Raises:

@@ -41,13 +41,13 @@ class PartialEmbedding:
     """The vectors computed so far, in the folder ``.NAME.unfinished`` beside the output.
 
     Args:
-        output, dimension, images: the file that will get the vectors, their length, and the number of images to embed.
+        output, dimension, images: the file to write in the end, the length of a vector, and the number of images to embed.
 
     Attributes:
         path, vectors: the hidden folder, and the file of the vectors in it.
         done, rows: the number of images that are embedded or unreadable, and the number that are embedded.
         unreadable: the images that can't be decoded.
-        facts: how many of the others hold what isn't used.
+        facts: the numbers of embedded images with unusual pixel values, see :mod:`lba_cli.data.pixel_values`.
     """
 
     def __init__(self, output: Path, dimension: int, images: int) -> None:
@@ -60,7 +60,7 @@ class PartialEmbedding:
         self.facts: Counter[str] = Counter()
 
     def begin(self, fingerprint: str) -> bool:
-        """Continue from the folder's vectors if they have this fingerprint and are undamaged; otherwise start from none.
+        """Continue from the folder's vectors if they have this fingerprint and are undamaged; otherwise discard them.
 
         Return whether vectors were discarded.
         """
@@ -105,7 +105,7 @@ class PartialEmbedding:
             return False
 
     def _read(self) -> bool:
-        """Read every complete batch and cut off the rest; return whether the files are consistent."""
+        """Read every complete batch, and truncate the files after the last one; return whether the files are consistent."""
         end = 0
         try:
             with (self.path / DONE).open("rb") as lines, self.vectors.open("rb") as vectors:
@@ -120,7 +120,7 @@ class PartialEmbedding:
         return True
 
     def _take(self, line: dict[str, Any], vectors: IO[bytes]) -> bool:
-        """Add a batch that was read; return whether its line continues the earlier ones and its checksum is right."""
+        """Add the batch of a line of ``done.jsonl``; return whether it continues the earlier batches and its checksum is right."""
         unreadable = [UnreadableImage(int(position), str(reason)) for position, reason in line["unreadable"]]
         begin, (done, rows) = self.done, (int(line["done"]), int(line["rows"]) - self.rows)
         fits = rows >= 0 and begin < done == begin + rows + len(unreadable) and done <= self._images

@@ -1,6 +1,6 @@
 """Rank a gallery for queries: exactly, or with candidates from FAISS.
 
-The vectors of a gallery may be larger than memory: their file is mapped and read a block at a time. For measured and
+The vectors of a gallery may be larger than memory: their file is memory-mapped and read a block at a time. For measured and
 estimated times see docs/deployment.md.
 """
 
@@ -21,7 +21,7 @@ from lba_cli.vocabulary import Engine
 ROWS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 256
 LARGEST_SCORE = (1 + UNIT_TOLERANCE) ** 2
-FAISS_CANDIDATES = 2  # candidates per hit that is asked for
+FAISS_CANDIDATES = 2  # candidates per requested hit
 
 
 class Hit(NamedTuple):
@@ -36,10 +36,10 @@ def search(index: Index, queries: NDArray[np.float32], top: int, engine: Engine 
     """Find the ``top`` gallery images for each query, best first; ties are in the index's order.
 
     Args:
-        index, queries: the gallery, and (q, D) float32 of unit length.
+        index, queries: the gallery, and (q, D) float32 vectors of unit length.
         top: the length of each list; lists are shorter if the gallery is smaller.
-        engine: ``exact`` compares every query with every vector. ``faiss`` compares it with a part of them and may miss
-            hits; the hits that it finds have the same scores.
+        engine: ``exact`` compares every query with every vector. ``faiss`` compares every query with a part of the
+            vectors and may miss hits; the hits that it finds have the same scores.
 
     Raises:
         SearchError: the index has vectors that are not of unit length, or lacks the FAISS index that ``engine`` needs.
@@ -53,7 +53,7 @@ def search(index: Index, queries: NDArray[np.float32], top: int, engine: Engine 
 
 
 def exact_candidates(index: Index, queries: NDArray[np.float32], top: int) -> list[NDArray[np.int64]]:
-    """Return for each of (q, D) ``queries`` the rows, ascending, whose float32 scores are within a margin of the ``top`` best."""
+    """Return ascending rows for each query: those with the ``top`` best float32 scores, and all within a margin of them."""
     # Float32 scores choose the candidates, and float64 scores rank them. The margin makes this exact: in whatever order a
     # dot product of two unit vectors is summed in float32, its error is at most D · 2^-24.
     margin = 2 * (queries.shape[1] + 2) * 2.0**-24
@@ -84,14 +84,14 @@ def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDAr
     shape = (index.manifest.images, index.manifest.dimension)
     found = faiss_candidates(index.folder / part.name, queries, FAISS_CANDIDATES * top, shape)
     short = [number for number, rows in enumerate(found) if len(rows) < min(top, shape[0])]
-    if short:  # the cells that were searched hold fewer vectors than are asked for
+    if short:  # the searched cells hold fewer vectors than requested
         for number, rows in zip(short, exact_candidates(index, queries[short], top), strict=True):
             found[number] = rows
     return found
 
 
 def _rank(index: Index, query: NDArray[np.float32], rows: NDArray[np.int64], top: int) -> list[Hit]:
-    """Rank the candidates ``rows``, which are ascending, by float64 scores, which don't depend on a row's position."""
+    """Rank the candidates in the ascending ``rows`` by float64 scores. A score doesn't depend on the position of its row."""
     wide, scores = query.astype(np.float64), np.empty(len(rows))
     for start in range(0, len(rows), ROWS_AT_ONCE):
         piece = slice(start, start + ROWS_AT_ONCE)

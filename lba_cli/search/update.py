@@ -44,7 +44,7 @@ def build_index(
 ) -> Manifest:
     """Build an index at ``folder`` from ``rows``, which must be in the order of their absolute paths.
 
-    If ``faiss`` is set, it includes a FAISS index, which later updates rebuild.
+    If ``faiss`` is set, the index includes a FAISS index, which later updates rebuild.
 
     Raises:
         SearchError: the folder exists (see :func:`require_new_index`), or there are no rows.
@@ -58,7 +58,7 @@ def build_index(
 
 
 def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[Manifest, int]:
-    """Add ``rows``, which must be in the order of their absolute paths; vectors of paths in the index are replaced.
+    """Add ``rows``, which must be in the order of their absolute paths. Existing vectors of the same paths are replaced.
 
     Returns:
         The new manifest, and the number of vectors that were replaced.
@@ -70,9 +70,7 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
         index = open_index(folder, fully=True)
         common = ("model", "modality", "dimension", "value_range")
         if any(getattr(index.manifest, name) != getattr(description, name) for name in common):
-            raise SearchError(
-                f"{folder}: has another model or modality, or another {KEY}, than the images to add; {AGAIN}"
-            )
+            raise SearchError(f"{folder}: its model, modality or {KEY} is not that of the images to add; {AGAIN}")
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:
@@ -90,13 +88,13 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
 
 
 def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
-    """Remove images by their paths, their folders, or globs; the files may already be deleted.
+    """Remove the images that ``names`` refer to: paths of images or folders, or globs. The files may already be deleted.
 
     Returns:
         The new manifest, and the number of images that were removed.
 
     Raises:
-        SearchError: the index is damaged, a name matches no image of it, or no image would be left; nothing is removed.
+        SearchError: the index is damaged, a name matches no image of the index, or no image would be left; nothing is removed.
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
         index = open_index(folder, fully=True)
@@ -105,7 +103,7 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
             require_name(name)
             matching = set(filter(is_below(name), index.paths)) or set(filter(is_meant_by(name), index.paths))
             if not matching:
-                raise SearchError(f"{folder}: {quoted(name, 200)}: no image of the index; nothing was removed")
+                raise SearchError(f"{folder}: {quoted(name, 200)}: matches no image in the index; nothing was removed")
             gone |= matching
         entries = [(path, 0, row) for row, path in enumerate(index.paths) if path not in gone]
         if not entries:
@@ -150,7 +148,7 @@ def _write_generation(
     names: list[str] = []
     count = write_npy(files["vectors"], description.dimension, _vectors_of(rows, names, description.dimension))
     if not count:
-        raise SearchError("there are no images to build an index of")
+        raise SearchError("there are no images to build an index from")
     with files["paths"].open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["path"], *([name] for name in names)])
     if faiss:

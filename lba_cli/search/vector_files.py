@@ -28,7 +28,7 @@ class VectorTable:
     Attributes:
         paths: n paths.
         raw, dimension: a file of (n, D) little-endian float32 in the same order, without a header, and D.
-        model: the fingerprint of the model.
+        modality, model: the modality of the images, and the fingerprint of the model.
         height, width: the size of the model's input images, in pixels.
     """
 

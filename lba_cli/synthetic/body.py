@@ -32,8 +32,8 @@ class Pose:
 class Solid:
     """A tapering piece of the body around the axis ``start`` → ``end``, with an elliptic cross-section.
 
-    ``along`` (K,) has ascending positions on the axis, in metres from ``start``; ``wide`` and ``deep`` (K,) have the
-    half-widths there, sideways and forward, in metres. ``down`` is the distance from the cloth's top to ``start``, in
+    ``along`` (K,) has ascending positions on the axis, in metres from ``start``. ``wide`` and ``deep`` (K,) have the
+    half-widths at these positions, sideways and forward, in metres. ``down`` is the distance from the cloth's top to ``start``, in
     metres. ``layer`` is added to the solid's nearness to the camera, which decides which solid hides another.
     """
 
@@ -49,7 +49,7 @@ class Solid:
 
 @dataclass(frozen=True)
 class Skeleton:
-    """The joints of a posed body; the pairs are keyed by side, -1 and 1."""
+    """The joints of a posed body. Joints that come in pairs are keyed by side, -1 or 1."""
 
     build: Build
     pose: Pose
@@ -79,7 +79,7 @@ def random_pose(rng: np.random.Generator) -> Pose:
 
 
 def skeleton(build: Build, pose: Pose) -> Skeleton:
-    """Pose ``build``; the lower foot stands on the ground (y = 0)."""
+    """Return the skeleton of ``build`` in ``pose``. The lower foot stands on the ground (y = 0)."""
     hip_height = build.legs * build.stature
     trunk = np.array([0.0, 0.825 * build.stature - hip_height, pose.lean])
     pelvis = np.array([0.0, hip_height, 0.0])
@@ -119,7 +119,7 @@ def limb(
 def sleeve(
     start: Point, end: Point, radii: tuple[float, float], surface: Surface, layer: float, down: float = 0.0
 ) -> Solid:
-    """Return the cloth around a limb, which is rounded at ``start`` and cut straight at ``end``."""
+    """Return the cloth around a limb. The cloth is rounded at ``start`` and cut straight at ``end``."""
     length = float(np.linalg.norm(end - start))
     first, last = radii
     along = np.array([-first, -0.8 * first, -0.45 * first, 0.0, length])

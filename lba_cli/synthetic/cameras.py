@@ -1,4 +1,4 @@
-"""The six cameras: their places and light, and the effects of lens, sensor and compression on a picture."""
+"""The six cameras: their places and light, and the effects of their lens, sensor and compression on a picture."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -12,7 +12,7 @@ Place = Literal["hall", "office", "street", "garden", "yard"]
 
 @dataclass(frozen=True)
 class Camera:
-    """One camera. Ranges are (smallest, largest); each image gets a random value from each range.
+    """A camera. Ranges are (smallest, largest). For each image, a random value is drawn from each range.
 
     ``cast`` multiplies red, green and blue; ``vignette`` is the light lost at the corners; ``blur`` is the radius in
     hundredths of the picture's height.
@@ -63,7 +63,7 @@ def develop(picture: Image.Image, camera: Camera, rng: np.random.Generator) -> I
     Args:
         picture: the scene, of mode RGB, or L under infrared.
         camera: the camera.
-        rng: decides exposure, gamma, blur and noise.
+        rng: the generator of exposure, gamma, blur and noise.
 
     Returns:
         An RGB image of the same size.

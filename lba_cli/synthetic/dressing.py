@@ -151,7 +151,7 @@ def _arms(person: Person, bones: Skeleton) -> Iterator[Solid]:
 
 
 def _spread(bones: Skeleton, hem: float) -> tuple[float, float]:
-    """Return half the distance of the legs at ``hem`` (a share of the leg), sideways and forward, in metres."""
+    """Return half the distance between the legs at ``hem`` (a share of the leg), sideways and forward, in metres."""
     left, right = (_leg_at(bones, side, hem) for side in SIDES)
     half = np.abs(left - right) / 2
     return float(half[0]), float(half[2])

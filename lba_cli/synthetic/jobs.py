@@ -21,8 +21,8 @@ class Job:
         identity: the person's number among all people of that seed.
         camera: the renderer's camera, 1 to 6.
         index: the image's number for this identity and camera, from 1.
-        path: the file, relative to the data set's root; its ending decides the format.
-        copy: where the data set has the same file a second time; empty if it hasn't.
+        path: the file, relative to the data set's root; its suffix decides the format.
+        copy: the path of a copy of the file in the data set; empty without a copy.
     """
 
     seed: int

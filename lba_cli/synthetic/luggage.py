@@ -13,7 +13,7 @@ _DOWN = np.array([0.0, -1.0, 0.0])
 
 
 def luggage(person: Person, bones: Skeleton) -> Iterator[Solid]:
-    """Yield the solids of the person's bag, if there is one, and of its visible straps."""
+    """Yield the solids of the person's bag and of its visible straps; nothing for a person without a bag."""
     if person.bag.kind == "backpack":
         yield from _backpack(person, bones)
     elif person.bag.kind == "shoulder bag":

@@ -17,8 +17,11 @@ Canvas = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class View:
-    """The view of a body: its yaw and the camera's pitch (in radians; positive is downwards), the position in the picture of
-    the point between the feet (in pixels), and the number of pixels per metre."""
+    """The view of a body.
+
+    It consists of the body's yaw and the camera's pitch (in radians; positive is downwards), the position of the point between
+    the feet in the picture (in pixels), and the number of pixels per metre.
+    """
 
     yaw: float
     pitch: float
@@ -29,7 +32,7 @@ class View:
 
 @dataclass(frozen=True)
 class Light:
-    """The light on a body: the share of ambient light, the direction of the other light (``side`` is to the right), and the
+    """The light on a body: the share of ambient light, the direction of the other light (``side`` is its component to the right), and the
     phase of the cloth's folds."""
 
     ambient: float
@@ -92,7 +95,7 @@ def _paint_solid(canvas: Canvas, solid: Solid, view: View, light: Light) -> None
 def _window(
     canvas: Canvas, start: Point, axis: Point, along: NDArray[np.float64], reach: float
 ) -> tuple[int, int, int, int] | None:
-    """Return the bounds of the canvas that the solid can touch (top, bottom, left, right); None if it touches nothing."""
+    """Return the bounds (top, bottom, left, right) of the part of the canvas that a solid may cover; None if it covers nothing."""
     ends = start + np.array([[along[0]], [along[-1]]]) * axis
     margin = reach * np.abs(axis[::-1]) + 1.0
     left, top = np.floor(ends.min(0) - margin).astype(int)

@@ -1,4 +1,4 @@
-"""Synthetic people: what is the same in all images of a person. It depends only on the seed and the identity."""
+"""Synthetic people: the looks that all images of a person share. They depend only on the seed and the identity."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -41,7 +41,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Upper:
-    """The upper garment. ``sleeves`` is a share of the arm, ``hem`` of the leg; ``loose`` is the air inside, in metres."""
+    """The upper garment. ``sleeves`` is a share of the arm, ``hem`` of the leg; ``loose`` is the gap to the body, in metres."""
 
     kind: UpperKind
     surface: Surface
@@ -57,7 +57,7 @@ class Upper:
 
 @dataclass(frozen=True)
 class Lower:
-    """The lower garment. ``hem`` is a share of the leg; ``loose``, the air inside, and ``flare``, at the hem, are metres."""
+    """The lower garment. ``hem`` is a share of the leg. ``loose``, the gap to the body, and ``flare``, at the hem, are in metres."""
 
     kind: LowerKind
     surface: Surface
@@ -120,7 +120,7 @@ _HEMS: dict[LowerKind, tuple[float, float]] = {
 
 
 def draw_person(seed: int, identity: int) -> Person:
-    """Return the random person with the number ``identity`` under ``seed``; neither may be negative."""
+    """Return a person at random, who depends only on ``seed`` and ``identity``. Neither number may be negative."""
     rng = np.random.default_rng((seed, identity))
     upper = _upper(rng)
     return Person(
@@ -188,7 +188,7 @@ def _upper_pattern(rng: np.random.Generator) -> Pattern:
 
 
 def _sleeve(rng: np.random.Generator, body: Surface) -> Surface:
-    """Return the sleeves' surface: usually the garment's own if its pattern is all over, else plain in either tone."""
+    """Return the sleeves' surface: usually that of the garment if its pattern covers it all, otherwise plain in one of its tones."""
     if body.pattern in ALL_OVER and rng.random() < 0.8:
         return body
     if rng.random() < 0.45:

@@ -7,11 +7,11 @@ from lba_cli.synthetic.rendering import Frame
 
 @dataclass(frozen=True)
 class Preset:
-    """The size of a synthetic data set. Each layout decides on the numbers of people and images.
+    """The size of a synthetic data set. Each layout decides the numbers of people and images.
 
     Attributes:
         name: the preset's name.
-        frame: the size of its images.
+        frame: the size of the images.
     """
 
     name: str

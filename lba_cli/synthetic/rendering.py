@@ -18,7 +18,7 @@ _OBSTRUCTED, _STRANGER_BEHIND, _STRANGER_BEFORE = 0.14, 0.12, 0.06
 
 @dataclass(frozen=True)
 class Frame:
-    """The size of images: (smallest, largest) in pixels, and the factor by which they are painted larger than saved."""
+    """The size of images: (smallest, largest) in pixels, and the factor by which they are larger when they are painted than when they are saved."""
 
     width: tuple[int, int]
     height: tuple[int, int]
@@ -26,7 +26,7 @@ class Frame:
 
 
 def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.random.Generator) -> Image.Image:
-    """Draw a person as an RGB image; the three channels are equal under the infrared cameras 3 and 6.
+    """Draw a person as an RGB image. Images of the infrared cameras 3 and 6 have three equal channels.
 
     Args:
         person: the person.
@@ -74,7 +74,7 @@ def _view(camera: Camera, size: tuple[int, int], person: Person, rng: np.random.
 
 
 def _light(camera: Camera, rng: np.random.Generator) -> Light:
-    """Return the light of a scene. Infrared lamps are at the camera; visible light comes from anywhere in front."""
+    """Return the light of a scene. Infrared lamps are at the camera; visible light comes from a random direction in front."""
     around = float(rng.normal(0.0, 0.12)) if camera.infrared else float(rng.uniform(-0.9, 0.9))
     return Light(float(rng.uniform(*camera.ambient)), np.sin(around), np.cos(around), float(rng.uniform(0, 6.28)))
 

@@ -1,4 +1,4 @@
-"""The places where people walk, and obstacles. Every image shows a random piece of its camera's wide picture.
+"""The places where people walk, and obstacles. Every image shows a random piece of a wide picture of its camera's place.
 
 Every shape has a visible colour and a near-infrared grey level of its own. Both cameras in the office see the same shapes.
 """

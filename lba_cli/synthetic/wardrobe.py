@@ -72,7 +72,7 @@ def skin(rng: np.random.Generator) -> Surface:
 
 
 def hair(rng: np.random.Generator) -> Surface:
-    """Return random hair: mostly dark in visible light, of medium brightness in near infrared whatever its tone."""
+    """Return random hair: mostly dark in visible light, and of medium brightness in near infrared, whatever its colour."""
     tone = _HAIR_TONES[int(rng.integers(len(_HAIR_TONES)))]
     return _plain(tone, float(rng.uniform(0.24, 0.52)))
 
@@ -80,7 +80,7 @@ def hair(rng: np.random.Generator) -> Surface:
 def cloth(
     rng: np.random.Generator, materials: tuple[str, ...], pattern: Pattern = "plain", period: float = 0.14
 ) -> Surface:
-    """Return a random cloth of one of ``materials``."""
+    """Return a random cloth of one of ``materials``, with a ``pattern`` of size ``period`` in metres."""
     colour, accent = _colour_pair(rng)
     material = MATERIALS[materials[int(rng.integers(len(materials)))]]
     lighter_accent = luminance(accent) > luminance(colour)
@@ -115,7 +115,7 @@ def _colour(rng: np.random.Generator) -> Colour:
 
 
 def _reflectance_pair(rng: np.random.Generator, material: Material, lighter_accent: bool) -> tuple[float, float]:
-    """Return the infrared reflectances of ground and accent; mostly, the brighter one is also lighter in visible light."""
+    """Return the infrared reflectances of ground and accent. In most cases, the tone that is lighter in visible light is brighter."""
     ground = float(rng.uniform(*material.reflectance))
     contrast = float(rng.uniform(*material.contrast))
     brighter = lighter_accent if rng.random() < _POLARITY_KEPT else not lighter_accent

@@ -131,13 +131,14 @@ def can_evaluate(source: ImageSource, listener: Listener) -> bool:
 def build_history(
     config: Config, source: ImageSource, sampler: IdentitySampler, checkpoint: Checkpoint | None, listener: Listener
 ) -> History:
-    """Collect the training people of this run and of earlier ones, and warn if people who choose the best epoch are among them.
+    """Collect the training people of this run and of the models that its weights come from.
 
-    A run that continues from ``checkpoint`` was started from the models that this names.
+    Warn if any of them are among the people whose mAP selects the best epoch. When a run is resumed from ``checkpoint``, the
+    records of the earlier models are read from the checkpoint.
 
     Raises:
         DataError, CheckpointError: an image or the file of initial weights can't be read.
-        TrainingError: the run was started on other images of its training people.
+        TrainingError: the training images differ from those that the run was started with.
     """
     left_out = sampler.incomplete
     people = processes.run_on_writer(lambda: training_people(source, left_out, listener))

@@ -37,7 +37,7 @@ class _ObjectiveModule(nn.Module):
 
 
 def averaged_objective(network: TwoStreamNetwork, objective: Objective) -> ForwardFunction:
-    """Return a function that evaluates ``objective`` on a batch, and whose gradients are averaged over all processes.
+    """Return a function that evaluates ``objective`` on a batch. Its gradients are averaged over all processes.
 
     The mean of the gradients is the gradient of the mean loss. Every process computes its loss on a batch of its own, so that
     hard triplets and pairs never span two processes. Unless :func:`synchronize_statistics` is used, every process also has
@@ -56,7 +56,7 @@ def averaged_objective(network: TwoStreamNetwork, objective: Objective) -> Forwa
 
 
 def gradients_kept_here(evaluate: ForwardFunction) -> AbstractContextManager[None]:
-    """Add gradients within the block without averaging them over the processes; the next ones outside are averaged with them."""
+    """Add up gradients in each process within the block. The next gradients after the block are averaged with them."""
     if isinstance(evaluate, DistributedDataParallel):
         kept: AbstractContextManager[None] = evaluate.no_sync()
         return kept
@@ -64,7 +64,7 @@ def gradients_kept_here(evaluate: ForwardFunction) -> AbstractContextManager[Non
 
 
 def synchronize_statistics(network: TwoStreamNetwork, device: torch.device, listener: Listener) -> TwoStreamNetwork:
-    """Make batch normalisation compute its statistics over the images of all processes, by PyTorch's SyncBatchNorm.
+    """Make batch normalisation compute its statistics over the images of all processes, with PyTorch's SyncBatchNorm.
 
     Raises:
         ConfigError: the device isn't a CUDA device.

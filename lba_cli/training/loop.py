@@ -43,16 +43,16 @@ def train(
     """Train a network, and save it in ``folder``.
 
     Every epoch ends with a line in ``metrics.jsonl`` and the checkpoint ``last.pt``. ``best.pt`` is the network with the
-    highest mAP on the validation people, or on the test people where the data have no others, as is the field's habit. The
-    mAP is that of the data set's most usual setting (SYSU-MM01: all-search, single-shot, mean of ten draws). In a job of
-    several processes (:mod:`lba_cli.processes`) all call this with the same arguments. One of them writes, and all end with
-    the same weights and statistics.
+    highest mAP on the validation people, or on the test people if there are none, as is usual in the field. The mAP is measured in the data
+    set's most usual setting (SYSU-MM01: all-search, single-shot, mean of ten draws). In a job of several processes
+    (:mod:`lba_cli.processes`), all processes call this with the same arguments. One process writes the files, and all of them
+    end with the same weights and statistics.
 
     Args:
         folder: the run's folder. The caller holds its lock if other processes could train into it (:meth:`RunFolder.locked`).
         checkpoint: a checkpoint of this run to continue from.
-        again: start a run again that ended before its first checkpoint. Without this and without ``checkpoint``, the folder
-            must be new.
+        again: whether to start again a run that ended before its first checkpoint. Without this and without ``checkpoint``,
+            the folder must be new.
 
     Returns:
         The position at the end, with the best mAP.
@@ -92,9 +92,10 @@ class Trainer:
     Attributes:
         sampler: chooses the images of every step.
         step: updates the network.
-        history: the people that the network is trained on in this run and was trained on before.
+        history: the people that the network is trained on in this run, and was trained on before it.
         writes: whether this process writes the records and checkpoints.
-        saved_at, saved: the monotonic time of the last checkpoint, in seconds, and its epoch and step; None before the first.
+        saved_at: the monotonic time of the last checkpoint or, before the first one, of the start, in seconds.
+        saved: the epoch and step of the last checkpoint; None before the first one.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Trainer:
         self.saved: tuple[int, int] | None = None
 
     def load_images(self) -> None:
-        """Load the training images onto the device if ``data.device_cache`` is true, or null and they fit on a GPU."""
+        """Load the training images onto the device if ``data.device_cache`` is true, or if it is null and they fit on a GPU."""
         data, own_images = self.config.data, self.images_per_step // processes.current().size
         if fits(self.source, self.device, own_images) if data.device_cache is None else data.device_cache:
             self.device_cache = DeviceCache(
@@ -197,7 +198,7 @@ class Trainer:
                     self._write_last()
 
     def _pair_drawer(self) -> Callable[[], tuple[Pairs, Pairs]]:
-        """Return a function that draws partners for every image, for layer3 and for layer4, of one part of the batch a call."""
+        """Return a function that draws the partners in one part of the batch per call, for layer3 and for layer4."""
         recipe = self.config.train
         address = self.sampler.address(self.progress.epoch, self.progress.step)
         generator = torch_generator(recipe.seed, Stream.PAIRS, *address)
@@ -209,7 +210,7 @@ class Trainer:
         return draw
 
     def remedy(self) -> str:
-        """Say what helps against a training that diverges, and what the run's newest checkpoint is."""
+        """Return a text that says what helps if training diverges, and which checkpoint of the run is the newest."""
         recipe = self.config.train
         exact = ", or with train.precision=float32" if recipe.precision == "bfloat16" else ""
         words = f"start a new run with a train.learning_rate below {recipe.learning_rate:g}, or with train.clip_grad_norm{exact}"

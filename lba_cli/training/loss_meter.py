@@ -1,4 +1,4 @@
-"""Losses of an epoch: they are read back from the device rarely, summed up, and refused if they aren't finite."""
+"""The losses of an epoch. They are read back from the device rarely, summed up, and checked to be finite."""
 
 import math
 
@@ -22,8 +22,8 @@ class Diverged(TrainingError):
 
     Args:
         progress: the position in the run; its step is the next one.
-        step: the step that showed it.
-        what: what isn't finite, as a clause.
+        step: the step in which it was noticed.
+        what: a clause that says what isn't finite.
     """
 
     def __init__(self, progress: Progress, step: int, what: str) -> None:
@@ -31,7 +31,7 @@ class Diverged(TrainingError):
 
 
 class LossMeter:
-    """Collects values on the device, because reading them waits for it, and adds them to ``progress.sums`` later."""
+    """Collects values on the device, and adds them to ``progress.sums`` later, because reading a value is slow."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -76,8 +76,8 @@ def _means(rows: list[list[float]] | tuple[list[float], ...]) -> list[float]:
 def require_finite(network: TwoStreamNetwork, progress: Progress, batch: TrainingBatch) -> None:
     """Raise Diverged if a weight, a running statistic or the embedding of an image of ``batch`` isn't finite.
 
-    In training, batch normalisation hides weights that have grown beyond all bounds; in inference they overflow. In a job of
-    several processes, all call this at the same point.
+    In training, batch normalisation hides weights that have become huge; in inference they overflow. In a job of several
+    processes, all processes call this at the same point.
     """
     step = progress.step - 1
     for name, tensor in network.state_dict().items():

@@ -17,7 +17,7 @@ from lba_cli.reporting import Listener
 
 RUNS = Path("runs")
 LOCK = ".lock"
-TRIAL = "trial-"  # begins the names of runs in a folder of trials; the trial's number follows
+TRIAL, SEED = "trial-", "seed-"  # begin the names of runs in a folder of trials or of seeds; a number follows
 MAX_METRICS_BYTES = 2**30
 
 
@@ -28,7 +28,7 @@ class RunFolder:
         path: the folder.
         config: the resolved configuration, which reproduces the run.
         metrics: one JSON object per epoch, each on a line.
-        timings: the time that each epoch took, likewise; metrics of the same run are identical, but timings are not.
+        timings: the time that each epoch took, one JSON object per line. Repeating a run changes only its timings.
         last: the newest checkpoint, from which the run can be resumed.
         previous: the checkpoint before ``last.pt``, in case ``last.pt`` is damaged.
         best: the network with the best mAP, without a training state.
@@ -95,7 +95,7 @@ class RunFolder:
                         folder.rmdir()
 
     def newest_checkpoint(self, listener: Listener) -> Checkpoint | None:
-        """Read the newest checkpoint that isn't damaged; None if the run ended before its first one.
+        """Read the newest checkpoint that isn't damaged; None if the run ended before its first checkpoint.
 
         If ``last.pt`` is damaged, it is renamed to ``last-damaged.pt``, so that it doesn't become ``previous.pt`` later.
 
@@ -138,7 +138,7 @@ class RunFolder:
         write_checkpoint(self.last, checkpoint)
 
     def records(self) -> list[dict[str, Any]]:
-        """Read ``metrics.jsonl``, without an incomplete last line, which a killed run may leave.
+        """Return the lines of ``metrics.jsonl``, without an incomplete last line, which a killed run may leave.
 
         Raises:
             LbaError: the file is missing, or a line isn't JSON.
@@ -147,7 +147,7 @@ class RunFolder:
             text = read_text(self.metrics, MAX_METRICS_BYTES)
         except (OSError, UnicodeDecodeError) as problem:
             reason = getattr(problem, "strerror", None) or "not a text file"
-            raise LbaError(f"{self.metrics}: {reason}; is {self.path} a run's folder?") from problem
+            raise LbaError(f"{self.metrics}: {reason}; is {self.path} a run folder?") from problem
         lines = text[: text.rfind("\n") + 1].splitlines()
         return [self._record(number, line) for number, line in enumerate(lines, start=1)]
 
@@ -169,10 +169,10 @@ class RunFolder:
         append_line(self.timings, json.dumps(timing))
 
     def prepare_resume(self, config: Config, epoch: int, best: float, listener: Listener) -> float:
-        """Prepare the folder for a run that continues with ``epoch``: remove the lines of this and later epochs.
+        """Prepare the folder for a run that continues with ``epoch``: remove the metrics of this and later epochs.
 
         Returns:
-            ``best``, the highest mAP so far, or -1 if ``best.pt``, which reached it, is missing.
+            ``best``, the highest mAP so far, or -1 if the ``best.pt`` with this mAP is missing.
 
         Raises:
             LbaError: lines of earlier epochs are missing or damaged.
@@ -183,8 +183,8 @@ class RunFolder:
         kept = self.records()[:epoch] if self.metrics.exists() or epoch else []
         if [record["epoch"] for record in kept] != list(range(epoch)):
             raise LbaError(
-                f"{self.metrics}: doesn't hold the {epoch} epochs before the checkpoint; put the run's own file back, or "
-                "start a new run"
+                f"{self.metrics}: doesn't have a line for each epoch before epoch {epoch} (counted from 0); restore the original "
+                "file, or start a new run"
             )
         if self.metrics.exists():
             lines = self.metrics.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -194,35 +194,47 @@ class RunFolder:
 
 
 def checkpoint_in(path: Path, *, best: bool = False) -> Path:
-    """Return the checkpoint that ``path`` names: the file itself, or ``last.pt`` of a run's folder, or its ``best.pt``.
+    """Return the checkpoint that ``path`` names: the file itself, or the ``last.pt`` or ``best.pt`` of a run folder.
 
     Raises:
-        CheckpointError: the folder holds no run, or no such checkpoint; or ``best`` is asked of a file.
+        CheckpointError: the folder holds no run, or no such checkpoint; or ``best`` is set, but ``path`` isn't a folder.
     """
     run = RunFolder(path)
     if not path.is_dir():
         if best:
             raise CheckpointError(
-                f"{path}: --best takes the best.pt of a run's folder: leave it out with a file's name"
+                f"{path}: not a folder, but --best selects best.pt in a run folder: name a run folder, or leave out --best"
             )
         return path
-    if not run.last.is_file() and (trials := list(path.glob(f"{TRIAL}*"))):
+    if not run.last.is_file() and (runs := series_runs(path)):
+        kind, words = ("trials", "--trials all --checkpoint ") if runs[0].is_trial else ("seeds", "")
         raise CheckpointError(
-            f"{path}: holds {len(trials)} trials, each with a run of its own: name one, such as {min(trials)}, or score "
-            f"all of them together with lba evaluate --trials all --checkpoint {path}"
+            f"{path}: a folder of {kind}, each with a run of its own: name one, such as {runs[0].path}, or score "
+            f"all of them together with lba evaluate {words}{path}"
         )
     if not run.last.is_file():
-        raise CheckpointError(f"{path}: a folder without a run's checkpoint, {run.last.relative_to(path)}")
+        raise CheckpointError(
+            f"{path}: not a run folder: it has no {run.last.relative_to(path)}; name a run folder or a checkpoint file"
+        )
     if best and not run.best.is_file():
         raise CheckpointError(
-            f"{run.best}: no such file: the run has not been evaluated yet; without --best, last.pt is taken"
+            f"{run.best}: no such file; it is written at the run's first evaluation. Without --best, last.pt is used"
         )
     return run.best if best else run.last
 
 
+def series_runs(path: Path) -> list[RunFolder]:
+    """Return the runs of a folder of trials or seeds in the order of their numbers; an empty list for any other folder."""
+    for prefix in (TRIAL, SEED):
+        numbered = [(p.name.removeprefix(prefix), p) for p in path.glob(f"{prefix}*") if p.is_dir()]
+        if runs := sorted((int(number), p) for number, p in numbered if number.isdecimal()):
+            return [RunFolder(p) for _, p in runs]
+    return []
+
+
 def runs_by_age(folder: Path = RUNS) -> Iterator[RunFolder]:
-    """Yield the runs below ``folder`` that have a checkpoint, including those in folders of trials, newest first."""
-    runs = [RunFolder(path) for pattern in ("*", f"*/{TRIAL}*") for path in folder.glob(pattern)]
+    """Yield the runs below ``folder`` that have a checkpoint, also those of trials and seeds, newest first."""
+    runs = [run for path in folder.glob("*") for run in (RunFolder(path), *series_runs(path))]
     yield from sorted((r for r in runs if r.last.is_file()), key=lambda r: r.last.stat().st_mtime_ns, reverse=True)
 
 

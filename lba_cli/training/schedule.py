@@ -9,7 +9,7 @@ from lba_cli.model import TwoStreamNetwork
 def rate_factor(epoch: int, warmup_epochs: int, milestones: Sequence[int], decay: float = 0.1) -> float:
     """Return the factor of the base learning rate in ``epoch``, counted from 0.
 
-    It rises linearly to 1 over ``warmup_epochs``, and is multiplied by ``decay`` at every milestone. The paper's recipe has 10
+    The factor rises linearly to 1 over ``warmup_epochs``, and is multiplied by ``decay`` at every milestone. The paper's recipe has 10
     epochs of warm-up, and milestones at 20 and 50 (section 4.1).
 
     Example:

@@ -40,24 +40,24 @@ CHANGEABLE_KEYS = {
 
 @dataclass
 class Progress:
-    """The position of a run. Everything random is addressed by epoch and step, so that no generator needs saving."""
+    """The position of a run. Random numbers depend only on seed, epoch and step, so no generator has to be saved."""
 
     epoch: int = 0  # the current epoch, counted from 0
     step: int = 0  # the next step of this epoch, counted from 0
     # sums over this epoch's steps, by group (losses, diagnostics) and name
     sums: dict[str, dict[str, float]] = field(default_factory=dict)
     best: float = -1.0  # the highest mAP so far; -1 before the first evaluation
-    figures: dict[str, float] = field(default_factory=dict)  # of the last evaluation, as fractions
+    figures: dict[str, float] = field(default_factory=dict)  # the figures of the last evaluation, as fractions
 
 
 @dataclass(frozen=True)
 class History:
-    """Whom the network of a run has been trained on.
+    """The people that the network of a run has been trained on.
 
     Attributes:
         people: the people of this run, see :class:`TrainingRecord`.
-        earlier: the records of the models that it was started from.
-        note: what a reader of the run's figures has to know.
+        earlier: the records of the models that the network was started from.
+        note: a remark for readers of the run's figures.
     """
 
     people: dict[str, str]
@@ -66,7 +66,7 @@ class History:
 
 
 def resolve_auto(config: Config, dataset: str, listener: Listener = Silent()) -> Config:
-    """Replace each ``auto`` by its value for this data set and machine, and fill in every default; a run saves the result.
+    """Replace each ``auto`` with its value for this data set and machine, and fill in every default; a run saves the result.
 
     The listener is warned as by :func:`~lba_cli.compute.resolve_device`.
 
@@ -93,7 +93,7 @@ def make_checkpoint(
 ) -> Checkpoint:
     """Return the current state as a checkpoint.
 
-    Without an optimizer it is the run's best one, chosen by the figures in ``progress``; it can't be resumed.
+    Without an optimizer, it is the run's best checkpoint, which the figures in ``progress`` selected; it can't be resumed.
     """
     description = Description(
         backbone=network.backbone,
@@ -137,10 +137,10 @@ def restore(
     The training state is checked before anything is replaced.
 
     Args:
-        network, optimizer: those of the run's configuration, with any values.
+        network, optimizer: a network and an optimizer of the run's configuration, with any values.
         source: the data with which the run would continue.
         name: the run's name, for messages.
-        end: the configured number of epochs and of steps in each, which the position may not exceed.
+        end: the configured numbers of epochs and of steps in each epoch, which the position may not exceed.
 
     Raises:
         TrainingError: the training state is missing, damaged or beyond ``end``, or belongs to another run, other data or
@@ -152,8 +152,8 @@ def restore(
     started = state.get("processes", 1)
     if started != processes.current().size:
         raise TrainingError(
-            f"{name}: was started with {short_repr(started)} processes; with {processes.current().size} the batches would differ: "
-            "resume it with as many as before (torchrun --nproc-per-node), or start a new run"
+            f"{name}: the number of processes was {short_repr(started)} and is now {processes.current().size}, which would change "
+            "the batches: resume the run with the same number (torchrun --nproc-per-node), or start a new run"
         )
     try:
         progress = _progress(state["progress"])
@@ -161,15 +161,17 @@ def restore(
         data_changed = _data_changed(state["data"], _digests(source))
         network.load_state_dict(checkpoint.weights)
     except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as problem:
-        raise TrainingError(f"{name}: can't be resumed: its training state is damaged or another run's") from problem
+        raise TrainingError(
+            f"{name}: can't be resumed: its training state is damaged or belongs to another run"
+        ) from problem
     if data_changed:
         raise TrainingError(
             f"{name}: the data changed after the run was started; resume it with the original images and labels"
         )
     if progress.epoch > end[0] or progress.step > end[1]:
         raise TrainingError(
-            f"{name}: is in epoch {progress.epoch + 1} at step {progress.step} already, beyond train.epochs={end[0]} with "
-            f"{end[1]} steps each"
+            f"{name}: has already reached epoch {progress.epoch + 1}, step {progress.step}, beyond train.epochs={end[0]} with "
+            f"{end[1]} steps each: set a larger train.epochs"
         )
     optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
     return progress
@@ -181,7 +183,7 @@ def _setting_words(source: ImageSource) -> str:
 
 
 def _digests(source: ImageSource) -> dict[str, str]:
-    """Return digests of the data: its listing, the samples in use, and the pixels (empty for a folder without a store)."""
+    """Return digests of the listing, of the samples in use, and of the pixels (empty for a folder without a store)."""
     records = "\n".join(f"{s.path}\t{s.identity}\t{s.camera}\t{s.modality}\t{s.split}" for s in source.samples)
     digest = hashlib.sha256(records.encode(errors="surrogateescape")).hexdigest()
     return {"listing": source.fingerprint, "records": digest, "content": source.content}
@@ -195,7 +197,7 @@ def _data_changed(before: Mapping[str, str], now: Mapping[str, str]) -> bool:
 
 
 def _progress(values: dict[str, Any]) -> Progress:
-    """Check a saved position; raise TypeError, ValueError or AttributeError if it isn't one."""
+    """Check a saved position; raise TypeError, ValueError or AttributeError if it isn't valid."""
     progress = Progress(**values)
     sums = [total for group in progress.sums.values() for total in group.values()]
     numbers = [progress.best, *sums, *progress.figures.values()]
@@ -209,7 +211,7 @@ def _progress(values: dict[str, Any]) -> Progress:
 
 
 def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[int, Any]:
-    """Return a saved optimizer state by parameter number, after checking that each tensor fits its parameter and is finite.
+    """Check that each tensor of a saved optimizer state fits its parameter and is finite; return the state by parameter number.
 
     Raises LookupError, TypeError, ValueError or AttributeError if the state doesn't fit the parameters.
     """

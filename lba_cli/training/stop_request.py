@@ -1,4 +1,4 @@
-"""Stop a run between two steps at Ctrl-C, SIGTERM or SIGHUP, so that its state can be saved."""
+"""Stop a run between two steps on Ctrl-C, SIGTERM or SIGHUP, so that its state can be saved."""
 
 import signal
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ class StopRequest:
     def at_once(self) -> Iterator[None]:
         """Let the first signal end the block, which must not change the run's state.
 
-        A run in several processes finishes the block instead, because they would wait for a process that left it.
+        A run in several processes finishes the block first, because the other processes would wait for one that left it.
         """
         self._at_once = processes.current().size == 1
         try:

@@ -10,7 +10,7 @@ from lba_cli.errors import MissingExtra
 
 @contextmanager
 def event_writer(folder: Path, wanted: bool) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yield a function that writes an epoch's record as TensorBoard scalars, or that does nothing if not ``wanted``.
+    """Yield a function that writes an epoch's record as TensorBoard scalars, or a function that does nothing if ``wanted`` is false.
 
     Raises:
         MissingExtra: TensorBoard isn't installed.

@@ -6,6 +6,7 @@ import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,8 @@ from lba_cli.files import whole_file
 from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import PaperWidth
 
-# The palette of Okabe and Ito, whose colours colour-blind readers can tell apart. Marks, frames and dashes repeat whatever
-# a colour means.
+# The palette of Okabe and Ito, whose colours colour-blind readers can tell apart. Marks, frames and dashes show the
+# same as the colours.
 RIGHT, WRONG, QUERY = "#009e73", "#d55e00", "#0072b2"
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 DASHES = ("-", "--", ":", "-.", (0, (6, 1)), (0, (3, 1, 1, 1, 1, 1)), (0, (1, 1)))
@@ -70,9 +71,10 @@ def new_figure(width: float, height: float) -> Picture:
 def plot_grid(
     width: float, legends: Sequence[Sequence[str]], columns: int, plot_height: float
 ) -> tuple[Picture, list[Axes]]:
-    """Create a figure ``width`` inches wide, with axes for plots, row by row, below the headline.
+    """Create a figure ``width`` inches wide, and return it with the axes of its plots, row by row.
 
-    ``legends`` has the names in the legend of each plot. Above each row, there is room for titles and legends.
+    The plots are ``plot_height`` inches high and stand in ``columns`` below the headline. ``legends`` has the names in the
+    legend of each plot. Above each row, there is room for titles and legends.
     """
     plot_width = width / columns - LEFT_SPACE - RIGHT_SPACE
     heads = [0.24 + LEGEND_LINE * legend_shape(names, plot_width)[1] for names in legends]
@@ -104,7 +106,7 @@ def place(figure: Figure, left: float, top: float, width: float, height: float) 
 
 
 def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
-    """Write ``text`` at ``left`` inches, with its baseline ``top`` inches below the figure's upper edge.
+    """Write ``text`` ``left`` inches from the figure's left edge, with its baseline ``top`` inches below the upper edge.
 
     ``style`` holds properties of matplotlib's text, such as ``ha`` and ``fontsize``.
     """
@@ -113,7 +115,7 @@ def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> N
 
 
 def headline(figure: Figure, left: float, text: str) -> None:
-    """Write the title of a whole picture on at most two lines; a longer title ends in an ellipsis."""
+    """Write the title of a picture, ``left`` inches from its edge, on at most two lines; a longer title ends in an ellipsis."""
     width = figure.get_size_inches()[0]
     letters = int((width - 2 * left) * 72 / (0.56 * HEADLINE))
     shown = textwrap.fill(text, letters, break_on_hyphens=False, max_lines=2, placeholder=" …")
@@ -206,16 +208,24 @@ def connect(left: Axes, right: Axes, points: NDArray[np.float64], strength: NDAr
 
 
 def plot_curves(
-    axes: Axes, curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], x: str, y: str, title: str = ""
+    axes: Axes,
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x: str,
+    y: str,
+    title: str = "",
+    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] = MappingProxyType({}),
 ) -> None:
     """Plot curves below a title and a legend; curves differ in colour, dashes and marker.
 
-    ``curves`` has the x values and the y values of each curve by name; ``x`` and ``y`` are the labels of the axes.
+    ``curves`` has the x values and the y values of each curve by name; ``x`` and ``y`` are the labels of the axes. ``bands``
+    has the least and the largest y value at each x value of a curve, whose band gets the curve's colour.
     """
     for index, (name, (xs, ys)) in enumerate(curves.items()):
         turn, kind = divmod(index, len(COLOURS))  # once all colours are used, they repeat with other dashes
         style: Any = {"color": COLOURS[kind], "linestyle": DASHES[(kind + turn) % len(DASHES)], "linewidth": 1.1}
         axes.plot(xs, ys, label=name, marker="os^Dv<>"[kind] if len(xs) < 25 else "", markersize=2.5, **style)
+        if name in bands:
+            axes.fill_between(xs, *bands[name], color=COLOURS[kind], alpha=0.2, linewidth=0)
     if not curves:
         axes.text(0.5, 0.5, "no data yet", transform=axes.transAxes, ha="center", fontsize=SMALL)
         axes.set_yticks([])

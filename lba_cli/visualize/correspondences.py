@@ -20,7 +20,7 @@ from lba_cli.visualize.feature_maps import Stage, as_array, image_maps, sample_m
 from lba_cli.visualize.people import Person, PictureOptions, another_person, choose_people
 from lba_cli.vocabulary import Modality, PaperWidth
 
-# Lengths in inches: the gap between a mask and its image, the span between the two images, which lines cross, the margins,
+# Lengths in inches: the gap between a mask and its image, the space for lines between the two images, the margins,
 # the text above a pair, and the headline.
 GAP, SPAN, MARGIN, LINE, HEAD = 0.07, 0.5, 0.12, 0.34, 0.3
 # The number of image pairs that are side by side.
@@ -38,7 +38,7 @@ class Matches(NamedTuple):
 
 @dataclass(frozen=True)
 class Matching:
-    """How two images are matched."""
+    """The options of matching two images."""
 
     stage: Stage = "layer3"  # the stage whose features are compared
     count: int = 20  # the number of matches that are drawn, the strongest ones
@@ -46,7 +46,7 @@ class Matching:
 
 
 def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: float = 50.0) -> Matches:
-    """Find the most probable position in the key for each position of the query, and keep the ``count`` strongest.
+    """Find the most probable position in the key for each position of the query, and return the ``count`` strongest matches.
 
     The strength of a match is its probability times the person masks at both ends, so that matches between
     backgrounds come last.
@@ -75,7 +75,7 @@ def correspondences(
     options: PictureOptions = PictureOptions(),
     matching: Matching = Matching(),
 ) -> Figure:
-    """Draw the matches between two images of each person and, for contrast, with an image of a different person.
+    """Draw the matches between two images of each person and, for contrast, between an image of the person and one of somebody else.
 
     A pair consists of an infrared image and a visible one, each with its person mask, joined by the strongest matches.
     The two pairs of a person are side by side on a full page, and below each other in a column.
@@ -112,7 +112,7 @@ def draw_correspondences(
     """Draw the matches between an infrared and a visible image.
 
     Args:
-        network: the images are resized to its ``image_size``.
+        network: the network; the images are resized to its ``image_size``.
         infrared, visible: image files, or (H, W, 3) uint8 RGB arrays.
         stage: the stage of the network whose features are compared.
         matches: the number of matches that are drawn, the strongest ones.

@@ -1,7 +1,9 @@
-"""The curves of a run: losses, learning rate, retrieval figures and CMC."""
+"""The curves of a run, or of runs that differ in their seeds: losses, learning rate, retrieval figures and CMC."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
@@ -40,32 +42,70 @@ def curves(records: Sequence[dict[str, Any]], name: str, *, width: PaperWidth = 
         name: the run's name, for the headline and for messages.
 
     Raises:
-        LbaError: no epoch of the run is complete yet, or a record isn't one that training writes.
+        LbaError: no epoch of the run is complete yet, or a record doesn't have the form that training writes.
     """
+    return _draw(_plots(records, name), name, width)
+
+
+def curves_of_seeds(runs: Mapping[str, Sequence[dict[str, Any]]], name: str, *, width: PaperWidth = "page") -> Figure:
+    """Draw the curves of runs that differ in their seeds: the mean over the runs, in a band from the least to the largest.
+
+    A curve covers the epochs that all runs have. Of the CMC, only epochs that are shown of every run are drawn.
+
+    Args:
+        runs: the lines of each run's ``metrics.jsonl``, by the run's name.
+        name: the name of all runs together, for the headline.
+
+    Raises:
+        LbaError: as for :func:`curves`.
+    """
+    plots = zip(*(_plots(records, run) for run, records in runs.items()), strict=True)
+    return _draw([_over_runs(same) for same in plots], f"{name}: mean and range of {len(runs)} seeds", width)
+
+
+def _plots(records: Sequence[dict[str, Any]], name: str) -> tuple["_Plot", ...]:
     if not records:
         raise LbaError(f"{name}: no epoch is complete yet, so there are no curves")
     try:
-        plots = (_losses(records), _learning_rate(records), _figures(records), _cmc(records))
+        return _losses(records), _learning_rate(records), _figures(records), _cmc(records)
     except (LookupError, TypeError, ValueError, AttributeError) as problem:
-        reason = "its metrics.jsonl has lines that training didn't write; put the run's own file back"
+        reason = "its metrics.jsonl has lines that training didn't write; restore the original file"
         raise LbaError(f"{name}: {reason}") from problem
-    return _draw(plots, name, width)
 
 
 class _Plot(NamedTuple):
-    """One plot: its title, the labels of its axes, and the x and y values of each curve by name."""
+    """One plot: its title, the labels of its axes, the x and y values of each curve by name, and bands around curves.
+
+    A band has the least and the largest y value for each x value of the curve with the same name.
+    """
 
     title: str
     x: str
     y: str
     curves: dict[str, tuple[list[float], list[float]]]
+    bands: Mapping[str, tuple[list[float], list[float]]] = MappingProxyType({})
+
+
+def _over_runs(plots: Sequence[_Plot]) -> _Plot:
+    """Join the same plot of several runs."""
+    first = plots[0]
+    lines, bands = {}, {}
+    for name in first.curves:
+        if not all(name in plot.curves for plot in plots):
+            continue
+        points = [dict(zip(*plot.curves[name], strict=True)) for plot in plots]
+        xs = [x for x in points[0] if all(x in values for values in points)]
+        columns = [[values[x] for values in points] for x in xs]
+        lines[name] = xs, [fmean(column) for column in columns]
+        bands[name] = [min(column) for column in columns], [max(column) for column in columns]
+    return first._replace(curves=lines, bands=bands)
 
 
 def _draw(plots: Sequence[_Plot], name: str, width: PaperWidth) -> Figure:
     columns, plot_height = (2, 1.4) if width == "page" else (1, 1.2)
     figure, grid = plot_grid(INCHES[width], [list(plot.curves) for plot in plots], columns, plot_height)
     for axes, plot in zip(grid, plots, strict=True):
-        plot_curves(axes, plot.curves, plot.x, plot.y, plot.title)
+        plot_curves(axes, plot.curves, plot.x, plot.y, plot.title, plot.bands)
         if plot.x == "rank" and plot.curves:
             axes.set_xticks([1, 5, 10, 15, 20])
     headline(figure, 0.1, name)

@@ -21,7 +21,7 @@ STAGES: tuple[Stage, ...] = get_args(Stage)
 
 
 def image_maps(network: TwoStreamNetwork, image: NDArray[np.uint8], modality: Modality) -> StageMaps:
-    """Compute the feature maps of an (H, W, 3) uint8 image: (1, C, h, w) float32 of each stage; NotFinite if they aren't."""
+    """Compute the (1, C, h, w) float32 maps of each stage for an (H, W, 3) uint8 image; raise NotFinite if they aren't finite."""
     with exact_inference(network) as device:
         maps = network.maps(to_images(image[None]).to(device), modality)
         if not all(torch.isfinite(stage).all() for stage in maps):

@@ -35,21 +35,21 @@ def choose_people(samples: Sequence[Sample], options: PictureOptions) -> list[Pe
     """Choose test identities that have images of both modalities, and one image of each modality.
 
     Raises:
-        DataError: fewer than two identities have both modalities, or one of ``options.identities`` lacks one.
+        DataError: fewer than two identities have images of both modalities, or one of ``options.identities`` lacks a modality.
     """
     images = _test_images(samples)
     random = np.random.default_rng(options.seed)
     unknown = [identity for identity in options.identities or () if identity not in images]
     if unknown or len(images) < 2:
         available = ", ".join(str(identity) for identity in list(images)[:MOST_LISTED])
-        wrong = f"identity {unknown[0]} is not" if unknown else "fewer than two identities are"
-        raise DataError(f"{wrong} in the test split with both modalities (available: {available or 'none'})")
+        wrong = f"identity {unknown[0]} doesn't" if unknown else "fewer than two identities"
+        raise DataError(f"{wrong} have test images of both modalities (available: {available or 'none'})")
     chosen = options.identities or sorted(random.permutation(list(images))[: options.people].tolist())
     return [Person(i, *(int(random.choice(images[i][m])) for m in MODALITIES)) for i in chosen]
 
 
 def another_person(person: Person, people: Sequence[Person], samples: Sequence[Sample], seed: int) -> Person:
-    """Choose a different person, for contrast: the next in ``people``, or any test identity if that is the only one."""
+    """Choose a different person, for contrast: the next one in ``people``, or any other test identity if there is none."""
     others = [other for other in people if other.identity > person.identity] or list(people)
     if others[0].identity != person.identity:
         return others[0]

@@ -49,12 +49,12 @@ def ranking(
         workers: the number of processes that load images; chosen automatically if None.
 
     Raises:
-        DataError: there is nothing to rank, no such draw, or one of ``options.identities`` has no query.
+        DataError: there are no queries or gallery images, there is no such draw, or one of ``options.identities`` has no query.
     """
     draws = draw_setting(source, setting).draws
     if draw >= len(draws):
-        numbered = f"{len(draws)} draws, numbered from 0"
-        raise DataError(f"{source.name}: {setting.mode} has {numbered}; there is no draw {draw}")
+        last = f"the last one is {len(draws) - 1} (draws are numbered from 0)"
+        raise DataError(f"{source.name}: {setting.mode} has no draw {draw}; {last}")
     queries, gallery = _choose_queries(source, draws[draw].queries, options), draws[draw].gallery
     embeddings = embed_views(network, source, [*queries, *gallery], listener=listener, workers=workers)[PLAIN]
     scores = dot_products(embeddings.of(queries), embeddings.of(gallery))
@@ -80,7 +80,7 @@ def ranking(
 
 
 def draw_name(source: EvaluationSet, draw: Draw) -> str:
-    """Return what titles call a gallery draw: ``draw 0``, or ``trial 3`` if the data set has trials."""
+    """Return the name of a gallery draw in titles: ``draw 0``, or ``trial 3`` if the data set has trials."""
     return f"{'trial' if source.trial else 'draw'} {draw.number}"
 
 

@@ -27,8 +27,8 @@ def ranked_lists(
 ) -> Figure:
     """Draw a row for each query: the query and the images that were found for it, with ranks and scores.
 
-    Only the query has a frame, because a search doesn't know which images are right. An image that can't be read any more, because
-    it has moved, is drawn as a gray tile, and the listener is warned.
+    Only the query has a frame, because a search doesn't know which images are right. An image that can't be read any more is
+    drawn as a gray tile, and the listener is warned.
 
     Args:
         lists: the path of each query, and its hits.
@@ -72,8 +72,8 @@ def _warn_of_missing(missing: Mapping[str, BrokenImage], listener: Listener) -> 
         named = [f"{path} ({problem})" for path, problem in missing.items()]
         more = f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         listener.warn(
-            f"{len(named)} images can't be read any more and are drawn as gray tiles: {', '.join(named[:MOST_NAMED])}{more}; "
-            "put them back, or build the index again"
+            f"images that can't be read any more are drawn as gray tiles: {', '.join(named[:MOST_NAMED])}{more}; "
+            "put them back, or rebuild the index"
         )
 
 

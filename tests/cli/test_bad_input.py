@@ -94,6 +94,7 @@ def test_identities_that_lack_a_modality_are_refused_or_skipped(lba, small_yaml,
     train(lba, small_yaml, copy, "--set", "data.skip_incomplete=true", "--set", "train.epochs=1", status=0)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_stops_the_run(lba, small_yaml, store, tmp_path):
     message = refused(
         train(lba, small_yaml, store, "--set", "train.learning_rate=1e30", "--set", "train.steps_per_epoch=12")

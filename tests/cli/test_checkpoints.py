@@ -92,9 +92,12 @@ def test_other_commands_take_the_same_checkpoints(lba, run, image, tmp_path, com
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--best", "--checkpoint", "runs/a/checkpoints/last.pt"), "leave it out with a file's name"),
-        (("--best", "--checkpoint", "runs/b"), "best.pt: no such file: the run has not been evaluated yet"),
-        (("--checkpoint", "runs"), "runs: a folder without a run's checkpoint, checkpoints/last.pt"),
+        (
+            ("--best", "--checkpoint", "runs/a/checkpoints/last.pt"),
+            "not a folder, but --best selects best.pt in a run folder",
+        ),
+        (("--best", "--checkpoint", "runs/b"), "best.pt: no such file; it is written at the run's first evaluation"),
+        (("--checkpoint", "runs"), "runs: not a run folder: it has no checkpoints/last.pt"),
         (("--best", "--features", "f.npz"), "leave out --best"),
     ],
 )
@@ -113,6 +116,7 @@ def foreign(monkeypatch, tmp_path):
     return tmp_path / "theirs.t"
 
 
+@pytest.mark.slow
 def test_the_image_size_of_a_foreign_file_is_a_setting(lba, foreign, tiny, image, tmp_path):
     size = ("--set", "data.height=64", "--set", "data.width=32", "--checkpoint", foreign)
     output = lba("evaluate", *size, "--data", tiny, "--mode", "all-search").output
@@ -136,4 +140,4 @@ def test_a_run_starts_from_the_folder_of_another(lba, run, store, small_yaml, tm
     before, after = (read_checkpoint(folder.last).weights for folder in (run, RunFolder(tmp_path / "new")))
     torch.testing.assert_close(after["trunk.layer4.1.conv2.weight"], before["trunk.layer4.1.conv2.weight"])
     result = lba("train", *words, "--output", "other", "--set", "model.pretrained=runs", status=2)
-    assert "runs: a folder without a run's checkpoint" in " ".join(result.output.split())
+    assert "runs: not a run folder" in " ".join(result.output.split())

@@ -141,6 +141,7 @@ def test_a_network_is_exported_and_drawn(lba, network_file, tmp_path):
         assert (tmp_path / "figures" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_of_the_newest_run(lba, store, small_yaml, tmp_path):
     lba("train", "--config", small_yaml, "--data", store)
     lba("visualize", "curves", "--output", "c.pdf")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from fake_dataset import MadeImages, tree
 
-from lba_cli.cli import trials
+from lba_cli.cli import run_series
 from lba_cli.datasets import get_dataset
 from lba_cli.errors import Interrupted
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -38,6 +38,7 @@ def other_file(network_file, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_models_are_compared_in_the_table_and_in_every_file(lba, network_file, other_file, tmp_path):
     files = ("--json", "f.json", "--csv", "f.csv", "--markdown", "f.md")
     result = lba("evaluate", network_file, other_file, "--published", *files)
@@ -140,7 +141,7 @@ def small_regdb(trial):
 
 def replace_open_data(monkeypatch, open_data):
     """Let every command open data sets by ``open_data``."""
-    for module in ("datasets.open", "cli.checkpoints", "cli.trials"):
+    for module in ("datasets.open", "cli.checkpoints", "cli.run_series"):
         monkeypatch.setattr(f"lba_cli.{module}.open_data", open_data)
 
 
@@ -160,7 +161,7 @@ def opened_trials(monkeypatch):
 
 def use_trials(monkeypatch, numbers):
     """Let --trials all mean fewer than ten trials, to save time."""
-    for module in ("trials", "evaluate_models"):
+    for module in ("run_series", "evaluate_models"):
         monkeypatch.setattr(f"lba_cli.cli.{module}.TRIALS", numbers)
 
 
@@ -169,10 +170,10 @@ ONE_STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--se
 
 @pytest.mark.slow
 def test_a_model_is_trained_and_scored_for_each_trial(lba, opened_trials, small_yaml, tmp_path, monkeypatch):
-    assert list(trials.TRIALS) == [*range(1, 11)]
+    assert list(run_series.TRIALS) == [*range(1, 11)]
     use_trials(monkeypatch, range(1, 5))
     lba("train", "--config", small_yaml, "--trials", "all", "--output", "ten", *ONE_STEP)
-    networks = [read_checkpoint(tmp_path / f"ten/trial-{t}/checkpoints/last.pt") for t in trials.TRIALS]
+    networks = [read_checkpoint(tmp_path / f"ten/trial-{t}/checkpoints/last.pt") for t in run_series.TRIALS]
     assert [network.description.trial for network in networks] == [1, 2, 3, 4]
     opened_trials.clear()
     result = lba("evaluate", "--trials", "all", "--checkpoint", "ten", "--json", "f.json")
@@ -185,7 +186,7 @@ def test_a_model_is_trained_and_scored_for_each_trial(lba, opened_trials, small_
 
     # The folder of all trials is refused where one run is meant.
     message = refused(lba("evaluate", "ten", status=2))
-    assert "holds 4 trials, each with a run of its own" in message
+    assert "a folder of trials, each with a run of its own" in message
     assert "ten/trial-1" in message
     assert "--trials all" in message
 
@@ -234,7 +235,7 @@ def test_trials_all_is_refused_for_a_data_set_without_trials(lba, store, small_y
     assert message.startswith("synthetic-tiny has a single train/test split: leave out --trials all")
     assert "trial-1, trial-2" in refused(lba("evaluate", "--trials", "all", tmp_path, status=2))
     assert "lba train --trials all" in refused(lba("evaluate", "--trials", "all", status=2))
-    assert "not a folder of trials" in refused(lba("train", "--trials", "all", "--resume", "x", status=2))
+    assert "not a folder of trials or seeds" in refused(lba("train", "--trials", "all", "--resume", "x", status=2))
 
 
 def test_one_trial_cannot_be_set_for_all(lba, opened_trials, small_yaml):
@@ -243,14 +244,14 @@ def test_one_trial_cannot_be_set_for_all(lba, opened_trials, small_yaml):
 
 
 def test_an_interrupted_trial_says_how_to_continue(lba, opened_trials, small_yaml, monkeypatch):
-    train = trials.train
+    train = run_series.train
 
     def stop_in_the_second(config, *rest, **options):
         if config.data.trial == 2:
             raise Interrupted(2, "stopped")
         return train(config, *rest, **options)
 
-    monkeypatch.setattr(trials, "train", stop_in_the_second)
+    monkeypatch.setattr(run_series, "train", stop_in_the_second)
     words = ("train", "--config", small_yaml, "--trials", "all", "--output", "x", *ONE_STEP)
     result = lba(*words, status=130)
     assert "stopped in x/trial-2; continue with: lba train --trials all --resume x" in result.output

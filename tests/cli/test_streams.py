@@ -99,7 +99,7 @@ def test_files_are_written_although_nobody_reads_the_tables(lba, network_file, t
     query = ("search", "query", "g", tiny / "cam3", "--modality", "infrared")
     images[1].unlink()
     result = lba(*query, "--json", "a.json", "--picture", "a.png")
-    assert "1 images can't be read any more and are drawn as gray tiles" in result.output
+    assert "images that can't be read any more are drawn as gray tiles" in result.output
     assert json.loads((tmp_path / "a.json").read_text())["gallery_images"] == len(images)
     assert (tmp_path / "a.png").stat().st_size > 1000
 
@@ -133,7 +133,7 @@ def test_the_table_and_the_picture_of_a_search_name_the_files(lba, network_file,
     for name in names:
         assert f"photos/{name}" in shown
     assert (
-        f"1 images can't be read any more and are drawn as gray tiles: {tmp_path}/photos/gone.jpg (no such file)"
+        f"images that can't be read any more are drawn as gray tiles: {tmp_path}/photos/gone.jpg (no such file)"
         in shown
     )
     assert (tmp_path / "a.png").is_file()

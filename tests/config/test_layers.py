@@ -64,10 +64,10 @@ def test_numbers_may_be_written_with_an_exponent_or_without_a_point(file):
         ("train: 3\n", r"run.yaml:1: 'train' should be a section of keys such as 'train.…', not 3"),
         ("- 1\n", r"run.yaml:1: expected sections such as 'train:', found list"),
         ("train:\n  epochs: 3\n  epochs: 4\n", r"run.yaml:3: 'train.epochs' is given a second time"),
-        ("train: [\n", r"run.yaml:2: not YAML"),
+        ("train: [\n", r"run.yaml:2: not valid YAML"),
         (
             "train: !!python/object/apply:os.system ['true']\n",
-            r"run.yaml:1: not YAML: tags are not allowed in a config",
+            r"run.yaml:1: not valid YAML for a config: tags are not allowed",
         ),
     ],
 )
@@ -84,7 +84,7 @@ def test_mistakes_in_a_file_are_reported_with_file_and_line(file, text, message)
         ("epochs=3", r"--set epochs=3: expected section.key=value"),
         ("train.epochs", r"--set train.epochs: expected section.key=value"),
         ("train.epochs=x", r"--set train.epochs=x: train.epochs: should be a valid integer"),
-        ("train.epochs=[", r"--set train.epochs=\[: not YAML"),
+        ("train.epochs=[", r"--set train.epochs=\[: not valid YAML"),
         ("nope.a=1", r"--set nope.a=1: unknown section 'nope'"),
     ],
 )

@@ -139,7 +139,7 @@ def test_another_range_gives_other_vectors_and_no_vectors_are_mixed(frames, tmp_
     assert (described["full"] != described["image"]).any()
     index, first, more = tmp_path / "index", *(replace(request, paths=part) for part in (frames[:2], frames[2:]))
     build_index(index, IndexDescription.from_embedder(stretched, "infrared"), embedded_rows(first, Silent()))
-    with pytest.raises(SearchError, match=r"another model or modality, or another data\.value_range"):
+    with pytest.raises(SearchError, match=r"its model, modality or data\.value_range is not that"):
         plain = replace(more, embedder=embedder)
         add_rows(index, IndexDescription.from_embedder(embedder, "infrared"), embedded_rows(plain, Silent()))
 

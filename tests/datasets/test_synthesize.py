@@ -151,6 +151,7 @@ def test_the_summary_counts_what_was_written(tmp_path: Path, monkeypatch: pytest
 # --- what it depends on ---
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_byte(tiny: Path, tmp_path: Path) -> None:
     write_synthetic(SYSU, "tiny", tmp_path / "again", seed=0, workers=2, listener=Silent())
     assert digests(tmp_path / "again") == digests(tiny)

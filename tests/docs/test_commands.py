@@ -56,6 +56,12 @@ SESSIONS = {
         "lba visualize curves",
         "lba embed photos --modality visible --output photos.npz",
     ),
+    "seeds": (
+        "lba train --method baseline --seeds 0 1 2 --output runs/baseline-seeds",
+        "lba train --method full --seeds 0 1 2 --output runs/full-seeds",
+        "lba evaluate runs/baseline-seeds runs/full-seeds",
+        "lba visualize curves --run runs/full-seeds",
+    ),
     "no data": ("lba --help", 'python -c "import torch"', "lba doctor"),
 }
 # What a session needs before its first command.
@@ -69,6 +75,7 @@ LEFT = {
     "synthetic": "datasets/people/visible",
     "photos": "ranks.png",
     "the newest run": "photos.npz",
+    "seeds": "runs/full-seeds/seed-2/checkpoints/last.pt",
     "no data": "lba.yaml",
 }
 QUICK = ("LLCM", "no data")

@@ -143,7 +143,7 @@ def test_features_of_other_programs_are_read(tmp_path):
         ({"modalities": None}, "the array 'modalities' is missing"),
         (
             {"dataset": None},
-            r"names no data set whose protocol scores it; .* --protocol-of \(sysu, regdb, llcm, folder\)",
+            r"doesn't name the data set whose protocol is used; .* --protocol-of \(sysu, regdb, llcm, folder\)",
         ),
         ({"dataset": np.array("market")}, "the data set 'market' is unknown; choose a protocol with --protocol-of"),
         ({"features": np.ones((8, 4), int)}, "'features' should be floating-point numbers, 2-dimensional, not int64"),

@@ -78,8 +78,8 @@ def test_other_people_of_the_same_names_are_not_refused(photos):
     other = photos("B/data", {number: f"B {number}" for number in numbers}, test_share=1)
     overlap(other, trained).refuse()
     assert note(other, trained) == (
-        "3 of the 6 test people have names that were trained on (0002, 0003, 0005), but none of those images: "
-        "if they are the same people, figures are inflated"
+        "3 of the 6 test people have the name of a training person (0002, 0003, 0005), but different images: "
+        "if the people are the same, figures are inflated"
     )
 
 
@@ -114,9 +114,9 @@ def test_a_shot_that_two_people_of_one_split_share_is_noted(photos, tmp_path):
 def test_one_image_in_common_is_enough_under_the_same_name(photos, tmp_path):
     trained = record_of(photos("shots", SIX))
     new = photos("new", {name: f"new {name}" for name in SIX}, test_share=1)
-    assert "if they are the same people" in note(new, trained)
+    assert "if the people are the same" in note(new, trained)
     (tmp_path / "new/visible/e/2.png").write_text("e visible 1")
-    assert "1 of the 6 test people are among" in refusal(photos("new", {}, test_share=1), trained)
+    assert "1 of the 6 test people is among" in refusal(photos("new", {}, test_share=1), trained)
 
 
 def test_the_models_that_it_was_started_from_count(photos):
@@ -147,7 +147,7 @@ def test_a_model_of_a_trial_that_was_started_from_another_trials_has_no_trial_of
     source = MadeImages(tree("regdb"), "regdb", split=2)
     message = refusal(source, TrainingRecord("made-regdb", 2, {}), TrainingRecord("made-regdb", 1, {}))
     assert "the model was started from one that was trained on trial 1 of made-regdb, this is trial 2" in message
-    assert "It was trained on several trials: train one that was started from other weights" in message
+    assert "It was trained on several trials: train a model from other weights" in message
 
 
 def test_notes_of_several_trials_name_them():
@@ -187,6 +187,6 @@ def test_a_registered_data_set_is_compared_without_a_line_of_its_own(monkeypatch
         )
 
     message = refusal(fold({0, 1}), record_of(fold({0, 3})))
-    assert "1 of the 2 test people are among those that the model was trained on (1)" in message
+    assert "1 of the 2 test people is among those that the model was trained on (1)" in message
     assert "Choose test people that it was not trained on (data.fold)" in message
     overlap(fold({0, 1}), record_of(fold({0, 1}))).refuse()

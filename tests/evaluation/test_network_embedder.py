@@ -21,7 +21,7 @@ def network(network_file):
     return load_network(network_file)
 
 
-@pytest.mark.parametrize("modality", ["visible", "infrared"])
+@pytest.mark.parametrize("modality", ["visible", pytest.param("infrared", marks=pytest.mark.slow)])
 def test_all_ways_give_an_image_the_same_bits(network, network_file, source, tiny, lba, modality):
     chosen = [index for index, sample in enumerate(source.samples) if sample.modality == modality][:COUNT]
     wanted = embed_views(network, source, chosen, listener=Silent(), workers=0)[PLAIN].of(chosen)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,15 @@ import numpy as np
 import pytest
 
 from lba_cli.datasets import DATASETS, Setting, get_dataset
+from lba_cli.evaluation.differences import Difference
+from lba_cli.evaluation.joined_results import over_seeds, over_trials
 from lba_cli.evaluation.ranking import Metrics
 from lba_cli.evaluation.result_tables import csv_text, difference_cells, markdown_text
 from lba_cli.evaluation.results import (
     FIGURES,
-    Difference,
     EvaluationResults,
     Result,
     ScoredModel,
-    over_trials,
     trial_words,
 )
 
@@ -138,6 +139,62 @@ def test_models_side_by_side():
     assert r"| b.pt | all-search, single-shot | plain | +2.50\* ± 0.50 |" in text
 
 
+def seeds(first, *rates, model="a", **changes):
+    """Return the joined result of runs with the seeds ``first``, ``first + 1``, …; ``rates`` are the rank-1 rates of their draws."""
+    (joined,) = over_seeds(
+        [[result(*draws, model=model, **changes)] for draws in rates], range(first, first + len(rates))
+    )
+    return joined
+
+
+def test_the_spread_over_seeds_is_that_of_the_means_over_draws():
+    joined = seeds(0, (0.2, 0.6), (0.5, 0.5), (0.4, 0.8))
+    assert (joined.seeds, joined.draws, joined.repetition) == ((0, 1, 2), 2, "seed")
+    assert [each["rank1"] for each in joined.figures()] == pytest.approx([0.4, 0.5, 0.6])
+    assert joined.mean()["rank1"] == pytest.approx(0.5)
+    assert joined.spread()["rank1"] == pytest.approx(0.1), "with N − 1 in the denominator"
+    assert seeds(0, (0.2, 0.6)).spread()["rank1"] == 0
+    results = EvaluationResults(((joined,),))
+    assert results.title().endswith("community protocol, 3 seeds (each the mean of 2 draws), in percent")
+    (entry,) = json.loads(results.as_json())["results"]
+    assert (entry["seeds"], entry["std_over"], len(entry["trials"])) == ([0, 1, 2], "seeds", 3)
+    assert json.loads(EvaluationResults(((result(0.5, 0.7),),)).as_json())["results"][0]["std_over"] == "draws"
+
+
+def test_differences_over_seeds_have_an_interval():
+    first = seeds(0, (0.2,), (0.3,), (0.4,))
+    other = seeds(1, (0.4,), (0.43,), (0.9,), model="b")  # seeds 1 and 2 are common: +0.10 and +0.03
+    results = EvaluationResults(((first,), (other,)))
+    (difference,) = results.differences()
+    assert difference.first.seeds == difference.other.seeds == (1, 2)
+    mean, spread = 0.065, 0.07 / math.sqrt(2)
+    assert difference.mean()["rank1"] == pytest.approx(mean)
+    assert difference.spread()["rank1"] == pytest.approx(spread)
+    half = 12.7062 * spread / math.sqrt(2)  # Student's t for 1 degree of freedom
+    assert difference.half_interval()["rank1"] == pytest.approx(half, rel=1e-5)
+    entry = json.loads(results.as_json())["comparison"][0]
+    assert entry["interval_95"]["rank1"] == pytest.approx([mean - half, mean + half], rel=1e-5)
+    assert (entry["seeds"], entry["agreeing"]["rank1"], entry["std_over"]) == ([1, 2], 2, "seeds")
+    ((_, (cell,)),) = difference_cells(results, ["rank1"])
+    assert cell == "+6.50 ± 4.95 [-38.0, +51.0] 2/2"
+    assert "seeds that both models have" in markdown_text(results)
+    assert "2 seeds" not in results.title()
+    assert "3 seeds" in results.title()
+
+
+def test_seeds_of_opposite_sign_do_not_agree():
+    first, other = seeds(0, (0.2,), (0.3,), (0.4,)), seeds(0, (0.3,), (0.25,), (0.6,), model="b")
+    assert Difference(first, other).agreeing()["rank1"] == 2
+    assert Difference(first, first).agreeing()["rank1"] == 0
+
+
+def test_draws_of_one_model_have_no_interval():
+    difference = Difference(result(0.4, 0.6), result(0.42, 0.63))
+    assert difference.half_interval() is None
+    assert difference.as_json()["interval_95"] is None
+    assert Difference(seeds(0, (0.4,)), seeds(0, (0.5,))).half_interval() is None
+
+
 def test_csv():
     first = result(0.5, 0.7, model="runs/a/checkpoints/last.pt", note="n")
     results = EvaluationResults(((first, result(0.6, 0.8, model="b.pt", variant="flip")),), SYSU_PUBLISHED)
@@ -175,7 +232,7 @@ def test_markdown_is_a_table_as_in_papers():
 
 def test_notes_name_distractors():
     results = EvaluationResults(((result(0.5, note="look out", num_distractors=3),),))
-    assert results.notes() == ["look out", "3 gallery identities have no query (distractors) in all-search"]
+    assert results.notes() == ["look out", "gallery identities without a query (distractors) in all-search: 3"]
     assert "look out" in markdown_text(results)
 
 

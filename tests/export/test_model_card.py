@@ -113,6 +113,7 @@ def test_an_existing_card_is_kept_and_nothing_is_written(trained, tmp_path):
     assert card.read_text().startswith("# Model card")
 
 
+@pytest.mark.slow
 def test_the_command_scores_on_a_data_set_and_can_leave_the_card_out(lba, network_file, store, tmp_path):
     words = ("export", "--checkpoint", network_file, "--format", "safetensors", "--precision", "bfloat16")
     result = lba(*words, "--data", store, "--output", "a.safetensors")

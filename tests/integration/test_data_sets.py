@@ -92,7 +92,7 @@ def test_the_protocol_of_llcms_release_is_explained(lba, trained):
 
 
 def test_distractors_of_a_folder_are_counted(lba, trained):
-    assert "gallery identities have no query (distractors)" in lba("evaluate", trained("folder")).output
+    assert "gallery identities without a query (distractors)" in lba("evaluate", trained("folder")).output
 
 
 def test_another_test_split_of_a_folder_is_refused(lba, small_yaml, trees):

@@ -54,6 +54,7 @@ def test_a_csv_file_from_files_to_pictures(lba, market, small_yaml, tmp_path):
     assert (tmp_path / "ranking.png").is_file()
 
 
+@pytest.mark.slow
 def test_a_pattern_from_files_to_pictures(lba, market, small_yaml, tmp_path):
     lba("prepare", "folder", "--root", "market", "--config", small_yaml, "--set", PATTERN, "--output", "store")
     lba("train", "--config", small_yaml, "--data", "market", "--set", PATTERN, *STEP, "--output", "run")

@@ -78,7 +78,9 @@ def test_an_export_of_another_release_is_refused_in_one_line(described, tmp_path
     monkeypatch.setattr("lba_cli.export.embedding_model.asdict", lambda known: {**vars(known), "identities": []})
     write_checkpoint(tmp_path / "net.pt", described)
     write_safetensors(load_network(tmp_path / "net.pt"), described.description, tmp_path / "net.safetensors")
-    with pytest.raises(CheckpointError, match=r"exported by another lba release \('identities' means nothing"):
+    with pytest.raises(
+        CheckpointError, match=r"exported by another lba release: its description has the unknown key 'identities'"
+    ):
         read_checkpoint(tmp_path / "net.safetensors")
 
 

@@ -9,6 +9,7 @@ import pickle
 import struct
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -39,10 +40,15 @@ class Builds:
 
 def content(**changes: object) -> dict[str, object]:
     """Return the content of a valid checkpoint, with some entries replaced."""
-    network = build_network("resnet18", 12, "none", seed=3)
     description = vars(Description("resnet18", 12, 64, 32, "made up"))
     good = {"format": "lba-checkpoint", "version": VERSION, "description": description, "training": {}}
-    return {**good, "weights": dict(network.state_dict()), **changes}
+    return {**good, "weights": dict(weights()), **changes}
+
+
+@cache
+def weights() -> dict[str, torch.Tensor]:
+    """Return the weights of a small network; callers must not change the dictionary."""
+    return build_network("resnet18", 12, "none", seed=3).state_dict()
 
 
 def with_tensor(name: str, value: object, **description: object) -> dict[str, object]:

@@ -33,7 +33,7 @@ def test_text_that_looks_like_another_type_is_read_back(place, root):
 @pytest.mark.parametrize("text", ["[" * 60_000, "{" * 60_000, "- " * 30_000, "? " * 30_000], ids=range(4))
 def test_deeply_nested_configs_are_refused(place, text):
     (place.folder / "deep.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=r"deep.yaml:1: not YAML: more than 8 levels"):
+    with pytest.raises(ConfigError, match=r"deep.yaml:1: not valid YAML for a config: more than 8 levels"):
         ConfigLayer.from_file(place.folder / "deep.yaml")
 
 

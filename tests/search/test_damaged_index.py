@@ -52,8 +52,8 @@ def damage(index, how):
 
 CHANGED = "changed since it was written"  # also right where checksums are compared first
 HOWS = {
-    "cut": "damaged: 1,087 bytes where 1,088 were written",
-    "cut paths": "damaged: 50 bytes",
+    "cut": "damaged: its size is 1,087 bytes, not 1,088",
+    "cut paths": "damaged: its size is 50 bytes",
     "no vectors": "missing",
     "other path": CHANGED,
     "header": "damaged: int32",

@@ -30,31 +30,22 @@ def ours(trained):
     return network_embedder(trained[0], "net.pt")
 
 
-def write_exports(trained, folder, **options):
+@pytest.fixture(scope="module")
+def more_exports(trained, tmp_path_factory):
+    """A folder with a float32 file for each stem, and with float16 files of one and of two stems."""
     pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
-    chosen = ExportOptions(**options)
-    export(*trained, "onnx", folder / f"{chosen.stems}-{chosen.precision}.onnx", chosen)
+    folder = tmp_path_factory.mktemp("exports")
+    for options in (
+        ExportOptions(stems="two"),
+        ExportOptions(stems="one", precision="float16"),
+        ExportOptions(stems="two", precision="float16"),
+    ):
+        export(*trained, "onnx", folder / f"{options.stems}-{options.precision}.onnx", options)
     return folder
 
 
-@pytest.fixture(scope="module")
-def exports(trained, tmp_path_factory):
-    """A folder with an ONNX file in float32 for both modalities."""
-    return write_exports(trained, tmp_path_factory.mktemp("exports"))
-
-
-@pytest.fixture(scope="module")
-def more_exports(trained, exports):
-    """The folder of ``exports`` with a file for each stem as well, and all of them in float16."""
-    write_exports(trained, exports, stems="two")
-    for stems in ("one", "two"):
-        write_exports(trained, exports, stems=stems, precision="float16")
-    return exports
-
-
-def test_an_export_embeds_as_the_network_and_has_its_fingerprint(exports, ours):
-    theirs = onnx_embedder(exports / "one-float32.onnx")
+def test_an_export_embeds_as_the_network_and_has_its_fingerprint(onnx_file, ours):
+    theirs = onnx_embedder(onnx_file)
     assert (theirs.height, theirs.width, theirs.dimension, theirs.stem) == (
         ours.height,
         ours.width,
@@ -96,8 +87,8 @@ def with_metadata(path, target, change):
     return target
 
 
-def test_an_export_whose_metadata_name_no_network_is_known_by_its_bytes(exports, ours, tmp_path):
-    path = with_metadata(exports / "one-float32.onnx", tmp_path / "x.onnx", lambda export: export.pop("network"))
+def test_an_export_whose_metadata_name_no_network_is_known_by_its_bytes(onnx_file, ours, tmp_path):
+    path = with_metadata(onnx_file, tmp_path / "x.onnx", lambda export: export.pop("network"))
     fingerprint = onnx_embedder(path).fingerprint
     assert fingerprint == hashlib.sha256(path.read_bytes()).hexdigest()
     assert fingerprint != ours.fingerprint
@@ -105,8 +96,8 @@ def test_an_export_whose_metadata_name_no_network_is_known_by_its_bytes(exports,
     assert onnx_embedder(tmp_path / "elsewhere.onnx").fingerprint == fingerprint
 
 
-def test_an_export_of_another_network_is_another_model(exports, ours, tmp_path):
-    path = exports / "one-float32.onnx"
+def test_an_export_of_another_network_is_another_model(onnx_file, ours, tmp_path):
+    path = onnx_file
     other = with_metadata(path, tmp_path / "x.onnx", lambda export: export.update(network="0" * 64))
     assert onnx_embedder(other).fingerprint != ours.fingerprint
     malformed = with_metadata(path, tmp_path / "y.onnx", lambda export: export.update(network="x"))
@@ -114,16 +105,16 @@ def test_an_export_of_another_network_is_another_model(exports, ours, tmp_path):
         onnx_embedder(malformed)
 
 
-def test_an_export_gives_an_image_the_same_bits_alone_and_with_others(exports):
-    embedder = onnx_embedder(exports / "one-float32.onnx")
+def test_an_export_gives_an_image_the_same_bits_alone_and_with_others(onnx_file):
+    embedder = onnx_embedder(onnx_file)
     for modality in MODALITIES:
         together = embedder.embed(BATCH, modality)
         alone = np.concatenate([embedder.embed(image[None], modality) for image in BATCH])
         np.testing.assert_array_equal(alone, together)
 
 
-def test_metadata_that_contradict_the_inputs_are_refused(exports, tmp_path):
-    path = exports / "one-float32.onnx"
+def test_metadata_that_contradict_the_inputs_are_refused(onnx_file, tmp_path):
+    path = onnx_file
     with_metadata(path, tmp_path / "x.onnx", lambda export: export.update(modalities="visible"))
     with pytest.raises(CheckpointError, match="are images, infrared; it should have images and the output embeddings"):
         onnx_embedder(tmp_path / "x.onnx")

@@ -53,7 +53,7 @@ def test_a_named_file_is_an_image_whatever_its_suffix(tree):
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nowhere", "'nowhere': no such image or folder"), ("*.tif", "matches no file"), ("empty", "no images there")],
+    [("nowhere", "'nowhere': no such image or folder"), ("*.tif", "matches no file"), ("empty", "no images found")],
 )
 def test_names_that_match_nothing_are_refused_in_one_line(tree, name, words):
     (tree / "empty").mkdir()
@@ -73,7 +73,7 @@ def test_absolute_paths_keep_links(tree):
 
 
 def test_an_empty_name_is_not_the_current_folder(tree):
-    with pytest.raises(DataError, match="an empty name"):
+    with pytest.raises(DataError, match="name of an image or folder is empty"):
         find_images([""])
 
 
@@ -136,7 +136,7 @@ def test_the_endings_of_a_folder_without_images_are_named(tree, ending):
     for number in range(3):
         (tree / "phone" / f"{number}.{ending}").touch()
     with pytest.raises(
-        DataError, match=rf"'phone': no images there; 3 files were passed over \(3 ending in .{ending.lower()}\)"
+        DataError, match=rf"'phone': no images found; 3 files were passed over \(3 ending in .{ending.lower()}\)"
     ):
         find_images(["phone"])
 

@@ -58,9 +58,9 @@ def test_a_pattern_does_not_match_the_path_of_the_current_folder(embedder, tmp_p
 
 def test_removing_a_missing_image_changes_nothing(index, images):
     before = content(index)
-    with pytest.raises(SearchError, match="no image of the index; nothing was removed"):
+    with pytest.raises(SearchError, match="matches no image in the index; nothing was removed"):
         remove_rows(index, [images[1], "nowhere.png"])
-    with pytest.raises(DataError, match="an empty name"):
+    with pytest.raises(DataError, match="name of an image or folder is empty"):
         remove_rows(index, [""])
     with pytest.raises(SearchError, match="no image would be left"):
         remove_rows(index, ["/"])

@@ -149,7 +149,7 @@ def test_a_signal_to_one_process_stops_all_and_the_run_resumes_exactly(reference
 def test_a_run_resumes_only_with_as_many_processes(reference, lba, tmp_path):
     folder = reference[0]
     said = lba("train", "--resume", folder.path, status=2).output
-    assert "was started with 3 processes; with 1 the batches would differ" in said
+    assert "the number of processes was 3 and is now 1, which would change the batches" in said
 
 
 def test_a_mistake_is_reported_once(store, tmp_path):

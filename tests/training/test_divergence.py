@@ -26,7 +26,7 @@ def grown_at(monkeypatch, call):
     monkeypatch.setattr(TrainingStep, "__call__", growing)
 
 
-@pytest.mark.parametrize("evaluate_every", [0, 1])
+@pytest.mark.parametrize("evaluate_every", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_network_that_overflows_in_inference_is_not_saved(source, tmp_path, small_run, monkeypatch, evaluate_every):
     folder = RunFolder(tmp_path / "run")
     run = small_run(train__epochs=3, train__steps_per_epoch=1, train__evaluate_every=evaluate_every)
@@ -43,6 +43,7 @@ def test_a_network_that_overflows_in_inference_is_not_saved(source, tmp_path, sm
     assert folder.best.exists() == bool(evaluate_every)
 
 
+@pytest.mark.slow
 def test_the_remedy_works(source, tmp_path, small_run, monkeypatch):
     folder, again = RunFolder(tmp_path / "run"), RunFolder(tmp_path / "again")
     with monkeypatch.context() as patch:

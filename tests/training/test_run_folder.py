@@ -138,7 +138,9 @@ def test_fewer_epochs_than_are_complete_are_refused(finished, source, tmp_path):
     run, _, copy = finished
     folder = copy(tmp_path / "run")
     shorter = run.model_copy(update={"train": run.train.model_copy(update={"epochs": 1})})
-    with pytest.raises(TrainingError, match="is in epoch 4 at step 0 already, beyond train.epochs=1 with 2 steps each"):
+    with pytest.raises(
+        TrainingError, match="has already reached epoch 4, step 0, beyond train.epochs=1 with 2 steps each"
+    ):
         train(shorter, source, folder, Silent(), read_checkpoint(folder.last))
 
 
@@ -231,7 +233,7 @@ def test_metrics_that_lack_epochs_are_refused(finished, source, tmp_path):
     folder = copy(tmp_path / "run")
     lines = folder.metrics.read_text().splitlines(keepends=True)
     folder.metrics.write_text("".join(lines[1:]))
-    with pytest.raises(LbaError, match=r"metrics.jsonl: doesn't hold the 3 epochs before the checkpoint"):
+    with pytest.raises(LbaError, match=r"metrics.jsonl: doesn't have a line for each epoch before epoch 3"):
         train(run, source, folder, Silent(), read_checkpoint(folder.last))
 
 
@@ -280,7 +282,9 @@ def test_a_damaged_training_state_changes_nothing(finished, source, tmp_path, ch
     target, state = copy(tmp_path / "run"), read_checkpoint(folder.last)
     before = {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()}
     bad = Checkpoint(state.description, state.weights, change(state.training))
-    with pytest.raises(TrainingError, match="can't be resumed: its training state is damaged or another run's"):
+    with pytest.raises(
+        TrainingError, match="can't be resumed: its training state is damaged or belongs to another run"
+    ):
         train(run, source, target, Silent(), bad)
     assert {path: path.read_bytes() for path in target.path.rglob("*") if path.is_file()} == before
 

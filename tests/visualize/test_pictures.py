@@ -22,7 +22,7 @@ from lba_cli.visualize.correspondences import (
     draw_correspondences,
     strongest_matches,
 )
-from lba_cli.visualize.curves import curves
+from lba_cli.visualize.curves import curves, curves_of_seeds
 from lba_cli.visualize.masks import masks
 from lba_cli.visualize.people import PictureOptions, another_person, choose_people
 from lba_cli.visualize.ranking import ranking
@@ -83,7 +83,7 @@ def test_people_are_test_identities_with_both_modalities(source):
     assert choose_people(source.samples, options) == people
     named = PictureOptions(people=1, identities=[7, 4])
     assert [person.identity for person in choose_people(source.samples, named)] == [7, 4]
-    with pytest.raises(DataError, match="identity 2 is not in the test split"):
+    with pytest.raises(DataError, match="identity 2 doesn't have test images of both modalities"):
         choose_people(source.samples, PictureOptions(identities=[2]))
 
 
@@ -175,7 +175,7 @@ def test_ranking_names_the_draw_and_refuses_one_that_does_not_exist(network, sou
     options = PictureOptions(people=1)
     figure = ranking(network, source, ALL_SEARCH, options, listener=Silent(), draw=9, workers=0)
     assert "draw\u00a09" in " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
-    with pytest.raises(DataError, match="has 10 draws, numbered from 0; there is no draw 10"):
+    with pytest.raises(DataError, match="has no draw 10; the last one is 9"):
         ranking(network, source, ALL_SEARCH, options, listener=Silent(), draw=10, workers=0)
 
 
@@ -328,6 +328,25 @@ def test_legends_hide_no_curve(width, terms):
         assert not any(box.overlaps(other) for other in plots)
 
 
+def test_curves_of_seeds_are_means_in_bands():
+    def run(*losses, rank1):
+        figures = {**EVALUATION, "rank1": rank1}
+        return [record(epoch, {"identity": loss}, evaluation=figures) for epoch, loss in enumerate(losses)]
+
+    runs = {"a": run(1.0, 4.0, 7.0, rank1=0.2), "b": run(3.0, 2.0, rank1=0.6)}
+    figure = curves_of_seeds(runs, "runs/full")
+    losses, _, retrieval, _ = figure.axes
+    (line,) = losses.lines
+    assert (list(line.get_xdata()), list(line.get_ydata())) == ([0, 1], [2.0, 3.0]), "the epochs that both runs have"
+    (band,) = losses.collections
+    corners = {tuple(map(float, corner)) for corner in band.get_paths()[0].vertices}
+    assert {(0, 1.0), (0, 3.0), (1, 2.0), (1, 4.0)} <= corners
+    assert retrieval.lines[0].get_ydata()[0] == pytest.approx(40)
+    assert "runs/full: mean and range of 2 seeds" in " ".join(text.get_text() for text in figure.texts)
+    with pytest.raises(LbaError, match="b: no epoch is complete yet"):
+        curves_of_seeds({"a": runs["a"], "b": []}, "runs/full")
+
+
 def test_curves_of_a_run_without_evaluations_say_so():
     words = [[text.get_text() for text in axes.texts] for axes in curves([record(0, {"identity": 1.0})], "a run").axes]
     assert words == [[], [], ["no data yet"], ["no data yet"]]
@@ -352,6 +371,6 @@ def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
     )
     for figure in figures:
         assert name.split()[-1] in " ".join(text.get_text() for text in figure.texts)
-        for kind in ("png", "svg", "pdf"):
-            save(figure, tmp_path / f"x.{kind}", force=True)
+    for figure, kind in zip(figures, ("png", "svg", "pdf", "png"), strict=True):
+        save(figure, tmp_path / f"x.{kind}", force=True)
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]

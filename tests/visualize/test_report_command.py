@@ -30,6 +30,7 @@ def test_every_data_set_has_reports(lba, network_file, trees, dataset, tmp_path)
     assert len(found["lists"]["lists"]) == 3
 
 
+@pytest.mark.slow
 def test_the_report_of_a_run_has_its_curves(lba, store, small_yaml, tmp_path):
     lba("train", "--config", small_yaml, "--data", store, "--output", "run")
     lba("visualize", "report", "--checkpoint", "run", "--output", "r.html", *FEWER)

@@ -37,7 +37,7 @@ def test_missing_images_are_gray_and_odd_names_are_drawn(tmp_path):
     figure.canvas.draw()
     (warning,) = heard.warnings
     assert warning.startswith(
-        f"1 images can't be read any more and are drawn as gray tiles: {tmp_path / 'gone.png'} (no such"
+        f"images that can't be read any more are drawn as gray tiles: {tmp_path / 'gone.png'} (no such"
     )
     shown = np.asarray(figure.axes[1].images[0].get_array())
     assert (shown == MISSING_GRAY).all()

@@ -17,7 +17,7 @@ BATCH = 256
 
 
 class ImageEncoder:
-    """Encodes samples as data URIs of small JPEGs, and caches them in case the report must be made again, smaller."""
+    """Encodes samples as data URIs of small JPEGs, and caches them in case the report must be made again with fewer images."""
 
     def __init__(self, source: ImageSource) -> None:
         self._source = source

@@ -35,7 +35,7 @@ ONE_OF_TEN = "this is one of ten trials; papers report the mean over all of them
 class Subject:
     """The model that a report is about, the config of its evaluation, and the run's records if it is in a run folder.
 
-    ``note`` is what a reader of the figures has to know.
+    ``note`` is a remark for readers of the figures.
     """
 
     network: TwoStreamNetwork
@@ -48,7 +48,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Bounds:
-    """The largest numbers of things that a report shows."""
+    """The largest numbers of queries, people and images that a report shows."""
 
     queries: int = 120  # queries with their ranked lists
     top: int = 10  # gallery images in each list
@@ -56,7 +56,7 @@ class Bounds:
     points: int = 1000  # images on the map of embeddings
 
     def halved(self) -> Bounds | None:
-        """Return half of everything except ``top``; None if nothing can be halved any more."""
+        """Return bounds with half of every number except ``top``; None if no number can be halved any more."""
         queries, people, points = max(1, self.queries // 2), max(1, self.people // 2), max(2, self.points // 2)
         smaller = replace(self, queries=queries, people=people, points=points)
         return None if smaller == self else smaller
@@ -64,7 +64,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Findings:
-    """The results that need the network. They are computed once, even if the report must be made again, smaller."""
+    """The results that need the network. They are computed once, even if the report must be made again with less content."""
 
     subject: Subject
     source: ImageSource
@@ -81,7 +81,7 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
     """Embed the test images, score every setting, and match the images of some people.
 
     Raises:
-        DataError: there is nothing to rank, or fewer than two people have images of both modalities.
+        DataError: there are no queries or gallery images, or fewer than two people have images of both modalities.
         ConfigError: the data set lacks a setting that the config asks for.
     """
     section = subject.config.evaluation
@@ -108,7 +108,7 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
 
 
 def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Listener) -> dict[str, Any]:
-    """Return the report's content as plain values for JSON; ``bounds`` are smaller than ``requested`` to save space."""
+    """Return the report's content as plain values for JSON; ``bounds`` may be smaller than ``requested`` to save space."""
     source, embeddings, album = findings.source, findings.embeddings, Album(findings.source)
     first = compare(source, findings.drawn[0].draws[0], embeddings)
     samples = findings.drawn[0].samples()
@@ -155,7 +155,7 @@ def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str,
 
 
 def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
-    """Return names and values of facts about the model and the data, without those that are unknown."""
+    """Return a list of [name, value] facts about the model and the data; unknown facts are left out."""
     description = subject.description
     facts = {
         "checkpoint": subject.model.path,

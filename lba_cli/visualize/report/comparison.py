@@ -1,4 +1,4 @@
-"""Compare the queries of a draw with its gallery: similarities, distances, and people that are confused."""
+"""Compare the queries of a draw with its gallery: similarities, distances, and pairs of identities that are confused."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Comparison:
 
 
 def compare(source: ImageSource, draw: Draw, embeddings: Embeddings) -> Comparison:
-    """Compare the queries of a draw with its gallery."""
+    """Return the comparison of a draw's queries with its gallery."""
     scores = dot_products(embeddings.of(draw.queries), embeddings.of(draw.gallery))
     queries, gallery = (
         np.asarray([source.samples[index].identity for index in side]) for side in (draw.queries, draw.gallery)
@@ -57,8 +57,9 @@ def distances(comparison: Comparison) -> dict[str, Any]:
 
     Returns:
         ``edges``: the 61 edges of 60 bins. ``same``, ``other``: each bin's share of the pairs of one identity, and of the
-        pairs of two identities. ``means``, ``counts``: the mean distance and the number of pairs, in this order.
-        ``closer``: the share of pairs of two identities that are closer than the median pair of one; None without both kinds.
+        pairs of two identities. ``means``, ``counts``: the mean distance and the number of pairs, each as a list: of one
+        identity, of two. ``closer``: the share of pairs of two identities that are closer than the median pair of one identity;
+        None if either kind of pair is missing.
     """
     distance = 1.0 - comparison.scores
     same = distance[comparison.same & ~comparison.ignored]

@@ -23,7 +23,7 @@ def embedding_map(
     Returns:
         ``images``: the album's numbers of the n chosen images. ``num_images``: the number of all samples. ``pca`` and
         ``tsne``: (n, 2) points; ``tsne`` is None if scikit-learn is missing or there are too few points, and ``note`` says
-        which. ``explained``: the shares of the variance on the two axes of PCA.
+        why. ``explained``: the shares of the variance on the two axes of PCA.
     """
     available = np.asarray(sorted(indices), np.int64)
     chosen = np.random.default_rng(seed).choice(available, min(points, len(available)), replace=False)
@@ -45,7 +45,7 @@ def _neighbours(vectors: NDArray[np.float32], seed: int, listener: Listener) -> 
     if len(vectors) < FEWEST_FOR_TSNE:
         return None, f"t-SNE needs at least {FEWEST_FOR_TSNE} images"
     if find_spec("sklearn") is None:
-        return None, "t-SNE needs scikit-learn (pip install '.[report]' in the folder of the sources)"
+        return None, "t-SNE needs scikit-learn (pip install '.[report]' in the source folder)"
     try:
         with listener.task("t-SNE", None):
             return stochastic_neighbours(vectors, seed), ""

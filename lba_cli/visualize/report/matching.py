@@ -31,8 +31,8 @@ def matched_people(
     Returns:
         For each person, ``images`` has the sample indices of ``infrared``, ``visible`` and ``other``, and ``stages`` has
         layer3 and layer4. For each stage, ``grid`` is (rows, columns); ``same`` and ``other`` are the matching probabilities
-        of the infrared image with the two visible ones (see :func:`quantised_rows`); ``masks`` and ``attention`` are those
-        of the person's two images, infrared first, in base64 of bytes from 0 to 255.
+        of the infrared image with the two visible ones (see :func:`quantised_rows`); ``masks`` and ``attention`` are the
+        person masks and co-attentions of the person's two images, infrared first, in base64 of bytes from 0 to 255.
     """
     matched = []
     with listener.task("matching positions", len(people), "people") as progress:
@@ -47,7 +47,7 @@ def matched_people(
 
 
 def in_album(person: dict[str, Any], album: Album) -> dict[str, Any]:
-    """Replace the sample indices in an entry of :func:`matched_people` by image numbers of the album."""
+    """Replace the sample indices in an entry of :func:`matched_people` with image numbers of the album."""
     return {**person, "images": {name: album.add(index) for name, index in person["images"].items()}}
 
 

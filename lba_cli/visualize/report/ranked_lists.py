@@ -50,7 +50,7 @@ def ranked_lists(
 
 
 def choose_queries(precision: NDArray[np.float64], count: int, seed: int) -> list[int]:
-    """Choose at most ``count`` rows with a finite precision: all, or the hardest ones for one half and random ones."""
+    """Return at most ``count`` rows with a finite precision: all, or half of them the hardest and half at random."""
     counted = np.flatnonzero(np.isfinite(precision))
     chosen = counted[np.argsort(precision[counted], kind="stable")]
     if len(counted) > count:
@@ -62,7 +62,7 @@ def choose_queries(precision: NDArray[np.float64], count: int, seed: int) -> lis
 
 
 def _ranked_list(comparison: Comparison, row: int, top: int, album: Album) -> dict[str, Any]:
-    """Return the entry of the query in ``row``, with the image, the score and the rightness of each image found."""
+    """Return the entry of the query in ``row``, with the number and the score of each image found, and whether it is right."""
     draw, scores = comparison.draw, comparison.allowed_scores(row)
     matches = comparison.same[row] & ~comparison.ignored[row]
     order = np.argsort(-scores, kind="stable")[:top]
@@ -82,7 +82,7 @@ def _ranked_list(comparison: Comparison, row: int, top: int, album: Album) -> di
 
 
 def _outcome(right: NDArray[np.bool_], possible: int) -> str:
-    """Return ``right`` if the first ``possible`` images are all true matches, ``wrong`` if no image is, otherwise ``mixed``."""
+    """Return ``right`` if the first ``possible`` images are all true matches, ``wrong`` if no image is one, otherwise ``mixed``."""
     if not right.any():
         return "wrong"
     return "right" if right[:possible].all() else "mixed"

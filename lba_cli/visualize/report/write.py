@@ -28,7 +28,7 @@ def write_report(
     """Write a report on a model, atomically.
 
     Args:
-        bounds: how much the report shows. It shows less, with a warning, if it would be larger than ``most_bytes``.
+        bounds: the limits of the report's content. They are lowered, with a warning, if it would exceed ``most_bytes``.
         seed: the seed of all random choices of queries, people and images.
         force: replace an existing file.
 
