@@ -16,7 +16,7 @@ Backbone = Literal[
     "wide_resnet50_2",
     "wide_resnet101_2",
 ]
-Weighting = Literal["batch_mean", "per_position"]
+Weighting = Literal["batch_mean", "per_position", "uniform"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
 Shots = Literal["single", "multi", "whole"]
 ShotsChoice = Literal["auto", Shots, "both"]
@@ -36,3 +36,8 @@ WEIGHTINGS: tuple[Weighting, ...] = get_args(Weighting)
 LARGEST_SIDE = 2048  # pixels; the largest height or width of a network's input
 FEWEST_IDENTITIES = 2  # in a batch; with a single identity, no image would have a negative
 ONNX_OPSET = 18
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """Return ``one`` if ``number`` is 1, otherwise ``many``. Default of ``many``: ``one`` with an s, such as ``files``."""
+    return one if number == 1 else many or f"{one}s"

@@ -29,6 +29,7 @@ def align(
     temperature: float = 50.0,
     margin: float = 0.3,
     weighting: Weighting = "batch_mean",
+    masks: bool = True,
 ) -> Aligned:
     """Align every image with its two partners, reconstruct it from them, and compute the dense triplet loss.
 
@@ -43,7 +44,10 @@ def align(
         temperature: the factor of the similarities in the matching probability.
         margin: the margin of the triplet at each position, in units of the features.
         weighting: ``per_position`` is the paper's equation, the mean over n and p of A_n(p) · ℓ_n(p). ``batch_mean`` is the
-            weighting of the published figures: the mean over p of (mean over n of A_n(p)) · (mean over n of ℓ_n(p)).
+            weighting of the published figures: the mean over p of (mean over n of A_n(p)) · (mean over n of ℓ_n(p)). ``uniform``,
+            an ablation without co-attention, is the mean of ℓ_n(p).
+        masks: whether reconstructions use the person mask. False is an ablation that warps the whole image (M = 1); the
+            co-attention still uses the masks.
 
     Raises:
         ValueError: the weighting is unknown.
@@ -61,14 +65,15 @@ def align(
         probability = match(own, partners, temperature)  # (N, 2, HW, HW)
         warped = weighted_means(probability, partners.vectors, features.dtype)  # (N, 2, HW, C)
         mask = mask_from_norms(own.norms, features)
-        position_mask = mask.flatten(1)  # (N, HW)
+        position_mask = mask.flatten(1) if masks else torch.ones_like(own.norms)  # (N, HW)
         # f − f̂ = M · (f − w), so that the distances need no reconstructions.
         distance = masked_distances(own.vectors, warped, position_mask, DIFFERENCE_EPSILON)
         triplet = torch.relu(distance[:, 0] - distance[:, 1] + margin)  # (N, HW)
-        attention = co_attention(probability[:, 0], mask, mask[pairs.positive]).flatten(1)  # (N, HW)
-        if weighting == "batch_mean":
-            loss = (attention.mean(dim=0) * triplet.mean(dim=0)).mean()
+        if weighting == "uniform":
+            loss = triplet.mean()
         else:
-            loss = (attention * triplet).mean()
+            attention = co_attention(probability[:, 0], mask, mask[pairs.positive]).flatten(1)  # (N, HW)
+            per_position = weighting == "per_position"
+            loss = (attention * triplet if per_position else attention.mean(dim=0) * triplet.mean(dim=0)).mean()
         reconstructed = torch.lerp(own.vectors, warped[:, 0].to(own.vectors.dtype), position_mask.unsqueeze(2))
         return Aligned(to_maps(reconstructed, features), loss)

@@ -23,11 +23,11 @@ COMMANDS = {
 
 
 class LazyCommand(TyperCommand):
-    """A placeholder for the command, or group of commands, in ``lba_cli.cli.NAME``, which is imported when it is called.
+    """A placeholder for the command, or group of commands, in ``lba_cli.cli.NAME``. A call imports this module.
 
     Args:
         name: the name of the command and of its module, which defines it as ``app``.
-        summary: the command's line in ``lba --help``. A group without a help text of its own shows it too.
+        summary: the command's line in ``lba --help``, and the help text of a group that has no help text of its own.
     """
 
     def __init__(self, name: str, summary: str) -> None:
@@ -35,7 +35,7 @@ class LazyCommand(TyperCommand):
 
     @cached_property
     def command(self) -> Any:
-        """The real command, imported on first use, so that ``lba --help`` starts quickly."""
+        """The real command. It is imported on first use, so that ``lba --help`` starts quickly."""
         command = typer.main.get_command(importlib.import_module(f"lba_cli.cli.{self.name}").app)
         command.help = command.help or self.help
         return command
@@ -46,7 +46,7 @@ class LazyCommand(TyperCommand):
 
 
 class CommandList(TyperGroup):
-    """The commands, in the order in which a user needs them."""
+    """The group of all commands, in the order in which a user needs them."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

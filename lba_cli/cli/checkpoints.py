@@ -1,4 +1,4 @@
-"""Open a checkpoint: its network, its configuration, and the data set that it is used on."""
+"""Open a checkpoint: its network, its configuration, and the data set that the network is used on."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lba_cli.vocabulary import Modality
 if TYPE_CHECKING:
     from lba_cli.search.embed_paths import EmbeddingRequest
 
-# Keys of the section evaluation whose valid values differ between data sets.
+# Keys of the section ``evaluation`` that have different valid values for different data sets.
 PROTOCOL_KEYS = ("mode", "shots", "protocol")
 
 
@@ -45,9 +45,10 @@ class OpenedCheckpoint:
         return open_data(self.config.data, self.listener)
 
     def images_to_score(self, *, allow_trained: bool = False) -> tuple[ImageSource, str]:
-        """Open the data set to score the network on it; also return what the reader of the figures has to know.
+        """Open the data set that the network is scored on. Also return a note for readers of the results, which may be empty.
 
-        A network that was trained on some of the test people is refused unless ``allow_trained``.
+        Raises:
+            DataError: the network was trained on some of the test people, and ``allow_trained`` is false.
         """
         source = self.images()
         overlap = find_overlap(self.description.records(), source, self.listener)
@@ -65,14 +66,14 @@ def open_checkpoint(
     fixed: Mapping[str, Any] | None = None,
     best: bool = False,
 ) -> OpenedCheckpoint:
-    """Open a checkpoint. The command's configuration starts from the checkpoint's.
+    """Open a checkpoint. The command's configuration is based on the checkpoint's configuration.
 
     Args:
-        path: a file or a run's folder. Default: the newest run.
-        data: the folder or store of the data set, if not the one that the network was trained on.
-        common, options: the options that every command has, and the command's other options by their config keys.
+        path: a file or a run folder. Default: the newest run.
+        data: the folder or store of the data set; None for the data set that the network was trained on.
+        common, options: the options that every command has, and the values of the command's other options, by config key.
         fixed: see :meth:`~lba_cli.cli.options.CommonOptions.load`.
-        best: take the run's checkpoint with the best mAP instead of the last one.
+        best: whether to open a run's checkpoint with the best mAP instead of its last checkpoint.
     """
     path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener, best))
     checkpoint = checkpoint if checkpoint.size_is_known else _with_asked_size(path, checkpoint, common)
@@ -92,9 +93,10 @@ def open_checkpoint(
 
 
 def find_checkpoint(path: Path | None, listener: Listener, *, best: bool = False) -> Path:
-    """Find the file that ``--checkpoint`` names: the file itself, or that of a run. Default: the newest run.
+    """Return the checkpoint that ``path`` names: the file itself, or a file of the run in this folder. Default: the newest run.
 
-    Of a run it is the last checkpoint, as the method's release scores its last epoch, or with ``best`` that of the best mAP.
+    For a run, this is the last checkpoint, because the method's release also scores the last epoch. With ``best``, it is the
+    checkpoint with the best mAP. The listener is informed about the chosen file of a run.
     """
     run = RunFolder(path) if path else newest_run()
     found = checkpoint_in(run.path, best=best)
@@ -114,9 +116,9 @@ def embedding_request(
     skip_broken: bool,
     value_range: ValueRange | None = None,
 ) -> EmbeddingRequest:
-    """Open the model to embed images with: a checkpoint, by default the newest run's, or an exported ONNX file.
+    """Open the model that embeds the images: an exported ONNX file, or a checkpoint (by default, that of the newest run).
 
-    ``value_range`` is that of an index whose images they are compared with; by default it is the model's own.
+    ``value_range`` is the setting of the index that the embeddings are compared with. Default: the model's own setting.
     """
     from lba_cli.search import network_embedder, onnx_embedder
     from lba_cli.search.embed_paths import EmbeddingRequest
@@ -126,7 +128,7 @@ def embedding_request(
     if checkpoint and model:
         raise ConfigError("--checkpoint and --model both name a model: leave one out")
     if best and model:
-        raise ConfigError("--best takes the best.pt of a run: leave it out with --model")
+        raise ConfigError("--best selects the best.pt of a run, but --model names an ONNX file: leave out --best")
     if model:
         embedder = onnx_embedder(model)
         embedder.require(modality)
@@ -141,7 +143,10 @@ def embedding_request(
 
 
 def image_paths(names: Sequence[str], listener: Listener) -> list[str]:
-    """Find the images that a command line names, sorted by path, and report what is passed over among them."""
+    """Return the paths of the images that ``names`` (files, folders or glob patterns) stand for, sorted.
+
+    The listener is warned about files that are passed over.
+    """
     from lba_cli.search.image_paths import find_images
 
     found = find_images(names)
@@ -156,20 +161,20 @@ def _find_and_read(path: Path | None, listener: Listener, best: bool) -> tuple[P
 
 
 def _with_asked_size(path: Path, checkpoint: Checkpoint, common: CommonOptions) -> Checkpoint:
-    """Describe a foreign checkpoint with the image size that the command line asks for, because the file doesn't say it."""
+    """Return a foreign checkpoint with the image size that the command line sets, because the file doesn't record a size."""
     known = checkpoint.description
     size = ConfigLayer.from_options({"data.height": known.height, "data.width": known.width})
     data = resolve_config([size, *common.layers({})]).data
     if (data.height, data.width) == (known.height, known.width):
         common.listener.say(
-            f"{path} doesn't say its image size: taking {data.height}×{data.width} (if it was trained at another one: "
-            "--set data.height=… --set data.width=…)"
+            f"{path} doesn't record its image size: {data.height}×{data.width} is assumed. If it was trained at another size, "
+            "use --set data.height=… --set data.width=…"
         )
     return replace(checkpoint, description=replace(known, height=data.height, width=data.width))
 
 
 def _config_for(asked: Sequence[ConfigLayer], description: Description) -> Mapping[str, Any]:
-    """Adapt a checkpoint's configuration to the data that a command asks for, by leaving out keys meant for another data set."""
+    """Return a checkpoint's configuration without the keys that don't apply to the data set of the layers ``asked``."""
     size = {"height": description.height, "width": description.width}
     named = _data_section([ConfigLayer({"data": size}, "the checkpoint"), *asked])
     spec = dataset_at(named, _data_section([ConfigLayer(description.config, "the checkpoint's configuration")]))
@@ -185,7 +190,7 @@ def _config_for(asked: Sequence[ConfigLayer], description: Description) -> Mappi
 
 
 def _data_section(layers: Sequence[ConfigLayer]) -> DataSection:
-    """Resolve the section ``data`` of some layers alone."""
+    """Resolve only the section ``data`` of ``layers``."""
     return resolve_config([replace(layer, values={"data": layer.values.get("data")}) for layer in layers]).data
 
 

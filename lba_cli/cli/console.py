@@ -1,4 +1,4 @@
-"""Output for people: results on stdout; progress on stderr, as bars on a terminal and as plain lines elsewhere."""
+"""Output for users: results go to stdout. Progress goes to stderr, as bars on a terminal and as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lba_cli.reporting import Silent
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
 
-QUIET_SECONDS = 15.0  # between two lines of one task
-FILE_WIDTH = 120  # of tables that are redirected to a file
-# Text is shown as it is: names of files may look like Rich's markup, or like its codes of emoji (``:smile:.png``).
+QUIET_SECONDS = 15.0  # between two progress lines of one task
+FILE_WIDTH = 120  # characters, of tables that are redirected to a file
+# Text is shown unchanged: file names may look like Rich's markup, or like its emoji codes (``:smile:.png``).
 LITERAL: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
 
 
@@ -54,23 +54,23 @@ def print_line(text: str) -> None:
 
 
 class _ResultsConsole(Console):
-    """A console whose reader may leave, as ``head`` does: the command still writes its files, and ends as usual."""
+    """A console that lets the command continue if the reader of stdout closes it, as ``head`` does."""
 
     def on_broken_pipe(self) -> None:
-        """Print nothing more, where Rich would end the program."""
+        """Print nothing more. Rich's own method would end the program."""
         self.quiet = True
         drop_output()
 
 
 class _UnbreakableConsole(Console):
-    """A console that ignores a closed output pipe, where Rich would exit in the middle of the work."""
+    """A console that ignores a closed output pipe. Rich's own console would exit in the middle of the work."""
 
     def on_broken_pipe(self) -> None:
-        """Do nothing, where Rich would end the program."""
+        """Do nothing. Rich's own method would end the program."""
 
 
 class Lines:
-    """A listener that prints plain lines, at most one every few seconds for a task."""
+    """A listener that prints messages and progress as plain lines."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -86,7 +86,7 @@ class Lines:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Line]:
-        """Print a line every few seconds during the work."""
+        """Print a progress line every few seconds, see :meth:`lba_cli.reporting.Listener.task`."""
         yield _Line(self, description, total, unit, done)
 
 
@@ -124,7 +124,7 @@ class Bars:
 
     @contextmanager
     def task(self, description: str, total: int | None = None, unit: str = "", done: int = 0) -> Iterator[_Bar]:
-        """Show a progress bar during the work. A nested task shares the display of the outer one."""
+        """Show a progress bar, see :meth:`lba_cli.reporting.Listener.task`. A nested task shares the outer task's display."""
         outer = self._progress
         progress = outer or Progress(
             TextColumn("{task.description}", markup=False),
@@ -174,7 +174,9 @@ def describe(facts: dict[str, Any], rate: float) -> str:
 
 
 def short_labels(names: Iterable[str]) -> dict[str, str]:
-    """Abbreviate names of several words by their initials, unless two would get the same label.
+    """Return a label for each name.
+
+    Names of several words are abbreviated to their initials, unless two names would get the same label.
 
     Example:
         >>> short_labels(["identity", "identity_consistency_stage3", "learning_rate"])

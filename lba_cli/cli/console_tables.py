@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 COUNTS = ("query", "gallery")
-# The columns to leave out, tried in this order until a table fits; each step is first tried with unbroken words.
+# Columns to leave out, tried in this order until a table fits. Each choice is first tried without breaking words.
 LEFT_OUT = ((), ("rank20",), ("rank20", "rank5"), ("rank20", "rank5", *COUNTS))
 NARROW, UNBROKEN = 13, 1000
 
@@ -28,7 +28,7 @@ NARROW, UNBROKEN = 13, 1000
 def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableType]:
     """Yield the table of results, the table of differences if there are several models, and the notes.
 
-    ``width`` is the terminal's, in characters.
+    ``width`` is the terminal's width, in characters.
     """
     yield figures_table(report, width)
     if len(report.models) > 1:
@@ -37,12 +37,12 @@ def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableT
 
 
 def figures_table(report: EvaluationResults, width: int) -> Table:
-    """Make the table of results: means ± standard deviations in percent, one row per setting, variant and model."""
+    """Return the table of means ± standard deviations in percent, at most ``width`` characters wide if possible."""
     return _fitting(lambda left_out, limit: _figures_table(report, left_out, limit), width)
 
 
 def _fitting(make: Callable[[Sequence[str], int], Table], width: int) -> Table:
-    """Return the fullest table that fits, or the narrowest one if none does."""
+    """Return the table with the most columns that fits into ``width`` characters, or the narrowest table if none fits."""
     for left_out, limit in itertools.product(LEFT_OUT, (UNBROKEN, NARROW)):
         table = make(left_out, limit)
         if Console(width=UNBROKEN, **LITERAL).measure(table).maximum <= width:
@@ -76,7 +76,7 @@ def _differences_table(report: EvaluationResults, left_out: Sequence[str], limit
 
 
 class _Columns:
-    """The columns before the figures: the setting, and the model and the variant if the rows differ in them."""
+    """The columns before the figures: the setting, and also the model and the variant if the rows differ in these."""
 
     def __init__(self, report: EvaluationResults, limit: int) -> None:
         self.report, self.limit = report, limit
@@ -94,7 +94,7 @@ class _Columns:
 
 
 def broken(text: str, limit: int) -> str:
-    """Break ``text`` into lines of at most ``limit`` characters, after hyphens, slashes, signs and blanks only."""
+    """Break ``text`` into lines of at most ``limit`` characters, but only after spaces and the characters ``-+,(/``."""
     lines = [""]
     for piece in re.findall(r"[^-+,(/ ]*[-+,(/ ]?", text):
         if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > limit:

@@ -64,7 +64,7 @@ def demo(
 
 
 def _demo_config(name: str, common: CommonOptions, options: dict[str, str]) -> Config:
-    """Resolve the configuration of one of the demo's runs: a shipped file, then ``--config`` and ``--set``."""
+    """Resolve the configuration of a run of the demo: the shipped file ``name``, ``--config``, ``options``, ``--set``."""
     from lba_cli.config import ConfigLayer, resolve_config
 
     shipped = ConfigLayer.from_file(Path(__file__).parents[1] / "configs" / name)
@@ -87,7 +87,7 @@ def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> I
 
 
 def _untrained(config: Config, source: ImageSource) -> TwoStreamNetwork:
-    """Build the network that training starts from."""
+    """Build the network that training starts from, on the configured device."""
     from lba_cli.compute import resolve_device
     from lba_cli.data.samples import identity_classes
     from lba_cli.model.initial_weights import build_network
@@ -99,7 +99,7 @@ def _untrained(config: Config, source: ImageSource) -> TwoStreamNetwork:
 
 
 def _evaluate(network: TwoStreamNetwork, source: ImageSource, config: Config, listener: Listener) -> EvaluationResults:
-    """Score the network, and print the table of results."""
+    """Score the network, print the table of results, and return the results."""
     from lba_cli.cli.console import get_console
     from lba_cli.cli.console_tables import figures_table
     from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate

@@ -1,4 +1,4 @@
-"""The facts that ``lba doctor`` shows. If finding one fails, its value is the error, and the others are still shown."""
+"""Collect the facts that ``lba doctor`` shows. If a fact can't be determined, the error is shown in its place."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Facts = dict[str, Section]
 
 PACKAGE = "lba-cli"
 NOT_AN_EXTRA_FOR_USERS = "dev"
-# Packages whose binaries may not fit each other or the machine; only an import shows whether they work.
+# Packages with binaries that may not match each other or the machine. Only an import shows whether they work.
 IMPORTED = ("torch", "torchvision")
 REQUIREMENT = re.compile(r"([\w.-]+)(?:.*extra\s*==\s*[\"']([\w.-]+))?")
 CPU_FEATURES = {"AVX2": "avx2", "AVX512": "avx512f", "AVX512_BF16": "avx512_bf16", "AMX_BF16": "amx_bf16"}
@@ -33,7 +33,10 @@ GIB = 2**30
 
 
 def diagnose() -> Facts:
-    """Collect what a bug report needs, as sections of named facts. A section that fails has only the fact ``problem``."""
+    """Return the facts that a bug report needs, as {section: {name: value}}.
+
+    A section that can't be determined contains only the fact ``problem``.
+    """
     sections: dict[str, Callable[[], Section]] = {
         "versions": versions,
         "platform": operating_system,
@@ -66,14 +69,14 @@ def _describe(problem: Exception) -> str:
 
 
 def versions() -> Section:
-    """Return the versions of ``lba``, Python and the packages it needs, and of PyTorch's CUDA and cuDNN."""
+    """Return the versions of ``lba``, Python, the packages that ``lba`` needs, and PyTorch's CUDA and cuDNN."""
     needed = dict.fromkeys((*IMPORTED, *(name for name, extra in _requirements() if not extra)))
     found: Section = {"lba": __version__, "Python": platform.python_version()}
     return found | {name: _version(name) for name in needed} | _attempt(_cuda_versions)
 
 
 def _version(name: str) -> str:
-    """Return the version of a package, with the error if its import fails."""
+    """Return the version of a package. For packages in :data:`IMPORTED`, the error is added if the import fails."""
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -94,7 +97,7 @@ def _cuda_versions() -> Section:
 
 
 def operating_system() -> Section:
-    """Return the operating system, and where Python and the package are."""
+    """Return the operating system, the machine's type, and the paths of Python, the package and the current folder."""
     return {
         "system": platform.platform(),
         "machine": platform.machine(),
@@ -105,7 +108,7 @@ def operating_system() -> Section:
 
 
 def cpu() -> Section:
-    """Return the CPU's model, its cores, the instruction sets that matter for speed, and how PyTorch uses it."""
+    """Return the CPU's model and cores, the instruction sets that matter for speed, and PyTorch's threads and precision."""
     from lba_cli.data.parallel import cores
 
     facts = _entries(Path("/proc/cpuinfo"))
@@ -130,7 +133,7 @@ def _arithmetic() -> Section:
 
 
 def gpus() -> Section:
-    """Return for each CUDA device its name, memory and arithmetic."""
+    """Return text about each CUDA device: its name, memory, compute capability and fastest precision."""
     import torch
 
     from lba_cli.compute import resolve_precision
@@ -149,13 +152,16 @@ def gpus() -> Section:
 
 
 def memory() -> Section:
-    """Return the sizes of the main memory, the shared memory, and the free disk of the current folder, in GiB."""
+    """Return the sizes of the main memory and the shared memory, and the free disk space for the current folder, in GiB.
+
+    If a container limits the main memory, the limit is included.
+    """
     sizes: dict[str, int] = {}
     lines = _entries(Path("/proc/meminfo"))
     for name, line in (("total_gib", "MemTotal"), ("available_gib", "MemAvailable")):
         if line in lines:
             sizes[name] = int(lines[line].removesuffix(" kB")) * 1024
-    limit = Path("/sys/fs/cgroup/memory.max")  # of a container
+    limit = Path("/sys/fs/cgroup/memory.max")  # the memory limit of a container
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
         sizes["container_limit_gib"] = int(text)
     if SHARED_MEMORY.is_dir():
@@ -166,7 +172,7 @@ def memory() -> Section:
 
 
 def _entries(path: Path) -> dict[str, str]:
-    """Read the ``name: value`` lines above the first blank line; without such a file, the result is empty."""
+    """Return {name: value} of the ``name: value`` lines before the first blank line; empty if there is no such file."""
     if not path.is_file():
         return {}
     lines = path.read_text(errors="replace").split("\n\n")[0].splitlines()
@@ -175,7 +181,7 @@ def _entries(path: Path) -> dict[str, str]:
 
 
 def extras() -> Section:
-    """Return the versions of each extra's packages, and the command that installs what is missing."""
+    """Return the versions of each extra's packages, and the command that installs missing packages."""
     packages: dict[str, list[str]] = {}
     for name, extra in _requirements():
         if extra not in ("", NOT_AN_EXTRA_FOR_USERS):
@@ -202,7 +208,7 @@ def _requirements() -> list[tuple[str, str]]:
 
 
 def imagenet_weights() -> Section:
-    """Return the folder of downloaded weights, and the backbones whose ImageNet weights are there."""
+    """Return the folder of downloaded weights, and the list of backbones whose ImageNet weights are in it."""
     import torch
     from torchvision.models import get_model_weights
 
@@ -214,7 +220,7 @@ def imagenet_weights() -> Section:
 
 
 def data_sets() -> Section:
-    """Return for each data set whether it is in its usual folder, and the stores beside it."""
+    """Return text about each data set: its usual folder, whether the data set is there, and the stores beside it."""
     from lba_cli.datasets import DATASETS
 
     specs = [spec for spec in DATASETS.values() if spec.default_root]

@@ -1,4 +1,4 @@
-"""``lba doctor``: what is installed, what the machine can do, and what is found here, for bug reports."""
+"""``lba doctor``: show versions, hardware, data sets and extras, for bug reports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def doctor(
 ) -> None:
     """Show versions, hardware, data sets and extras, for bug reports.
 
-    Nothing is downloaded or changed. Missing or broken parts are lines of the output, and the exit status stays 0.
+    Nothing is downloaded or changed. The output names missing or broken parts. The exit status is 0 in this case, too.
     """
     import json
 

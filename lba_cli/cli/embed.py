@@ -1,4 +1,4 @@
-"""``lba embed``: embeddings of images, as a file for other programs."""
+"""``lba embed``: compute embeddings of images and save them to a file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ from lba_cli.cli.options import (
     command,
     group,
 )
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import Modality, plural
 
 app = group()
 EXAMPLES = (
@@ -40,9 +40,9 @@ def embed(
 ) -> None:
     """Compute embeddings of images and save them to a file.
 
-    Embeddings have unit length; the dot product of two is their similarity. An .npz file has the arrays `paths`, `features`
-    (n × D, float32), `modality`, `model`, `height` and `width`; a .csv file has one row per image: path, modality, D numbers.
-    The same command continues after an interruption.
+    Embeddings have unit length. The dot product of two embeddings is the similarity of the images. An .npz file has the arrays
+    `paths`, `features` (n × D, float32), `modality`, `model`, `height` and `width`. A .csv file has one row per image: path,
+    modality, and the D numbers of the embedding. After an interruption, the same command continues the work.
     """
     from lba_cli.cli.checkpoints import embedding_request, image_paths
     from lba_cli.cli.console import print_line
@@ -54,4 +54,5 @@ def embed(
     paths = image_paths(images, common.listener)
     request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
     written = embed_to_file(request, output, listener=common.listener, force=force)
-    print_line(f"{output}: {written:,} {modality} images, embeddings of {request.embedder.dimension} numbers")
+    noun = plural(written, "image")
+    print_line(f"{output}: {written:,} {modality} {noun}, embeddings of {request.embedder.dimension} numbers")

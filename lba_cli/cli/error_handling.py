@@ -28,7 +28,7 @@ NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new
 def guarded(command: Command, *, distributed: bool = False) -> Command:
     """Wrap a command so that every error becomes one line and an exit status. ``--debug`` shows the traceback.
 
-    ``distributed`` commands may run in several processes under ``torchrun``.
+    If ``distributed`` is true, the command may run in several processes under ``torchrun``.
     """
 
     @functools.wraps(command)
@@ -89,7 +89,7 @@ def _explain(problem: Exception) -> tuple[int, str]:
 
 
 def _is_out_of_memory(problem: Exception) -> bool:
-    """Return whether the system refused memory, a thread or a process, which some libraries say only in the message."""
+    """Return whether the system refused memory, a thread or a process. Some libraries report this only in the message."""
     if isinstance(problem, MemoryError) or (
         isinstance(problem, OSError) and problem.errno in (errno.ENOMEM, errno.EAGAIN)
     ):
@@ -98,8 +98,8 @@ def _is_out_of_memory(problem: Exception) -> bool:
 
 
 def _end(status: int, message: str, problem: Exception | None = None) -> NoReturn:
-    """Print the line, without control characters that a file may have put into it, and exit."""
-    sys.unraisablehook = lambda _: None  # errors in destructors would follow the line and help nobody
+    """Print ``message`` without control characters, which may come from a file, and exit with ``status``."""
+    sys.unraisablehook = lambda _: None  # errors in destructors would be printed after the message
     if processes.torchrun_world().by_torchrun:  # torchrun stops the other processes as soon as one has failed
         ignore_stop_signals()
     if processes.should_report(problem):

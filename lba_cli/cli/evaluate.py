@@ -81,9 +81,9 @@ Features = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.npz",
-        help="Score the features in this file instead of a checkpoint, by cosine similarity: rows are scaled to unit length, see "
-        "--no-normalize. Its arrays: features (n, D), identities (n,), modalities "
-        "(n,) of visible and infrared, cameras (n,) with -1 for unknown, paths (n,); optional: dataset, name, trial, trained_on, note.",
+        help="Score the features in this file instead of a checkpoint. Scores are cosine similarities, or dot products with "
+        "--no-normalize. The file has the arrays features (n, D), identities (n,), modalities (n,) with visible or infrared, "
+        "cameras (n,) with -1 for unknown, and paths (n,); optional: dataset, name, trial, trained_on, note.",
     ),
 ]
 ProtocolOf = Annotated[
@@ -97,7 +97,7 @@ Normalize = Annotated[
     bool,
     typer.Option(
         "--normalize/--no-normalize",
-        help="Whether the rows of --features are scaled to unit length before scores, which are dot products, are taken.",
+        help="Whether the rows of --features are scaled to unit length. Scores are dot products of the rows.",
     ),
 ]
 SaveFeatures = Annotated[
@@ -178,7 +178,11 @@ def evaluate(
 def _refuse_conflicts(
     features: Path | None, *, needs_network: Mapping[str, object], needs_features: tuple[object, object]
 ) -> None:
-    """Refuse options that don't go together. ``needs_features`` says whether --protocol-of and --no-normalize are given."""
+    """Raise an LbaError if options can't be combined.
+
+    ``needs_network`` holds the values, by name, of the options that need a network instead of --features.
+    ``needs_features`` says whether --protocol-of and --no-normalize are given, which need --features.
+    """
     if features and (given := next(filter(needs_network.get, needs_network), "")):
         raise LbaError(f"--features scores a feature file: leave out {given}")
     protocol_of, not_normalized = needs_features

@@ -22,9 +22,11 @@ from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, t
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import Variant, choose_variants
+from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder
+from lba_cli.vocabulary import plural
 
-LARGEST_NORM_RATIO = 1.01  # of the features of a file; beyond it, whether they are normalised may change the ranking
+LARGEST_NORM_RATIO = 1.01  # of a file's features; with a larger ratio, normalising them may change the ranking
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class EvaluateRequest:
     """The options of ``lba evaluate``, except for the models.
 
     Attributes:
-        data: the folder or store of the data set, if not the one that the models were trained on.
-        options: options by their config keys.
+        data: the folder or store of the data set; None for the data set that each model was trained on.
+        common: the options that every command has.
+        options: the values of the command's other options, by config key.
         allow_other_trial: whether models may be scored on identities that they were trained on.
-        save_features: the file that the features of the test images are saved to, if any.
+        save_features: the file that the features of the test images are saved to; None to save nothing.
         best: whether runs are scored at the epoch with the best mAP instead of the last one.
     """
 
@@ -47,13 +50,13 @@ class EvaluateRequest:
     best: bool = False
 
 
-# The data sets that are open already, by their configurations, so that models share them.
+# The data sets that are already open, by their configurations, so that several models share a data set.
 _Sources = dict[tuple[object, ...], ImageSource]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model to score: one checkpoint, or one for each trial or seed, with the images that it is scored on."""
+    """A model to score. ``parts`` holds its checkpoint, or one per trial or seed, each with the images that it is scored on."""
 
     name: str
     parts: list[tuple[OpenedCheckpoint, ImageSource]]
@@ -61,7 +64,7 @@ class Candidate:
 
 
 def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> EvaluationResults:
-    """Score several models in the same settings. All are opened before the first one is scored.
+    """Score several models in the same settings. All models are opened before the first one is scored.
 
     Args:
         names: checkpoints, run folders or folders of seeds; None stands for the newest run.
@@ -76,18 +79,18 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     if request.save_features and sum(len(candidate.parts) for candidate in candidates) > 1:
         raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
     _require_same_settings(candidates)
-    networks = [opened.network for candidate in candidates for opened, _ in candidate.parts]
-    section = candidates[0].parts[0][0].config.evaluation
-    variants = choose_variants(section, {network.retrieval for network in networks})
+    opened = [checkpoint for candidate in candidates for checkpoint, _ in candidate.parts]
+    variants = choose_variants(opened[0].config.evaluation, {each.network.retrieval for each in opened})
     return EvaluationResults(tuple(_score(candidate, request, variants) for candidate in candidates))
 
 
 def score_features(
     path: Path, dataset: str | None, request: EvaluateRequest, *, normalize: bool = True
 ) -> EvaluationResults:
-    """Score a feature file by the protocol of ``dataset``, by default the one named in the file.
+    """Score the features in the file ``path`` with the protocol of ``dataset``. Default: the data set named in the file.
 
-    Scores are dot products of rows, which are scaled to unit length first if ``normalize``.
+    Scores are dot products of the features. If ``normalize`` is true, the features are scaled to unit length first.
+    ``request`` holds the command's options.
     """
     section = request.common.load(request.options).evaluation
     source = read_features(path, dataset, normalize=normalize)
@@ -95,17 +98,22 @@ def score_features(
     if largest > LARGEST_NORM_RATIO * least:
         rows = f"{path}: the norms of the features lie between {least:.4g} and {largest:.4g}"
         how = (
-            "rows are scaled to unit length, so scores are cosine similarities; --no-normalize takes dot products of the rows "
-            "as they are"
+            "they are scaled to unit length, so scores are cosine similarities; with --no-normalize, scores are dot products of "
+            "the unscaled features"
             if normalize
-            else "they are not scaled, so rows of large norm have large scores"
+            else "they are not scaled, so features with large norms have large scores"
         )
         request.common.listener.warn(f"{rows}: {how}")
     variants = choose_variants(section, ())
     if not normalize and any(variant.reranking for variant in variants):
-        raise ConfigError("--no-normalize: re-ranking is defined by features of unit length: leave out one of the two")
+        raise ConfigError(
+            "--no-normalize: re-ranking needs features of unit length: leave out --no-normalize, or --rerank (evaluation.rerank)"
+        )
     if any(variant.view != PLAIN for variant in variants):
-        raise ConfigError("--flip and --features-from need a network, but --features has only features")
+        raise ConfigError(
+            "--flip (evaluation.flip) and --features-from (evaluation.features_from) need a network, but --features names a "
+            "file of features"
+        )
     for note in get_dataset(source.dataset).sample_notes(source.samples):
         request.common.listener.warn(note)
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
@@ -115,13 +123,13 @@ def score_features(
 
 
 def scored_model(name: str, opened: OpenedCheckpoint, source: ImageSource) -> ScoredModel:
-    """Say what the results on ``source`` have to say about a model."""
+    """Return the facts about a model that its results on ``source`` show, such as its training data and epoch."""
     description = opened.description
     return ScoredModel(name, trained_on(opened, source), description.epoch, selected_on(description, source))
 
 
 def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
-    """Name the data set that a model was trained on.
+    """Return the name of the data set that a model was trained on.
 
     If ``source`` is a different data set with the same name, the layout, the trial or the folder is added.
     """
@@ -141,7 +149,7 @@ def trained_on(opened: OpenedCheckpoint, source: ImageSource) -> str:
 
 
 def same_place(root: str, config: Config) -> bool:
-    """Return whether ``root`` is the data set that ``config`` reads, or the store beside it."""
+    """Return whether ``root`` and the root of ``config`` hold the same data: the same folder, or a folder and its store."""
     places = [
         {path.resolve(), default_store(path, config.data.height, config.data.width).resolve()}
         for path in (Path(root), Path(config.data.root))
@@ -159,7 +167,7 @@ def _open_run_or_seeds(name: Path | None, request: EvaluateRequest, sources: _So
 
 
 def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources) -> Candidate:
-    """Open one model per trial, or a single model to be scored on all trials, with the images of each trial."""
+    """Open the model of each trial in the folder ``name``, or one checkpoint for all trials, with the images of each trial."""
     series = trial_series(name or newest_series(TRIAL, "--trials all"))
     path = series.folder
     if name is None:
@@ -173,8 +181,8 @@ def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources)
     for (opened, source), trial in zip(parts, TRIALS, strict=True):
         if source.trial != trial:
             raise ConfigError(
-                f"{opened.path}: would be scored on trial {source.trial}: --trials all sets data.trial for each model, so leave "
-                "out --set data.trial"
+                f"{opened.path}: --trials all scores this model on trial {trial}, but the configuration selects trial "
+                f"{source.trial}: leave out --set data.trial"
             )
     return Candidate(str(path), parts)
 
@@ -197,7 +205,8 @@ def _open_run(path: Path | None, request: EvaluateRequest, trial: int | None = N
 def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Variant]) -> tuple[Result, ...]:
     listener = request.common.listener
     note = figures_note([find_overlap(o.description.records(), source, listener) for o, source in candidate.parts])
-    scored = [_score_checkpoint(candidate.name, *part, request, variants, note) for part in candidate.parts]
+    options = EvaluationOptions(variants=variants, save_features=request.save_features, note=note)
+    scored = [_score_checkpoint(candidate.name, *part, options, listener) for part in candidate.parts]
     results = over_seeds(scored, candidate.seeds) if candidate.seeds else over_trials(scored)
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
@@ -206,29 +215,16 @@ def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Va
 
 
 def _noted(results: Iterable[Result], note: str) -> tuple[Result, ...]:
-    """Add a note to those that the results have already."""
+    """Return the results with ``note`` added to their notes."""
     return tuple(replace(result, note=". ".join(filter(None, (result.note, note)))) for result in results)
 
 
 def _score_checkpoint(
-    name: str,
-    opened: OpenedCheckpoint,
-    source: ImageSource,
-    request: EvaluateRequest,
-    variants: Sequence[Variant],
-    note: str,
+    name: str, opened: OpenedCheckpoint, source: ImageSource, options: EvaluationOptions, listener: Listener
 ) -> list[Result]:
-    section = opened.config.evaluation
-    options = EvaluationOptions(
-        variants=variants,
-        model=scored_model(name, opened, source),
-        batch_size=section.batch_size,
-        workers=opened.config.data.workers,
-        save_features=request.save_features,
-        note=note,
-    )
-    settings = choose_settings(section, source)
-    return evaluate(opened.network, source, settings, listener=request.common.listener, options=options)
+    section, model = opened.config.evaluation, scored_model(name, opened, source)
+    options = replace(options, model=model, batch_size=section.batch_size, workers=opened.config.data.workers)
+    return evaluate(opened.network, source, choose_settings(section, source), listener=listener, options=options)
 
 
 def _require_same_images(candidates: Sequence[Candidate]) -> None:
@@ -239,7 +235,7 @@ def _require_same_images(candidates: Sequence[Candidate]) -> None:
             if (reference.fingerprint, reference.trial) != (source.fingerprint, source.trial):
                 raise LbaError(
                     f"{other.name} would be scored on other images than {first.name}: {_difference(reference, source)}. "
-                    "Name one data set for all models with --data, and one trial or split of it with --set data.…"
+                    "Select the same data set for all models with --data, and the same trial or split with --set data.KEY=VALUE"
                 )
 
 
@@ -262,32 +258,32 @@ def _require_same_seeds(candidates: Sequence[Candidate]) -> None:
 
 
 def _difference(reference: ImageSource, source: ImageSource) -> str:
-    """Describe how two data sets differ."""
+    """Return text that says how the data set ``source`` differs from ``reference``."""
     sides = (source, reference)
     tested = [[sample for sample in each.samples if sample.split == "test"] for each in sides]
     people = [{sample.identity for sample in samples} for samples in tested]
     facts = [
         [f"{each.name} ({each.dataset})" for each in sides],
         [f"trial {each.trial}" for each in sides],
-        [f"{len(each)} test identities" for each in people],
-        [f"{len(samples)} test images" for samples in tested],
+        [f"{len(each)} test {plural(len(each), 'identity', 'identities')}" for each in people],
+        [f"{len(samples)} test {plural(len(samples), 'image')}" for samples in tested],
     ]
     for other, first in facts:
         if other != first:
             return f"{other} instead of {first}"
     if people[0] != people[1]:
-        return f"{len(people[0] - people[1])} of its {len(people[0])} test identities are different"
+        return f"different test identities ({len(people[0] - people[1])} of {len(people[0])})"
     return "the same test identities in other files, or with other training images"
 
 
 def _require_same_settings(candidates: Sequence[Candidate]) -> None:
-    """Refuse models whose own configurations ask for different settings."""
+    """Raise a ConfigError if the configurations of the models have different evaluation settings."""
     first = candidates[0]
     for other in candidates[1:]:
         if _settings(other) != _settings(first):
             raise ConfigError(
-                f"{other.name} and {first.name} were trained with different settings for evaluation: name --mode, --shots and "
-                "--protocol, and --flip, --rerank or --features-from where they differ"
+                f"the configurations of {other.name} and {first.name} have different evaluation settings: set --mode, --shots "
+                "and --protocol, and also --flip, --rerank or --features-from if those differ"
             )
 
 

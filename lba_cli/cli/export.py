@@ -1,4 +1,4 @@
-"""``lba export``: the embedding network, for other programs."""
+"""``lba export``: write the embedding network to a file for other programs."""
 
 from __future__ import annotations
 
@@ -47,13 +47,15 @@ def export(
     stems: Annotated[
         Stems,
         typer.Option(
-            help="one: a single file for both modalities, with the input `infrared`. two: NAME-visible and NAME-infrared."
+            help="one: a single file for both modalities; its input `infrared` says which images are infrared. two: a file for "
+            "each modality, NAME-visible and NAME-infrared."
         ),
     ] = "one",
     precision: Annotated[
         ExportPrecision,
         typer.Option(
-            help="Precision of the weights. 16 bits halve the file; onnx can't be bfloat16, and official is always float32."
+            help="Precision of the weights. 16 bits halve the file size. The format onnx doesn't support bfloat16; official is "
+            "always float32."
         ),
     ] = "float32",
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP)] = None,
@@ -62,8 +64,9 @@ def export(
 ) -> None:
     """Export the embedding network, together with a model card.
 
-    The exported network takes batches of any size. It is compared with the trained one before the file appears. Images and
-    embeddings are float32 at every precision; the image size and the normalisation are in the file's metadata.
+    The exported network accepts batches of any size. The file appears only after the exported network has been compared with
+    the trained one. Images and embeddings are float32 at every precision. The file's metadata contain the image size and the
+    normalisation.
     """
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.export import ExportOptions
@@ -76,7 +79,7 @@ def export(
 
 
 def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
-    """Prepare to score embedding functions on the data set's usual setting."""
+    """Return a scorer that evaluates an embedding function in the data set's usual setting."""
     from lba_cli.evaluation.embedding import embed_through
     from lba_cli.evaluation.network_embedder import PLAIN
     from lba_cli.evaluation.scoring import draw_setting, score
@@ -128,13 +131,13 @@ def _print_result(result: ExportResult, opened: OpenedCheckpoint) -> None:
 
 
 def _warn_of_lost_facts(opened: OpenedCheckpoint) -> None:
-    """Warn if readers of the released layout will assume a wrong image size or data set."""
+    """Warn if programs that read the released layout will assume a wrong image size or data set."""
     from lba_cli.model.network import IMAGE_SIZE
 
     network = opened.description
     if (network.height, network.width, network.dataset) != (*IMAGE_SIZE, "SYSU-MM01"):
         opened.listener.warn(
-            f"the released layout has no place for this network's image size, {network.height}×{network.width}, and training "
-            f"data, {network.dataset or 'unknown'}: other programs will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} and SYSU-MM01; lba "
-            f"needs --set data.height={network.height} --set data.width={network.width}"
+            f"the released layout can't record this network's image size ({network.height}×{network.width}) and training data "
+            f"({network.dataset or 'unknown'}): other programs will assume {IMAGE_SIZE[0]}×{IMAGE_SIZE[1]} and SYSU-MM01; use lba "
+            f"with --set data.height={network.height} --set data.width={network.width}"
         )

@@ -27,7 +27,7 @@ ConfigFile = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help=f"A YAML configuration file. Without it, the file named by ${CONFIG_VARIABLE} is read, or ./{LOCAL_CONFIG} if it exists.",
+        help=f"A YAML configuration file. Default: the file named by ${CONFIG_VARIABLE}, or else ./{LOCAL_CONFIG} if it exists.",
     ),
 ]
 Assignments = Annotated[
@@ -40,14 +40,15 @@ CheckpointFile = Annotated[
     typer.Option(
         "--checkpoint",
         metavar="FILE",
-        help="A checkpoint or a run's folder; also the authors' released file. Default: last.pt of the newest run.",
+        help="A checkpoint, a run folder, or the authors' released file. Default: last.pt of the newest run.",
     ),
 ]
 Best = Annotated[
     bool,
     typer.Option(
         "--best",
-        help="Take a run's best.pt instead of its last.pt: the epoch with the highest mAP on the test people.",
+        help="Use a run's best.pt instead of its last.pt: the epoch with the highest mAP on the validation people, or on the "
+        "test people if nobody is for validation.",
     ),
 ]
 ModelFile = Annotated[
@@ -80,7 +81,7 @@ AllTrials = Annotated[
 
 @dataclass(frozen=True)
 class CommonOptions:
-    """What every command has: ``--config FILE``, ``--set section.key=value``, and a listener for messages and progress."""
+    """The options of every command, ``--config FILE`` and ``--set SECTION.KEY=VALUE``, and a listener for its messages."""
 
     config_file: Path | None = None
     assignments: Sequence[str] = ()
@@ -96,7 +97,7 @@ class CommonOptions:
         """Resolve the configuration: defaults, ``base``, the config file, ``options``, then ``--set``.
 
         Args:
-            options: the command's other options by their config keys; a value of None stands for an option not given.
+            options: the values of the command's other options, by config key; None stands for an option that isn't given.
             base: sections that replace the defaults, such as a checkpoint's own configuration.
             fixed: values by config key that override a config file found by default, but not one named by ``--config``.
         """
@@ -110,7 +111,7 @@ class CommonOptions:
         return resolve_config([*layers, ConfigLayer.from_options(fixed or {}), *self.layers(options or {})])
 
     def layers(self, options: Mapping[str, Any]) -> list[ConfigLayer]:
-        """Return the layers that the command line asks for: the file of ``--config``, ``options``, and ``--set``."""
+        """Return the configuration layers of the command line: the file of ``--config``, ``options``, and ``--set``."""
         from lba_cli.config import ConfigLayer
 
         named = [ConfigLayer.from_file(self.config_file)] if self.config_file else []
@@ -118,21 +119,24 @@ class CommonOptions:
 
 
 def find_config() -> Path | None:
-    """Return the config file to read if the command line names none; None if there is no such file."""
+    """Return the config file for a command line without ``--config``.
+
+    This is the file that ``$LBA_CONFIG`` names, or else ``lba.yaml`` in the current folder, or None if there is no such file.
+    """
     if named := os.environ.get(CONFIG_VARIABLE):
         return at_home(Path(named))  # type: ignore[no-any-return]
     return LOCAL_CONFIG if LOCAL_CONFIG.is_file() else None
 
 
 def group() -> typer.Typer:
-    """Create the group that a command's module adds its command, or its subcommands, to."""
+    """Return a new group, to which a module adds its command or subcommands."""
     return typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", add_completion=False)
 
 
 def command(
     app: typer.Typer, *examples: str, name: str | None = None, help: str | None = None, distributed: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command of ``app``.
+    """Return a decorator that makes a function a command of ``app``.
 
     The function's first parameter receives the :class:`CommonOptions`; its other parameters are the command's own
     options. Errors become one line and an exit status (see :mod:`lba_cli.cli.error_handling`).
@@ -141,7 +145,7 @@ def command(
         app: the group that the command belongs to.
         examples: command lines shown in the help.
         name, help: the command's name and help text. Default: the function's name and docstring.
-        distributed: whether the command runs in several processes under ``torchrun``.
+        distributed: whether the command can run in several processes under ``torchrun``.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

@@ -94,7 +94,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         for note in (*listing.notes, *spec.sample_notes(listing.samples)):
             listener.warn(note)
         if shortfalls := spec.shortfalls(listing):
-            listener.warn(f"{folder}: its numbers of images differ from the complete {spec.title}'s, see the table")
+            listener.warn(f"{folder}: the numbers of images differ from the complete {spec.title}; see the table")
             get_console().print(_shortfall_table(shortfalls))
         made = prepare(
             listing,
@@ -135,7 +135,7 @@ def synthetic(
         Path | None,
         typer.Option(metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT]."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     workers: Workers = None,
 ) -> None:
     """Generate images of synthetic people under visible and near-infrared cameras, in the folder layout of a data set."""
@@ -153,7 +153,7 @@ def synthetic(
 
 
 def _data_config(spec: DatasetSpec, root: Path | None, common: CommonOptions) -> DataSection:
-    """Return the section ``data``; the root is the data set's usual folder unless another one is named."""
+    """Return the section ``data`` of the configuration. Its default root is the data set's usual folder."""
     from lba_cli.config import DataSection
 
     usual = {"dataset": spec.name, **({"root": spec.default_root} if spec.default_root else {})}
@@ -170,7 +170,7 @@ def _data_config(spec: DatasetSpec, root: Path | None, common: CommonOptions) ->
 
 
 def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
-    """List how many images a copy lacks, by camera."""
+    """Return a table of the cameras whose numbers of images differ from the complete data set."""
     from rich.table import Table
 
     table = Table("camera", "images", "complete", "difference", "identities")
@@ -184,7 +184,7 @@ def _shortfall_table(shortfalls: list[Shortfall]) -> Table:
 
 
 def _counts_table(store: StoredImages) -> Table:
-    """Count identities and images by split and modality, in every trial."""
+    """Return a table with the numbers of identities and images in each trial and split, by modality."""
     from rich.table import Table
 
     from lba_cli.data.samples import select

@@ -78,7 +78,7 @@ def seed_series(folder: Path, seeds: Sequence[int] | None = None) -> Series:
 
 
 def newest_series(prefix: str, option: str) -> Path:
-    """Find the folder of runs called ``prefix``… that has the newest checkpoint; raises CheckpointError if there is none."""
+    """Return the folder of runs called ``prefix``… that has the newest checkpoint; raises CheckpointError if there is none."""
     found = sorted(RUNS.glob(f"*/{prefix}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise CheckpointError(
@@ -103,14 +103,14 @@ def train_series(
     *,
     resuming: bool,
 ) -> None:
-    """Train the runs of a series, one after another. Complete ones are skipped, and incomplete ones continue.
+    """Train the runs of a series, one after another. Complete runs are skipped, and incomplete runs are continued.
 
     Args:
         series: the runs.
         new_config: makes the configuration of a new run from the value of the series' key.
-        resumed: reads the configuration and the state of a run that has begun; takes the run and the same value.
+        resumed: reads the configuration and the checkpoint of a run that has begun, from the run and the same value.
         listener: receives messages and progress.
-        resuming: whether the folder may hold runs of the series already.
+        resuming: whether the folder may already contain runs of the series.
     """
     first = new_config({series.key: series.values[0]})
     open_data(first.data, listener)  # refuses a data set without trials before anything is written
@@ -139,7 +139,7 @@ def _train_run(series: Series, value: int, config: Config, state: Checkpoint | N
     if series.value_in(config) != value:
         raise ConfigError(f"{series.option} sets {series.key} for each model, so leave out --set {series.key}")
     if state and state.training.get("progress", {}).get("epoch", 0) >= config.train.epochs:
-        listener.say(f"{run.path} is complete already")
+        listener.say(f"{run.path} is already complete")
         return
     name = series.prefix.rstrip("-")
     listener.say(f"{name} {value}, {series.values.index(value) + 1} of {len(series.values)}: {run.path}")
@@ -149,7 +149,7 @@ def _train_run(series: Series, value: int, config: Config, state: Checkpoint | N
 def _require_new(series: Series) -> None:
     if any(run.path.exists() for run in series.runs().values()):
         raise TrainingError(
-            f"{series.folder}: holds such runs already: continue them with {series.option} --resume {series.folder}, or name "
+            f"{series.folder}: already contains such runs: continue them with {series.option} --resume {series.folder}, or name "
             "another --output"
         )
     RunFolder(series.folder).require_new()

@@ -20,7 +20,7 @@ from lba_cli.cli.options import (
 )
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
-from lba_cli.vocabulary import Engine, Modality
+from lba_cli.vocabulary import Engine, Modality, plural
 
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
@@ -33,7 +33,8 @@ IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder o
 SearchEngine = Annotated[
     Engine,
     typer.Option(
-        help="exact compares each query with every image; faiss, for millions of images, only with some (needs the extra faiss)."
+        help="exact compares each query with all gallery images. faiss compares it with only some of them, which is faster for "
+        "millions of images (needs the extra faiss)."
     ),
 ]
 IndexCheckpoint = Annotated[
@@ -74,7 +75,10 @@ def build(
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
-    """Embed gallery images into an index, a folder that appears complete or not at all. It stores absolute image paths."""
+    """Embed gallery images and write an index of them.
+
+    The index is a folder, which appears only when it is complete. It stores absolute image paths.
+    """
     from lba_cli.cli.checkpoints import embedding_request
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.faiss_index import require_faiss
@@ -151,14 +155,15 @@ def add(
     index: IndexFolder,
     images: ImageNames,
     modality: Annotated[
-        Modality | None, typer.Option(help="The modality of the images, which must be the gallery's.")
+        Modality | None,
+        typer.Option(help="The modality of the images, which must be the modality of the gallery (the default)."),
     ] = None,
     checkpoint: IndexCheckpoint = None,
     best: Best = False,
     model: ModelFile = None,
     skip_broken: SkipBroken = False,
 ) -> None:
-    """Add images to an index. Images that it already has are embedded again."""
+    """Add images to an index. Images that are already in the index are embedded again."""
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.index import IndexDescription, open_index
     from lba_cli.search.update import add_rows
@@ -171,7 +176,8 @@ def add(
     description = IndexDescription.from_embedder(request.embedder, kind)
     made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
     if replaced:
-        common.listener.say(f"{replaced} images were already in the index and were embedded again")
+        words = plural(replaced, "image was already in the index and was", "images were already in the index and were")
+        common.listener.say(f"{replaced} {words} embedded again")
     _print_contents(index, made)
 
 
@@ -182,7 +188,7 @@ def remove(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATHS", help="Images, folders or quoted glob patterns. The files may be deleted already."
+            metavar="PATHS", help="Images, folders or quoted glob patterns. The files needn't exist any more."
         ),
     ],
 ) -> None:
@@ -191,7 +197,7 @@ def remove(
 
     common.load()
     made, count = remove_rows(index, paths)
-    common.listener.say(f"{count} images were removed")
+    common.listener.say(f"{count} {plural(count, 'image was', 'images were')} removed")
     _print_contents(index, made)
 
 
@@ -207,7 +213,7 @@ def info(common: CommonOptions, index: IndexFolder) -> None:
 
 
 def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
-    """Return the absolute paths of the images that a command line names, sorted."""
+    """Return the absolute paths of the images that ``names`` (files, folders or glob patterns) stand for, sorted."""
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.search.image_paths import absolute_path
 
@@ -217,7 +223,11 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
 def _request_for(
     index: Index, paths: list[str], modality: Modality, model: _Model, common: CommonOptions, skip_broken: bool
 ) -> EmbeddingRequest:
-    """Open the named checkpoint or ONNX file, or else the one recorded in the index; it must be the index's model."""
+    """Open the model that the command line names, or by default the model recorded in the index, to embed ``paths``.
+
+    Raises:
+        SearchError: this isn't the model that built the index.
+    """
     from lba_cli.cli.checkpoints import embedding_request
 
     origin = Path(index.manifest.origin)
@@ -242,4 +252,5 @@ def _request_for(
 def _print_contents(index: Path, made: Manifest) -> None:
     from lba_cli.cli.console import print_line
 
-    print_line(f"{index}: {made.images:,} {made.modality} images, embeddings of {made.dimension} numbers")
+    images = plural(made.images, "image")
+    print_line(f"{index}: {made.images:,} {made.modality} {images}, embeddings of {made.dimension} numbers")

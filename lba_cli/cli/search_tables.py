@@ -1,4 +1,4 @@
-"""Ranked lists as tables, JSON and pictures; the contents of an index as a table."""
+"""Show ranked lists as tables, JSON and pictures, and the contents of an index as a table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOST_DRAWN, MOST_COLUMNS = 20, 20
 
 
 def ranking_table(ranked: RankedList) -> Table:
-    """Make the table of one query. Gallery images below the current folder have relative paths."""
+    """Return the table of one query's ranked list. The paths of gallery images below the current folder are relative."""
     table = Table(title=one_line(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
@@ -33,7 +33,7 @@ def ranking_table(ranked: RankedList) -> Table:
 
 
 def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Sequence[RankedList], force: bool) -> None:
-    """Write the lists as JSON. The file appears complete or not at all."""
+    """Write the ranked lists to ``path`` as JSON. With ``force``, an existing file is replaced."""
     content = {
         "index": str(index.folder),
         "model": index.manifest.model,
@@ -55,7 +55,7 @@ def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Seq
 
 
 def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: bool, listener: Listener) -> None:
-    """Draw the lists of the first queries; report how many there are if not all are drawn, and images that are gone."""
+    """Draw the ranked lists of the first queries, and report queries that are left out and images that can't be read."""
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.search_results import ranked_lists
 
@@ -66,7 +66,7 @@ def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: boo
 
 
 def info_table(index: Index) -> Table:
-    """Make the table of an index's contents."""
+    """Return the table of an index's contents."""
     made = index.manifest
     table = Table(title=one_line(index.folder), box=box.SIMPLE, show_header=False, title_justify="left")
     rows = {

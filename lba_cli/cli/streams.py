@@ -1,11 +1,11 @@
-"""Standard streams that can be written to whatever the text, their encoding, and whether anybody still reads them."""
+"""Let the standard streams accept characters that their encoding lacks, and drop output that nobody reads any more."""
 
 import codecs
 import os
 import sys
 from contextlib import suppress
 
-# The characters of our own texts that some encodings lack, and what is written instead.
+# Replacements for the characters in the program's own texts that some encodings lack.
 _PLAIN = {
     "×": "x",
     "·": "|",
@@ -32,16 +32,17 @@ PLAINER = "lba-plainer"  # the name of the error handler
 def write_all_characters() -> None:
     """Let the standard streams replace characters that their encoding lacks, instead of raising UnicodeEncodeError.
 
-    Our own characters become plain ones, and others their codes in Python's notation, such as ``\\u56fe``.
+    Characters that the program's own texts contain become similar ASCII characters, such as ``x`` for ``×``. Any other
+    character becomes its code in Python's notation, such as ``\\u56fe``.
     """
     codecs.register_error(PLAINER, _plainer)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # tests and notebooks may have put something else there, or nothing
+        if hasattr(stream, "reconfigure"):  # tests and notebooks may replace a stream, or remove it
             stream.reconfigure(errors=PLAINER)
 
 
 def drop_output() -> None:
-    """Let later output to stdout go nowhere, as nobody reads it any more; otherwise Python would complain when it exits."""
+    """Send later output of stdout to the null device. Otherwise Python would report at exit that nobody reads stdout."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -80,7 +80,7 @@ def train(
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """The options of ``lba train``; those that are config keys are in ``options``."""
+    """The options of ``lba train``. ``options`` holds the values of the options that are config keys."""
 
     output: Path | None
     resume: str | None
@@ -88,18 +88,21 @@ class TrainRequest:
     options: Mapping[str, Any]
 
     def new_config(self, own: Mapping[str, Any] | None = None, base: Mapping[str, Any] | None = None) -> Config:
-        """Resolve the configuration of a new run; ``own`` holds the options of one run of a series."""
+        """Resolve the configuration of a new run; ``own`` holds a trial's or seed's config keys, ``base`` replaces the defaults."""
         return self.common.load({**self.options, **(own or {})}, base=base)
 
     def resumed(self, folder: RunFolder, own: Mapping[str, Any] | None = None) -> tuple[Config, Checkpoint | None]:
-        """Read the configuration and the state of a run to continue; a run without a checkpoint has no state (None)."""
+        """Return the configuration of the run in ``folder``, and its newest checkpoint; None if it has no checkpoint.
+
+        ``own`` holds the config keys of one trial.
+        """
         from lba_cli.config import ConfigLayer, resolve_config
         from lba_cli.training.state import require_same_run, resolve_auto
 
         listener = self.common.listener
         state = folder.newest_checkpoint(listener)
         saved = ConfigLayer(state.description.config, str(folder.last)) if state else None
-        # The file is newer than the checkpoint if a resumed run was stopped before its first checkpoint.
+        # The config file is newer than the checkpoint if a resumed run was stopped before its first checkpoint.
         base = ConfigLayer.from_file(folder.config) if folder.config.is_file() or not saved else saved
         started = resolve_config([saved or base])
         asked = resolve_config([base, *self.common.layers({**self.options, **(own or {})})])
@@ -124,7 +127,7 @@ def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
         folder, config = _choose_folder(request)
         locks.enter_context(folder.locked())
         if config:
-            folder.require_new()  # another process may have trained into it meanwhile
+            folder.require_new()  # another process may have started a run there meanwhile
             return folder, config, None, False
         return folder, *request.resumed(folder), True
 
@@ -138,7 +141,7 @@ def _train_run(request: TrainRequest) -> tuple[RunFolder, float]:
 
 
 def _choose_folder(request: TrainRequest) -> tuple[RunFolder, Config | None]:
-    """Choose the run's folder. Also return the configuration of a new run, or None if the folder holds a run to continue."""
+    """Return the run's folder, and the configuration of a new run, or None if the folder holds a run to continue."""
     from lba_cli.processes import remember_run, remembered_run
     from lba_cli.training.run_folder import RunFolder
 

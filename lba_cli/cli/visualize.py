@@ -32,9 +32,11 @@ Identities = Annotated[
 Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="The stage of the network whose features are used.")]
 Width = Annotated[
     PaperWidth,
-    typer.Option(help="The width in a two-column paper, for legible type: one column (3.3 inches) or the page (7)."),
+    typer.Option(
+        help="The width that the type is legible at, in a two-column paper: a column (3.3 inches) or the page (7)."
+    ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the choice of people and images.")]
+Seed = Annotated[int, typer.Option(min=0, help="Random seed for the choice of people and images.")]
 
 
 @command(
@@ -56,7 +58,10 @@ def correspondences(
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """For each person, join places of an infrared image with a visible image of the person and with one of another person."""
+    """For each person, draw lines from an infrared image to the matching places of two visible images.
+
+    One visible image shows the same person, the other one a different person.
+    """
     from lba_cli.visualize.correspondences import Matching
     from lba_cli.visualize.correspondences import correspondences as draw
     from lba_cli.visualize.people import PictureOptions
@@ -83,12 +88,15 @@ def ranking(
     ] = None,
     mode: ModeOption = None,
     shots: ShotsOption = None,
-    draw: Annotated[int, typer.Option(min=0, max=9, help="Which of the ten random galleries.")] = 0,
+    draw: Annotated[int, typer.Option(min=0, max=9, help="The number of the random gallery, 0 to 9.")] = 0,
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
 ) -> None:
-    """Show queries and their first gallery images: correct ones framed in solid green (✓), wrong ones in dashed orange (✗)."""
+    """Show queries with their highest-ranked gallery images.
+
+    Correct matches have a solid green frame (✓), wrong ones a dashed orange frame (✗).
+    """
     from lba_cli.evaluation.setting_choice import choose_settings
     from lba_cli.visualize.people import PictureOptions
     from lba_cli.visualize.ranking import ranking as draw_ranking
@@ -204,20 +212,22 @@ def report(
     protocol: ProtocolOption = None,
     queries: Annotated[
         int,
-        typer.Option(min=1, max=5000, help="How many ranked lists: half of the hardest queries, half of random ones."),
+        typer.Option(
+            min=1, max=5000, help="How many ranked lists: half for the hardest queries, half for random ones."
+        ),
     ] = 120,
     top: Annotated[int, typer.Option(min=1, max=50, help="How many gallery images per query.")] = 10,
-    people: Annotated[int, typer.Option(min=1, max=50, help="How many people to show correspondences of.")] = 8,
+    people: Annotated[int, typer.Option(min=1, max=50, help="How many people to show correspondences for.")] = 8,
     points: Annotated[
         int, typer.Option(min=2, max=5000, help="How many images to show on the map of embeddings.")
     ] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     allow_other_trial: OtherTrial = False,
     force: Force = False,
 ) -> None:
     """Write an HTML page about a model: results, curves, ranked lists, correspondences, masks and embeddings.
 
-    The page works offline. It stays below 20 MB by showing fewer images of a large data set, and says so. Correspondences
+    The page works offline. To stay below 20 MB, it shows fewer images of a large data set, and says so. Correspondences
     react to the pointer and the keyboard, and ranked lists can be filtered. The map of embeddings uses t-SNE if
     scikit-learn is installed (the extra report).
     """
@@ -267,7 +277,7 @@ def _save(figure: Figure, path: Path, force: bool) -> None:
 
 
 def _records(checkpoint: Path) -> list[dict[str, Any]] | None:
-    """Read the metrics of the run that the checkpoint belongs to; None if it isn't in a run's folder."""
+    """Return the metrics of the run that ``checkpoint`` belongs to; None if the checkpoint isn't in a run folder."""
     from lba_cli.training.run_folder import RunFolder
 
     folder = checkpoint.absolute().parent

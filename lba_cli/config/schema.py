@@ -116,8 +116,10 @@ class AlignmentSection(Section):
     temperature: float = Field(50.0, gt=0, description="factor of the similarities before the softmax")
     margin: float = Field(0.3, ge=0, description="margin of the dense triplet")
     weighting: Weighting = Field(
-        "batch_mean", description="batch_mean: as published; per_position: the paper's equation"
+        "batch_mean",
+        description="batch_mean: as published; per_position: the paper's equation; uniform: without co-attention",
     )
+    masks: bool = Field(True, description="whether reconstructions use person masks")
 
 
 class LossSection(Section):

@@ -1,14 +1,14 @@
-"""Why a file can't be read as an image, in words that name the remedy."""
+"""Explain why a file can't be read as an image, and what the user can do."""
 
 from pathlib import Path
 
 from lba_cli.errors import quoted
 
-HEAD = 1024  # bytes of a file that are looked at
+HEAD = 1024  # number of bytes that are read from the beginning of a file
 AGAIN = "copy or download it again"
 CONVERT = "convert it to PNG or JPEG"
 
-# How a file of each kind begins: the place of the first byte, the bytes, and the reason. The first fitting row counts.
+# How files of each kind begin: the position of a mark, the mark's bytes, and the reason. The first row that fits is used.
 _KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"version https://git-lfs.", "a Git LFS pointer, not the image itself; fetch the images with git lfs pull"),
     (0, b"/annex/objects/", "a git-annex pointer, not the image itself; fetch the images with git annex get"),
@@ -41,7 +41,7 @@ _KINDS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MATLAB ", "a MATLAB file, not an image"),
     (0, b"\x89HDF\r\n", "an HDF5 file, not an image"),
 )
-# Images whose kind is read, so that a file that begins like this but isn't recognised is damaged, or of a rare variant.
+# The first bytes of formats that are read. A file that begins like this but isn't recognised is damaged, or of a rare variant.
 _READ = {
     b"\xff\xd8\xff": "JPEG",
     b"\x89PNG": "PNG",
@@ -52,14 +52,14 @@ _READ = {
     b"RIFF": "WebP",
     b"\0\0\0\x0cjP  ": "JPEG 2000",
 }
-# The brands of the files that consist of boxes (ISO 14496-12), by their first letters.
+# The first letters of the brands of files that consist of boxes (ISO 14496-12).
 _BRANDS = {
     "heic": (b"hei", b"hev", b"mif1", b"msf1"),
     "avif": (b"avi",),
 }
 _BOXES = {
-    "heic": f"a HEIC image, as phones take them, which isn't read; {CONVERT}",
-    "avif": f"an AVIF image, damaged or not read by the installed Pillow; {CONVERT}",
+    "heic": f"a HEIC image from a phone, which isn't read; {CONVERT}",
+    "avif": f"an AVIF image that is damaged, or that the installed Pillow can't read; {CONVERT}",
     "other": "a video (MP4 or QuickTime); extract its frames as images",
 }
 _MARKUP = (
@@ -73,21 +73,21 @@ class BrokenImage(Exception):
 
 
 def missing_reason(path: Path) -> str:
-    """Return why ``path`` is no regular file."""
+    """Return text that says why ``path`` isn't a regular file, such as ``no such file``."""
     if path.is_symlink() and not path.exists():
         fetch = "; fetch the images with git annex get" if "annex" in path.readlink().parts else ""
-        return f"a link to a file that isn't there{fetch}"
+        return f"a link to a file that doesn't exist{fetch}"
     return "not a regular file" if path.exists() else "no such file"
 
 
 def unrecognised_reason(path: Path) -> str:
-    """Return what a file is that has no image format that is read, judged by its first bytes."""
+    """Return text that says what a file is that Pillow doesn't recognise as an image, judged by its first bytes."""
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
         return f"an empty file; {AGAIN}"
     if not any(head):
-        return f"a file of zero bytes only, as an interrupted copy leaves it; {AGAIN}"
+        return f"a file that contains only zero bytes, perhaps from an interrupted copy; {AGAIN}"
     for place, mark, reason in _KINDS:
         if head.startswith(mark, place):
             return reason
@@ -99,13 +99,13 @@ def unrecognised_reason(path: Path) -> str:
         return next((reason for marks, reason in _MARKUP if any(mark in beginning for mark in marks)), said)
     for mark, name in _READ.items():
         if head.startswith(mark):
-            return f"a damaged {name} image, or one of a variant that Pillow doesn't read; {AGAIN}, or {CONVERT}"
-    return "no image of a format that is read, or a damaged one"
+            return f"a damaged {name} image, or a variant of {name} that Pillow doesn't read; {AGAIN}, or {CONVERT}"
+    return "not an image of a format that is read, or a damaged image"
 
 
 def undecodable_reason(image_format: str | None, problem: Exception) -> str:
-    """Return why an image whose format was recognised can't be decoded; ``problem`` is what Pillow raised."""
-    # Only these errors have words for users; others show the insides of a decoder that met the end of a file.
+    """Return text that explains the error ``problem``, which Pillow raised for an image of ``image_format``."""
+    # Only these errors have messages for users. Others describe internals of a decoder that reached the end of the file.
     words = " ".join(str(problem).split())[:120] if isinstance(problem, OSError | NotImplementedError) else ""
     detail, name = f" ({words})" if words else "", image_format or "image"
     if "support" in words.lower():
@@ -114,7 +114,7 @@ def undecodable_reason(image_format: str | None, problem: Exception) -> str:
 
 
 def _as_text(head: bytes) -> str:
-    """Decode the beginning of a text file; empty if it isn't text."""
+    """Return the text in ``head``, the first bytes of a file; an empty string if they aren't text."""
     encodings = ("utf-16",) if head[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig",)
     for encoding in encodings:
         try:

@@ -1,17 +1,17 @@
 """Read image files as RGB arrays of one size.
 
-Images that aren't plain 8-bit photographs are treated like this:
+Images that aren't plain 8-bit photographs are handled as follows:
 
 - A file's content decides its format, not its name: a PNG called ``.jpg`` is read as PNG.
 - Only formats that Pillow decodes itself are read. EPS and WMF, which it hands to other programs, are refused.
 - Images of more than 64 megapixels are refused before they are decoded; such a file is a decompression bomb, or at least no
   photograph of a person.
 - The orientation in the EXIF data is applied, as every viewer does. Unreadable EXIF data are ignored.
-- Gray, CMYK and palette images become RGB. Transparency and further channels are dropped, and counted where they matter; the
-  colours below them stay.
-- Gray images of more than 8 bits become 8 bits as ``data.value_range`` says, see :mod:`lba_cli.value_range`. By default
-  16-bit integers keep their upper 8 bits, and 32-bit and floating-point pixels are refused, because nothing says what range
-  their values have. Colours of 16 bits always keep their upper 8 bits.
+- Gray, CMYK and palette images become RGB. Transparency and further channels are dropped. Images with further channels or
+  transparent pixels are counted; the colours of transparent pixels stay.
+- ``data.value_range`` sets how gray images of more than 8 bits are converted to 8 bits, see :mod:`lba_cli.value_range`. By
+  default, 16-bit integers keep their upper 8 bits, and 32-bit and floating-point pixels are refused, because the range of
+  their values isn't known. Colours of 16 bits always keep their upper 8 bits.
 - The first frame of an animation, or the first page of a document, is read.
 - Truncated images are refused, never filled up with gray.
 """
@@ -40,6 +40,8 @@ def any_image(
 ) -> NDArray[np.uint8]:
     """Resize an image file, or an (H, W, 3) uint8 RGB array, to (height, width, 3) as :func:`read_image` does.
 
+    ``value_range`` has no effect on arrays.
+
     Raises:
         DataError: the file can't be read, or the array has another shape or type.
     """
@@ -54,15 +56,15 @@ def any_image(
 
 
 def read_image(path: str | Path, height: int, width: int, value_range: ValueRange = FULL) -> NDArray[np.uint8]:
-    """Return the pixels that :func:`decode_image` returns."""
+    """Return only the ``pixels`` of :func:`decode_image`, a (height, width, 3) uint8 array."""
     return decode_image(path, height, width, value_range).pixels
 
 
 def decode_image(path: str | Path, height: int, width: int, value_range: ValueRange = FULL) -> DecodedImage:
     """Decode an image, convert it to RGB, and resize it with Pillow's LANCZOS filter, as the paper's code does.
 
-    The result has (height, width, 3) uint8 pixels. ``value_range`` says how more than 8 bits become 8, see
-    :mod:`lba_cli.value_range`.
+    The result's ``pixels`` are a (height, width, 3) uint8 array. ``value_range`` sets how single-channel pixels of more than
+    8 bits are converted to 8 bits, see :mod:`lba_cli.value_range`.
 
     Raises:
         BrokenImage: the file is missing, truncated, not an image, or of a kind that is refused (see the module's docstring).
@@ -92,20 +94,20 @@ def decode_image(path: str | Path, height: int, width: int, value_range: ValueRa
 
 @cache
 def readable_formats() -> tuple[str, ...]:
-    """Return the formats that are read, by Pillow's names; those that the installed Pillow lacks are left out."""
+    """Return Pillow's names of the formats in :data:`FORMATS` that the installed Pillow can read."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @cache
 def image_suffixes() -> frozenset[str]:
-    """Return the file endings of the formats that are read, in lower case and with their dots."""
+    """Return the file endings of the readable formats, in lower case and with dots, such as ``.png``."""
     readable = readable_formats()
     return frozenset(suffix for suffix, name in Image.registered_extensions().items() if name in readable)
 
 
 def _rgb(image: Image.Image, value_range: ValueRange) -> tuple[Image.Image, frozenset[str]]:
-    """Convert the first frame to 8-bit RGB; its metadata stay. Also return what is counted about it."""
+    """Return the first frame as 8-bit RGB with its EXIF data, and its :func:`~lba_cli.data.pixel_values.facts_of`."""
     if image.width * image.height > MOST_PIXELS:
         raise BrokenImage(f"{image.width} × {image.height} pixels, more than {MOST_PIXELS:,}; make it smaller")
     storage, gray = storage_of(image), None

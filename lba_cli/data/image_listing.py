@@ -1,4 +1,4 @@
-"""List the images below folders, and count what is passed over beside them, with the reasons."""
+"""List the images below folders, and count the files that are passed over, by reason."""
 
 import os
 from collections import Counter
@@ -9,19 +9,20 @@ from typing import NoReturn
 
 from lba_cli.data.image_files import image_suffixes
 from lba_cli.errors import DataError, printable
+from lba_cli.vocabulary import plural
 
-MOST_REASONS = 5  # in one note; the rest is counted together
-LONGEST_ENDING = 12  # what follows the dot of a longer one is part of the name
+MOST_REASONS = 5  # in one note; files with other reasons are counted together
+LONGEST_ENDING = 12  # characters; longer text after a dot is part of the name, not an ending
 
 
 @dataclass
 class FoundImages:
-    """Images, and what was passed over beside them.
+    """Images, and the files and folders that were passed over.
 
     Attributes:
-        paths: the images.
-        passed_over: the number of other files by the reason, such as ``ending in .heic``.
-        unfollowed: folders that were not entered (again), because their images have another path.
+        paths: the paths of the images.
+        passed_over: the number of other files by reason, such as ``ending in .heic``.
+        unfollowed: folders that were not entered, because their images are listed under another path.
     """
 
     paths: list[str] = field(default_factory=list)
@@ -29,7 +30,11 @@ class FoundImages:
     unfollowed: set[str] = field(default_factory=set)
 
     def take(self, files: Iterable[Path]) -> None:
-        """Add the files that are images by their endings; hidden files are none. A name that isn't UTF-8 is a DataError."""
+        """Add the ``files`` that have the ending of an image and aren't hidden, and count all other files by reason.
+
+        Raises:
+            DataError: the path of an image isn't valid UTF-8.
+        """
         for file in files:
             if reason := _reason_to_pass(file):
                 self.passed_over[reason] += 1
@@ -66,35 +71,37 @@ class FoundImages:
                 folders[:] = sorted(name for name in folders if hidden or not name.startswith("."))
                 links += [path for name in folders if (path := Path(place, name)).is_symlink()]
                 yield Path(place), files
-            starts += sorted(links)  # the loop goes on with them
+            starts += sorted(links)  # the loop continues with these links
 
     def notes(self) -> list[str]:
-        """Lines about the files that were passed over and the folders that were not followed; none if there are none."""
+        """Return a list of up to two notes: about the files that were passed over, and about links that were not followed."""
         notes = []
         if self.passed_over:
             reasons = [f"{count} {reason}" for reason, count in self.passed_over.most_common(MOST_REASONS)]
             if rest := self.passed_over.total() - sum(count for _, count in self.passed_over.most_common(MOST_REASONS)):
-                reasons.append(f"{rest} others")
+                reasons.append(f"{rest} {plural(rest, 'other')}")
             unread = any(reason.startswith("ending") for reason in self.passed_over)
-            remedy = "; formats of these endings are not read: convert images to PNG" if unread else ""
-            notes.append(f"{self.passed_over.total()} files were passed over ({', '.join(reasons)}){remedy}")
+            remedy = "; files with such an ending are not read: convert images to PNG" if unread else ""
+            files = plural(self.passed_over.total(), "file was", "files were")
+            notes.append(f"{self.passed_over.total()} {files} passed over ({', '.join(reasons)}){remedy}")
         if self.unfollowed:
+            links = plural(len(self.unfollowed), "link to a folder was", "links to folders were")
             notes.append(
-                f"{len(self.unfollowed)} links to folders were not followed (such as {printable(min(self.unfollowed))}): the "
-                "images there have another path"
+                f"{len(self.unfollowed)} {links} not followed (such as {printable(min(self.unfollowed))}), because the images "
+                "there are listed under another path"
             )
         return notes
 
 
 def encodable(path: Path) -> str:
-    """Return the path as text, after :func:`require_text` for every name in it."""
+    """Return ``path`` as text. Raises a DataError if a name in it isn't valid UTF-8."""
     for part in (*reversed(path.parents), path):
         require_text(part)
     return str(path)
 
 
 def require_text(file: Path) -> None:
-    """Raise a DataError if a file's name isn't valid UTF-8, because it couldn't be written to lists."""
+    """Raise a DataError if the name of ``file`` isn't valid UTF-8, because such a name can't be written to lists."""
     try:
         file.name.encode()
     except UnicodeEncodeError:
@@ -102,7 +109,7 @@ def require_text(file: Path) -> None:
 
 
 def _reason_to_pass(file: Path) -> str:
-    """Why a file isn't taken for an image, as words that follow a number; empty if it is taken."""
+    """Return why ``file`` isn't listed as an image, as words that follow a number; empty if it is listed."""
     ending = file.suffix.lower()
     if file.name.startswith("."):
         return "hidden"
@@ -110,7 +117,7 @@ def _reason_to_pass(file: Path) -> str:
         known = 1 < len(ending) <= LONGEST_ENDING and ending.isprintable() and " " not in ending
         return f"ending in {ending}" if known else "without an ending"
     if not file.is_file():
-        return "broken links" if file.is_symlink() else "not regular files"
+        return "linked to a missing file" if file.is_symlink() else "not regular"
     return ""
 
 

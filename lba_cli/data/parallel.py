@@ -28,12 +28,12 @@ def map_chunks(
 ) -> closing[Generator[tuple[int, Result]]]:
     """Apply ``function`` to chunks of ``jobs`` in several processes.
 
-    Where signals can't be blocked (Windows), Ctrl-C would reach worker processes before they ignore it. There, ``function``
-    runs in threads; most of the time of decoding and resizing an image they run in parallel.
+    Where signals can't be blocked (on Windows), Ctrl-C could reach a worker process before it ignores the signal. There,
+    ``function`` runs in threads instead. Threads run in parallel for most of the time of decoding and resizing an image.
 
-    The result is a context manager that yields an iterator over (number of jobs in a chunk, the chunk's result), in the order in which
-    chunks are finished. Only a few chunks are in progress at a time, so that memory stays bounded. If the block is left by an
-    exception, such as Ctrl-C, the processes are ended first.
+    The result is a context manager that yields an iterator over (number of jobs in a chunk, the chunk's result), in the order
+    in which chunks are finished. Only a few chunks are in progress at a time, so that memory stays bounded. If an exception
+    such as Ctrl-C ends the ``with`` block, the processes are ended first.
 
     Args:
         function: called with a chunk of jobs; it must be picklable, and so must jobs and results.
@@ -70,7 +70,7 @@ def _mapped(
                 yield in_progress.pop(done), done.result()
     except BaseException as problem:
         for worker in set(multiprocessing.active_children()) - others:
-            worker.kill()  # otherwise it would finish its chunks first, and their results aren't needed any more
+            worker.kill()  # otherwise it would first finish its chunks, although the results aren't needed any more
         if not isinstance(problem, BrokenProcessPool):
             raise
         raise LbaError(

@@ -1,4 +1,4 @@
-"""What an image holds beyond three channels of 8 bits: how it becomes 8 bits, and what of it is not used.
+"""Convert pixels of more than 8 bits to 8 bits, and count images that become nearly flat or have channels that aren't used.
 
 The setting ``data.value_range`` (:mod:`lba_cli.value_range`) says which values become black and white.
 """
@@ -13,32 +13,33 @@ from PIL import Image
 
 from lba_cli.reporting import Listener
 from lba_cli.value_range import FULL, KEY, ValueRange, limits, shown
+from lba_cli.vocabulary import plural
 
-FEWEST_LEVELS = 32  # of 256; an image with fewer is nearly flat
+FEWEST_LEVELS = 32  # of 256 levels; an image that uses fewer levels is nearly flat
 SIGNED = 2  # the value of TIFF's tag SampleFormat for signed integers
 _BITS, _SAMPLES, _SAMPLE_FORMAT = 258, 277, 339  # tags of TIFF
 
-# What is counted about images. DEEP ones have gray values of more than 8 bits.
+# The facts that are counted about images. DEEP images have gray values of more than 8 bits.
 DEEP, FLAT, FLAT_COLOURS, EXTRA_CHANNEL = "deep", "flat", "flat colours", "extra channel"
-# The warnings about the others; {n} stands for the number of images.
+# The warnings about the other facts. {n} stands for the number of images, and {have} for "has" or "have".
 _WARNINGS = {
-    FLAT: "{n} have more than 8 bits a pixel, but use fewer than {levels} of 256 gray levels with {key}={range}, so that "
-    "people look alike: stretch the values with --set {key}=percentiles, =image or =[low, high] (see docs/data.md)",
-    FLAT_COLOURS: "{n} have 16-bit colours, but use fewer than {levels} of 256 levels, because only the upper 8 bits are read: "
-    "convert them to 16-bit gray or to 8 bits",
-    EXTRA_CHANNEL: "{n} have a transparency or a fourth channel, which is not used",
+    FLAT: "{n} {have} more than 8 bits a pixel, but fewer than {levels} of 256 gray levels with {key}={range}, so that people "
+    "look alike: stretch the values with --set {key}=percentiles, =image or =[low, high] (see docs/data.md)",
+    FLAT_COLOURS: "{n} {have} 16-bit colours, but fewer than {levels} of 256 levels, because only the upper 8 bits are read: "
+    "convert such images to 16-bit gray or to 8 bits",
+    EXTRA_CHANNEL: "{n} {have} transparency or a fourth channel, which is not used",
 }
 
 
 class DecodedImage(NamedTuple):
-    """An image, (H, W, 3) uint8 RGB, and what is counted about it."""
+    """An image as an (H, W, 3) uint8 RGB array, and the facts that are counted about it."""
 
     pixels: NDArray[np.uint8]
     facts: frozenset[str]
 
 
 class _Storage(NamedTuple):
-    """What a file says about its pixels before they are decoded, after which Pillow forgets it."""
+    """How a file stores its pixels. Pillow provides these facts only before it decodes the image."""
 
     bits: int = 8  # of a channel
     signed: bool = False
@@ -46,7 +47,7 @@ class _Storage(NamedTuple):
 
 
 def storage_of(image: Image.Image) -> _Storage:
-    """Return how the pixels of an opened but not yet decoded image are stored."""
+    """Return how the pixels of an image are stored. The image must be open, but not yet decoded."""
     tags: Any = getattr(image, "tag_v2", None) if image.format == "TIFF" else None
     if tags is not None:
         formats = tags.get(_SAMPLE_FORMAT, (1,))
@@ -59,7 +60,7 @@ def storage_of(image: Image.Image) -> _Storage:
 
 
 def gray_values(image: Image.Image, storage: _Storage) -> NDArray[Any] | None:
-    """Decode an image of one channel with more than 8 bits: (H, W) integers or floats; None for any other image."""
+    """Return an image with a single channel of more than 8 bits as an (H, W) array of integers or floats, otherwise None."""
     if image.mode == "F":
         return np.asarray(image)
     if image.mode.startswith("I;16"):
@@ -75,15 +76,19 @@ def gray_values(image: Image.Image, storage: _Storage) -> NDArray[Any] | None:
 
 
 def to_8_bits(values: NDArray[Any], value_range: ValueRange) -> NDArray[np.uint8]:
-    """Turn (H, W) values into 8 bits: values between those of ``value_range`` evenly, others black or white, NaN black.
+    """Convert (H, W) values to 8 bits.
+
+    Values within ``value_range`` are scaled linearly to 0…255, values outside it are clipped, and NaN becomes 0. With ``full``,
+    16-bit integers keep their upper 8 bits.
 
     Raises:
-        ValueError: ``full`` is asked for, but the values aren't 16-bit integers; or no value is finite.
+        ValueError: ``value_range`` is ``full``, but the values aren't 16-bit integers; or percentiles are needed, but no value
+            is finite.
     """
     if value_range == FULL:
         if values.dtype not in (np.uint16, np.int16):
             raise ValueError(
-                f"{values.dtype} pixels, whose range isn't known: name it, with --set {KEY}=percentiles, =image or =[low, high]"
+                f"{values.dtype} pixels, whose range isn't known: set it with --set {KEY}=percentiles, =image or =[low, high]"
             )
         least = np.iinfo(values.dtype).min
         return ((values.astype(np.int32) - least) >> 8).astype(np.uint8)
@@ -97,7 +102,10 @@ def to_8_bits(values: NDArray[Any], value_range: ValueRange) -> NDArray[np.uint8
 
 
 def facts_of(image: Image.Image, storage: _Storage, gray: NDArray[np.uint8] | None) -> frozenset[str]:
-    """Return what is counted about a decoded image; ``gray`` is its 8-bit version if it had more bits and one channel."""
+    """Return the facts that are counted about a decoded image.
+
+    ``storage`` is how the file stores it. ``gray`` is its 8-bit version if it has a single channel of more than 8 bits.
+    """
     found = set()
     if gray is not None:
         found.add(DEEP)
@@ -111,7 +119,7 @@ def facts_of(image: Image.Image, storage: _Storage, gray: NDArray[np.uint8] | No
 
 
 def _has_extra_channel(image: Image.Image, storage: _Storage) -> bool:
-    """Whether an image has more channels than colours, or pixels that aren't opaque."""
+    """Return whether an image has more channels than its colours need, or pixels that aren't opaque."""
     if storage.channels > len(image.getbands()):
         return True
     try:
@@ -119,21 +127,26 @@ def _has_extra_channel(image: Image.Image, storage: _Storage) -> bool:
             return False
         least: Any = image.convert("RGBA").getchannel("A").getextrema()[0]
         return bool(least < 255)
-    except Exception:  # damaged transparency data raise errors of many types, and their pixels are readable
+    except Exception:  # damaged transparency data raise errors of many types, although the pixels are readable
         return False
 
 
 def count_facts(facts: Iterable[Iterable[str]]) -> Counter[str]:
-    """Count the facts of several images."""
+    """Return the number of images with each fact, from the facts of several images."""
     return Counter(fact for each in facts for fact in each)
 
 
 def warn_of_values(
     listener: Listener, counts: Mapping[str, int], total: int, value_range: ValueRange, where: str = ""
 ) -> None:
-    """Warn of what isn't used in ``total`` images, or is nearly flat; ``where`` is put before each warning."""
+    """Warn about images that use few gray or colour levels, or have a channel that isn't used.
+
+    ``counts`` holds the number of images with each fact, ``total`` the number of all images, and ``value_range`` the setting
+    that they were converted with. ``where`` is put before each warning.
+    """
     for fact, words in _WARNINGS.items():
         if number := counts.get(fact, 0):
             images = f"{number:,} of {total:,} images"
-            text = words.format(n=images, levels=FEWEST_LEVELS, key=KEY, range=shown(value_range))
+            have = plural(number, "has", "have")
+            text = words.format(n=images, have=have, levels=FEWEST_LEVELS, key=KEY, range=shown(value_range))
             listener.warn(f"{where}{text}")

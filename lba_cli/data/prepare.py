@@ -42,7 +42,7 @@ ARRAY_NAMES = {"visible": "rgb", "infrared": "ir"}
 
 @dataclass(frozen=True)
 class Prepared:
-    """A new store: its folder, its number of images, and (path, reason) of the images that can't be decoded."""
+    """A new store: its folder, its number of images, and the (path, reason) of each image that was left out."""
 
     store: Path
     images: int
@@ -64,7 +64,7 @@ def prepare(
 
     Args:
         listing: the data set's images.
-        output: the store's folder; it appears whole or not at all.
+        output: the store's folder; it appears only when it is complete.
         height, width: the size of the resized images, in pixels.
         listener: receives the progress.
         workers: number of processes; one per core if None.
@@ -119,7 +119,7 @@ def _manifest(
 
 
 class _Outcome(NamedTuple):
-    """For each image's path, its row if it was written, or the reason why it can't be decoded; and counted facts."""
+    """The rows of written images and the reasons why other images can't be decoded, by path, and the counted facts."""
 
     written: dict[str, StoredRow]
     broken: dict[str, str]
@@ -129,7 +129,7 @@ class _Outcome(NamedTuple):
 def _write_images(
     listing: Listing, paths: list[str], array: Path, size: tuple[int, int], workers: int | None, listener: Listener
 ) -> _Outcome:
-    """Write the images at ``paths`` into the new file ``array``, one row per image."""
+    """Write the images at ``paths``, resized to ``size``, into the new file ``array``, one row per image."""
     rows = np.lib.format.open_memmap(array, "w+", np.uint8, (len(paths), *size, 3))
     rows.flush()
     _allocate(array, rows.offset)
@@ -149,9 +149,9 @@ def _write_images(
 
 
 def _allocate(array: Path, start: int) -> None:
-    """Claim a file's space on the disk from ``start`` on, which holds nothing yet.
+    """Reserve disk space for a file whose bytes from ``start`` onwards haven't been written yet.
 
-    A full disk raises an error now; later it would kill the process.
+    If the disk is full, this raises an error. Otherwise a later write to the memory-mapped file would kill the process.
     """
     size = array.stat().st_size
     with array.open("r+b") as file:
@@ -164,7 +164,7 @@ def _allocate(array: Path, start: int) -> None:
 
 
 def _fill_rows(root: Path, array: Path, value_range: ValueRange, jobs: Sequence[tuple[int, str]]) -> _Outcome:
-    """Decode the images of ``jobs``, which are (row, path), into their rows of the memory-mapped ``array``."""
+    """Decode images into the rows of the memory-mapped file ``array``. ``jobs`` are pairs of a row and an image's path."""
     rows = np.load(array, mmap_mode="r+")
     height, width = rows.shape[1:3]
     outcome, facts = _Outcome({}, {}, Counter()), []
@@ -182,7 +182,7 @@ def _fill_rows(root: Path, array: Path, value_range: ValueRange, jobs: Sequence[
 
 
 def _write_shared_arrays(folder: Path, listener: Listener, chunk: int = 256) -> None:
-    """Write the training images of the store in ``folder`` as the field's four arrays, a few images at a time."""
+    """Write the training images of a store as the four arrays that other code reads, ``chunk`` images at a time."""
     store = StoredImages(folder)
     classes = identity_classes(store.samples)
     for modality in MODALITIES:

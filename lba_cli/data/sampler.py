@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lba_cli.data.samples import Sample, identity_classes
 from lba_cli.errors import DataError
 from lba_cli.randomness import Stream, numpy_generator
-from lba_cli.vocabulary import FEWEST_IDENTITIES, MODALITIES, Modality
+from lba_cli.vocabulary import FEWEST_IDENTITIES, MODALITIES, Modality, plural
 
 
 class TooFewIdentities(DataError):
@@ -22,7 +22,7 @@ class BatchPlan:
 
     Attributes:
         visible, infrared: (B·P,) int64 sample indices, grouped by identity; both have the same identities in the same order.
-        labels: (B·P,) int64 class labels, shared by both.
+        labels: (B·P,) int64 class labels, the same for the visible and the infrared samples.
     """
 
     visible: NDArray[np.int64]
@@ -34,15 +34,16 @@ class IdentitySampler:
     """Samples B identities per step without replacement, and P images per identity and modality with replacement.
 
     In a job of several processes, the batches of a step have no identity in common if there are enough identities:
-    all processes sample the same B · size identities, and each one takes its share. Otherwise each process samples its own.
+    all processes sample the same B · size identities, and each process uses its share. Otherwise each process samples
+    identities independently.
 
     Args:
-        samples: the samples of the data set; those of the test split are ignored.
+        samples: the samples of the data set; only the training split is used.
         identities, instances: B and P.
         seed: the run's seed.
         steps: steps per epoch; None for the paper's floor(images of the larger modality / (B·P·size)) + 1.
-        skip_incomplete: whether training identities that lack a modality are left out; otherwise they are refused.
-        rank, size: the number of this process, from 0, and how many there are.
+        skip_incomplete: whether training identities that lack a modality are left out; otherwise they are an error.
+        rank, size: the number of this process, from 0, and the number of processes.
 
     Attributes:
         classes: the class label of every training identity.
@@ -83,14 +84,14 @@ class IdentitySampler:
         if len(self._images) < identities:
             raise DataError(
                 f"the data set has {len(self._images)} identities to train on, but a batch needs {identities}: "
-                f"lower that with --set train.identities={len(self._images)}"
+                f"lower this number with --set train.identities={len(self._images)}"
             )
         largest = max(sum(len(own[modality]) for own in self._images.values()) for modality in MODALITIES)
         self.steps = steps or largest // (identities * instances * size) + 1
         self.disjoint = len(self._images) >= identities * size
 
     def address(self, epoch: int, step: int) -> tuple[int, ...]:
-        """Return the position of this process's generator for a step, in each stream of :mod:`lba_cli.randomness`."""
+        """Return the numbers that identify this process's random generators of a step, see :mod:`lba_cli.randomness`."""
         return (epoch, step) if self._size == 1 else (epoch, step, self._rank)
 
     def plan(self, epoch: int, step: int) -> BatchPlan:
@@ -130,6 +131,7 @@ def _incomplete_message(images: dict[int, dict[Modality, list[int]]], incomplete
         if found
     ]
     return (
-        f"{len(incomplete)} of {len(images)} training identities lack a modality: {'; '.join(parts)}. Complete them"
-        f"{', or leave them out with --set data.skip_incomplete=true' if enough else ''}"
+        f"{len(incomplete)} of {len(images)} training identities {plural(len(incomplete), 'lacks', 'lack')} a modality: "
+        f"{'; '.join(parts)}. Add the missing images"
+        f"{', or leave out such identities with --set data.skip_incomplete=true' if enough else ''}"
     )

@@ -98,7 +98,7 @@ def identity_classes(samples: Iterable[Sample]) -> dict[int, int]:
 
 
 def selected_on(samples: Iterable[Sample]) -> str:
-    """Whose mAP chooses a run's best epoch: ``validation`` people, or ``test`` people if there are none for validation."""
+    """Return the people whose mAP selects the best epoch: ``validation``, or ``test`` if there are no validation images."""
     return "validation" if any(sample.split == "val" for sample in samples) else "test"
 
 

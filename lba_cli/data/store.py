@@ -25,15 +25,15 @@ from lba_cli.reporting import Listener, Silent
 from lba_cli.value_range import ValueRange
 
 IMAGES_PER_CHECK = 64
-IMAGES_PER_LOOK = 100  # of a folder without a store, before they are used
+IMAGES_PER_LOOK = 100  # about how many images of a folder without a store are checked before use
 
 
 class ImageSource(EvaluationSet):
-    """The images of a data set, at one size. The samples are those of all trials; :meth:`of_trial` selects one.
+    """The images of a data set, at one size. All trials are included; :meth:`of_trial` selects one trial.
 
     Attributes:
         height, width: size of the images, in pixels.
-        value_range: how pixels of more than 8 bits became 8 bits, see :mod:`lba_cli.value_range`.
+        value_range: how pixels of more than 8 bits are converted to 8 bits, see :mod:`lba_cli.value_range`.
         fingerprint: a digest of the whole data set's records, including all trials, see
             :func:`~lba_cli.data.samples.fingerprint`.
     """
@@ -47,7 +47,7 @@ class ImageSource(EvaluationSet):
 
     @property
     def content(self) -> str:
-        """A digest of the prepared images; empty if images are decoded when they are read."""
+        """A digest of the prepared images; empty if the images aren't prepared, but decoded when they are read."""
         return ""
 
     def of_trial(self, trial: int | None) -> Self:
@@ -62,13 +62,13 @@ class ImageSource(EvaluationSet):
         self.samples = tuple(self.samples[index] for index in chosen)
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Read the images of the samples at ``indices``, (n, height, width, 3) uint8; raises DataError if one can't be read."""
+        """Return the images of the samples at ``indices``, (n, height, width, 3) uint8. Raises DataError if an image is broken."""
         raise NotImplementedError
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Raise a DataError that names the images at ``indices`` that have changed since they were prepared, if they were.
+        """Raise a DataError if prepared images at ``indices`` have changed since their preparation.
 
-        The listener is warned of what the images hold but isn't used, see :mod:`lba_cli.data.pixel_values`.
+        The listener is warned about nearly flat images and unused channels, see :mod:`lba_cli.data.pixel_values`.
         """
 
     def file_digests(self, indices: Sequence[int], listener: Listener) -> list[str]:
@@ -97,9 +97,9 @@ class StoredImages(ImageSource):
         self._identity = _identity(folder)
         shape = _open_pixels(folder).shape
         if len(np.unique(self._rows)) != manifest.images or shape[1:] != (self.height, self.width, 3):
-            raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't fit {MANIFEST}; prepare it again")
+            raise DataError(f"{folder}: {IMAGES} or {SAMPLES} doesn't match {MANIFEST}; prepare the data set again")
         if len(stored) and not 0 <= self._rows.min() <= self._rows.max() < shape[0]:
-            raise DataError(f"{folder / SAMPLES}: has rows that {IMAGES} lacks; prepare it again")
+            raise DataError(f"{folder / SAMPLES}: lists rows that {IMAGES} lacks; prepare the data set again")
         permutations = folder / PERMUTATIONS
         self.permutations = permutations if permutations.is_file() else None
 
@@ -113,15 +113,15 @@ class StoredImages(ImageSource):
         self._rows, self._checksums, self._files = (each[chosen] for each in (self._rows, self._checksums, self._files))
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
-        """Read images, see :meth:`ImageSource.read`.
+        """Return images from the store, see :meth:`ImageSource.read`.
 
-        The file is mapped again in each call, because pages of a lasting map would count as memory of this process.
+        Each call maps the file into memory again, because the pages of a lasting map would count as memory of this process.
 
         Raises:
             DataError: the file of images was replaced or changed while the store was in use.
         """
         if _identity(self._folder) != self._identity:
-            raise DataError(f"{self._folder / IMAGES}: replaced or changed while it was in use; put the store back")
+            raise DataError(f"{self._folder / IMAGES}: replaced or changed while it was in use; restore the store")
         return np.asarray(_open_pixels(self._folder)[self._rows[list(indices)]])
 
     @property
@@ -134,7 +134,7 @@ class StoredImages(ImageSource):
         return [str(digest) for digest in self._files[list(indices)]]
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Compare the images at ``indices`` with their checksums; raises and warns as :meth:`ImageSource.check` does."""
+        """Compare the images at ``indices`` with their checksums, see :meth:`ImageSource.check`."""
         if not (self._warned or type(listener) is Silent):
             self._warned = True
             warn_of_values(listener, self._pixel_facts, self.images, self.value_range, f"{self._folder}: ")
@@ -158,13 +158,13 @@ class StoredImages(ImageSource):
             )
 
     def _changed(self, indices: Sequence[int]) -> list[int]:
-        """Return those of ``indices`` whose images differ from their checksums."""
+        """Return the ``indices`` of the images that don't match their checksums."""
         pixels = _open_pixels(self._folder)
         return [index for index in indices if zlib.crc32(pixels[self._rows[index]].data) != self._checksums[index]]
 
 
 class FolderImages(ImageSource):
-    """The images of a data set's own folder. Each is decoded and resized when it is read."""
+    """The images of a data set's own folder. Each image is decoded and resized when it is read."""
 
     def __init__(self, listing: Listing, height: int, width: int) -> None:
         self.name, self.dataset = listing.name, listing.dataset
@@ -188,7 +188,7 @@ class FolderImages(ImageSource):
         return images
 
     def file_digests(self, indices: Sequence[int], listener: Listener) -> list[str]:
-        """Read each file at the first call, see :meth:`ImageSource.file_digests`; one that can't be read is a DataError."""
+        """Return the digests of the files, which are read only once. Raises DataError if a file can't be read."""
         paths = [self.samples[index].path for index in indices]
         new = [path for path in dict.fromkeys(paths) if path not in self._digests]
         with listener.task("reading the files", len(new), "images") as progress, ThreadPoolExecutor(cores()) as threads:
@@ -205,9 +205,9 @@ class FolderImages(ImageSource):
         return [self._digests[path] for path in paths]
 
     def check(self, indices: Sequence[int], listener: Listener) -> None:
-        """Look at some of the images, the first time only, and warn of what they hold but isn't used.
+        """Decode some of the images, in the first call only, and warn about nearly flat images and unused channels.
 
-        Images that can't be read are left to :meth:`read`.
+        Images that can't be read are ignored here; :meth:`read` reports them.
         """
         if self._looked_at or type(listener) is Silent:
             return
@@ -216,7 +216,7 @@ class FolderImages(ImageSource):
         for index in indices[:: max(1, len(indices) // IMAGES_PER_LOOK)]:
             with suppress(BrokenImage):
                 facts.append(decode_image(self._path(index), self.height, self.width, self.value_range).facts)
-        some = " that were looked at" if len(facts) < len(indices) else ""
+        some = " (only some of the images were checked)" if len(facts) < len(indices) else ""
         warn_of_values(listener, count_facts(facts), len(facts), self.value_range, f"{self._root}{some}: ")
 
     def _path(self, index: int) -> Path:
@@ -224,10 +224,10 @@ class FolderImages(ImageSource):
 
 
 def selection_set(source: ImageSource) -> ImageSource:
-    """The data whose mAP chooses a run's best epoch.
+    """Return the data set whose mAP selects a run's best epoch.
 
-    That is a copy of ``source`` whose test people are the validation people; or ``source`` itself, as is the field's habit, if
-    it has none.
+    This is a copy of ``source`` with the validation people as its test people. If ``source`` has no validation people, it is
+    ``source`` itself, as is usual in the field.
     """
     if selected_on(source.samples) == "test":
         return source
@@ -250,7 +250,7 @@ def default_store(root: Path, height: int, width: int) -> Path:
 
 
 def _identity(folder: Path) -> tuple[int, int, int, int]:
-    """Return what identifies a store's file of images: device, inode, size, and time of the last change."""
+    """Return the device, inode, size and time of the last change of a store's file of images, which identify the file."""
     stat = (folder / IMAGES).stat()
     return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
@@ -263,5 +263,7 @@ def _open_pixels(folder: Path) -> NDArray[np.uint8]:
             raise
         raise DataError(f"{folder / IMAGES}: damaged or truncated; prepare the data set again") from problem
     if pixels.dtype != np.uint8 or pixels.ndim != 4 or not pixels.flags.c_contiguous:
-        raise DataError(f"{folder / IMAGES}: holds {pixels.dtype} of shape {pixels.shape}, not images; prepare again")
+        raise DataError(
+            f"{folder / IMAGES}: holds {pixels.dtype} of shape {pixels.shape}, not images; prepare it again"
+        )
     return pixels

@@ -1,10 +1,14 @@
 """The manifest of a prepared store, and the list of its samples.
 
-A store is a folder: ``images.npy`` (rows × height × width × 3, uint8), ``samples.csv`` (a row's number and CRC-32, the digest of
-the image's file, path, identity, camera, modality, split, trial and name), the official protocol's ``rand_perm_cam.mat``, and ``manifest.json`` with the size
-and SHA-256 of every other file. If a data set has several trials, each image is stored once and has a line in
-``samples.csv`` for every trial that it is in. ``samples.csv`` holds the images' checksums row by row, so that rows are
-written and checked in parallel.
+A store is a folder with these files:
+
+- ``images.npy``: the images, (rows, height, width, 3) uint8.
+- ``samples.csv``: a line for each sample, with the number and CRC-32 of its image's row, the digest of the original file, and
+  the sample's path, identity, camera, modality, split, trial and name. If a data set has several trials, each image is stored
+  once and has a line for every trial that it is in. Each row has a checksum of its own, so that rows can be written and
+  checked in parallel.
+- ``rand_perm_cam.mat``: the permutations of SYSU-MM01's official protocol, if the data set has this file.
+- ``manifest.json``: the size and SHA-256 of every other file. ``images.npy`` has no SHA-256.
 """
 
 import csv
@@ -31,23 +35,23 @@ MOST_SAMPLES = 2**31
 
 
 class Skipped(StrictModel):
-    """An image that was left out, and why."""
+    """An image that was left out, and the reason."""
 
     path: str
     reason: str
 
 
 class Manifest(StrictModel):
-    """What a store holds.
+    """The description of a store.
 
     Attributes:
         name, dataset: the data set's name in reports, and the name of its :class:`~lba_cli.datasets.DatasetSpec`.
-        height, width, images: the images' size in pixels, and their number.
-        source, fingerprint: the folder that it was prepared from, and :func:`lba_cli.data.samples.fingerprint` of it.
+        height, width, images: the images' size in pixels, and the number of images.
+        source, fingerprint: the folder that the store was prepared from, and its :func:`lba_cli.data.samples.fingerprint`.
         skipped: images that couldn't be decoded.
-        value_range: how pixels of more than 8 bits became 8 bits.
-        pixel_facts: how many images hold what isn't used, or are nearly flat, see :mod:`lba_cli.data.pixel_values`.
-        files: every file of the store but the manifest, by name. ``images.npy`` has no checksum of its own.
+        value_range: how pixels of more than 8 bits were converted to 8 bits.
+        pixel_facts: the number of images with each of the facts that :mod:`lba_cli.data.pixel_values` counts.
+        files: the records of all files except the manifest, by name. The record of ``images.npy`` has no checksum.
         checksum: the checksum of all other fields, see :meth:`digest`.
     """
 
@@ -74,7 +78,7 @@ class Manifest(StrictModel):
         return name
 
     def digest(self) -> str:
-        """Return the SHA-256 of all fields but ``checksum``."""
+        """Return the SHA-256 of all fields except ``checksum``."""
         return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
 
@@ -96,7 +100,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Write ``manifest`` into ``folder``, with the records of the files that are there now."""
+    """Write ``manifest`` into ``folder``, with records of the files that the folder contains now."""
     files = {
         path.name: FileRecord(bytes=path.stat().st_size, sha256=None if path.name == IMAGES else sha256_of(path))
         for path in sorted(folder.iterdir())
@@ -108,7 +112,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def require_whole(folder: Path, manifest: Manifest, *, large: bool) -> None:
-    """Raise a DataError if a file is missing, truncated or changed; large arrays are read in full only if ``large``."""
+    """Raise a DataError if a file is missing, truncated or changed. Arrays are compared with checksums only if ``large``."""
     unlisted = {SAMPLES, IMAGES} - manifest.files.keys()
     if unlisted:
         raise DataError(f"{folder / MANIFEST}: damaged (it doesn't list {', '.join(sorted(unlisted))}); {STORE.remedy}")
@@ -120,12 +124,12 @@ def require_whole(folder: Path, manifest: Manifest, *, large: bool) -> None:
 
 
 class StoredRow(NamedTuple):
-    """What ``samples.csv`` says about a sample's image.
+    """The part of a line of ``samples.csv`` that describes a sample's image.
 
     Attributes:
-        row: its row of ``images.npy``.
-        crc32: the checksum of that row.
-        file: :func:`lba_cli.manifest.file_digest` of the file that it was prepared from.
+        row: the image's row in ``images.npy``.
+        crc32: the checksum of this row.
+        file: :func:`lba_cli.manifest.file_digest` of the image's original file.
     """
 
     row: int
@@ -134,7 +138,7 @@ class StoredRow(NamedTuple):
 
 
 def write_samples(folder: Path, rows: Sequence[StoredRow], samples: Sequence[Sample]) -> None:
-    """Write ``samples.csv``."""
+    """Write ``samples.csv`` into ``folder``; ``rows`` describe the images of ``samples``."""
     with (folder / SAMPLES).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
@@ -143,7 +147,7 @@ def write_samples(folder: Path, rows: Sequence[StoredRow], samples: Sequence[Sam
 
 
 def read_samples(folder: Path) -> tuple[list[StoredRow], tuple[Sample, ...]]:
-    """Read ``samples.csv``.
+    """Read ``samples.csv`` in ``folder``. Return the description of each sample's image, and the samples.
 
     Raises:
         DataError: the file is missing or damaged.
@@ -158,7 +162,7 @@ def read_samples(folder: Path) -> tuple[list[StoredRow], tuple[Sample, ...]]:
             if None in line.values():
                 raise ValueError(f"row {line['row']} is too short")
             if not re.fullmatch(f"[0-9a-f]{{{DIGEST_LENGTH}}}", line["file"]):
-                raise ValueError(f"no digest of the file in row {line['row']}")
+                raise ValueError(f"row {line['row']} has no digest of its file")
             rows.append(StoredRow(_number(line["row"]), _number(line["crc32"]), line["file"]))
             identity, camera, trial = (
                 _number(line["identity"]),

@@ -39,9 +39,12 @@ def nearest(name: str, valid: Iterable[str]) -> str:
 
 
 def detect(root: Path) -> DatasetSpec:
-    """Recognise the data set in the folder ``root``; raises DataError if its layout fits no data set, or several.
+    """Return the data set that the folder ``root`` contains, judged by its layout.
 
-    A layout that is complete, but spelled otherwise, counts where no other one is complete: its reader says what to rename.
+    Files and folders may be missing, or have other spellings. Reading the data set then raises an error that names them.
+
+    Raises:
+        DataError: the folder looks like no data set, or like several, or its parts are in a folder nearby.
     """
     found = [spec for spec in DATASETS.values() if spec.layout.looks_like(root)]
     if len(found) > 1:
@@ -56,12 +59,12 @@ def detect(root: Path) -> DatasetSpec:
     if len(respelled) == 1:
         return respelled[0]
     places = {spec.title: better_root(root, spec.layout.needed) for spec in DATASETS.values()}
-    nearby = "".join(f"{title} is near. {place}" for title, place in places.items() if place)
+    nearby = "".join(f"{title} seems to be nearby. {place}" for title, place in places.items() if place)
     if found and not nearby:
         return found[0]
     state = "no known data set" if root.is_dir() else "no such folder"
     known = "; ".join(f"{spec.title} ({spec.layout.described})" for spec in DATASETS.values())
-    hint = nearby or f"{spelling_hint(root)}To try lba without one: lba prepare synthetic --output {root}"
+    hint = nearby or f"{spelling_hint(root)}To try lba without a data set: lba prepare synthetic --output {root}"
     raise DataError(f"{root}: {state}; looked for {known}. {hint}".rstrip())
 
 
@@ -77,7 +80,7 @@ def read_dataset(root: Path, name: str = AUTO) -> Listing:
 
 
 def find_spec(root: Path, name: str) -> DatasetSpec:
-    """Return the data set called ``name``, or recognise it at ``root`` for ``auto``. Raises the errors of :func:`read_dataset`."""
+    """Return the data set called ``name``; for ``auto``, see :func:`detect`. Raises the errors of :func:`read_dataset`."""
     return detect(root) if name == AUTO else get_dataset(name)
 
 

@@ -38,8 +38,8 @@ def read_folder(root: Path, options: FolderOptions | None = None) -> Listing:
     """List a user's own images, in any format that Pillow decodes.
 
     ``root`` is a folder, or a CSV file beside or above its images. Identities are numbered from 1 in the order of their names,
-    independent of the split. Those with one modality only are in the test split, as distractors, unless a list of identities
-    or the images' own splits say otherwise.
+    independent of the split. Identities with one modality only are in the test split, as distractors, unless a list of
+    identities or the images' own splits say otherwise.
 
     Raises:
         DataError: a folder or file is missing, there are no identities to train or test with, or a list is malformed.
@@ -59,14 +59,14 @@ def read_folder(root: Path, options: FolderOptions | None = None) -> Listing:
         for image in people[name]
     )
     if not samples:
-        raise DataError(f"{root}: the lists of identities are empty: nobody is left to train or test with")
+        raise DataError(f"{root}: the lists of identities are empty: name people to train and test with")
     folder = root.parent if root.is_file() else root
     name = name_of(folder, _title(root))
     return Listing(name, LAYOUT.name, folder, samples, None, (*notes, *split_notes))
 
 
 def _images(root: Path, options: FolderOptions) -> tuple[list[OwnImage], list[str]]:
-    """The images at ``root`` in whichever form it has, and what the user should know about them."""
+    """Return the images that the CSV file, the pattern or the folders at ``root`` describe, and notes for the user."""
     if root.is_file() or (root.suffix.lower() == LAYOUT.list_suffix and not root.exists()):
         images, notes = read_csv(root)
         return images, [*notes, *(["data.pattern has no effect on a CSV file"] if options.pattern else [])]
@@ -77,24 +77,31 @@ def _images(root: Path, options: FolderOptions) -> tuple[list[OwnImage], list[st
 
 
 def _title(root: Path) -> str:
-    """The data set's name in reports: that of its folder, and of its CSV file if it is one."""
+    """Return the data set's name in reports: the name of its folder, or ``FOLDER/FILE.csv`` if it is a CSV file."""
     place = root.resolve()
     return f"{place.parent.name}/{root.name}" if root.is_file() else place.name or LAYOUT.title
 
 
 def _camera_notes(samples: Sequence[Sample]) -> list[str]:
-    """A line about the test images without a camera, if only some lack it: they decide how galleries are formed."""
+    """Return a list with a note about the test images without a camera; an empty list if all or none of them have one.
+
+    Galleries aren't drawn from each camera if a test image has no camera.
+    """
     lacking, cameras = _without_camera(samples), {sample.camera for sample in samples if sample.split == "test"}
     if not lacking or cameras == {NO_CAMERA}:
         return []
-    return [f"{lacking}: galleries can't be drawn from each camera, so the whole gallery is taken"]
+    return [f"{lacking}: galleries can't be drawn from each camera, so the whole gallery is used"]
 
 
 def _without_camera(samples: Sequence[Sample]) -> str:
-    """How many test images name no camera, and an example; empty if all name one."""
+    """Return text that counts the test images without a camera and names an example; empty if every camera is known."""
     tested = [sample for sample in samples if sample.split == "test"]
     nameless = [printable(sample.path) for sample in tested if sample.camera == NO_CAMERA]
-    return f"{len(nameless)} of {len(tested)} test images name no camera (such as {nameless[0]})" if nameless else ""
+    return (
+        f"the camera of {len(nameless)} of {len(tested)} test images is unknown (such as {nameless[0]})"
+        if nameless
+        else ""
+    )
 
 
 def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
@@ -121,7 +128,7 @@ _SUFFIXES: dict[Modality, str] = {"visible": ".jpg", "infrared": ".png"}
 
 
 def _plan(preset: Preset, seed: int) -> Plan:
-    """Plan people whose names contain a blank, under two cameras per modality; some have one modality only."""
+    """Plan people under two cameras per modality, and some with one modality only. All names contain a space."""
     count = size_of(_PEOPLE, preset, LAYOUT.name)
     jobs = [
         job

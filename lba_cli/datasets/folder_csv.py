@@ -1,4 +1,4 @@
-"""Read own images from a CSV file that lists them, with their people, cameras, modalities and splits."""
+"""Read a user's own images from a CSV file that lists their paths, identities, modalities, cameras and splits."""
 
 import csv
 import re
@@ -21,7 +21,7 @@ _CAMERA = re.compile(r"([0-9]{1,9})(?:\.0)?")  # spreadsheets and pandas write 3
 
 
 class _Row(NamedTuple):
-    """One line of the list: the file and the line's number, for messages, and its cells by column."""
+    """One line of the list: ``place`` is its ``FILE:LINE``, for messages, and ``cells`` holds its text by column."""
 
     place: str
     cells: dict[str, str]
@@ -31,13 +31,14 @@ class _Row(NamedTuple):
 
 
 def read_csv(path: Path) -> tuple[list[OwnImage], list[str]]:
-    """List the images that a CSV file names, and what the user should know about it.
+    """Return the images that a CSV file lists, and notes for the user.
 
     The first line names the columns, in any order and letter case; columns other than :data:`REQUIRED` and :data:`OPTIONAL`
     are ignored, with a note. Commas or semicolons separate cells. Image paths are relative to the file's folder.
 
     Raises:
-        DataError: the file is missing or isn't such a list, an image is missing or listed twice, or a row contradicts another.
+        DataError: the file is missing or isn't a CSV file with these columns, a cell is empty or invalid, or an image is missing
+            or listed twice.
     """
     lines = read_lines(path, f"a CSV file with the columns {COLUMNS} should be there", MOST_BYTES)
     if not lines:
@@ -77,7 +78,7 @@ def _columns(path: Path, line: str, delimiter: str) -> list[str]:
     columns = [name.lower() for name in _cells(f"{path}:1", line, delimiter)]
     if lacking := [name for name in REQUIRED if name not in columns]:
         raise DataError(
-            f"{path}:1: names no column '{lacking[0]}': the first line should name the columns {COLUMNS}, not {quoted(line)}"
+            f"{path}:1: has no column '{lacking[0]}': the first line should name the columns {COLUMNS}, not {quoted(line)}"
         )
     if twice := [name for name in columns if name and columns.count(name) > 1]:
         raise DataError(f"{path}:1: names the column {quoted(twice[0])} twice")
@@ -96,10 +97,10 @@ def _cells(place: str, line: str, delimiter: str) -> list[str]:
 
 
 def _image(row: _Row, has_splits: bool) -> OwnImage:
-    """Describe the image of a row; raises a DataError if a cell is empty that must not be, or has another form."""
+    """Return the image that a row describes. Raises a DataError if a required cell is empty, or a cell is invalid."""
     cells = row.cells
     if empty := [name for name in (*REQUIRED, *(["split"] if has_splits else [])) if not cells[name]]:
-        every = "; every row needs one, because others have one" if empty[0] == "split" else ""
+        every = "; every row needs a split, because other rows have one" if empty[0] == "split" else ""
         raise DataError(f"{row.place}: {empty[0]} is empty{every}")
     modality = modality_named(cells["modality"])
     if not modality:

@@ -1,4 +1,4 @@
-"""The pattern that tells the identity, the modality and the camera of own images from their paths."""
+"""Patterns that find the identity, modality, camera and split of a user's own images in the paths of the images."""
 
 import re
 import unicodedata
@@ -26,13 +26,14 @@ _PARTS = re.compile(r"(<[^<>/]*>|\*\*/|\*\*|\*)")
 class PathPattern:
     """A pattern of paths relative to the root, such as ``<modality>/<identity>_c<camera>_*``.
 
-    ``<identity>`` is any text within a name, ``<camera>`` a whole number, ``<modality>`` a word for one (``visible``, ``rgb``,
-    ``infrared``, ``thermal``, …) and ``<split>`` a split, both in any letter case. ``*`` is any text within a name, ``**`` any
-    text, and ``**/`` any folders or none. Everything else stands for itself. From the left, each part takes as little text as
-    it can, except that a number is taken whole. A field that occurs twice must have the same text in both places.
+    ``<identity>`` matches any text within a name, and ``<camera>`` a whole number. ``<modality>`` matches a word for a modality
+    (``visible``, ``rgb``, ``infrared``, ``thermal``, …) and ``<split>`` the name of a split, both in any letter case. ``*``
+    matches any text within a name, ``**`` any text, and ``**/`` any number of folders. All other text matches itself. From left
+    to right, each part matches as little text as possible, but always a whole number. A field that occurs twice must have the
+    same text in both places.
 
     Raises:
-        ValueError: the pattern can't tell the identity and the modality; the message says why.
+        ValueError: the pattern is malformed, or can't find the identity and the modality; the message says why.
     """
 
     def __init__(self, pattern: str) -> None:
@@ -55,11 +56,11 @@ class PathPattern:
         self._first = _compile(_PARTS.split(first)) if rest and "**" not in first else None
 
     def may_begin_with(self, folder: str) -> bool:
-        """Whether images in a folder of the root can match, by the folder's name."""
+        """Return whether images in the root's subfolder called ``folder`` can match."""
         return not self._first or bool(self._first.fullmatch(folder))
 
     def image(self, path: str) -> OwnImage | None:
-        """Describe the image at ``path``; None if the path doesn't match.
+        """Return the image that ``path`` describes; None if the path doesn't match.
 
         Without ``<camera>`` in the pattern, ``_c`` and a number in the file name name the camera.
         """
@@ -75,7 +76,7 @@ class PathPattern:
 
 
 def suggested_pattern(name: str) -> str:
-    """A pattern for images named like ``name`` that lie directly in the folder of their modality."""
+    """Return a pattern for images that have names like ``name`` and lie directly in the folder of their modality."""
     return EXAMPLE.replace("_*", "*") if camera_in_name(name) != NO_CAMERA else "<modality>/<identity>_*"
 
 

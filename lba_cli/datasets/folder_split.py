@@ -1,4 +1,4 @@
-"""The options of own images, and their split into training, validation and test identities."""
+"""The options of a user's own images, and the split of their identities into training, validation and test identities."""
 
 import random
 import unicodedata
@@ -13,11 +13,11 @@ from lba_cli.datasets.lists import read_lines, read_split, shortened
 from lba_cli.datasets.own_images import People, has_both, nearest_name, one_modality_words
 from lba_cli.datasets.spec import DatasetOptions
 from lba_cli.errors import DataError, quoted
-from lba_cli.vocabulary import Split
+from lba_cli.vocabulary import Split, plural
 
 
 class FolderOptions(DatasetOptions):
-    """Where a path names the identity, and the split into training, validation and test identities.
+    """The config keys that only a user's own images have: how paths name the identity, and how identities are split.
 
     By default, a random half of the identities that have both modalities are the test split, and nobody is for validation.
     """
@@ -59,17 +59,20 @@ class FolderOptions(DatasetOptions):
             )
         if self.validation_share and self.train_ids is not None:
             raise ValueError(
-                "data.validation_share is for a random split: name data.validation_ids beside the other lists"
+                "data.validation_share needs a random split, but lists are given: use data.validation_ids instead"
             )
         return self
 
     def locate_images(self) -> bool:
-        """Whether there is a pattern."""
+        """Return whether there is a pattern."""
         return self.pattern is not None
 
 
 def split_people(root: Path, people: People, options: FolderOptions) -> tuple[dict[str, Split], list[str]]:
-    """The split of each identity, by the images themselves, by lists, or at random; and notes."""
+    """Return {identity: split}, and notes for the user.
+
+    The splits are those of the images themselves, come from lists of identities, or are drawn at random.
+    """
     own = _own_splits(people)
     if own and (options.train_ids is not None or options.validation_share):
         keys = "data.validation_share" if options.validation_share else "data.train_ids and data.test_ids"
@@ -82,23 +85,23 @@ def split_people(root: Path, people: People, options: FolderOptions) -> tuple[di
 
 
 def _own_splits(people: People) -> dict[str, Split]:
-    """The splits that a CSV file or a pattern names; empty if they name none."""
+    """Return {identity: split} from the images' own splits. Raises DataError if an identity has images in two splits."""
     split_of: dict[str, Split] = {}
     for name, images in people.items():
         for image in images:
             if image.split and split_of.setdefault(name, image.split) != image.split:
                 first = next(other for other in images if other.split == split_of[name])
                 raise DataError(
-                    f"{image.place}: identity {quoted(name)} is in the split {image.split} here, and in {first.split} in "
-                    f"{first.place}"
+                    f"{image.place}: identity {quoted(name)} is in the split {image.split} here, and in the split {first.split} "
+                    f"in {first.place}"
                 )
     return split_of
 
 
 def _split_at_random(root: Path, people: People, options: FolderOptions) -> tuple[dict[str, Split], list[str]]:
-    """Draw the test split, and then the validation people from the others, so that their share doesn't change it.
+    """Draw the test split, and then the validation split from the other people. Return {identity: split}, and notes.
 
-    Each split gets at least one identity, unless its share is 0.
+    The validation share therefore doesn't change the test split. Each split gets at least one identity, unless its share is 0.
     """
     both = [name for name, images in people.items() if has_both(images)]
     count = int(len(both) * options.test_share + 0.5)
@@ -112,18 +115,20 @@ def _split_at_random(root: Path, people: People, options: FolderOptions) -> tupl
         count = max(1, int(len(both) * options.validation_share + 0.5))
         if count >= len(others):
             raise DataError(
-                f"{root}: data.validation_share={options.validation_share:g} leaves nobody to train on: {len(tested)} of "
-                f"{len(both)} identities are tested with and {count} choose the best epoch"
+                f"{root}: data.validation_share={options.validation_share:g} leaves nobody to train on: of {len(both)} "
+                f"identities, {len(tested)} would be for testing and {count} for validation; lower the share"
             )
         split_of |= dict.fromkeys(generator.sample(others, count), "val")
     one_modality = [name for name in people if name not in split_of]
     if not one_modality:
         return split_of, []
-    what = f"{len(one_modality)} identities have one modality only: {one_modality_words(people)}"
+    count = len(one_modality)
+    words = one_modality_words(people)
+    alone = plural(count, "identity has one modality only and is", "identities have one modality only and are")
     if not tested:
-        return split_of, [f"{what}; they are left out"]
+        return split_of, [f"{count} {alone} left out: {words}"]
     split_of |= dict.fromkeys(one_modality, "test")
-    return split_of, [f"{what}; they are distractors in galleries"]
+    return split_of, [f"{count} {alone} {plural(count, 'a distractor', 'distractors')} in galleries: {words}"]
 
 
 def _split_by_lists(root: Path, people: People, options: FolderOptions) -> tuple[dict[str, Split], list[str]]:
@@ -138,17 +143,20 @@ def _split_by_lists(root: Path, people: People, options: FolderOptions) -> tuple
         f"{quoted(name)} ({place}{_nearest(name, people)})" for name, (_, place) in listed.items() if name not in people
     ]
     if unknown:
-        raise DataError(f"{root}: the lists name {len(unknown)} identities that have no images: {shortened(unknown)}")
+        identities = plural(len(unknown), "identity", "identities")
+        raise DataError(f"{root}: the lists name {len(unknown)} {identities} without images: {shortened(unknown)}")
     split_of = {name: split for name, (split, _) in listed.items()}
     left_out = len(people) - len(listed)
-    notes = [f"{left_out} identities are in no list and are left out"] if left_out else []
+    words = plural(left_out, "identity is in no list and is", "identities are in no list and are")
+    notes = [f"{left_out} {words} left out"] if left_out else []
     return split_of, notes + _one_modality_notes(people, split_of)
 
 
 def _one_modality_notes(people: People, split_of: Iterable[str]) -> list[str]:
     chosen = {name: people[name] for name in split_of}
     alone = sum(not has_both(images) for images in chosen.values())
-    return [f"{alone} identities of the split have one modality only: {one_modality_words(chosen)}"] if alone else []
+    words = plural(alone, "identity of the split has", "identities of the split have")
+    return [f"{alone} {words} one modality only: {one_modality_words(chosen)}"] if alone else []
 
 
 def _nearest(name: str, people: People) -> str:

@@ -1,4 +1,4 @@
-"""Read own images from their folders: ``visible`` and ``infrared`` / identity / images, or as a pattern says."""
+"""Read a user's own images from folders: ``visible/IDENTITY`` and ``infrared/IDENTITY``, or as a pattern describes."""
 
 import re
 import unicodedata
@@ -10,17 +10,17 @@ from lba_cli.datasets.folder_pattern import PathPattern, suggested_pattern
 from lba_cli.datasets.own_images import OwnImage, names_in_words
 from lba_cli.datasets.scan import camera_in_name
 from lba_cli.errors import DataError, printable
-from lba_cli.vocabulary import MODALITIES
+from lba_cli.vocabulary import MODALITIES, plural
 
-# Names of folders that stand between the modality and the identities in other people's layouts.
+# Names of the folders that other layouts have between the modality and the identities.
 _NO_PERSON = re.compile(r"train|val|test|query|gallery|(cam|camera|c)[ _-]?[0-9]+|visible|infrared", re.IGNORECASE)
 
 
 def read_folders(root: Path) -> tuple[list[OwnImage], list[str]]:
-    """List the images below ``visible/IDENTITY`` and ``infrared/IDENTITY``, and what the user should know about others.
+    """Return the images below ``visible/IDENTITY`` and ``infrared/IDENTITY``, and notes on misplaced images and empty folders.
 
     Raises:
-        DataError: the folders between the modality and the images aren't those of people.
+        DataError: a folder such as ``train`` or ``cam1`` is where an identity's folder should be.
     """
     images, loose, deeper, empty = [], [], [], []
     found = FoundImages()
@@ -45,10 +45,10 @@ def read_folders(root: Path) -> tuple[list[OwnImage], list[str]]:
 
 
 def read_by_pattern(root: Path, pattern: PathPattern) -> tuple[list[OwnImage], list[str]]:
-    """List the images below ``root`` whose paths match ``pattern``, and what the user should know about others.
+    """Return the images below ``root`` with paths that match ``pattern``, and notes for the user about other files.
 
     Raises:
-        DataError: there is no such folder, or no image that matches.
+        DataError: the folder doesn't exist, or no image in it matches.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder; your own images should be there")
@@ -65,27 +65,28 @@ def read_by_pattern(root: Path, pattern: PathPattern) -> tuple[list[OwnImage], l
     notes = found.notes()
     if outside := [folder.name for folder in folders if not pattern.may_begin_with(folder.name)]:
         notes.append(
-            f"folders that data.pattern={pattern.text} doesn't begin with are not read: {names_in_words(outside)}"
+            f"folders that don't match the beginning of data.pattern={pattern.text} are not read: {names_in_words(outside)}"
         )
     if not images:
-        example = f", such as {printable(others[0])}" if others else ""
-        reason = f"none of the {len(others)} images matches data.pattern={pattern.text}{example}"
+        example = f" (such as {printable(others[0])})" if others else ""
+        images_found = f"{len(others)} other {plural(len(others), 'image was', 'images were')} found"
+        reason = f"no image matches data.pattern={pattern.text}; {images_found}{example}"
         raise DataError(f"{root}: {'; '.join([reason, *notes])}")
     if others:
         notes.append(
-            f"{len(others)} of {len(paths)} images don't match data.pattern={pattern.text} (such as {printable(others[0])}) "
-            "and are left out"
+            f"data.pattern={pattern.text} doesn't match {len(others)} of {len(paths)} images (such as {printable(others[0])}), "
+            f"so {plural(len(others), 'it is', 'they are')} left out"
         )
     return images, notes
 
 
 def _inside(root: Path, paths: Sequence[str]) -> list[str]:
-    """Paths relative to ``root``, with forward slashes, sorted."""
+    """Return ``paths`` relative to ``root``, with forward slashes, sorted."""
     return sorted(Path(path).relative_to(root).as_posix() for path in paths)
 
 
 def _require_people(root: Path, paths: Sequence[str]) -> None:
-    """Refuse folders of splits, cameras and the like in the place of people, whose images lie one level deeper."""
+    """Raise a DataError if a folder of a split, camera or modality is where a person's folder should be."""
     with_images = {path.rsplit("/", 1)[0] for path in paths}
     for path in paths:
         modality, name, *inner = path.split("/")
@@ -97,7 +98,7 @@ def _require_people(root: Path, paths: Sequence[str]) -> None:
 
 
 def _pattern_for(name: str) -> str:
-    """A pattern for a folder that stands between the modality and the identities."""
+    """Return a pattern for images in ``MODALITY/name/IDENTITY``, where ``name`` is the folder of a split or camera."""
     if re.fullmatch("train|val|test", name, re.IGNORECASE):
         return "<modality>/<split>/<identity>/*"
     numbered = re.fullmatch(r"(\D+)[0-9]+", name)
@@ -108,15 +109,18 @@ def _notes(loose: Sequence[str], deeper: Sequence[str], empty: Sequence[str]) ->
     notes = []
     if loose:
         notes.append(
-            f"{len(loose)} images lie directly in visible/ or infrared/ (such as {printable(loose[0])}), not in the folder of a "
-            f"person, and are left out: if their names tell the identity, use --set 'data.pattern={suggested_pattern(loose[0])}'"
+            f"{len(loose)} {plural(len(loose), 'image lies', 'images lie')} directly in visible/ or infrared/ (such as "
+            f"{printable(loose[0])}), not in the folder of a person, and {plural(len(loose), 'is', 'are')} left out: if file names "
+            f"contain the identity, use --set 'data.pattern={suggested_pattern(loose[0])}'"
         )
     if deeper:
         person = printable(deeper[0].split("/")[1])
         notes.append(
-            f"{len(deeper)} images lie deeper than the folder of a person (such as {printable(deeper[0])}) and count as that "
-            f"person's, here {person}: if their folders tell a camera, use --set 'data.pattern=<modality>/<identity>/cam<camera>/*'"
+            f"{len(deeper)} {plural(len(deeper), 'image lies', 'images lie')} in a subfolder of a person's folder (such as "
+            f"{printable(deeper[0])}, read as an image of {person}): if such folders stand for cameras, use "
+            "--set 'data.pattern=<modality>/<identity>/cam<camera>/*'"
         )
     if empty:
-        notes.append(f"{len(empty)} folders of people have no images (such as {printable(empty[0])})")
+        folders = plural(len(empty), "folder of a person has", "folders of people have")
+        notes.append(f"{len(empty)} {folders} no images (such as {printable(empty[0])})")
     return notes

@@ -9,7 +9,7 @@ from lba_cli.datasets.spec import Direction, Draw
 from lba_cli.vocabulary import Modality, Shots
 
 Image = TypeVar("Image")
-# {(identity, camera): its images, sorted}
+# {(identity, camera): sorted images}
 Directories = Mapping[tuple[int, int], Sequence[Image]]
 
 NUM_DRAWS = 10
@@ -19,12 +19,12 @@ IMAGES_PER_CAMERA: dict[Shots, int] = {"single": 1, "multi": 10}
 def community_gallery(
     directories: Directories[Image], cameras: Sequence[int], trial: int, shots: int = 1
 ) -> list[Image]:
-    """Draw a gallery as the papers of the field do: by Python's own generator, seeded with the draw's number.
+    """Draw a gallery as the papers of the field do: with Python's own generator, seeded with the draw's number.
 
     Args:
         directories: the sorted images of every test identity under every camera.
         cameras, trial: the cameras of the gallery, and the number of the draw, from 0.
-        shots: images drawn from each directory; all of them where it has fewer.
+        shots: the number of images drawn from each directory; a directory with fewer images gives all of them.
 
     Returns:
         The drawn images in gallery order: identities ascending, then cameras ascending.
@@ -50,25 +50,25 @@ def community_galleries(directories: Directories[Image], shots: Shots) -> list[l
 
 
 def community_draws(samples: Sequence[Sample], direction: Direction, shots: Shots) -> tuple[Draw, ...]:
-    """Return ten draws, in each of which all images of one modality query a community gallery of the other."""
+    """Return ten draws. In each draw, all images of one modality query a community gallery of the other modality."""
     queries = all_images(directories_of_test(samples, direction.query))
     galleries = community_galleries(directories_of_test(samples, direction.gallery), shots)
     return tuple(Draw(number, queries, gallery) for number, gallery in enumerate(galleries))
 
 
 def whole_gallery(samples: Sequence[Sample], direction: Direction, number: int = 0) -> tuple[Draw, ...]:
-    """Return one draw, in which all images of one modality query all images of the other."""
+    """Return one draw, called ``number``, in which all images of one modality query all images of the other modality."""
     queries, gallery = (all_images(directories_of_test(samples, modality)) for modality in direction)
     return (Draw(number, queries, gallery),)
 
 
 def all_images(directories: Directories[Image]) -> list[Image]:
-    """Return every image: identities ascending, then cameras ascending, each directory in its own order."""
+    """Return the images of all directories: identities ascending, then cameras ascending, then in the directory's order."""
     return [image for key in sorted(directories) for image in directories[key]]
 
 
 def directories_of_test(samples: Sequence[Sample], modality: Modality) -> dict[tuple[int, int], list[int]]:
-    """Return the indices of one modality's test samples by (identity, camera); each list is sorted by path."""
+    """Return {(identity, camera): indices of the test samples} for one modality. The indices are sorted by path."""
     directories: dict[tuple[int, int], list[int]] = {}
     for index, sample in enumerate(samples):
         if sample.split == "test" and sample.modality == modality:

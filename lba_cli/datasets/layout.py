@@ -12,7 +12,7 @@ from lba_cli.vocabulary import Modality
 
 SYNTHETIC_MARK = "synthetic.json"
 SIGNED_AGREEMENT = "Its authors give it out on a signed agreement (see docs/data.md)."  # a layout's source
-# What people call the modalities; in lower case.
+# Usual words for the modalities, in lower case.
 MODALITY_WORDS: dict[Modality, tuple[str, ...]] = {
     "visible": ("visible", "vis", "rgb"),
     "infrared": ("infrared", "thermal", "nir", "ir"),
@@ -27,9 +27,9 @@ class Layout:
         name, title: the data set's name on the command line, and in messages and reports.
         described: its folders and lists in a few words, for messages.
         signs: names of files or folders in the root that no other data set has; one of them identifies the data set.
-        folders, lists: the folders and the files that it needs, relative to the root.
-        list_suffix: the ending of a file that may take the place of the root, because it lists the images; empty if none may.
-        source: how to get it, as a sentence; empty for a user's own images.
+        folders, lists: the folders and the files that the data set needs, relative to the root.
+        list_suffix: the ending of a list of images that may be used instead of a folder; empty if this isn't possible.
+        source: how to get the data set, as a sentence; empty for a user's own images.
     """
 
     name: str
@@ -42,27 +42,27 @@ class Layout:
     source: str = ""
 
     def looks_like(self, root: Path) -> bool:
-        """Whether ``root`` has one of this layout's signs, spelled exactly, or is a list. The rest may be missing."""
+        """Return whether ``root`` contains one of the signs, spelled exactly, or is a list of images."""
         if root.is_file():
             return root.suffix.lower() == self.list_suffix
         return root.is_dir() and not {entry.name for entry in root.iterdir()}.isdisjoint(self.signs)
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """All folders and lists that it needs."""
+        """All folders and lists that the data set needs."""
         return (*self.folders, *self.lists)
 
     def missing(self, root: Path) -> list[str]:
-        """Return the folders that ``root`` lacks, and the lists that its folders lack."""
+        """Return the needed folders that ``root`` lacks, and the needed lists that existing folders lack."""
         folders = [name for name in self.folders if not (root / name).is_dir()]
         lists = [name for name in self.lists if not (root / name).is_file() and name.rpartition("/")[0] not in folders]
         return folders + lists
 
     def require(self, root: Path) -> None:
-        """Raise a DataError that names all missing folders and lists of ``root``, and says where they are or how to get them."""
+        """Raise a DataError if ``root`` lacks folders or lists. The message says where they are, or how to get the data set."""
         if root.exists() and not root.is_dir():
             raise DataError(
-                f"{root}: a file; name the folder of {self.title} ({self.described}); unpack an archive first"
+                f"{root}: not a folder: name the folder of {self.title} ({self.described}), and unpack an archive first"
             )
         if not root.is_dir():
             lost = f"{root}: no such folder; {self.title} should be there ({self.described}). "
@@ -76,7 +76,7 @@ class Layout:
 
     def _remedy(self, place: object) -> str:
         source = f"{self.source} " if self.source else ""
-        return f"{source}To try without it: lba prepare synthetic --layout {self.name} --output {place}"
+        return f"{source}To try lba without it: lba prepare synthetic --layout {self.name} --output {place}"
 
 
 def spelling_hint(root: Path) -> str:
@@ -101,4 +101,6 @@ def name_of(root: Path, title: str) -> str:
             raise ValueError
         return f"synthetic-{preset}"
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise DataError(f"{mark}: damaged; it should say how the synthetic data were drawn") from None
+        raise DataError(
+            f"{mark}: damaged; it should name the preset of the synthetic data: generate them again"
+        ) from None

@@ -8,7 +8,7 @@ from typing import TypeVar
 from lba_cli.datasets.misplaced import whereabouts
 from lba_cli.errors import DataError, quoted
 from lba_cli.files import MOST_TEXT, ZERO_BYTES, encoding_problem, read_text
-from lba_cli.vocabulary import Split
+from lba_cli.vocabulary import Split, plural
 
 MOST_SHOWN = 20
 LONGEST_LINE = 1000
@@ -21,8 +21,8 @@ class Entry:
 
     Attributes:
         path: the image, relative to the data set's root, with forward slashes.
-        label: the person in it.
-        source, line: the list, and the number of the line, from 1.
+        label: the label of the person in the image.
+        source, line: the path of the list, and the line number, from 1.
     """
 
     path: str
@@ -32,20 +32,20 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """The list's path and the line."""
+        """The list's path and the line number, as ``PATH:LINE``."""
         return f"{self.source}:{self.line}"
 
     @property
     def short_place(self) -> str:
-        """The list's name and the line."""
+        """The list's file name and the line number, as ``NAME:LINE``."""
         return f"{self.source.name}:{self.line}"
 
 
 def read_lines(path: Path, purpose: str, most: int = MOST_TEXT) -> list[str]:
-    """Read the lines of a text file of at most ``most`` bytes, without empty lines at its end.
+    """Return the lines of a text file of at most ``most`` bytes, without spaces around lines and empty lines at the end.
 
-    If it is missing, the error message ends with ``purpose``. Lines may end as on Unix, Windows or old Macs. For the encodings
-    see :func:`~lba_cli.files.read_text`.
+    If the file is missing, the error message ends with ``purpose``. Lines may end as on Unix, Windows or old Macs. For the
+    encodings see :func:`~lba_cli.files.read_text`.
 
     Raises:
         DataError: the file is missing, can't be read, or isn't text.
@@ -70,7 +70,7 @@ def read_identities(path: Path) -> Iterator[tuple[int, int]]:
     Raises:
         DataError: the file is missing or empty, or a word isn't an identity.
     """
-    lines = read_lines(path, "the data set has a list of identities there")
+    lines = read_lines(path, "the data set's list of identities should be there")
     if not lines:
         raise DataError(f"{path}:1: empty; expected comma-separated identities such as 1,2,4")
     for number, line in enumerate(lines, start=1):
@@ -83,12 +83,12 @@ def read_identities(path: Path) -> Iterator[tuple[int, int]]:
 def read_split(
     lists: Iterable[tuple[Path, Split]], read: Callable[[Path], Iterable[tuple[int, Person]]]
 ) -> dict[Person, tuple[Split, str]]:
-    """Return the split of each identity, and the line that lists it, such as ``train_id.txt:1``.
+    """Return {identity: (split, the line that lists the identity, such as ``train_id.txt:1``)}.
 
-    ``read`` yields (line number, identity) of a list.
+    ``lists`` holds pairs of a list and its split. ``read`` yields (line number, identity) for each identity of a list.
 
     Raises:
-        DataError: an identity is listed twice, or ``read`` raises it.
+        DataError: an identity is listed twice, or a list can't be read.
     """
     found: dict[Person, tuple[Split, str]] = {}
     for path, split in lists:
@@ -109,7 +109,7 @@ def read_image_list(root: Path, name: str) -> list[Entry]:
             image is listed twice.
     """
     source = root / name
-    lines = read_lines(source, "the data set has a list of images there")
+    lines = read_lines(source, "the data set's list of images should be there")
     if not lines:
         raise DataError(f"{source}:1: empty; expected lines such as path/to/image.bmp 0")
     entries: dict[str, Entry] = {}
@@ -124,9 +124,10 @@ def read_image_list(root: Path, name: str) -> list[Entry]:
 
 
 def require_images(root: Path, entries: Iterable[Entry]) -> None:
-    """Raise a DataError if listed images are missing: why, where they seem to be, and a line for each that is nowhere.
+    """Raise a DataError if listed images don't exist below ``root``.
 
-    That line names the first list with the image, too.
+    The message says where images were found instead, and has a line for each image that wasn't found. This line also names the
+    first list that contains the image.
     """
     first: dict[str, Entry] = {}
     for entry in entries:
@@ -135,8 +136,8 @@ def require_images(root: Path, entries: Iterable[Entry]) -> None:
     if missing:
         hint, lost = whereabouts(root, missing)
         lines = [f"  {root / path} ({first[path].short_place})" for path in lost]
-        rest = "\n".join(["complete the copy:", *lines]) if lost else ""
-        counts = f"{len(missing)} of {len(first)} images that the lists name are missing"
+        rest = "\n".join(["add the missing images:", *lines]) if lost else ""
+        counts = f"{len(missing)} of {len(first)} listed images {plural(len(missing), 'is', 'are')} missing"
         raise DataError(f"{root}: {counts}; {hint}{rest}".rstrip())
 
 
@@ -165,19 +166,20 @@ def require_consistent_labels(entries: Iterable[Entry], person_of: Callable[[Ent
 
 
 def shortened(items: Sequence[object], most: int = MOST_SHOWN) -> str:
-    """Return the first ``most`` items as text, and how many more there are."""
+    """Return text with the first ``most`` items and the number of further items."""
     shown = ", ".join(str(item) for item in items[:most])
     return shown + (f" and {len(items) - most} more" if len(items) > most else "")
 
 
 def inner_path(path: str, place: str) -> str:
-    """Return the path of a listed image in its shortest form; raises a DataError unless it is relative, with forward slashes.
+    """Return a listed path in its shortest form; ``place`` is the list and the line, for messages.
 
-    ``place`` is the list and the line, for the message.
+    Raises:
+        DataError: the path has backslashes, is absolute, or leads out of the root.
     """
     pure = PurePosixPath(path)
     if "\\" in path or "\0" in path:
-        raise DataError(f"{place}: {quoted(path)}: paths must use forward slashes; replace every \\ by /")
+        raise DataError(f"{place}: {quoted(path)}: paths must use forward slashes; replace every \\ with /")
     if pure.is_absolute() or ".." in pure.parts or PureWindowsPath(path).drive:
         raise DataError(f"{place}: {quoted(path)} leads out of the data set; paths are relative to its root")
     return str(pure)

@@ -1,8 +1,8 @@
 """LLCM: lists of training images in ``idx``; test images in ``test_vis/CAMERA/IDENTITY`` and ``test_nir/CAMERA/IDENTITY``.
 
 Zhang and Wang, Diverse Embedding Expansion Network and Low-Light Cross-Modality Benchmark, CVPR 2023. All images of one
-modality query one image of each identity and camera of the other, in ten draws. Gallery images of the query's identity
-under the query's camera are ignored.
+modality query a gallery of the other modality, with one image of each identity and camera, in ten draws. Gallery images of
+the query's identity under the query's camera are ignored.
 """
 
 import re
@@ -30,11 +30,11 @@ from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
 from lba_cli.synthetic import Job, Plan, Preset
 from lba_cli.synthetic.plan import INFRARED_LOOKS, VISIBLE_LOOKS, size_of
-from lba_cli.vocabulary import MODALITIES, Modality
+from lba_cli.vocabulary import MODALITIES, Modality, plural
 
 TRAIN_LISTS: dict[Modality, str] = {"visible": "idx/train_vis.txt", "infrared": "idx/train_nir.txt"}
 TEST_LIST = "idx/test_id.txt"
-# A complete copy has every test image a second time, among the training images. These lists name those copies.
+# A complete copy has a second copy of every test image among the training images. These lists name the second copies.
 COPY_LISTS: dict[Modality, str] = {"visible": "idx/test_vis.txt", "infrared": "idx/test_nir.txt"}
 TEST_FOLDERS: dict[Modality, str] = {"visible": "test_vis", "infrared": "test_nir"}
 CAMERAS: dict[Modality, tuple[int, ...]] = {"visible": tuple(range(1, 10)), "infrared": (1, 2, 4, 5, 6, 7, 8, 9)}
@@ -91,21 +91,24 @@ def read_llcm(root: Path, _: DatasetOptions | None = None) -> Listing:
     unlisted = unlisted_notes(root, train_folders, {entry.path for entry in entries} | copies.keys())
     notes = [*scan.notes(), *unlisted, *_notes(lists, set(tested), test)]
     if unknown := sorted(scan.unlisted):
-        notes.append(
-            f"{len(unknown)} identities of the test folders are not in {TEST_LIST} and are left out: {shortened(unknown)}"
+        is_unlisted = plural(
+            len(unknown),
+            f"identity of the test folders is not in {TEST_LIST} and is",
+            f"identities of the test folders are not in {TEST_LIST} and are",
         )
+        notes.append(f"{len(unknown)} {is_unlisted} left out: {shortened(unknown)}")
     return Listing(name_of(root, LAYOUT.title), LAYOUT.name, root, in_order([*samples, *test]), None, tuple(notes))
 
 
 def camera_of(path: str) -> int:
-    """Return a training image's camera, from a folder such as ``cam3``, or ``_c3`` in the file name, or else ``NO_CAMERA``."""
+    """Return a training image's camera from a folder such as ``cam3``, or from ``_c3`` in the file name, or ``NO_CAMERA``."""
     *folders, name = path.split("/")
     numbers = [int(found[1]) for folder in folders if (found := _CAMERA_FOLDER.fullmatch(folder))]
     return numbers[-1] if numbers else camera_in_name(name)
 
 
 def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
-    """Refuse an image that is in both lists, or that lies in a folder named after the other modality."""
+    """Raise a DataError if an image is in both lists, or lies in a folder that is named after the other modality."""
     visible = {entry.path: entry for entry in lists["visible"]}
     for entry in lists["infrared"]:
         if entry.path in visible:
@@ -116,38 +119,43 @@ def _check_modalities(lists: dict[Modality, list[Entry]]) -> None:
             if named and all(_MODALITY_OF_WORD[word] != modality for word in named):
                 raise DataError(
                     f"{entry.place}: {entry.path} lies in a folder of {_MODALITY_OF_WORD[named[0]]} images, but this is the "
-                    f"list of {modality} ones; are {' and '.join(TRAIN_LISTS.values())} swapped?"
+                    f"list of {modality} images; are {' and '.join(TRAIN_LISTS.values())} swapped?"
                 )
 
 
 def _second_copies(root: Path) -> dict[str, str]:
-    """Return the paths of the test images' second copies, and the list that names each. Nothing else depends on these lists."""
+    """Return {path: list that names it} for the second copies of the test images. The lists have no other use."""
     lists = {name: read_lines(root / name, "") for name in COPY_LISTS.values() if (root / name).is_file()}
     return {line.rsplit(maxsplit=1)[0]: name for name, lines in lists.items() for line in lines if line}
 
 
 def _check_splits(train: list[Entry], test: dict[str, str]) -> None:
-    """Refuse a training image that is also one of the ``test`` images, given as paths and the lists that make them so."""
+    """Raise a DataError if a training image is also a test image.
+
+    ``test`` maps the path of each test image to the name of the list that makes it a test image.
+    """
     for entry in train:
         if entry.path in test:
             raise DataError(f"{entry.place}: {entry.path} is a test image as well, see {test[entry.path]}")
 
 
 def _notes(lists: dict[Modality, list[Entry]], tested: set[int], test: list[Sample]) -> Iterator[str]:
-    """Yield a line about each possible mistake in this copy."""
+    """Yield a note about each possible mistake in this copy of the data set."""
     visible, infrared = ({entry.label for entry in lists[modality]} for modality in MODALITIES)
     if alone := sorted(visible ^ infrared):
         yield (
-            f"{len(alone)} labels are in only one of {' and '.join(TRAIN_LISTS.values())}, so that training needs "
-            f"data.skip_incomplete=true: {shortened(alone)}"
+            f"{len(alone)} {plural(len(alone), 'label is', 'labels are')} in only one of {' and '.join(TRAIN_LISTS.values())}, so "
+            f"that training needs data.skip_incomplete=true: {shortened(alone)}"
         )
     if both := sorted(tested & {_identity_folder(entry) for modality in MODALITIES for entry in lists[modality]}):
+        words = plural(len(both), "folder of training images has", "folders of training images have")
         yield (
-            f"{len(both)} folders of training images have the numbers of test identities; if those are the same people, "
-            f"the figures are inflated: {shortened(both)}"
+            f"{len(both)} {words} the same number as a test identity; if both are the same person, the figures are inflated: "
+            f"{shortened(both)}"
         )
     if without := sorted(tested - {sample.identity for sample in test}):
-        yield f"{len(without)} identities of {TEST_LIST} have no images: {shortened(without)}"
+        identities = plural(len(without), f"identity of {TEST_LIST} has", f"identities of {TEST_LIST} have")
+        yield f"{len(without)} {identities} no images: {shortened(without)}"
     for modality in MODALITIES:
         if not any(sample.modality == modality for sample in test):
             yield f"{TEST_FOLDERS[modality]} has no image of a test identity: evaluation is impossible"
@@ -172,8 +180,8 @@ _FIRST_PERSON = 2_000_000  # layouts never share a synthetic person
 _PEOPLE = {"tiny": 18, "small": 96}
 _MOST_IMAGES = {"tiny": 2, "small": 4}
 _TRAIN_FOLDERS: dict[Modality, str] = {"visible": "vis", "infrared": "nir"}
-# The renderer has six cameras, so several of LLCM's share a look: visible camera c looks like the renderer's 1, 2, 4, 5 in
-# turn, infrared camera c like its 3 and 6 in turn.
+# The renderer has only six cameras, so several cameras of LLCM share a look: visible cameras look like the renderer's cameras
+# 1, 2, 4 and 5 in turn, infrared cameras like its cameras 3 and 6.
 _LOOKS: dict[Modality, tuple[int, ...]] = {"visible": VISIBLE_LOOKS, "infrared": INFRARED_LOOKS}
 _ABSENT: dict[Modality, int] = {"visible": 3, "infrared": 4}  # every third or fourth camera doesn't see a person
 
@@ -197,7 +205,7 @@ def _plan(preset: Preset, seed: int) -> Plan:
 def _jobs_of(person: int, modality: Modality, seed: int, most: int) -> Iterator[Job]:
     """Yield one person's images under the cameras of one modality, named as in the real data set.
 
-    As there, test images lie a second time among the training images.
+    As in the real data set, there is a second copy of each test image among the training images.
     """
     taken: Counter[int] = Counter()
     word = _TRAIN_FOLDERS[modality]

@@ -1,7 +1,7 @@
-"""Read cells of numbers from MATLAB files that may come from anywhere, in bounded memory.
+"""Read cell arrays of numbers from untrusted MATLAB files, in bounded memory.
 
 In this format (MAT-file Level 5), a few bytes can declare millions of cells or decompress to gigabytes, and SciPy's reader
-crashes on some damaged files. This reader supports nothing but nested cells of numbers.
+crashes on some damaged files. This reader supports only nested cell arrays of numbers.
 """
 
 import math
@@ -26,7 +26,7 @@ DEEPEST = 4
 
 
 class MatlabError(ValueError):
-    """A MATLAB file is damaged, or contains something other than cells of numbers."""
+    """A MATLAB file is damaged or too large, lacks a variable, or contains something other than cell arrays of numbers."""
 
 
 class _Element(NamedTuple):
@@ -35,11 +35,12 @@ class _Element(NamedTuple):
 
 
 def load_cells(path: Path, name: str) -> NDArray[np.object_]:
-    """Read the variable ``name`` of a MATLAB file: an array of cells, each an array of numbers or of cells.
+    """Return the cell array called ``name`` in a MATLAB file. Each cell is an array of numbers or another cell array.
 
     Raises:
         OSError: the file can't be read or is larger than 32 MiB.
-        MatlabError: the file is damaged or too large, contains something other than cells of numbers, or lacks the variable.
+        MatlabError: the file is damaged or would decompress to too many bytes, contains something other than cell arrays of
+            numbers, or has no such cell array.
     """
     content = read_bytes(path, MOST_FILE)
     order = {b"IM": "<", b"MI": ">"}.get(content[126:HEADER])
@@ -47,7 +48,7 @@ def load_cells(path: Path, name: str) -> NDArray[np.object_]:
         raise MatlabError("not a MATLAB 5 file")
     variables = dict(_variables(memoryview(content)[HEADER:], order))
     if name not in variables or variables[name].dtype != object:
-        raise MatlabError(f"it has no cells '{name}'")
+        raise MatlabError(f"it has no cell array named '{name}'")
     return variables[name]
 
 
@@ -75,7 +76,7 @@ def _unpack(content: memoryview, most: int) -> bytes:
 
 
 def _elements(content: memoryview, order: str) -> Iterator[_Element]:
-    """Yield the elements in ``content``."""
+    """Yield the elements in ``content``, which has the byte order ``order`` (``<`` or ``>``)."""
     position = count = 0
     while len(content) - position >= 8:
         count += 1
@@ -96,9 +97,9 @@ def _elements(content: memoryview, order: str) -> Iterator[_Element]:
 
 
 def _matrix(element: _Element, order: str, depth: int) -> tuple[str, NDArray[Any]]:
-    """Return the name and the values of an array. MATLAB stores arrays in column-major order."""
+    """Return the name and the values of an array inside ``depth`` cell arrays. MATLAB uses column-major order."""
     if element.kind != MATRIX or depth > DEEPEST:
-        raise MatlabError("it contains something other than cells of numbers")
+        raise MatlabError("it contains something other than cell arrays of numbers")
     if not element.content:
         return "", np.zeros((0, 0))
     parts = list(_elements(element.content, order))
@@ -111,18 +112,18 @@ def _matrix(element: _Element, order: str, depth: int) -> tuple[str, NDArray[Any
         raise MatlabError("damaged: an array of impossible sizes")
     if flags & 0xFF == CELL:
         if math.prod(sizes) != len(values):
-            raise MatlabError("damaged: fewer cells than it declares")
+            raise MatlabError("damaged: the number of cells differs from the declared number")
         cells = np.empty(len(values), object)
         for number, value in enumerate(values):
             cells[number] = _matrix(value, order, depth + 1)[1]
         return name, cells.reshape(sizes, order="F")
     if flags & 0xFF not in NUMBERS or flags & COMPLEX or len(values) != 1:
-        raise MatlabError("it contains something other than cells of numbers")
+        raise MatlabError("it contains something other than cell arrays of numbers")
     return name, _numbers(values[0], order).reshape(sizes, order="F")
 
 
 def _numbers(element: _Element, order: str) -> NDArray[Any]:
-    """Return the numbers of an element, in the type in which they are stored, which is the smallest one that holds them."""
+    """Return the numbers of an element in their stored type. MATLAB stores numbers in the smallest type that fits."""
     if element.kind not in STORED:
         raise MatlabError("damaged: numbers of an unknown type")
     kind = np.dtype(order + STORED[element.kind])

@@ -1,4 +1,4 @@
-"""Find what a copy of a data set seems to lack: spelled otherwise, with another ending, or in another folder."""
+"""Look for missing files and folders of a data set under another spelling, with another ending, or in another folder."""
 
 import shlex
 import unicodedata
@@ -8,18 +8,18 @@ from pathlib import Path, PurePosixPath
 
 from lba_cli.data.image_files import image_suffixes
 
-MOST_FOLDERS = 1000  # looked into, in search of a data set
+MOST_FOLDERS = 1000  # the largest number of folders that are searched for a data set
 
 
 class Names:
-    """The names below a folder, whatever their letter case and Unicode form. Every folder is listed once."""
+    """Finds names below the folder ``root``, ignoring letter case and Unicode form. Every folder is listed only once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._below: dict[Path, dict[str, str]] = {}
 
     def find(self, name: str) -> str | None:
-        """Return the path below the root that is ``name``, or else is spelled almost like it; None if there is none."""
+        """Return ``name``, a path relative to the root, in its existing spelling; None if there is no such path."""
         place = self.root
         for part in name.split("/"):
             below = self.below(place)
@@ -30,7 +30,7 @@ class Names:
         return place.relative_to(self.root).as_posix()
 
     def below(self, place: Path) -> dict[str, str]:
-        """Return what is directly in ``place``: each name under itself and under its folded form."""
+        """Return the names of the files and folders directly in ``place``, by the name itself and by its folded form."""
         if place not in self._below:
             try:
                 names = sorted(entry.name for entry in place.iterdir())
@@ -41,15 +41,16 @@ class Names:
 
 
 def lacking(root: Path, needed: Iterable[str]) -> list[str]:
-    """Return those of the ``needed`` names that ``root`` has under no spelling."""
+    """Return the ``needed`` names that don't exist below ``root``, ignoring letter case and Unicode form."""
     names = Names(root)
     return [name for name in needed if names.find(name) is None]
 
 
 def better_root(root: Path, needed: Collection[str]) -> str:
-    """Return a sentence on the folder nearby that has what ``root`` should have; empty if there is none.
+    """Return a sentence that names a nearby folder with the files and folders that are ``needed``; empty if there is none.
 
-    Data sets are found that were unpacked up to two folders too deep or too high, and those beside a missing ``root``.
+    The folder may be up to two levels below ``root``, or directly above it. If ``root`` doesn't exist, the two folders above it
+    and the folders in these are searched.
     """
     first = {_folded(name.split("/")[0]) for name in needed}
     places = [place for place in islice(_nearby(root), MOST_FOLDERS) if not first.isdisjoint(Names(place).below(place))]
@@ -59,13 +60,13 @@ def better_root(root: Path, needed: Collection[str]) -> str:
         return ""
     rest = f", except {', '.join(missing[best])}" if missing[best] else ""
     place = shlex.quote(str(best))
-    return f"All of it is in {best}{rest}: use --root {place} (lba prepare) or --data {place} (other commands). "
+    return f"The data set is in {best}{rest}: use --root {place} (lba prepare) or --data {place} (other commands). "
 
 
 def whereabouts(root: Path, missing: Sequence[str]) -> tuple[str, list[str]]:
-    """Return sentences on where ``missing`` files or folders are instead, and those that aren't anywhere near.
+    """Return sentences that say where missing files and folders were found instead, and the list of names that weren't found.
 
-    ``missing`` are paths relative to ``root``.
+    ``missing`` holds paths relative to ``root``.
     """
     names = Names(root)
     found: dict[str, list[tuple[str, str]]] = {}
@@ -82,30 +83,30 @@ def whereabouts(root: Path, missing: Sequence[str]) -> tuple[str, list[str]]:
 def _listed(pairs: Sequence[tuple[str, str]]) -> str:
     if len(pairs) <= 2:
         return " and ".join(f"{name} is there as {place}" for name, place in pairs)
-    return f"{len(pairs)} of them are there under other names, such as {pairs[0][1]} for {pairs[0][0]}"
+    return f"{len(pairs)} missing names are there under other names, such as {pairs[0][0]} as {pairs[0][1]}"
 
 
 def _candidates(names: Names, name: str) -> Iterator[tuple[str, str]]:
-    """Yield what to do about a missing name, and the path that probably is meant by it; the likeliest first."""
+    """Yield pairs of a remedy for the missing ``name`` and the existing path that is probably meant, the likeliest first."""
     if place := names.find(name):
         if place == name:
-            yield "that can't be read; it is of another kind, or a link that leads nowhere", place
-        yield "the spelling must be the same, upper and lower case included; rename what is there", place
+            yield "it is a folder instead of a file, a file instead of a folder, or a broken link; replace it", place
+        yield "the spelling must be the same, including upper and lower case; rename the file or folder", place
     path = PurePosixPath(name)
     if path.suffix.lower() in image_suffixes() and (folder := names.find(str(path.parent))):
         for suffix in sorted(image_suffixes()):
             if found := names.below(names.root / folder).get(_folded(path.stem + suffix)):
-                yield "the format differs; write the files' own endings into the lists", f"{folder}/{found}"
+                yield "the ending differs; write the endings of the files into the lists", f"{folder}/{found}"
     elsewhere = [name.partition("/")[2], *(f"{folder}/{name}" for folder in names.below(names.root).values())]
     for place in map(names.find, filter(None, elsewhere)):
         if place:
-            yield "the folder differs; move what is there", place
+            yield "the folder differs; move the file or folder", place
 
 
 def _nearby(root: Path) -> Iterator[Path]:
-    """Yield the folders below ``root``, down to two levels, and the one above it.
+    """Yield the folders up to two levels below ``root``, and the folder above it.
 
-    Of a missing root, yield the two above it, with the folders in them.
+    If ``root`` doesn't exist, yield the two folders above it, each followed by the folders in it.
     """
     above = _above(root)
     if root.is_dir():

@@ -1,4 +1,4 @@
-"""Open a data set at one image size: its prepared store where there is one, otherwise its folder."""
+"""Open a data set at one image size, from its prepared store if there is one, otherwise from its folder."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from lba_cli.datasets import AUTO, DATASETS, DatasetOptions, DatasetSpec, find_s
 from lba_cli.errors import DataError
 from lba_cli.reporting import Listener
 from lba_cli.value_range import KEY, ValueRange, shown
+from lba_cli.vocabulary import plural
 
 
 class DataConfig(Protocol):
@@ -34,14 +35,14 @@ class DataConfig(Protocol):
 
     @property
     def value_range(self) -> ValueRange:
-        """How pixels of more than 8 bits become 8 bits."""
+        """How pixels of more than 8 bits are converted to 8 bits."""
 
     @property
     def trial(self) -> int | None:
         """The trial to use, for a data set that has several."""
 
     def options_for(self, spec: DatasetSpec) -> DatasetOptions:
-        """Return the options that only this data set has."""
+        """Return the options that only the data set ``spec`` has."""
 
 
 def open_data(config: DataConfig, listener: Listener) -> ImageSource:
@@ -51,8 +52,8 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
     ``listener`` receives a line that says which data are used, and warnings about them.
 
     Raises:
-        DataError: there is no data set, it has another layout, the store holds images of another size or was prepared from
-            other images, or the trial isn't one of the data set's.
+        DataError: there is no data set, it has another layout, it doesn't have the configured trial, or its store has images of
+            another size or was prepared from other images.
         ConfigError: no data set has the configured name.
     """
     root = Path(config.root)
@@ -67,7 +68,7 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
         for note in listing.notes:
             listener.warn(f"{root}: {note}")
         source = FolderImages(listing, config.height, config.width).of_trial(config.trial)
-        place = f"{root}, resized every time it is read (lba prepare {listing.dataset} resizes it once)"
+        place = f"{root}; images are resized each time they are read (lba prepare {listing.dataset} resizes them once)"
     else:
         store = _open_store(folder, config)
         if listing:
@@ -83,20 +84,23 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
 
 
 def spec_of(config: DataConfig) -> DatasetSpec:
-    """The data set that a configuration names, or whose options locate images, or that the root looks like.
+    """Return the data set that a configuration names.
 
-    Raises what :func:`~lba_cli.datasets.find_spec` raises.
+    For ``auto``, return the data set whose options say where the images are, or else the data set that the root looks like.
+
+    Raises the errors of :func:`~lba_cli.datasets.find_spec`.
     """
     described = _described_by(config) if config.dataset == AUTO else None
     return described or find_spec(Path(config.root), config.dataset)
 
 
 def dataset_at(config: DataConfig, otherwise: DataConfig) -> DatasetSpec:
-    """The data set at ``config.root``, a folder or a store: see :func:`spec_of`.
+    """Return the data set at ``config.root``, which is a folder or a store.
 
-    If the root looks like none, it is the one whose options locate images in ``otherwise``.
+    For a folder, see :func:`spec_of`. If that doesn't recognise an existing folder, return the data set whose options in
+    ``otherwise`` say where the images are.
 
-    Raises what :func:`~lba_cli.datasets.find_spec` raises.
+    Raises the errors of :func:`~lba_cli.datasets.find_spec`.
     """
     root = Path(config.root)
     folder = root if is_store(root) or root.exists() else default_store(root, config.height, config.width)
@@ -115,10 +119,10 @@ def _described_by(config: DataConfig) -> DatasetSpec | None:
 
 
 def verify_store(folder: Path, listing: Listing | None, listener: Listener) -> StoredImages:
-    """Compare every byte of a store with its checksums, and the store with the listing of its source.
+    """Compare every byte of a store with its checksums, and the store with ``listing``, unless it is None. Return the store.
 
     Raises:
-        DataError: there is no store, it was truncated or changed, or the source's images have changed.
+        DataError: there is no store, it was truncated or changed, or the original images have changed.
     """
     if not is_store(folder):
         raise DataError(f"{folder}: no prepared store there; name one with --output, or prepare it first")
@@ -145,7 +149,7 @@ def _open_store(folder: Path, config: DataConfig) -> StoredImages:
     if store.has_deep_images and store.value_range != config.value_range:
         raise DataError(
             f"{folder}: was prepared with {KEY}={shown(store.value_range)}, but the configuration says "
-            f"{shown(config.value_range)}: prepare the data set again, or --set {KEY}='{shown(store.value_range)}'"
+            f"{shown(config.value_range)}: prepare the data set again, or use --set {KEY}='{shown(store.value_range)}'"
         )
     return store
 
@@ -153,16 +157,16 @@ def _open_store(folder: Path, config: DataConfig) -> StoredImages:
 def _require_same_source(folder: Path, store: StoredImages, listing: Listing) -> None:
     if fingerprint(listing) != store.fingerprint:
         raise DataError(
-            f"{folder}: prepared from other images than {listing.root} has now, or for another train/test split: remove the "
-            "store and prepare it again, or use it as it is with --data"
+            f"{folder}: was prepared from other images than {listing.root} has now, or for another train/test split: remove "
+            "the store and prepare it again, or use the store unchanged with --data"
         )
 
 
 def warn_of_unused_options(config: DataConfig, dataset: str, listener: Listener, *, only_stored: bool = False) -> None:
     """Warn about keys in the section ``data`` that have no effect on the data set ``dataset``.
 
-    Options of other data sets never have one. Those of the data set itself have none if there is ``only_stored`` data, whose
-    split was decided when it was prepared; they are compared with their defaults, which every run names.
+    Options of other data sets never have an effect. The data set's own options have no effect if there is only a store
+    (``only_stored``), because its split is fixed. Of these, only options that differ from their defaults cause a warning.
     """
     own = DATASETS[dataset]
     for spec in DATASETS.values():
@@ -170,14 +174,14 @@ def warn_of_unused_options(config: DataConfig, dataset: str, listener: Listener,
         if given:
             keys = ", ".join(f"data.{key}" for key in sorted(given))
             owned = f"has {own.keys}" if own.keys else "has no keys of its own"
-            has, them = ("has", "it") if len(given) == 1 else ("have", "them")
+            has, them = plural(len(given), "has", "have"), plural(len(given), "this key", "these keys")
             listener.warn(f"{keys} {has} no effect: only the data set '{spec.name}' has {them}; '{dataset}' {owned}")
     if config.trial is not None and not own.trials:
         listener.warn(f"data.trial has no effect: '{dataset}' has a single train/test split")
     options, usual = config.options_for(own), own.options()
     changed = [f"data.{key}" for key in own.options.model_fields if getattr(options, key) != getattr(usual, key)]
     if only_stored and changed:
-        has = "has" if len(changed) == 1 else "have"
+        has = plural(len(changed), "has", "have")
         listener.warn(
             f"{', '.join(changed)} {has} no effect: the store keeps the images and the split that it was prepared with"
         )

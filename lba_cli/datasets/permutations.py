@@ -1,7 +1,8 @@
 """``rand_perm_cam.mat``: the fixed random permutations of SYSU-MM01's release, and the galleries drawn with them.
 
-The variable ``rand_perm_cam`` is a 6 × 1 cell array, by camera, of n × 1 cell arrays, by identity, of 10 × images matrices.
-Each row is a permutation that counts from 1. The cell of an identity that the camera doesn't have is empty.
+The variable ``rand_perm_cam`` is a 6 × 1 cell array with a cell for each camera. Each cell is an n × 1 cell array with a cell
+for each identity. Each of these cells is a 10 × (number of images) matrix. Its rows are permutations that count from 1. The
+cell of an identity that has no images under the camera is empty.
 """
 
 import io
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from lba_cli.datasets.galleries import NUM_DRAWS, Directories, Image
 from lba_cli.datasets.matlab import load_cells
 from lba_cli.errors import DataError
+from lba_cli.vocabulary import plural
 
 VARIABLE = "rand_perm_cam"
 SOURCE = (
-    "it doesn't come with the images, but with the authors' evaluation code, in its folder evaluation/data_split: copy it to "
-    "exp/, and prepare a store again"
+    "the file comes with the authors' evaluation code, in its folder evaluation/data_split, not with the images: copy it to "
+    "exp/, and prepare the store again if there is one"
 )
 # {(identity, camera): (10, images) permutations, which count from 1}
 Permutations = Mapping[tuple[int, int], "NDArray[np.int64]"]
@@ -34,7 +36,7 @@ def official_gallery(
         directories: the sorted images of every test identity under every camera.
         permutations: see :func:`load_permutations`.
         cameras, trial: the cameras of the gallery, and the number of the draw, from 0.
-        shots: images taken from each directory.
+        shots: the number of images taken from each directory.
 
     Returns:
         The images in gallery order: cameras ascending, then identities ascending.
@@ -51,15 +53,16 @@ def official_gallery(
             permutation = permutations.get((identity, camera), np.empty((NUM_DRAWS, 0), np.int64))
             if permutation.shape[1] != len(images):
                 raise DataError(
-                    f"this copy of the data set has {len(images)} images of identity {identity} under camera {camera}, but the "
-                    f"official protocol expects {permutation.shape[1]}: use an unmodified copy, or --protocol community"
+                    f"this copy of the data set has {len(images)} {plural(len(images), 'image')} of identity {identity} under "
+                    f"camera {camera}, but the official protocol expects {permutation.shape[1]}: use an unmodified copy, or "
+                    "--protocol community"
                 )
             gallery += [images[index - 1] for index in permutation[trial][:shots].tolist()]
     return gallery
 
 
 def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int64]]:
-    """Read ``rand_perm_cam.mat``: {(identity, camera): (10, images) permutations, which count from 1}.
+    """Read ``rand_perm_cam.mat``. Return {(identity, camera): (10, images) int64 permutations, which count from 1}.
 
     Raises:
         DataError: the file is missing, isn't a MATLAB file, or doesn't hold the permutations.
@@ -74,7 +77,7 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
         }
     except FileNotFoundError:
         raise DataError(
-            f"{path}: no such file; {SOURCE}. The official protocol needs it, --protocol community does not"
+            f"{path}: no such file; {SOURCE}. Only the official protocol needs this file: --protocol community works without it"
         ) from None
     except (OSError, ValueError, TypeError, AttributeError, OverflowError) as problem:
         raise DataError(f"{path}: not the permutations of the official protocol ({problem})") from problem

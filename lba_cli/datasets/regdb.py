@@ -1,8 +1,8 @@
 """RegDB: images in ``Visible/PERSON`` and ``Thermal/PERSON``, and lists of the images of ten trials in ``idx``.
 
 Nguyen et al., Person Recognition System Based on a Combination of Body Images from Visible Light and Thermal Cameras,
-Sensors 2017. All test images of one modality query all test images of the other. Each trial has a model of its own; results
-are means over the ten trials.
+Sensors 2017. All test images of one modality query all test images of the other modality. Each trial has a model of its own.
+Results are means over the ten trials.
 """
 
 from collections.abc import Sequence
@@ -50,7 +50,7 @@ def read_regdb(root: Path, _: DatasetOptions | None = None) -> Listing:
     """List the images of RegDB's ten trials, one sample for every line of the 40 lists.
 
     A sample's identity is its label in the list. A label means the same person in the visible and the thermal list of one
-    trial and split, and different people elsewhere. Camera 1 is the visible one, camera 2 the thermal one.
+    trial and split, but not in other lists. Camera 1 is the visible camera, camera 2 the thermal camera.
 
     Raises:
         DataError: a list or an image is missing, a list is malformed, or a trial's lists contradict each other.
@@ -73,7 +73,7 @@ def read_regdb(root: Path, _: DatasetOptions | None = None) -> Listing:
 
 
 def _check_trial(lists: Lists) -> None:
-    """Refuse lists of one trial that contradict each other."""
+    """Raise a DataError if the lists of one trial contradict each other."""
     for (_, modality), listed in lists.items():
         for entry in listed:
             parts = entry.path.split("/")
@@ -100,7 +100,7 @@ def _check_same_labels(visible: list[Entry], infrared: list[Entry]) -> None:
 
 
 def _check_splits(train: list[Entry], test: list[Entry]) -> None:
-    """Refuse a person or an image that is in both splits."""
+    """Raise a DataError if a person or an image is in both splits."""
     images = {entry.path: entry for entry in train}
     people = {_person(entry): entry for entry in reversed(train)}
     for entry in test:
@@ -117,7 +117,7 @@ def _check_splits(train: list[Entry], test: list[Entry]) -> None:
 
 
 def _person(entry: Entry) -> str:
-    """Return the person of an image: its folder's name without leading zeros, which is the same in both modalities."""
+    """Return the person in an image: the name of its folder without leading zeros. Both modalities use the same names."""
     folder = entry.path.split("/")[1]
     return str(int(folder)) if folder.isascii() and folder.isdecimal() else folder
 
@@ -133,7 +133,7 @@ _LOOKS: dict[Modality, int] = {"visible": 4, "infrared": 6}  # both outdoors
 
 
 def _plan(preset: Preset, seed: int) -> Plan:
-    """Plan ten images of each person in each modality, and ten trials, each of which trains on half of the people."""
+    """Plan ten images of each person in each modality, and ten trials. Each trial trains on half of the people."""
     people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
     jobs = tuple(
         Job(seed, _FIRST_PERSON + person, _LOOKS[modality], index, _path(modality, person, index))
@@ -153,7 +153,7 @@ def _path(modality: Modality, person: int, index: int) -> str:
 
 
 def _list(people: Sequence[int], modality: Modality) -> bytes:
-    """Return the content of a list: a line per image with its path and its person's label, from 0."""
+    """Return the content of a list: a line for each image, with its path and the label of the person, from 0."""
     numbered = product(enumerate(people), _INDICES)
     lines = [f"{_path(modality, person, index)} {label}\n" for (label, person), index in numbered]
     return "".join(lines).encode()
@@ -180,6 +180,6 @@ REGDB = DatasetSpec(
     ),
     synthetic=_plan,
     prepare_help="Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten trials.\n\n"
-    "Training and evaluation take one of them: --set data.trial=1 to 10.",
+    "Training and evaluation use one trial, which --set data.trial=1 to 10 selects.",
     prepare_examples=("lba prepare regdb", "lba prepare regdb --root /data/RegDB --output /fast/regdb --skip-broken"),
 )

@@ -1,4 +1,4 @@
-"""Find the images in a data set's folders, and count what isn't an image of an identity, with the reason."""
+"""Find the images of identities in a data set's folders, and count the files that are ignored, by reason."""
 
 import os
 import re
@@ -12,20 +12,20 @@ from lba_cli.data.image_listing import require_text
 from lba_cli.data.samples import NO_CAMERA, Sample
 from lba_cli.datasets.lists import shortened
 from lba_cli.errors import printable
-from lba_cli.vocabulary import Modality, Split
+from lba_cli.vocabulary import Modality, Split, plural
 
 _CAMERA = re.compile(r"_c([0-9]{1,9})(?![0-9])", re.IGNORECASE)
-_SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # beside those whose names begin with a dot
+_SYSTEM_FILES = {"thumbs.db", "ehthumbs.db", "desktop.ini"}  # in addition to files with names that begin with a dot
 
 
 @dataclass
 class Scan:
-    """Finds images in folders by the endings of their names, and counts what it ignores. Links are followed.
+    """Finds images in folders by their endings, and counts the files that it ignores. Links are followed.
 
     Attributes:
-        strays: the number of files that are hidden, the system's own, or in no identity's folder.
-        endings: the number of other files in identities' folders, by their endings.
-        folders, links: folders that were not searched, and links that lead nowhere.
+        strays: the number of hidden files, files of the operating system, and files outside the identities' folders.
+        endings: the number of other ignored files in the identities' folders, by ending.
+        folders, links: folders that were not searched, and broken links.
         unlisted: identities that have a folder, but are in no list.
     """
 
@@ -38,9 +38,9 @@ class Scan:
     def samples(
         self, root: Path, place: str, camera: int, modality: Modality, listed: Mapping[int, tuple[Split, str]]
     ) -> Iterator[Sample]:
-        """Yield the images of one camera, whose folder ``root / place`` has one folder per identity.
+        """Yield the samples of one camera. Its folder ``root / place`` contains a folder for each identity.
 
-        Identities that aren't in ``listed``, see :func:`~lba_cli.datasets.lists.read_split`, are left out.
+        Identities that aren't in ``listed``, the result of :func:`~lba_cli.datasets.lists.read_split`, are left out.
         """
         for folder in (root / place).iterdir():
             if not (folder.name.isascii() and folder.name.isdecimal() and folder.is_dir()):
@@ -53,7 +53,7 @@ class Scan:
                 self.unlisted.add(int(folder.name))
 
     def images(self, folder: Path) -> Iterator[str]:
-        """Yield the names of the images directly in ``folder``; see :func:`require_text`."""
+        """Yield the names of the images directly in ``folder``. Raises a DataError if a name isn't valid UTF-8."""
         for file in folder.iterdir():
             if file.suffix.lower() in image_suffixes() and not file.name.startswith(".") and file.is_file():
                 require_text(file)
@@ -62,26 +62,29 @@ class Scan:
                 self._ignore(file, of_identity=True)
 
     def notes(self) -> list[str]:
-        """Return a line for each reason why something was ignored, if anything was."""
-        notes = [f"{self.strays} files that are not images of an identity were ignored"] if self.strays else []
+        """Return a list of notes about the files and folders that were ignored, one for each reason."""
+        notes = []
+        if self.strays:
+            one, many = "file that is not an image of an identity was", "files that are not images of an identity were"
+            notes.append(f"{self.strays} {plural(self.strays, one, many)} ignored")
         if self.endings:
             counts = [
-                f"{count} end in {ending}" if ending else f"{count} have no ending"
+                f"{count} ending in {ending}" if ending else f"{count} without an ending"
                 for ending, count in sorted(self.endings.items())
             ]
-            notes.append(
-                f"{self.endings.total()} files of formats that are not read were ignored: {printable(shortened(counts))}"
-            )
-        for paths, what in (
-            (self.folders, "folders are not folders of an identity and were not searched"),
-            (self.links, "links lead nowhere"),
-        ):
-            if paths:
-                notes.append(f"{len(paths)} {what}: {printable(shortened(sorted(paths), 3))}")
+            total = self.endings.total()
+            files = plural(total, "file of a format that is not read was", "files of formats that are not read were")
+            notes.append(f"{total} {files} ignored: {printable(shortened(counts))}")
+        if count := len(self.folders):
+            words = plural(count, "folder is not the folder of an identity and was", "folders of no identity were")
+            notes.append(f"{count} {words} not searched: {printable(shortened(sorted(self.folders), 3))}")
+        if count := len(self.links):
+            shown = printable(shortened(sorted(self.links), 3))
+            notes.append(f"{count} broken {plural(count, 'link was', 'links were')} ignored: {shown}")
         return notes
 
     def reasons(self) -> str:
-        """Return the notes in brackets, for a message; empty if there are none."""
+        """Return text with the notes in brackets, for a message; empty if there are no notes."""
         notes = "; ".join(self.notes())
         return f" ({notes})" if notes else ""
 
@@ -99,9 +102,9 @@ class Scan:
 
 
 def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) -> list[str]:
-    """Return a line about the files below ``folders`` that aren't in ``listed`` (paths relative to ``root``), if any.
+    """Return a list with a note about the files below ``folders`` that aren't ``listed``; empty if all are listed.
 
-    Links to folders are followed, but no folder is counted twice.
+    The paths in both are relative to ``root``. Links to folders are followed, but no folder is counted twice.
     """
     count = 0
     seen: set[str] = set()
@@ -114,7 +117,8 @@ def unlisted_notes(root: Path, folders: Iterable[str], listed: Collection[str]) 
             seen.add(real)
             inside = Path(place).relative_to(root).as_posix()
             count += sum(f"{inside}/{file}" not in listed for file in files)
-    return [f"{count} files that are in no list were ignored"] if count else []
+    words = plural(count, "file that is in no list was", "files that are in no list were")
+    return [f"{count} {words} ignored"] if count else []
 
 
 def camera_in_name(name: str) -> int:

@@ -44,7 +44,7 @@ class Setting:
 
     @property
     def gallery_words(self) -> str:
-        """``single-shot``, ``multi-shot`` or ``whole gallery``."""
+        """The number of gallery images in words: ``single-shot``, ``multi-shot`` or ``whole gallery``."""
         return "whole gallery" if self.shots == "whole" else f"{self.shots}-shot"
 
     def __str__(self) -> str:
@@ -71,16 +71,16 @@ class DatasetOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def locate_images(self) -> bool:
-        """Whether these options say where the images of a root are, so that its folders need not be recognised."""
+        """Return whether these options say where the images below a root are, so that its folders need not be recognised."""
         return False
 
 
 class SplitAdvice(NamedTuple):
-    """What a user can change if a split doesn't fit, as parts of messages.
+    """Parts of messages that say how a user can change a split.
 
     Attributes:
-        train_on_more: moves people from the test split to the training split.
-        test_others: leads to another test split.
+        train_on_more: how to move people from the test split to the training split.
+        test_others: how to get another test split.
     """
 
     train_on_more: str
@@ -88,7 +88,7 @@ class SplitAdvice(NamedTuple):
 
 
 class PublishedResult(NamedTuple):
-    """One row of a published table: the figures that were published, as fractions."""
+    """One row of a published table. ``figures`` holds the published metrics, by name, as fractions."""
 
     label: str
     setting: Setting
@@ -96,7 +96,13 @@ class PublishedResult(NamedTuple):
 
 
 class Shortfall(NamedTuple):
-    """How one camera's images in a copy differ from the complete data set."""
+    """The difference between a copy and the complete data set for one camera.
+
+    Attributes:
+        camera: the camera's number.
+        expected, found: the numbers of images in the complete data set and in the copy.
+        identities: the identities with other numbers of images than in the complete data set.
+    """
 
     camera: int
     expected: int
@@ -111,24 +117,24 @@ class DatasetSpec:
     Attributes:
         layout: the data set's name, what its folder contains, and how to get it.
         read: lists the images below a folder; takes the folder and the data set's own options.
-        modes: the modes of evaluation, and the direction of each, in the order of reports.
+        modes: the modes of evaluation and their directions, in the order of reports.
         draw: draws queries and galleries for a setting.
-        shots, usual_shots: the gallery sizes it can be evaluated with, and the usual one for given samples.
-        match_rules: what a query ignores, and what CMC counts.
-        protocols: the protocols, and the modes that each one has.
-        usual_modes: the modes that papers report. The first one chooses a run's best epoch.
-        options: its own config keys, with their defaults.
-        default_root: the folder that commands look in when none is named.
-        trials: the numbers of its trials, if it is split several times; each trial has a model of its own.
+        shots, usual_shots: the gallery sizes that evaluation can use, and a function that returns the usual size for samples.
+        match_rules: the gallery images that a query ignores, and what CMC counts.
+        protocols: the protocols, and the modes that each protocol has.
+        usual_modes: the modes that papers report. The mAP of the first mode selects a run's best epoch.
+        options: the data set's own config keys, with their defaults.
+        default_root: the data set's usual folder, which commands use if no folder is named.
+        trials: the numbers of the trials, if the data set is split several times; each trial has a model of its own.
         split_is_drawn: whether the user chooses the training identities, so that checkpoints must record them.
-        split_advice: how a split that is drawn can be changed; None to name the data set's own config keys.
+        split_advice: how a drawn split can be changed; None to name the data set's own config keys.
         needs_cameras: whether evaluation needs the camera of every test image.
-        sample_notes: returns what users of these samples must know, one line each, such as what decides the protocol.
-        check_sample: returns what is wrong with a sample of a feature file; empty if nothing is.
+        sample_notes: returns a list of notes for users of the given samples, such as a note about unknown cameras.
+        check_sample: returns text that says what is wrong with a sample of a feature file; empty if it is valid.
         shortfalls: compares a copy with the complete data set, camera by camera.
-        protocol_notes: what readers of a protocol's figures must know.
-        published: figures that the authors of the methods published.
-        synthetic: plans synthetic people in this layout, for a preset and a seed; None if there are none.
+        protocol_notes: a note for readers of a protocol's figures, by protocol.
+        published: results that the authors of the methods published.
+        synthetic: plans synthetic people in this layout, for a preset and a seed; None if the layout has no synthetic people.
         prepare_help, prepare_examples: the help text of ``lba prepare NAME``, and command lines shown below it.
     """
 
@@ -172,11 +178,11 @@ class DatasetSpec:
         return ", ".join(f"data.{key}" for key in self.options.model_fields)
 
     def advice(self) -> SplitAdvice:
-        """How the split can be changed, if it is drawn."""
+        """Return how the user can change the split, for a data set with a drawn split."""
         change = f"change the split{self.keys and f' ({self.keys})'}"
         return self.split_advice or SplitAdvice(change, change)
 
     @property
     def selection_mode(self) -> str:
-        """The mode whose mAP chooses a run's best epoch."""
+        """The mode whose mAP selects a run's best epoch."""
         return self.usual_modes[0]

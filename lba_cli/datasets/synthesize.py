@@ -64,20 +64,20 @@ def plan_synthetic(spec: DatasetSpec, preset: str, seed: int = 0) -> Plan:
 def write_synthetic(
     spec: DatasetSpec, preset: str, output: Path, *, seed: int = 0, workers: int | None = None, listener: Listener
 ) -> Summary:
-    """Draw a synthetic data set into the new folder ``output``, which appears whole or not at all.
+    """Draw a synthetic data set into the new folder ``output``, which appears only when it is complete.
 
     The files depend only on the layout, ``preset`` and ``seed``. ``synthetic.json`` marks the data as synthetic, so that
     every report says so.
 
     Args:
         spec: the data set whose folders and lists are written.
-        preset, seed: ``tiny``, ``small`` or ``sysu``, and the seed of everything random.
+        preset, seed: ``tiny``, ``small`` or ``sysu``, and the random seed.
         output: the folder to make.
         workers: number of processes; one per core if None. With 1, everything runs in this process.
         listener: receives the progress.
 
     Raises:
-        LbaError: ``output`` exists and isn't an empty folder, ``workers`` is less than 1, or :func:`plan_synthetic` raises it.
+        LbaError: ``output`` exists and isn't an empty folder, ``workers`` is less than 1, or :func:`plan_synthetic` raises an error.
     """
     plan = plan_synthetic(spec, preset, seed)
     if workers is not None and workers < 1:

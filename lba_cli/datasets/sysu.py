@@ -1,8 +1,8 @@
 """SYSU-MM01: images in ``cam1/0001``, by camera and 4-digit identity, and lists of identities in ``exp``.
 
 Wu et al., RGB-Infrared Cross-Modality Person Re-Identification, ICCV 2017. Cameras 1, 2, 4 and 5 are visible, 3 and 6
-infrared. Infrared images query galleries of visible ones; camera 3 looks at the same room as camera 2, so its queries
-ignore camera 2.
+infrared. Infrared images query galleries of visible images. Camera 3 looks at the same room as camera 2, so queries of
+camera 3 ignore camera 2.
 """
 
 from pathlib import Path
@@ -33,7 +33,7 @@ from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, ent
 from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
 from lba_cli.synthetic import Job, Plan, Preset
-from lba_cli.vocabulary import Modality, Split
+from lba_cli.vocabulary import Modality, Split, plural
 
 INFRARED_CAMERAS = (3, 6)
 GALLERY_CAMERAS = {"all-search": (1, 2, 4, 5), "indoor-search": (1, 2)}
@@ -70,9 +70,13 @@ def read_sysu(root: Path, _: DatasetOptions | None = None) -> Listing:
         raise DataError(f"{root}: none of the identities in exp/*.txt has an image under cam1…cam6{scan.reasons()}")
     notes = scan.notes()
     if unlisted := sorted(scan.unlisted - {entry.identity for entry in sysu_inventory() if entry.group == "unused"}):
-        notes.append(f"{len(unlisted)} identities are in none of the lists and are left out: {shortened(unlisted)}")
+        words = plural(
+            len(unlisted), "identity is in none of the lists and is", "identities are in none of the lists and are"
+        )
+        notes.append(f"{len(unlisted)} {words} left out: {shortened(unlisted)}")
     if without := sorted(listed.keys() - {sample.identity for sample in samples}):
-        notes.append(f"{len(without)} identities of the lists have no images: {shortened(without)}")
+        words = plural(len(without), "identity of the lists has", "identities of the lists have")
+        notes.append(f"{len(without)} {words} no images: {shortened(without)}")
     permutations = root / "exp" / PERMUTATIONS
     found = permutations.is_file()
     if not found and (hint := whereabouts(root, [f"exp/{PERMUTATIONS}"])[0]):
@@ -91,8 +95,8 @@ def _draw(source: EvaluationSet, setting: Setting) -> tuple[Draw, ...]:
     else:
         if source.permutations is None:
             raise DataError(
-                f"{source.name}: exp/{PERMUTATIONS} is missing, which the official protocol needs, and --protocol community does "
-                f"not; {SOURCE}"
+                f"{source.name}: the official protocol needs exp/{PERMUTATIONS}, which is missing (--protocol community works "
+                f"without it); {SOURCE}"
             )
         permutations, shots = load_permutations(source.permutations), IMAGES_PER_CAMERA[setting.shots]
         galleries = [official_gallery(searched, permutations, cameras, n, shots) for n in range(NUM_DRAWS)]
@@ -151,7 +155,7 @@ SYSU = DatasetSpec(
     ),
     synthetic=_plan,
     prepare_help="Resize SYSU-MM01 (cam1…cam6 and exp) once into a memory-mapped store.\n\n"
-    "Training and evaluation find a store beside the data set's folder by themselves; name a store elsewhere with --data.",
+    "Training and evaluation use a store beside the data set's folder automatically. Name a store elsewhere with --data.",
     prepare_examples=(
         "lba prepare sysu",
         "lba prepare sysu --root /data/SYSU-MM01 --output /fast/sysu --npy",

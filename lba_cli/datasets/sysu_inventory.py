@@ -25,7 +25,7 @@ _TINY_ABSENT = {3: (2, 6), 9: (1,), 14: (5,), 20: (3,), 17: (4, 2), 7: (2,), 16:
 
 @dataclass(frozen=True)
 class InventoryEntry:
-    """One identity: the list that names it (``unused``: none does), and its number of images under each camera."""
+    """One identity, the list that names it (``unused`` if no list does), and its number of images under each camera."""
 
     identity: int
     group: Group
@@ -52,9 +52,10 @@ def entries_of_preset(preset: str) -> tuple[InventoryEntry, ...]:
 
 
 def _tiny_entries() -> tuple[InventoryEntry, ...]:
-    """Return 18 identities with gaps between their numbers, 3 to 5 images per camera, some cameras missing.
+    """Return 18 identities with gaps between their numbers.
 
-    Every test identity is seen by camera 1, so that every infrared query has a match in either search.
+    An identity has 3 to 5 images under a camera, or none under a few cameras. Every test identity has images under camera 1, so
+    that every infrared query has a match in both modes.
     """
     entries = []
     for identity, group in sorted((identity, group) for group, identities in _TINY.items() for identity in identities):
@@ -78,7 +79,7 @@ def _small_entries() -> tuple[InventoryEntry, ...]:
 
 
 def compare_with_inventory(samples: Iterable[Sample]) -> list[Shortfall]:
-    """Compare a copy's images with the complete data set: one shortfall for each camera whose counts differ.
+    """Return a shortfall for each camera whose numbers of images differ from the complete data set.
 
     Identities that are in none of the data set's lists are ignored.
     """

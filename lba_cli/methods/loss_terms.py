@@ -27,12 +27,14 @@ class LossOptions:
         dense_margin: the margin of the dense triplet.
         temperature: the factor of the similarities in the matching probability.
         weighting: how co-attention weighs the dense triplet, see :func:`lba_cli.alignment.align`.
+        masks: whether reconstructions use person masks.
     """
 
     margin: float = 0.3
     dense_margin: float = 0.3
     temperature: float = 50.0
     weighting: Weighting = "batch_mean"
+    masks: bool = True
 
 
 @dataclass
@@ -80,6 +82,7 @@ class ForwardPass:
                 temperature=options.temperature,
                 margin=options.dense_margin,
                 weighting=options.weighting,
+                masks=options.masks,
             )
             for features, pairs in zip(self.maps, self.draw_pairs(), strict=True)
         )

@@ -32,7 +32,7 @@ class Objective:
         method: a name in :data:`lba_cli.methods.METHODS`, such as ``baseline`` or ``full``.
         weights: the weights of loss terms by name; other terms keep the method's default. A term of weight 0 isn't
             computed.
-        weighting, temperature, margin, dense_margin: see :class:`LossOptions`; ``dense_margin`` defaults to ``margin``.
+        weighting, temperature, margin, dense_margin, masks: see :class:`LossOptions`; ``dense_margin`` defaults to ``margin``.
 
     Raises:
         ValueError: the method is unknown, it lacks a term in ``weights``, a weight is negative, or all are 0.
@@ -51,9 +51,11 @@ class Objective:
         temperature: float = 50.0,
         margin: float = 0.3,
         dense_margin: float | None = None,
+        masks: bool = True,
     ) -> None:
         row = get_method(method)
-        self.options = LossOptions(margin, margin if dense_margin is None else dense_margin, temperature, weighting)
+        dense_margin = margin if dense_margin is None else dense_margin
+        self.options = LossOptions(margin, dense_margin, temperature, weighting, masks)
         resolved = row.weights(weights or {})
         self._terms = [(term, resolved[term.name]) for term in row.terms if resolved[term.name] > 0]
 

@@ -109,6 +109,7 @@ def build_objective(config: Config) -> Objective:
         temperature=config.alignment.temperature,
         margin=config.train.triplet_margin,
         dense_margin=config.alignment.margin,
+        masks=config.alignment.masks,
     )
 
 

@@ -8,16 +8,17 @@ from oracles.alignment import dense_triplet
 from lba_cli.alignment import align, matching_probability, person_mask, sample_pairs, warp
 
 
-@pytest.mark.parametrize("weighting", ["batch_mean", "per_position"])
+@pytest.mark.parametrize("masks", [True, False])
+@pytest.mark.parametrize("weighting", ["batch_mean", "per_position", "uniform"])
 @pytest.mark.parametrize(
     ("identities", "instances", "shape"), [(2, 1, (5, 3, 2)), (3, 2, (4, 1, 3)), (2, 3, (3, 2, 2))]
 )
-def test_align_equals_plain_loops(weighting, identities, instances, shape):
+def test_align_equals_plain_loops(weighting, masks, identities, instances, shape):
     generator = torch.Generator().manual_seed(identities)
     features = torch.rand(2 * identities * instances, *shape, generator=generator, dtype=torch.float64)
     pairs = sample_pairs(identities, instances, generator)
-    found = align(features, pairs, temperature=20.0, margin=0.2, weighting=weighting)
-    reconstructed, loss = dense_triplet(features.numpy(), *(p.numpy() for p in pairs), 20.0, 0.2, weighting)
+    found = align(features, pairs, temperature=20.0, margin=0.2, weighting=weighting, masks=masks)
+    reconstructed, loss = dense_triplet(features.numpy(), *(p.numpy() for p in pairs), 20.0, 0.2, weighting, masks)
     np.testing.assert_allclose(found.reconstructed.numpy(), reconstructed, atol=1e-9)
     assert found.dense_triplet.item() == pytest.approx(loss, abs=1e-9)
 

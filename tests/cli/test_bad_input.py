@@ -53,8 +53,8 @@ def test_identities_without_images_and_stray_files_are_reported(lba, copy, tmp_p
     (copy / "exp" / "val_id.txt").write_text("6,17,24,300")
     (copy / "cam1" / "Thumbs.db").write_bytes(b"x")
     result = lba("prepare", "sysu", "--root", copy, "--set", "data.height=32", "--set", "data.width=16")
-    assert "1 identities of the lists have no images: 300" in result.output
-    assert "1 files that are not images of an identity were ignored" in result.output
+    assert "1 identity of the lists has no images: 300" in result.output
+    assert "1 file that is not an image of an identity was ignored" in result.output
 
 
 def test_broken_images_are_named_or_skipped(lba, copy, tmp_path):
@@ -89,7 +89,7 @@ def test_identities_that_lack_a_modality_are_refused_or_skipped(lba, small_yaml,
     for camera in ("cam3", "cam6"):
         shutil.rmtree(copy / camera / "0002", ignore_errors=True)
     message = refused(train(lba, small_yaml, copy))
-    assert "1 of 12 training identities lack a modality: 1 without infrared images (2)" in message
+    assert "1 of 12 training identities lacks a modality: 1 without infrared images (2)" in message
     assert "data.skip_incomplete=true" in message
     train(lba, small_yaml, copy, "--set", "data.skip_incomplete=true", "--set", "train.epochs=1", status=0)
 

@@ -120,7 +120,7 @@ def foreign(monkeypatch, tmp_path):
 def test_the_image_size_of_a_foreign_file_is_a_setting(lba, foreign, tiny, image, tmp_path):
     size = ("--set", "data.height=64", "--set", "data.width=32", "--checkpoint", foreign)
     output = lba("evaluate", *size, "--data", tiny, "--mode", "all-search").output
-    assert "doesn't say its image size" not in output
+    assert "doesn't record its image size" not in output
     assert "trained on unknown data" not in output
     lba("export", *size, "--format", "safetensors", "--output", "a.safetensors")
     description = read_checkpoint(tmp_path / "a.safetensors").description
@@ -131,7 +131,7 @@ def test_the_image_size_of_a_foreign_file_is_a_setting(lba, foreign, tiny, image
 
 def test_the_usual_image_size_is_assumed_with_a_word(lba, foreign, image):
     output = lba("embed", image, "--modality", "visible", "--output", "e.npz", "--checkpoint", foreign)
-    assert "theirs.t doesn't say its image size: taking 288×144" in " ".join(output.output.split())
+    assert "theirs.t doesn't record its image size: 288×144 is assumed" in " ".join(output.output.split())
 
 
 def test_a_run_starts_from_the_folder_of_another(lba, run, store, small_yaml, tmp_path):

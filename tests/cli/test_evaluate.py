@@ -220,7 +220,7 @@ def test_a_model_is_trained_and_scored_for_each_trial(lba, opened_trials, small_
     assert "no checkpoint of trial-2, trial-4:" in message
     assert "lba train --trials all --resume ten" in message
     output = lba("train", "--trials", "all", "--resume", "ten").output
-    assert output.count("is complete already") == 2
+    assert output.count("is already complete") == 2
     assert "ten/trial-4" in output
     lba("evaluate", "--trials", "all", "ten")
 

@@ -29,10 +29,10 @@ def rank1(tmp_path, name):
 def test_rows_of_different_length_are_normalised_with_a_warning_or_left_as_they_are(lba, features, tmp_path):
     mode = ("--mode", "infrared-to-visible")
     said = lba(*WORDS, *mode, "--json", "a.json").output
-    assert "warning: f.npz: the norms of the features lie between 1 and 10: rows are scaled to unit length" in said
+    assert "warning: f.npz: the norms of the features lie between 1 and 10: they are scaled to unit length" in said
     assert rank1(tmp_path, "a.json") == 1.0
     said = lba(*WORDS, *mode, "--no-normalize", "--json", "b.json").output
-    assert "they are not scaled, so rows of large norm have large scores" in said
+    assert "they are not scaled, so features with large norms have large scores" in said
     assert rank1(tmp_path, "b.json") == 0.5, "the second person's visible image is the nearest to both by dot product"
 
 
@@ -50,7 +50,7 @@ def test_rows_of_zeros_need_no_direction_unless_they_are_scaled(lba, features):
 
 
 def test_what_does_not_go_together(lba, features, network_file):
-    assert "leave out one of the two" in lba(*WORDS, "--no-normalize", "--rerank", status=2).output
+    assert "leave out --no-normalize, or --rerank" in lba(*WORDS, "--no-normalize", "--rerank", status=2).output
     needs = "--no-normalize needs --features: the features of a network have unit length"
     assert needs in lba("evaluate", network_file, "--no-normalize", status=2).output
     assert "leave out --data" in lba(*WORDS, "--data", "x", status=2).output
@@ -58,4 +58,4 @@ def test_what_does_not_go_together(lba, features, network_file):
 
 def test_the_help_says_it(lba):
     text = " ".join(lba("evaluate", "--help").output.replace("│", " ").split())
-    assert "by cosine similarity: rows are scaled to unit length, see --no-normalize" in text
+    assert "Scores are cosine similarities, or dot products with --no-normalize" in text

@@ -43,7 +43,8 @@ def test_the_images_of_every_trial_are_counted(lba, trees, tmp_path):
 def test_the_images_of_own_folders_are_counted_with_notes(lba, trees, tmp_path):
     output = lba("prepare", "folder", "--root", trees["folder"], "--output", "s", *SIZE).output
     assert (
-        "3 identities have one modality only: 2 have visible images only ('passer-by 01', 'passer-by 02'), 1 " in output
+        "3 identities have one modality only and are distractors in galleries: 2 have visible images only ('passer-by 01', "
+        "'passer-by 02'), 1 has infrared images only" in output
     )
     assert cells(output, "test")[1] == "15"
     lists = {"train": "person 001\nperson 002\n", "test": "person 003\n"}
@@ -89,7 +90,10 @@ def test_the_folder_of_another_data_set_is_refused(lba, trees, tmp_path, dataset
 def test_keys_of_other_data_sets_are_warned_about(lba, trees):
     words = ("--set", "data.test_share=0.5", "--set", "data.trial=3", "--verify")
     output = " ".join(lba("prepare", "sysu", "--root", trees["sysu"], *words, status=2).output.split())
-    assert "data.test_share has no effect: only the data set 'folder' has it; 'sysu' has no keys of its own" in output
+    assert (
+        "data.test_share has no effect: only the data set 'folder' has this key; 'sysu' has no keys of its own"
+        in output
+    )
     assert "data.trial has no effect: 'sysu' has a single train/test split" in output
 
 

@@ -53,7 +53,7 @@ def test_a_folder_and_a_glob_are_embedded(lba, network_file, photos):
     (photos / "cam1" / "Thumbs.db").touch()
     result = lba("embed", "cam1", "--modality", "visible", "--output", "v.npz", "--checkpoint", network_file)
     count = len(list((photos / "cam1").rglob("*.jpg")))
-    assert "1 files were passed over" in result.output
+    assert "1 file was passed over" in result.output
     assert f"v.npz: {count} visible images, embeddings of 512 numbers" in result.output
     stored = np.load(photos / "v.npz")
     assert stored["paths"].tolist() == sorted(str(p.relative_to(photos)) for p in (photos / "cam1").rglob("*.jpg"))

@@ -32,7 +32,7 @@ def test_from_training_to_differences(train, lba, tmp_path, monkeypatch):
     alone, one = (read_checkpoint(tmp_path / name / "checkpoints/last.pt") for name in ("alone", "full/seed-1"))
     assert all(torch.equal(alone.weights[name], one.weights[name]) for name in one.weights)
     output = lba("train", "--seeds", 1, 2, "--resume", "full").output
-    assert "full/seed-1 is complete already" in output
+    assert "full/seed-1 is already complete" in output
     assert seed_of(tmp_path / "full/seed-2") == 2
 
     train("--seeds", 2, 3, "--method", "baseline", "--output", "baseline")
@@ -105,4 +105,4 @@ def test_mistakes_are_refused(train, tmp_path, words, reason):
 def test_seeds_of_an_existing_folder_are_not_trained_again_without_a_word(train):
     train("--seeds", 1, "--output", "x")
     output = " ".join(train("--seeds", 1, 2, "--output", "x", status=2).output.split())
-    assert "x: holds such runs already: continue them with --seeds 1 2 --resume x" in output
+    assert "x: already contains such runs: continue them with --seeds 1 2 --resume x" in output

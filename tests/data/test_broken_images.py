@@ -39,7 +39,7 @@ def boxes(brand):
 
 REASONS = {
     "empty": (b"", "an empty file; copy or download it again"),
-    "zeros": (bytes(5000), "zero bytes only"),
+    "zeros": (bytes(5000), "only zero bytes"),
     "web page": (b"\n<!DOCTYPE html>\n<html><body>404</body></html>", "a web page"),
     "web page without a doctype": (b"<html>404", "a web page"),
     "web page in UTF-16": ("<html>404".encode("utf-16"), "a web page"),
@@ -50,7 +50,7 @@ REASONS = {
     "text": (b'{"error": "no such file"}', "text, not an image: '.*no such file"),
     "text that begins like a bitmap": (b"BMX bikes\nare fun", "text, not an image"),
     "long text, cut within a letter": ("ä".encode() * 4000, "text, not an image"),
-    "HEIC": (boxes(b"heic"), "a HEIC image, as phones take them"),
+    "HEIC": (boxes(b"heic"), "a HEIC image from a phone"),
     "HEIC, image sequence": (boxes(b"msf1"), "a HEIC image"),
     "MP4": (boxes(b"isom"), r"a video \(MP4 or QuickTime\); extract its frames"),
     "QuickTime": (boxes(b"qt  "), r"a video \(MP4 or QuickTime\)"),
@@ -63,7 +63,7 @@ REASONS = {
     "Photoshop": (b"8BPS\0\x01" + bytes(range(30)), "a Photoshop file"),
     "AppleDouble": (b"\0\x05\x16\x07\0\x02" + bytes(60), "metadata of another file.*delete it"),
     "NumPy": (b"\x93NUMPY\x01\0v\0", "a NumPy array"),
-    "noise": (bytes(np.random.default_rng(1).integers(0, 256, 300, np.uint8)), "no image of a format that is read"),
+    "noise": (bytes(np.random.default_rng(1).integers(0, 256, 300, np.uint8)), "not an image of a format that is read"),
     "cut PNG": (encoded("PNG")[:400], "a truncated or damaged PNG file"),
     "PNG cut within its head": (encoded("PNG")[:20], "a damaged PNG image|a truncated or damaged"),
     "bitmap of an unknown compression": (
@@ -72,7 +72,7 @@ REASONS = {
     ),
     "cut JPEG": (encoded("JPEG")[:900], r"a truncated or damaged JPEG file \(.*truncated"),
     "cut within JPEG's head": (encoded("JPEG")[:30], "a truncated or damaged image file"),
-    "half-float TIFF": (b"II*\0\x08\0\0\0\0\0" + bytes(range(30)), "a damaged TIFF image, or one of a variant"),
+    "half-float TIFF": (b"II*\0\x08\0\0\0\0\0" + bytes(range(30)), "a damaged TIFF image, or a variant of TIFF"),
 }
 
 
@@ -99,6 +99,6 @@ def test_a_bomb_is_called_too_large_and_not_damaged(tmp_path):
 def test_links_that_lead_nowhere(tmp_path):
     (tmp_path / "link.jpg").symlink_to(tmp_path / "gone.jpg")
     (tmp_path / "annexed.jpg").symlink_to(".git/annex/objects/0/1/x.jpg")
-    for name, reason in (("link", "a link to a file that isn't there$"), ("annexed", "git annex get")):
+    for name, reason in (("link", "a link to a file that doesn't exist$"), ("annexed", "git annex get")):
         with pytest.raises(BrokenImage, match=reason):
             read_image(tmp_path / f"{name}.jpg", 8, 4)

@@ -68,7 +68,7 @@ def test_full_keeps_the_upper_8_bits_of_16_and_such_frames_are_counted_as_flat(t
 
 @pytest.mark.parametrize("kind", [kind for kind in DEEP_FILES if "16" not in kind])
 def test_full_refuses_pixels_whose_range_is_not_known_and_names_the_setting(tmp_path, kind):
-    with pytest.raises(BrokenImage, match=r"range isn't known: name it, with --set data\.value_range=percentiles"):
+    with pytest.raises(BrokenImage, match=r"range isn't known: set it with --set data\.value_range=percentiles"):
         decode(DEEP_FILES[kind](tmp_path / "x"))
 
 

@@ -84,11 +84,11 @@ def test_people_with_one_modality_are_distractors(own):
     for seed in range(5):
         assert splits(root, split_seed=seed)["only visible"] == "test"
     assert read_folder(root, FolderOptions()).notes == (
-        "1 identities have one modality only: 1 have visible images only ('only visible'); they are distractors in galleries",
+        "1 identity has one modality only and is a distractor in galleries: 1 has visible images only ('only visible')",
     )
     assert "only visible" not in splits(root, test_share=0.0)
     assert read_folder(root, FolderOptions(test_share=0.0)).notes == (
-        "1 identities have one modality only: 1 have visible images only ('only visible'); they are left out",
+        "1 identity has one modality only and is left out: 1 has visible images only ('only visible')",
     )
 
 
@@ -102,7 +102,7 @@ def test_validation_people_are_drawn_without_changing_the_test_split(own):
     assert [list(some.values()).count(split) for split in ("train", "val", "test")] == [10, 4, 6]
     assert some == splits(root, test_share=0.3, validation_share=0.2) != others
     assert list(splits(root, validation_share=0.001).values()).count("val") == 1
-    words = "data.validation_share=0.5 leaves nobody to train on: 10 of 20 identities are tested with and 10 choose"
+    words = "data.validation_share=0.5 leaves nobody to train on: of 20 identities, 10 would be for testing and 10 for validation"
     refused(root, words, validation_share=0.5)
 
 
@@ -115,7 +115,7 @@ def test_a_third_list_names_the_validation_people(own):
     refused(root, "again.txt:1: identity 'a' is already in train.txt:1", **lists, validation_ids="again.txt")
     with pytest.raises(ValueError, match=r"data\.validation_ids is given without data\.train_ids and data\.test_ids"):
         FolderOptions(validation_ids="val.txt")
-    with pytest.raises(ValueError, match=r"data\.validation_share is for a random split"):
+    with pytest.raises(ValueError, match=r"data\.validation_share needs a random split"):
         FolderOptions(validation_share=0.1, **lists)
 
 
@@ -140,7 +140,7 @@ def test_images_may_have_any_format_that_pillow_decodes(own):
     listing = read_folder(own(tree), FolderOptions())
     assert len(listing.samples) == 4
     assert listing.notes == (
-        "1 files were passed over (1 ending in .mp4); formats of these endings are not read: convert images to PNG",
+        "1 file was passed over (1 ending in .mp4); files with such an ending are not read: convert images to PNG",
     )
 
 
@@ -156,9 +156,9 @@ def test_everything_that_is_passed_over_is_counted_with_its_reason(own):
     assert len(listing.samples) == 4
     counted, empty = listing.notes
     assert counted.startswith("4 files were passed over (")
-    for reason in ("1 ending in .db", "1 hidden", "1 without an ending", "1 broken links"):
+    for reason in ("1 ending in .db", "1 hidden", "1 without an ending", "1 linked to a missing file"):
         assert reason in counted
-    assert empty == "1 folders of people have no images (such as infrared/empty)"
+    assert empty == "1 folder of a person has no images (such as infrared/empty)"
 
 
 def test_names_are_compared_in_one_unicode_form(own):
@@ -175,7 +175,7 @@ def test_incomplete_roots_are_refused(tmp_path, own):
     root = own({"visible": {"a": ["1.jpg"]}})
     refused(root, "incomplete copy; missing: infrared")
     (root / "infrared").mkdir()
-    refused(root, "no identity has images in both visible and infrared: 1 have visible images only ('a')")
+    refused(root, "no identity has images in both visible and infrared: 1 has visible images only ('a')")
 
 
 def test_lists_of_identities_decide_the_split(own):
@@ -188,7 +188,7 @@ def test_lists_of_identities_decide_the_split(own):
         "d": "train",
     }
     listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
-    assert listing.notes == ("1 identities are in no list and are left out",)
+    assert listing.notes == ("1 identity is in no list and is left out",)
     assert {s.identity for s in listing.samples} == {1, 2, 4}
 
 
@@ -199,7 +199,7 @@ def test_listed_identities_with_one_modality_are_reported(own):
     (root / "train.txt").write_text("a\n")
     (root / "test.txt").write_text("b\nc\n")
     listing = read_folder(root, FolderOptions(train_ids="train.txt", test_ids="test.txt"))
-    assert listing.notes == ("1 identities of the split have one modality only: 1 have visible images only ('c')",)
+    assert listing.notes == ("1 identity of the split has one modality only: 1 has visible images only ('c')",)
     assert {s.path.split("/")[1] for s in listing.samples if s.split == "test"} == {"b", "c"}
 
 
@@ -208,8 +208,8 @@ def test_listed_identities_with_one_modality_are_reported(own):
     [
         ("a\nb\n", "c\nb\n", ("test.txt:2: identity 'b' is already in train.txt:2",)),
         ("a\na\n", "c\n", ("train.txt:2: identity 'a' is already in train.txt:1",)),
-        ("a\nx\n", "b\ny z\n", ("name 2 identities that have no images: 'x' (train.txt:2), 'y z' (test.txt:2)",)),
-        ("", "", ("nobody is left to train or test with",)),
+        ("a\nx\n", "b\ny z\n", ("name 2 identities without images: 'x' (train.txt:2), 'y z' (test.txt:2)",)),
+        ("", "", ("name people to train and test with",)),
         (None, "a\n", ("train.txt: no such file", "data.train_ids")),
         (b"a\n\xfc\n", "a\n", ("train.txt: line 2 is not UTF-8 text (byte 0xfc)",)),
     ],

@@ -84,7 +84,9 @@ def test_cameras_may_be_unknown(listed):
     path = listed(rows("path", "identity", "modality"))
     assert {sample.camera for sample in read_folder(path).samples} == {NO_CAMERA}
     samples = read_folder(listed(rows(*BASIC, camera=[1, 2, "", 3, 4, 5])), FolderOptions(test_share=1.0)).samples
-    assert FOLDER.sample_notes(samples)[0].startswith("1 of 6 test images name no camera (such as day/cid.png)")
+    assert FOLDER.sample_notes(samples)[0].startswith(
+        "the camera of 1 of 6 test images is unknown (such as day/cid.png)"
+    )
 
 
 def test_the_splits_of_the_list_replace_the_drawn_one(listed):
@@ -126,8 +128,8 @@ def with_row(line):
     ("lines", "words"),
     [
         ([], ":1: empty; the first line should name the columns path, identity, modality and"),
-        (rows(*BASIC)[1:], ":1: names no column 'path': the first line should name the columns"),
-        (rows("path", "identity", "camera"), ":1: names no column 'modality'"),
+        (rows(*BASIC)[1:], ":1: has no column 'path': the first line should name the columns"),
+        (rows("path", "identity", "camera"), ":1: has no column 'modality'"),
         (["path,identity,modality,path"], ":1: names the column 'path' twice"),
         (with_row("day/bob.png,bob,,visible,test"), ":8: path 'day/bob.png' is already in "),
         (with_row("day/./bob.png,bob,,visible,test"), "people.csv:3"),
@@ -144,7 +146,7 @@ def with_row(line):
         (with_row("x.png,dan,c3,visible,test"), ":8: camera 'c3' is not a whole number"),
         (with_row("x.png,dan,-3,visible,test"), ":8: camera '-3' is not a whole number"),
         (with_row("x.png,dan,,visible,query"), ":8: split 'query' is unknown; valid: train, "),
-        (with_row("x.png,dan,,visible,"), ":8: split is empty; every row needs one, because others have one"),
+        (with_row("x.png,dan,,visible,"), ":8: split is empty; every row needs a split, because other rows have one"),
         (with_row("x.png,dan,visible"), ":8: modality is empty"),
         (
             with_row("x,1.png,dan,,visible,test"),
@@ -161,7 +163,7 @@ def with_row(line):
         ),
         (
             rows(*BASIC, identity=["01", "02", "03", "1", "2", "3"]),
-            "'01' and '1', '02' and '2', '03' and '3' differ by zeros",
+            "'01' and '1', '02' and '2', '03' and '3' differ only in zeros",
         ),
     ],
 )

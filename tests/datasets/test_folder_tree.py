@@ -44,7 +44,7 @@ def test_the_named_pattern_reads_other_names_too(files, name):
 def test_loose_images_beside_people_are_left_out_with_a_note(files):
     listing = read_folder(files(*each("{m}/{i}/1.png"), "visible/loose.png"))
     assert len(listing.samples) == 8
-    assert listing.notes[0].startswith("1 images lie directly in visible/ or infrared/ (such as visible/loose.png)")
+    assert listing.notes[0].startswith("1 image lies directly in visible/ or infrared/ (such as visible/loose.png)")
 
 
 def test_folders_below_a_person_are_read_with_a_note(files):
@@ -56,7 +56,7 @@ def test_folders_below_a_person_are_read_with_a_note(files):
     }
     assert len(listing.samples) == 16
     assert listing.notes[0].startswith(
-        "8 images lie deeper than the folder of a person (such as visible/a/monday/1_c2.png)"
+        "8 images lie in a subfolder of a person's folder (such as visible/a/monday/1_c2.png, read as an image of a)"
     )
 
 
@@ -97,7 +97,7 @@ def test_endings_that_are_not_read_are_named(files, modality, ending):
     (other,) = set(MODALITIES) - {modality}
     root = files(*each(f"{{m}}/{{i}}/1.{ending}", modalities=[modality]), *each("{m}/{i}/1.png", modalities=[other]))
     refused(
-        lambda: read_folder(root), f"4 have {other} images only", f"(4 ending in .{ending}); formats of these endings"
+        lambda: read_folder(root), f"4 have {other} images only", f"(4 ending in .{ending}); files with such an ending"
     )
 
 
@@ -107,8 +107,8 @@ def test_endings_that_are_not_read_are_named(files, modality, ending):
 def test_names_that_differ_by_zeros_case_or_spaces_are_named(files, visible, infrared):
     pair = [f"visible/{visible}/1.png", f"infrared/{infrared}/1.png"]
     first, second = sorted((visible, infrared))
-    words = f"'{first}' and '{second}' differ by zeros, letter case or spaces alone"
-    refused(lambda: read_folder(files(*pair)), words, f"1 have visible images only ('{visible}')")
+    words = f"'{first}' and '{second}' differ only in zeros, letter case or spaces"
+    refused(lambda: read_folder(files(*pair)), words, f"1 has visible images only ('{visible}')")
     assert any(note.startswith(words) for note in read_folder(files(*pair, *each("{m}/{i}/1.png"))).notes)
 
 
@@ -144,7 +144,9 @@ def test_images_without_a_camera_that_change_the_protocol_are_counted(files):
     assert FOLDER.usual_shots(samples) == "single"
     samples = read_folder(files(*named, "visible/a/x_1.png"), FolderOptions(test_share=1.0)).samples
     (note,) = FOLDER.sample_notes(samples)
-    assert note.startswith("1 of 9 test images name no camera (such as visible/a/x_1.png): galleries can't be drawn")
+    assert note.startswith(
+        "the camera of 1 of 9 test images is unknown (such as visible/a/x_1.png): galleries can't be drawn"
+    )
     assert FOLDER.usual_shots(samples) == "whole"
     assert FOLDER.sample_notes([s for s in samples if s.camera == NO_CAMERA]) == []  # nobody expects cameras
 
@@ -152,6 +154,6 @@ def test_images_without_a_camera_that_change_the_protocol_are_counted(files):
 def test_a_single_shot_gallery_names_the_images_without_a_camera(files):
     listing = read_folder(files(*each("{m}/{i}/x_c1_1.png"), "infrared/b/x.png"), FolderOptions(test_share=1.0))
     with pytest.raises(
-        DataError, match=r"single-shot .* but 1 of 9 test images name no camera \(such as infrared/b/x.png\)"
+        DataError, match=r"single-shot .* but the camera of 1 of 9 test images is unknown \(such as infrared/b/x.png\)"
     ):
         FOLDER.draw(listing, Setting("infrared-to-visible", "single", "community"))

@@ -87,7 +87,7 @@ def test_everything_missing_is_named(tmp_path, copy):
         ("vis/0001/x.jpg 99", "identity 1 has label 99 here, and label 0 in train_vis.txt:1"),
         (
             "nir/0001/x.jpg 0",
-            "lies in a folder of infrared images, but this is the list of visible ones; are idx/train_vis.txt and",
+            "lies in a folder of infrared images, but this is the list of visible images; are idx/train_vis.txt and",
         ),
         ("test_NIR/cam1/x.jpg 0", "lies in a folder of infrared images"),
     ],
@@ -124,7 +124,7 @@ def test_labels_in_one_list_only_are_reported(copy):
     path = copy / "idx" / "train_nir.txt"
     path.write_text("".join(f"{line}\n" for line in path.read_text().splitlines() if not line.endswith(" 4")))
     assert (
-        "1 labels are in only one of idx/train_vis.txt and idx/train_nir.txt, so that training needs data.skip_incomplete=true: 4"
+        "1 label is in only one of idx/train_vis.txt and idx/train_nir.txt, so that training needs data.skip_incomplete=true: 4"
     ) in read_llcm(copy).notes
 
 
@@ -137,7 +137,7 @@ def test_an_image_in_both_splits_is_refused(copy):
 def test_training_folders_with_numbers_of_test_identities_are_reported(copy):
     (copy / "idx" / "test_id.txt").write_text("0,3,6,9,12,15,1,2\n")
     assert read_llcm(copy).notes == (
-        "2 folders of training images have the numbers of test identities; if those are the same people, the figures are "
+        "2 folders of training images have the same number as a test identity; if both are the same person, the figures are "
         "inflated: 1, 2",
         "2 identities of idx/test_id.txt have no images: 1, 2",
     )
@@ -191,7 +191,7 @@ def test_each_missing_image_is_named_on_a_line_of_its_own(copy):
     images = sorted((copy / "nir" / "0001").glob("*.jpg"))[:2]
     for image in images:
         image.unlink()
-    with pytest.raises(DataError, match="2 of 219 images .* are missing; complete the copy:") as caught:
+    with pytest.raises(DataError, match="2 of 219 listed images are missing; add the missing images:") as caught:
         read_llcm(copy)
     assert str(caught.value).splitlines()[1:] == [
         f"  {image} (train_nir.txt:{line})" for line, image in enumerate(images, 1)
@@ -205,8 +205,8 @@ def test_ignored_files_and_identities_without_images_are_reported(copy):
     (copy / "idx" / "test_id.txt").write_text("0,3,6,9,12,15,700\r\n")
     assert read_llcm(copy).notes == (
         "2 files that are not images of an identity were ignored",
-        "1 files that are in no list were ignored",
-        "1 identities of idx/test_id.txt have no images: 700",
+        "1 file that is in no list was ignored",
+        "1 identity of idx/test_id.txt has no images: 700",
     )
 
 

@@ -42,17 +42,17 @@ def test_a_folder_too_deep(tmp_path, dataset, place):
     layout = layout_at(root / place, dataset)
     deeper = str(root / place)
     quoted = f"'{deeper}'" if " " in deeper else deeper
-    words = f"All of it is in {deeper}: use --root {quoted} (lba prepare) or --data {quoted} (other commands)."
+    words = f"The data set is in {deeper}: use --root {quoted} (lba prepare) or --data {quoted} (other commands)."
     refused(layout, root, words)
-    found = small_setup.refused(lambda: detect(root), f"{layout.title} is near. {words}")
+    found = small_setup.refused(lambda: detect(root), f"{layout.title} seems to be nearby. {words}")
     assert "prepare synthetic" not in found
 
 
 def test_a_folder_too_high(tmp_path, dataset):
     layout = layout_at(tmp_path, dataset)
     root = tmp_path / layout.folders[0].split("/")[0]
-    refused(layout, root, f"All of it is in {tmp_path}: use --root {tmp_path} ")
-    with pytest.raises(DataError, match=f"is near. All of it is in {tmp_path}"):
+    refused(layout, root, f"The data set is in {tmp_path}: use --root {tmp_path} ")
+    with pytest.raises(DataError, match=f"seems to be nearby. The data set is in {tmp_path}"):
         detect(root)
 
 
@@ -61,19 +61,19 @@ def test_the_default_place_is_empty_but_another_one_nearby_is_not(tmp_path, monk
     monkeypatch.chdir(tmp_path)
     layout = layout_at(Path(place), dataset)
     default = Path(get_dataset(dataset).default_root or "datasets/own")
-    refused(layout, default, f"{default}: no such folder", f"All of it is in {place}: use --root {place} ")
+    refused(layout, default, f"{default}: no such folder", f"The data set is in {place}: use --root {place} ")
 
 
 def test_an_incomplete_data_set_too_deep_says_what_it_lacks(tmp_path):
     layout = layout_at(tmp_path / "SYSU-MM01", "sysu", without=["cam3", "exp/val_id.txt"])
-    refused(layout, tmp_path, f"All of it is in {tmp_path / 'SYSU-MM01'}, except cam3, exp/val_id.txt: use --root")
+    refused(layout, tmp_path, f"The data set is in {tmp_path / 'SYSU-MM01'}, except cam3, exp/val_id.txt: use --root")
 
 
 def test_the_data_sets_below_a_folder_are_all_named(tmp_path):
     for name in ("sysu", "regdb", "llcm"):
         layout_at(tmp_path / name, name)
     small_setup.refused(
-        lambda: detect(tmp_path), *(f"All of it is in {tmp_path / name}:" for name in ("sysu", "regdb", "llcm"))
+        lambda: detect(tmp_path), *(f"The data set is in {tmp_path / name}:" for name in ("sysu", "regdb", "llcm"))
     )
 
 
@@ -90,7 +90,7 @@ def test_folders_and_lists_in_another_letter_case(tmp_path, dataset, change):
     if not missing:
         return
     message = small_setup.refused(
-        lambda: layout.require(root), "the spelling must be the same, upper and lower case included"
+        lambda: layout.require(root), "the spelling must be the same, including upper and lower case"
     )
     assert SIGNED_AGREEMENT not in message
     assert f" {change(missing[0])}" in message
@@ -128,14 +128,14 @@ def test_the_same_name_in_another_modality_is_something_else(tmp_path):
 def test_a_link_that_leads_nowhere(tmp_path):
     layout = layout_at(tmp_path, "sysu", without=["cam5"])
     (tmp_path / "cam5").symlink_to(tmp_path / "disk" / "cam5")
-    refused(layout, tmp_path, "missing: cam5. cam5 is there as cam5: ", "a link that leads nowhere")
+    refused(layout, tmp_path, "missing: cam5. cam5 is there as cam5: ", "a broken link")
 
 
 def test_an_archive_is_no_folder(tmp_path, dataset):
     archive = tmp_path / "data.zip"
     archive.touch()
     message = small_setup.refused(
-        lambda: DATASETS[dataset].layout.require(archive), "data.zip: a file; name the folder of"
+        lambda: DATASETS[dataset].layout.require(archive), "data.zip: not a folder: name the folder of"
     )
     assert "unpack" in message
 
@@ -150,9 +150,9 @@ def images_at(root, *names):
     ("there", "why"),
     [
         ("Visible/{}/{}.BMP", "upper and lower case"),
-        ("Visible/{}/{}.png", "the format differs; write the files' own endings into the lists"),
-        ("Visible/Visible/{}/{}.bmp", "the folder differs; move what is there"),
-        ("{}/{}.bmp", "the folder differs; move what is there"),
+        ("Visible/{}/{}.png", "the ending differs; write the endings of the files into the lists"),
+        ("Visible/Visible/{}/{}.bmp", "the folder differs; move the file or folder"),
+        ("{}/{}.bmp", "the folder differs; move the file or folder"),
     ],
 )
 def test_listed_images_elsewhere(tmp_path, there, why):
@@ -163,13 +163,15 @@ def test_listed_images_elsewhere(tmp_path, there, why):
     with pytest.raises(DataError) as caught:
         require_images(tmp_path, entries)
     first, *lines = str(caught.value).splitlines()
-    assert "4 of 4 images that the lists name are missing; 3 of them are there under other names" in first
-    assert f"such as {there.format(*listed[0])} for Visible/été/a.bmp: " in first
+    assert "4 of 4 listed images are missing; 3 missing names are there under other names" in first
+    assert f"such as Visible/été/a.bmp as {there.format(*listed[0])}: " in first
     assert why in first
-    assert first.endswith("complete the copy:")
+    assert first.endswith("add the missing images:")
     assert lines == [f"  {tmp_path / 'Visible/4/d.bmp'} (list.txt:4)"]
     images_at(tmp_path, there.format(*listed[3]))
-    assert "complete" not in small_setup.refused(lambda: require_images(tmp_path, entries), "4 of them are there")
+    assert "add the missing" not in small_setup.refused(
+        lambda: require_images(tmp_path, entries), "4 missing names are there"
+    )
 
 
 def test_listed_images_in_another_unicode_form(tmp_path):

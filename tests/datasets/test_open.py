@@ -136,12 +136,12 @@ def test_a_folder_and_its_store_open_as_the_same_data_set(trees, stores, layout)
         (
             "sysu",
             False,
-            "data.split_seed has no effect: only the data set 'folder' has it; 'sysu' has no keys of its own",
+            "data.split_seed has no effect: only the data set 'folder' has this key; 'sysu' has no keys of its own",
         ),
         (
             "llcm",
             True,
-            "data.split_seed has no effect: only the data set 'folder' has it; 'llcm' has no keys of its own",
+            "data.split_seed has no effect: only the data set 'folder' has this key; 'llcm' has no keys of its own",
         ),
         (
             "folder",
@@ -211,7 +211,7 @@ def test_the_store_beside_the_root_is_found(tiny):
     assert default_store(tiny, 40, 20) == tiny.with_name("SYSU-MM01-40x20")
     prepare(read_sysu(tiny), default_store(tiny, 40, 20), 40, 20, listener=Silent(), workers=1)
     assert isinstance(opened(tiny, "sysu", 40, 20, Listener()), StoredImages)
-    assert "resized every time it is read" in said[0]
+    assert "images are resized each time they are read" in said[0]
     assert "SYSU-MM01-40x20" in said[1]
 
 

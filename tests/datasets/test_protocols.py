@@ -156,7 +156,7 @@ def test_own_folders_ignore_nothing_and_draw_only_if_all_cameras_are_known():
     samples[3] = Sample("d", 2, NO_CAMERA, "visible", "test")
     unknown = MadeImages(samples, "folder")
     assert not ignored_images(unknown, [0], [1, 2, 3]).any()
-    with pytest.raises(DataError, match=r"1 of 4 test images name no camera .*--shots whole"):
+    with pytest.raises(DataError, match=r"the camera of 1 of 4 test images is unknown .*--shots whole"):
         draw_setting(unknown, Setting(TO_VISIBLE, "single", "community"))
 
 

@@ -179,7 +179,7 @@ def test_each_missing_image_is_named_on_a_line_of_its_own(copy):
     with pytest.raises(DataError) as caught:
         read_regdb(copy)
     first, *lines = str(caught.value).splitlines()
-    assert first == f"{copy}: 25 of 480 images that the lists name are missing; complete the copy:"
+    assert first == f"{copy}: 25 of 480 listed images are missing; add the missing images:"
     assert sorted(line.split(" (")[0].strip() for line in lines) == sorted(map(str, images))
     assert all(re.search(r" \((train|test)_visible_1\.txt:[0-9]+\)$", line) for line in lines)
 

@@ -35,7 +35,7 @@ def test_files_of_other_formats_are_counted_by_their_endings(root):
     samples, notes, _ = scanned(root)
     assert len(samples) == 3
     assert notes == [
-        "4 files of formats that are not read were ignored: 1 have no ending, 2 end in .heic, 1 end in .npy"
+        "4 files of formats that are not read were ignored: 1 without an ending, 2 ending in .heic, 1 ending in .npy"
     ]
 
 
@@ -45,8 +45,8 @@ def test_folders_that_are_not_searched_are_named(root):
     _, notes, _ = scanned(root)
     named = ", ".join(str(root / name) for name in ("cam1/0001/0001", "cam1/0002/more", "cam1/cam1"))
     assert notes == [
-        "1 files that are not images of an identity were ignored",
-        f"4 folders are not folders of an identity and were not searched: {named} and 1 more",
+        "1 file that is not an image of an identity was ignored",
+        f"4 folders of no identity were not searched: {named} and 1 more",
     ]
 
 
@@ -58,7 +58,7 @@ def test_links_are_followed_and_broken_ones_are_named(root):
     (root / "cam1/0002/0009.jpg").symlink_to(root / "cam1/0002/0009.jpg")
     samples, notes, _ = scanned(root)
     assert samples == ["cam1/0001/0001.jpg", "cam1/0001/0002.JPG", "cam1/0002/0001.webp", "cam1/0002/link.jpg"]
-    assert notes == [f"2 links lead nowhere: {root / 'cam1/0002/0009.jpg'}, {root / 'cam1/0003'}"]
+    assert notes == [f"2 broken links were ignored: {root / 'cam1/0002/0009.jpg'}, {root / 'cam1/0003'}"]
 
 
 def test_unlisted_identities_are_collected(root):
@@ -75,4 +75,4 @@ def test_files_in_no_list_are_counted_behind_links_and_once(root):
     (root / "disk/loop").symlink_to(root / "cam1")
     assert unlisted_notes(root, ["cam1"], {"cam1/0002/0001.webp"}) == ["2 files that are in no list were ignored"]
     listed = {"cam1/0001/0001.jpg", "cam1/0002/0001.webp", "cam1/0003/0001.jpg"}
-    assert unlisted_notes(root, ["cam1"], listed) == ["1 files that are in no list were ignored"]
+    assert unlisted_notes(root, ["cam1"], listed) == ["1 file that is in no list was ignored"]

@@ -117,8 +117,10 @@ def test_every_llcm_query_has_a_match_under_another_camera(trees, query):
 def test_own_folders_have_names_with_blanks_cameras_and_distractors(trees):
     listing = read_dataset(trees["folder"])
     (note,) = listing.notes
-    assert note.startswith("3 identities have one modality only: 2 have visible images only")
-    assert note.endswith("they are distractors in galleries")
+    assert note.startswith(
+        "3 identities have one modality only and are distractors in galleries: 2 have visible images only"
+    )
+    assert note.endswith("1 has infrared images only ('passer-by 03')")
     assert any(s.path.startswith("visible/person 007/person 007_c1_") for s in listing.samples)
     assert {s.camera for s in listing.samples} == {1, 2, 3, 6}
     assert {s.path.rsplit(".")[-1] for s in listing.samples} == {"jpg", "png"}

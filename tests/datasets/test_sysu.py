@@ -80,7 +80,9 @@ def test_why_nobody_has_an_image_is_said(copy):
         (copy / f"cam{camera}").rename(copy / "away")
         (copy / f"cam{camera}").mkdir()
         (copy / "away").rename(copy / f"cam{camera}" / f"cam{camera}")
-    with pytest.raises(DataError, match=r"has an image under cam1…cam6 \(6 folders are not .* searched: .*cam1/cam1, "):
+    with pytest.raises(
+        DataError, match=r"has an image under cam1…cam6 \(6 folders of no identity were not searched: .*cam1/cam1, "
+    ):
         read_sysu(copy)
 
 
@@ -88,7 +90,7 @@ def test_where_the_permutations_come_from_is_said(copy):
     (copy / "exp" / "rand_perm_cam.mat").unlink()
     source = MadeImages(read_sysu(copy).samples, "sysu")
     words = (
-        "exp/rand_perm_cam.mat is missing",
+        "exp/rand_perm_cam.mat, which is missing",
         "authors' evaluation code, in its folder evaluation/data_split",
         "exp/",
     )

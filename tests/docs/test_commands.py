@@ -50,6 +50,8 @@ SESSIONS = {
         "lba train --method full --set loss.identity_consistency=0",
         "lba train --method full --set loss.dense_triplet=0",
         "lba train --method full --set alignment.weighting=per_position",
+        "lba train --method full --set alignment.weighting=uniform",
+        "lba train --method full --set alignment.masks=false",
         "lba evaluate",
         "lba evaluate A B C",
         "lba evaluate --features features.npz --protocol-of sysu",

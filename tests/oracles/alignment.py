@@ -8,7 +8,7 @@ def unit_scaled(values):
     return shifted / (shifted.max() + 1e-12)
 
 
-def dense_triplet(features, positive, negative, temperature, margin, weighting):
+def dense_triplet(features, positive, negative, temperature, margin, weighting, use_masks=True):
     """Return the reconstructions from the positives, and the loss, for features of shape (N, C, H, W) in float64."""
     count, channels, height, width = features.shape
     flat = features.reshape(count, channels, -1)
@@ -33,7 +33,8 @@ def dense_triplet(features, positive, negative, temperature, margin, weighting):
         for partner in (positive[n], negative[n]):
             probability = match(n, partner)
             warped = np.stack([flat[partner] @ probability[place] for place in range(size)], axis=1)
-            rebuilt.append(masks[n] * warped + (1 - masks[n]) * flat[n])
+            mask = masks[n] if use_masks else 1.0
+            rebuilt.append(mask * warped + (1 - mask) * flat[n])
             if partner == positive[n]:
                 attentions[n] = unit_scaled(masks[n] * (probability @ masks[partner]))
         reconstructed[n] = rebuilt[0]
@@ -42,6 +43,8 @@ def dense_triplet(features, positive, negative, temperature, margin, weighting):
             losses[n, place] = max(0.0, near - far + margin)
     if weighting == "per_position":
         loss = (attentions * losses).mean()
+    elif weighting == "uniform":
+        loss = losses.mean()
     else:
         loss = np.mean([attentions[:, place].mean() * losses[:, place].mean() for place in range(size)])
     return reconstructed.reshape(features.shape), loss

@@ -1,6 +1,6 @@
 """Run every command that writes on a disk that fills up, and check its message and what it leaves.
 
-    python tests/reliability/full_disk.py [--only WORD] [--shares 0 0.02 0.5 0.9]
+    python tests/reliability/full_disk.py [--only WORD …] [--shares 0 0.02 0.5 0.9]
 
 The disk is a small tmpfs, mounted in a namespace of its own, so this needs Linux and ``unshare``. Each command runs with several
 amounts of free space, from none to nearly enough. It must exit with status 2 and one line, leave all existing files as they
@@ -160,11 +160,11 @@ def used(folder: Path) -> int:
     return (stat.f_blocks - stat.f_bfree) * stat.f_frsize
 
 
-def every_case(base: Path, only: str, shares: Sequence[float]) -> int:
-    """Run the commands whose name contains ``only``, each with these shares of the space it needs; count the failures."""
+def every_case(base: Path, only: Sequence[str], shares: Sequence[float]) -> int:
+    """Run the commands whose names contain one of the words ``only``, each with these shares of the space it needs; count the failures."""
     make_data(base)
     log = base / LOG
-    chosen = {name: words for name, words in commands(base).items() if only in name}
+    chosen = {name: words for name, words in commands(base).items() if matches(name, only)}
     if any(word in words for words in chosen.values() for word in (base / "run", "gallery")):
         finish(base, "train", "--config", base / "small.yaml", "--data", base / "store", "--output", base / "run")
     if any("gallery" in words for words in chosen.values()):
@@ -201,7 +201,11 @@ def every_case(base: Path, only: str, shares: Sequence[float]) -> int:
             print(f"{name:28} room for {share:4.0%}: {problems or 'ok'}", flush=True)
         subprocess.run(["umount", str(disk)], check=True)
         disk.rmdir()
-    return failed + (resuming(base, log) if only in "train, resumed" else 0)
+    return failed + (resuming(base, log) if matches("train, resumed", only) else 0)
+
+
+def matches(name: str, only: Sequence[str]) -> bool:
+    return any(word in name for word in only)
 
 
 def resuming(base: Path, log: Path) -> int:
@@ -233,7 +237,13 @@ def resuming(base: Path, log: Path) -> int:
 def main() -> int:
     """Run the cases in a namespace of their own."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", metavar="WORD", help="run the commands whose name contains this word")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[""],
+        metavar="WORD",
+        help="run the commands whose names contain one of these words",
+    )
     parser.add_argument(
         "--shares", type=float, nargs="+", default=SHARES, help="free space, as shares of what is needed"
     )

@@ -12,7 +12,8 @@ def test_preparation_on_a_full_disk():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_every_command_on_a_full_disk():
-    """Try one amount of free space, at which most commands fail late; the script alone tries four."""
-    assert run("full_disk.py", "--shares", 0.9, seconds=1800).count(": ok") >= 20
+@pytest.mark.timeout(900)
+def test_commands_on_a_full_disk():
+    """Run a command of each kind with little room, so that most of them fail late. The script alone runs 23 commands four times."""
+    kinds = ("train", "evaluate", "safetensors", "embed npz", "search add", "masks", "report")
+    assert run("full_disk.py", "--only", *kinds, "--shares", 0.9, seconds=900).count(": ok") == 10

@@ -91,7 +91,7 @@ def test_linked_folders_are_followed_once_each(tree):
     (tree / "b" / "cam3").symlink_to(tree / "elsewhere" / "deep")  # is in cam2 already
     found = find_images(["b"])
     assert found.paths == ["b/2.png", "b/cam2/deep/7.png", "b/deep/1.JPG"]
-    assert found.notes()[-1].startswith("1 links to folders were not followed (such as b/cam3)")
+    assert found.notes()[-1].startswith("1 link to a folder was not followed (such as b/cam3)")
 
 
 def test_a_folder_that_is_a_link_itself_is_walked(tree):
