@@ -1,5 +1,4 @@
-"""Random augmentation of training images: pad and crop, flip, exchange channels, and erase. Each image gets random parameters of
-its own.
+"""Random augmentation of training images: pad and crop, flip, exchange channels, and erase, with parameters of each image's own.
 
 Sampling the parameters and applying them are separate steps, so that the same seed gives the same pixels whether images are
 augmented one by one in an array (here) or all at once on a device (:mod:`lba_cli.data.device_cache`).
