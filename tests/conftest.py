@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import sys
 
 # Tests run in as many processes as there are cores, so one thread each is fastest. Commands started by tests inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -65,10 +66,27 @@ def golden():
 @pytest.fixture(scope="session")
 def official():
     """The program that writes checkpoints in the released layout."""
-    spec = importlib.util.spec_from_file_location("official_checkpoint", GOLDEN / "official_checkpoint.py")
+    return golden_program("official_checkpoint")
+
+
+def golden_program(name):
+    spec = importlib.util.spec_from_file_location(name, GOLDEN / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(name, module)  # one of the programs imports the other
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def agw_file(official, make_once):
+    """A checkpoint in AGW's and CAJ's released layout, with the salt ``golden``."""
+
+    def make(path):
+        net = golden_program("agw_checkpoint").state_dict("golden")
+        facts = {"cmc": np.linspace(0.4, 0.99, 20), "mAP": np.float64(0.4765), "mINP": np.float64(0.353), "epoch": 60}
+        torch.save({"net": net, **facts}, path)
+
+    return make_once("agw.t", make)
 
 
 @pytest.fixture(scope="session")

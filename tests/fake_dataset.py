@@ -39,11 +39,11 @@ class OppositeStems(nn.Module):
     """Recognises everyone who comes through the right stem, and mistakes them for others through the wrong one."""
 
     embedding_size = 256 // STEP + 2
+    retrieval = "pooled"
 
     def __init__(self):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(1))
-        self.neck = nn.Identity()
         self.seen = {"visible": 0, "infrared": 0}
 
     def __deepcopy__(self, memo):
@@ -55,6 +55,9 @@ class OppositeStems(nn.Module):
         level = gray if modality == "visible" else 255 - gray
         identity = (level / STEP).round().long().clamp(0, self.embedding_size - 1)
         return nn.functional.one_hot(identity, self.embedding_size).float() * self.weight
+
+    def unit_feature(self, pooled, place):
+        return nn.functional.normalize(pooled, dim=1)
 
 
 def tree(dataset, identities=range(1, 7), images=3, cameras=None, split="test"):

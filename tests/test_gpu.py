@@ -108,24 +108,28 @@ def test_processes_under_torchrun(small_run, tmp_path, size, synchronized):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(5, 0.5, 0.7)])
+@pytest.mark.parametrize(
+    "augmentation", [Augmentation(), Augmentation(5, 0.5, 0.7), Augmentation(5, 0.5, 0.5, 1.0, visible_views=2)]
+)
 def test_device_cache(source, device, augmentation):
     plans = IdentitySampler(source.samples, 3, 2, seed=5)
     positions = [(0, 0), (0, 1), (2, 3)]
-    cache = DeviceCache(source, device, augmentation.pad, workers=0, listener=Silent())
+    cache = DeviceCache(source, device, augmentation, workers=0, listener=Silent())
     loaded = training_batches(source, plans, augmentation, 5, positions, workers=0, pin=False)
-    for found, wanted in zip(cache.batches(plans, augmentation, 5, positions), loaded, strict=True):
+    for found, wanted in zip(cache.batches(plans, 5, positions), loaded, strict=True):
         for ours, theirs in zip(found, wanted, strict=True):
             assert torch.equal(ours.cpu(), theirs)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_no_step_waits_for_the_gpu(source, device, precision):
-    network = TwoStreamNetwork("resnet18", 12, (HEIGHT, WIDTH)).to(device).train()
-    step = TrainingStep(network, Objective(), TrainSection(precision=precision), device)
+@pytest.mark.parametrize("method", ["full", "agw", "caj"])
+def test_no_step_waits_for_the_gpu(source, device, precision, method):
+    network = TwoStreamNetwork("resnet18", 12, (HEIGHT, WIDTH), non_local=method != "full").to(device).train()
+    step = TrainingStep(network, Objective(method), TrainSection(precision=precision), device)
     plans = IdentitySampler(source.samples, 3, 2, seed=5)
-    cache = DeviceCache(source, device, 0, workers=0, listener=Silent())
-    batches = cache.batches(plans, Augmentation(), 5, [(0, number) for number in range(6)])
+    augmentation = Augmentation(2, 0.5, 0.5, 1.0, visible_views=2) if method == "caj" else Augmentation()
+    cache = DeviceCache(source, device, augmentation, workers=0, listener=Silent())
+    batches = cache.batches(plans, 5, [(0, number) for number in range(6)])
     try:
         with arithmetic(precision, device):
             for number, batch in enumerate(batches):

@@ -22,16 +22,22 @@ class Pairs(NamedTuple):
         return Pairs(*(index.to(device, non_blocking=True) for index in self))
 
 
-def sample_pairs(num_identities: int, num_instances: int, generator: torch.Generator | None = None) -> Pairs:
+def sample_pairs(
+    num_identities: int, num_instances: int, generator: torch.Generator | None = None, visible_views: int = 1
+) -> Pairs:
     """Draw partners for a batch of B identities × P images × 2 modalities (N = 2BP; paper, section 3.2).
 
     The positives of an identity are a random permutation of its P images in the other modality. Its negatives show P
     distinct other identities, and each negative is at a different one of the P positions within its identity. If there are
     fewer than P other identities, they are drawn with replacement.
 
+    If visible images are seen in V views (N = (V + 1)·BP), the images of each view draw infrared partners of their own. An
+    infrared image draws the view that both of its partners are from.
+
     Args:
         num_identities, num_instances: B, at least 2, and P, at least 1.
         generator: a CPU generator; if None, PyTorch's global generator.
+        visible_views: V, at least 1.
 
     Returns:
         Indices into the batch, two (N,) int64 tensors on the CPU.
@@ -46,16 +52,20 @@ def sample_pairs(num_identities: int, num_instances: int, generator: torch.Gener
     """
     if num_identities < 2 or num_instances < 1:
         raise ValueError(f"pairs need at least 2 identities and 1 image each, not {num_identities} and {num_instances}")
-    halves = [_sample_half(num_identities, num_instances, generator) for _ in range(2)]
+    *visible, infrared = [_sample_part(num_identities, num_instances, generator) for _ in range(visible_views + 1)]
     size = num_identities * num_instances
-    # The partners of the first, visible half are in the second, infrared half, and the other way round.
-    positive = torch.cat([halves[0].positive + size, halves[1].positive])
-    negative = torch.cat([halves[0].negative + size, halves[1].negative])
-    return Pairs(positive, negative)
+    # The partners of visible images are in the last, infrared part of the batch, and those of infrared images in a visible part.
+    start = size * torch.randint(visible_views, (size,), generator=generator) if visible_views > 1 else 0
+    return Pairs(
+        *(
+            torch.cat([*(each + visible_views * size for each in seen), other + start])
+            for *seen, other in zip(*visible, infrared, strict=True)
+        )
+    )
 
 
-def _sample_half(num_identities: int, num_instances: int, generator: torch.Generator | None) -> Pairs:
-    """Draw the partners of one modality's images, as indices into the other modality's half of the batch."""
+def _sample_part(num_identities: int, num_instances: int, generator: torch.Generator | None) -> Pairs:
+    """Draw the partners of the images of one modality and view, as indices into a part of the other modality's."""
     positive, negative = [], []
     for identity in range(num_identities):
         positive.append(identity * num_instances + torch.randperm(num_instances, generator=generator))

@@ -78,6 +78,8 @@ def open_checkpoint(
     path, checkpoint = run_on_writer(lambda: _find_and_read(path, common.listener, best))
     checkpoint = checkpoint if checkpoint.size_is_known else _with_asked_size(path, checkpoint, common)
     description = checkpoint.description
+    if not checkpoint.size_is_known:
+        common.listener.say(f"{path}: {description.method} checkpoint")
     asked = {"data.root": data and str(data), **(options or {})}
     config = common.load(
         asked,

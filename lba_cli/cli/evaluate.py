@@ -72,7 +72,10 @@ Flip = Annotated[
 ]
 FeaturesFrom = Annotated[
     FeaturePlace | None,
-    typer.Option(help="neck: also score the features after the neck (batch norm) [evaluation.features_from]."),
+    typer.Option(
+        help="Also score this feature, where the network retrieves by the other one: pooled, before the neck (batch norm), or neck, "
+        "after it [evaluation.features_from]."
+    ),
 ]
 Features = Annotated[
     Path | None,

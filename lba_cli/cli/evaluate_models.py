@@ -21,7 +21,8 @@ from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, trial_words
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
-from lba_cli.evaluation.variants import choose_variants
+from lba_cli.evaluation.variants import Variant, choose_variants
+from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder
 from lba_cli.vocabulary import plural
 
@@ -78,7 +79,9 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     if request.save_features and sum(len(candidate.parts) for candidate in candidates) > 1:
         raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
     _require_same_settings(candidates)
-    return EvaluationResults(tuple(_score(candidate, request) for candidate in candidates))
+    opened = [checkpoint for candidate in candidates for checkpoint, _ in candidate.parts]
+    variants = choose_variants(opened[0].config.evaluation, {each.network.retrieval for each in opened})
+    return EvaluationResults(tuple(_score(candidate, request, variants) for candidate in candidates))
 
 
 def score_features(
@@ -101,14 +104,14 @@ def score_features(
             else "they are not scaled, so features with large norms have large scores"
         )
         request.common.listener.warn(f"{rows}: {how}")
-    variants = choose_variants(section)
+    variants = choose_variants(section, ())
     if not normalize and any(variant.reranking for variant in variants):
         raise ConfigError(
             "--no-normalize: re-ranking needs features of unit length: leave out --no-normalize, or --rerank (evaluation.rerank)"
         )
     if any(variant.view != PLAIN for variant in variants):
         raise ConfigError(
-            "--flip (evaluation.flip) and --features-from neck (evaluation.features_from) need a network, but --features names a "
+            "--flip (evaluation.flip) and --features-from (evaluation.features_from) need a network, but --features names a "
             "file of features"
         )
     for note in get_dataset(source.dataset).sample_notes(source.samples):
@@ -199,10 +202,11 @@ def _open_run(path: Path | None, request: EvaluateRequest, trial: int | None = N
     return open_checkpoint(path, request.data, request.common, options, best=request.best)
 
 
-def _score(candidate: Candidate, request: EvaluateRequest) -> tuple[Result, ...]:
+def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Variant]) -> tuple[Result, ...]:
     listener = request.common.listener
     note = figures_note([find_overlap(o.description.records(), source, listener) for o, source in candidate.parts])
-    scored = [_score_checkpoint(candidate.name, *part, request, note) for part in candidate.parts]
+    options = EvaluationOptions(variants=variants, save_features=request.save_features, note=note)
+    scored = [_score_checkpoint(candidate.name, *part, options, listener) for part in candidate.parts]
     results = over_seeds(scored, candidate.seeds) if candidate.seeds else over_trials(scored)
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
@@ -216,19 +220,11 @@ def _noted(results: Iterable[Result], note: str) -> tuple[Result, ...]:
 
 
 def _score_checkpoint(
-    name: str, opened: OpenedCheckpoint, source: ImageSource, request: EvaluateRequest, note: str
+    name: str, opened: OpenedCheckpoint, source: ImageSource, options: EvaluationOptions, listener: Listener
 ) -> list[Result]:
-    section = opened.config.evaluation
-    options = EvaluationOptions(
-        variants=choose_variants(section),
-        model=scored_model(name, opened, source),
-        batch_size=section.batch_size,
-        workers=opened.config.data.workers,
-        save_features=request.save_features,
-        note=note,
-    )
-    settings = choose_settings(section, source)
-    return evaluate(opened.network, source, settings, listener=request.common.listener, options=options)
+    section, model = opened.config.evaluation, scored_model(name, opened, source)
+    options = replace(options, model=model, batch_size=section.batch_size, workers=opened.config.data.workers)
+    return evaluate(opened.network, source, choose_settings(section, source), listener=listener, options=options)
 
 
 def _require_same_images(candidates: Sequence[Candidate]) -> None:
@@ -293,4 +289,4 @@ def _require_same_settings(candidates: Sequence[Candidate]) -> None:
 
 def _settings(candidate: Candidate) -> object:
     opened, source = candidate.parts[0]
-    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation)
+    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation, ())

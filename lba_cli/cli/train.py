@@ -37,8 +37,8 @@ def train(
     method: Annotated[
         str | None,
         typer.Option(
-            metavar="baseline|full|…",
-            help="baseline: identity and hard triplet losses; full: the paper's method [train.method].",
+            metavar="baseline|full|agw|caj|…",
+            help="baseline: identity and hard triplet losses; full: the paper's method; agw and caj: two other methods, see docs/methods.md [train.method].",
         ),
     ] = None,
     data: DataFolder = None,

@@ -83,14 +83,14 @@ class ConfigLayer:
 def resolve_config(layers: Sequence[ConfigLayer]) -> Config:
     """Merge the layers with the defaults. A value in a later layer replaces the value in an earlier one.
 
-    A run's resolved config names the weights of all loss terms. To make such a config usable for another method, the
-    weights that are defaults of its own method are dropped if a later layer chooses another method.
+    A run's resolved config names the weights of all loss terms, and every other key. To make such a config usable for another
+    method, the weights and settings that are defaults of its own method are dropped if a later layer chooses another method.
 
     Raises:
         ConfigError: a value is invalid. The message says where the first invalid value is, and what is allowed.
     """
     method = next(filter(None, map(_method_of, reversed(layers))), Config().train.method)
-    merged, origins = _merge([_without_weights_of_another_method(layer, method) for layer in layers])
+    merged, origins = _merge([_without_settings_of_another_method(layer, method) for layer in layers])
     _check_dataset_keys(merged.get("data", {}), origins)
     try:
         return Config.model_validate(merged)
@@ -157,14 +157,30 @@ def _method_of(layer: ConfigLayer) -> Any:
     return method if isinstance(method, str) else None
 
 
-def _without_weights_of_another_method(layer: ConfigLayer, method: str) -> ConfigLayer:
-    """Return the layer without loss weights that are defaults of its own method, unless its method is ``method``."""
-    own, weights = _method_of(layer), layer.values.get("loss")
-    if own == method or own not in METHODS or not isinstance(weights, dict):
+def _without_settings_of_another_method(layer: ConfigLayer, method: str) -> ConfigLayer:
+    """Return the layer without weights and settings that are defaults of its own method, unless its method is ``method``."""
+    own = _method_of(layer)
+    if own == method or own not in METHODS:
         return layer
-    defaults = {term.name: weight for term, weight in METHODS[own].default_weights.items()}
-    kept = {name: value for name, value in weights.items() if isinstance(value, bool) or defaults.get(name) != value}
-    return replace(layer, values={**layer.values, "loss": kept})
+    row, usual = METHODS[own], Config()
+    defaults: dict[str, Any] = {f"loss.{term.name}": weight for term, weight in row.default_weights.items()}
+    for key in {key for each in METHODS.values() for key in each.settings}:
+        section, _, name = key.partition(".")
+        defaults[key] = row.settings.get(key, getattr(getattr(usual, section), name))
+
+    def is_chosen(key: str, value: Any) -> bool:
+        """Whether a value isn't the default; true, which equals 1, is no weight."""
+        return (
+            key not in defaults or defaults[key] != value or isinstance(value, bool) != isinstance(defaults[key], bool)
+        )
+
+    kept = {
+        section: {name: value for name, value in keys.items() if is_chosen(f"{section}.{name}", value)}
+        if isinstance(keys, dict)
+        else keys
+        for section, keys in layer.values.items()
+    }
+    return replace(layer, values=kept)
 
 
 def _message(error: ErrorDetails, origins: Mapping[str, str]) -> str:

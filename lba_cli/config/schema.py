@@ -70,6 +70,15 @@ class DataSection(Section):
     pad: int = Field(0, ge=0, le=256, description="black pixels added on every side before the random crop")
     flip: float = Field(0.5, ge=0, le=1, description="probability of a horizontal flip")
     erase: float = Field(0.0, ge=0, le=1, description="probability of random erasing")
+    channel_exchange: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="probability that an image becomes three copies of one of its channels; of two views, only the second",
+    )
+    visible_views: int = Field(
+        1, ge=1, le=2, description="how often a step sees each visible image, augmented anew each time"
+    )
     skip_incomplete: bool = Field(False, description="leave out training identities that lack a modality")
 
     @field_validator("dataset")
@@ -93,6 +102,11 @@ class ModelSection(Section):
         "imagenet",
         min_length=1,
         description="imagenet, none, a file (a ResNet's weights or a checkpoint), or a run's folder",
+    )
+    non_local: bool = Field(False, description="add AGW's non-local blocks to layer2 and layer3")
+    retrieval_feature: FeaturePlace = Field(
+        "pooled",
+        description="what an image is retrieved by: pooled, the feature before the neck, or neck, that after it",
     )
 
 
@@ -193,7 +207,9 @@ class EvaluationSection(Section):
     protocol: str = Field(
         "community", description="how galleries are drawn: as in most papers, or by the data set's release"
     )
-    features_from: FeaturePlace = Field("pooled", description="neck: also score the features after the neck")
+    features_from: FeaturePlace | None = Field(
+        None, description="pooled or neck: also score this feature, where the network retrieves by the other one"
+    )
     flip: bool = Field(False, description="also score the mean of each image's embedding and its mirror image's")
     rerank: bool = Field(False, description="also score distances re-ranked by k-reciprocal neighbours")
     rerank_k1: int = Field(20, ge=1, le=10_000, description="neighbours that may be reciprocal")
@@ -213,10 +229,36 @@ class Config(Section):
     train: TrainSection = TrainSection()
     evaluation: EvaluationSection = EvaluationSection()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_settings_of_the_method(cls, values: Any) -> Any:
+        """Fill in the settings that the method usually has, where no others are given."""
+        if not isinstance(values, dict):
+            return values
+        given = {k: v.model_dump(exclude_unset=True) if isinstance(v, Section) else v for k, v in values.items()}
+        train = given.get("train", {})
+        method = train.get("method", TrainSection().method) if isinstance(train, dict) else None
+        for key, value in METHODS[method].settings.items() if isinstance(method, str) and method in METHODS else ():
+            section, _, name = key.partition(".")
+            if isinstance(given.setdefault(section, {}), dict):
+                given[section] = {name: value, **given[section]}
+        return given
+
     @model_validator(mode="after")
     def _padding_is_smaller_than_the_image(self) -> Self:
         if self.data.pad >= min(self.data.height, self.data.width):
             raise _problem_at("data.pad", "data.pad must be smaller than the image")
+        return self
+
+    @model_validator(mode="after")
+    def _two_views_differ(self) -> Self:
+        data = self.data
+        if data.visible_views > 1 and not (data.pad or data.erase or data.channel_exchange) and data.flip in (0, 1):
+            raise _problem_at(
+                "data.visible_views",
+                f"data.visible_views={data.visible_views}: without a random augmentation the views of an image would be the "
+                "same; set data.channel_exchange, data.erase, data.pad or data.flip, or leave the key out",
+            )
         return self
 
     @model_validator(mode="after")

@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import cache, partial
+from itertools import chain
 from multiprocessing.queues import Queue
 from typing import Generic, NamedTuple, TypeVar
 
@@ -42,13 +43,21 @@ class TrainingBatch(NamedTuple):
     """The images of one step, not normalised yet.
 
     Attributes:
-        visible, infrared: (B·P, H, W, 3) uint8, of the same identities in the same order.
-        labels: (B·P,) int64 class labels, shared by both modalities.
+        visible: (V·B·P, H, W, 3) uint8, the B·P images in V views, one view of all of them after the other.
+        infrared: (B·P, H, W, 3) uint8, of the same identities in the same order.
+        labels: (B·P,) int64 class labels, shared by both modalities and all views.
     """
 
     visible: Tensor
     infrared: Tensor
     labels: Tensor
+
+    def parts(self, count: int) -> Iterator["TrainingBatch"]:
+        """Split the batch by identities into ``count`` parts; each has all views of its own images."""
+        views = self.visible.reshape(-1, len(self.labels), *self.visible.shape[1:]).chunk(count, dim=1)
+        others = (tensor.chunk(count) for tensor in (self.infrared, self.labels))
+        for visible, infrared, labels in zip(views, *others, strict=True):
+            yield TrainingBatch(visible.flatten(0, 1), infrared, labels)
 
 
 class StepPositions(Sequence[tuple[int, int]]):
@@ -111,11 +120,12 @@ def _training_batch(
 ) -> TrainingBatch:
     plan = sampler.plan(*position)
     random = numpy_generator(seed, Stream.AUGMENTATION, *sampler.address(*position))
-    visible, infrared = (
-        torch.from_numpy(augmentation(source.read(indices.tolist()), random))
-        for indices in (plan.visible, plan.infrared)
+    *of_visible, of_infrared = augmentation.sample_step(len(plan.labels), source.height, source.width, random)
+    visible = augmentation.apply(
+        np.concatenate([source.read(plan.visible.tolist())] * len(of_visible)), list(chain(*of_visible))
     )
-    return TrainingBatch(visible, infrared, torch.from_numpy(plan.labels))
+    infrared = augmentation.apply(source.read(plan.infrared.tolist()), of_infrared)
+    return TrainingBatch(*map(torch.from_numpy, (visible, infrared, plan.labels)))
 
 
 def images_in_order(

@@ -16,7 +16,7 @@ from lba_cli.datasets.galleries import whole_gallery
 from lba_cli.datasets.layout import SIGNED_AGREEMENT, Layout, name_of
 from lba_cli.datasets.lists import Entry, read_image_list, require_consistent_labels, require_images, shortened
 from lba_cli.datasets.scan import unlisted_notes
-from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, Setting
+from lba_cli.datasets.spec import BOTH_DIRECTIONS, DatasetOptions, DatasetSpec, Draw, PublishedResult, Setting
 from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
 from lba_cli.synthetic import Job, Plan, Preset
@@ -159,6 +159,7 @@ def _list(people: Sequence[int], modality: Modality) -> bytes:
     return "".join(lines).encode()
 
 
+_VISIBLE_TO_INFRARED = Setting("visible-to-infrared", "whole", "community")
 REGDB = DatasetSpec(
     layout=LAYOUT,
     read=read_regdb,
@@ -171,6 +172,12 @@ REGDB = DatasetSpec(
     protocols={"community": tuple(MODES)},
     match_rules=match_rules("regdb"),
     draw=_draw,
+    published=(
+        PublishedResult("AGW", _VISIBLE_TO_INFRARED, {"rank1": 0.7005, "mAP": 0.6637, "mINP": 0.5019}),
+        PublishedResult(
+            "CAJ, with mirror images", _VISIBLE_TO_INFRARED, {"rank1": 0.8503, "mAP": 0.7914, "mINP": 0.6533}
+        ),
+    ),
     synthetic=_plan,
     prepare_help="Resize RegDB (Visible, Thermal and idx) once into a store that serves all ten trials.\n\n"
     "Training and evaluation use one trial, which --set data.trial=1 to 10 selects.",

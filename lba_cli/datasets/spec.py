@@ -133,7 +133,7 @@ class DatasetSpec:
         check_sample: returns text that says what is wrong with a sample of a feature file; empty if it is valid.
         shortfalls: compares a copy with the complete data set, camera by camera.
         protocol_notes: a note for readers of a protocol's figures, by protocol.
-        published: results that the method's authors published.
+        published: results that the authors of the methods published.
         synthetic: plans synthetic people in this layout, for a preset and a seed; None if the layout has no synthetic people.
         prepare_help, prepare_examples: the help text of ``lba prepare NAME``, and command lines shown below it.
     """

@@ -18,7 +18,7 @@ from lba_cli.data.loaders import normalize
 from lba_cli.errors import NotFinite
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.batchnorm_fusion import folded
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import FeaturePlace, Modality
 
 # The number of images that a network computes at a time, see fixed_chunks. A single image costs as much as a chunk, so chunks
 # should be small. On a CPU a ResNet-50 at 288 × 144 takes 181 ms of one core for each image in chunks of 1, 165 ms in chunks
@@ -32,11 +32,11 @@ class View(NamedTuple):
 
     Attributes:
         flip: average the embeddings of the image and of its mirror image, and normalise the mean.
-        neck: use the features after the neck instead of the pooled ones before it.
+        place: where the feature is taken from; None for the network's retrieval feature.
     """
 
     flip: bool = False
-    neck: bool = False
+    place: FeaturePlace | None = None
 
 
 PLAIN = View()
@@ -95,7 +95,7 @@ class NetworkEmbedder:
 
     def _view(self, pooled: Sequence[Tensor], view: View) -> Tensor:
         chosen = pooled if view.flip else pooled[:1]
-        unit = [F.normalize(self._network.neck(each) if view.neck else each, dim=1) for each in chosen]
+        unit = [self._network.unit_feature(each, view.place) for each in chosen]
         return F.normalize(unit[0] + unit[1], dim=1) if view.flip else unit[0]
 
 

@@ -17,7 +17,7 @@ from lba_cli.files import whole_file
 from lba_cli.manifest import sha256_of
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
-from lba_cli.model.official_layout import BACKBONE
+from lba_cli.model.official_layout import BACKBONE, retrieval_of
 from lba_cli.vocabulary import MODALITIES, ExportPrecision, Modality, Stems
 
 # The largest accepted difference between the values of two unit-length embeddings. In float32 it allows for rounding. In
@@ -172,6 +172,12 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
     if name == "official" and network.backbone != BACKBONE:
         raise ExportError(
             f"--format official is the layout of a {BACKBONE}, but the network is a {network.backbone}: use another format"
+        )
+    if name == "official" and network.retrieval != (usual := retrieval_of(bool(network.non_local))):
+        blocks = "with" if network.non_local else "without"
+        raise ExportError(
+            f"--format official doesn't say the retrieval feature: readers take '{usual}' for a network {blocks} non-local blocks, "
+            f"but this one retrieves by '{network.retrieval}': use another format"
         )
     largest = torch.finfo(getattr(torch, precision)).max
     for tensor, value in network.state_dict().items():

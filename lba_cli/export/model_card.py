@@ -13,13 +13,13 @@ from lba_cli.vocabulary import ONNX_OPSET
 FIGURES = {"rank1": "rank-1", "rank5": "rank-5", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 # The config keys that a card shows, and their labels.
 CONFIG_KEYS = {
-    "train.method": "method",
     "alignment.weighting": "weighting of the dense triplet, if the method has one",
     "train.epochs": "epochs",
     "train.seed": "seed",
     "train.precision": "arithmetic",
     "model.pretrained": "started from",
 }
+RETRIEVAL = {"pooled": "pooled, before the neck", "neck": "after the neck (batch normalisation of the pooled feature)"}
 SYNTHETIC = "synthetic-"
 SYNTHETIC_LIMIT = (
     "- **It was trained on synthetic people**: use it to try the software, not on photographs of people.\n"
@@ -110,7 +110,10 @@ def _training(description: Description) -> Iterator[str]:
     synthetic = " (**synthetic people**, drawn by a program: figures on them say nothing about photographs)"
     yield f"- data set: {name}{trial}{synthetic if description.dataset.startswith(SYNTHETIC) else ''}"
     yield f"- training identities: {description.num_classes}"
-    yield f"- backbone: {description.backbone}, two stems and one trunk"
+    blocks = " with non-local blocks" if description.non_local else ""
+    yield f"- backbone: {description.backbone}, two stems and one trunk{blocks}"
+    yield f"- retrieval feature: {RETRIEVAL[description.retrieval]}"
+    yield f"- method: {_plain(description.method)}"
     yield f"- image size: {description.height} × {description.width} pixels (height × width)"
     yield f"- last epoch: {description.epoch if description.epoch >= 0 else 'not known'} (counted from 0)"
     for key, words in CONFIG_KEYS.items():

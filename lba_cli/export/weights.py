@@ -32,7 +32,7 @@ def write_official(
 ) -> None:
     """Write a pickle of ``{'net', 'cmc', 'mAP', 'mINP', 'epoch'}`` that ``torch.load(weights_only=True)`` reads.
 
-    ``net`` has all 71 million parameters (see :func:`lba_cli.model.official_layout.to_released`). The figures are fractions
+    ``net`` has all 71 million parameters, and non-local blocks (see :func:`lba_cli.model.official_layout.to_released`). The figures are fractions
     as plain floats, where the released file has NumPy objects; ``cmc`` is a list of 20. Unknown figures are NaN: a
     checkpoint keeps only the ranks 1, 5, 10 and 20. The epoch counts from 0, and is -1 if it isn't known.
     """

@@ -1,17 +1,19 @@
-"""Training methods: rows of a table, each made of loss terms. ``docs/extending.md`` shows how to add a term and a method."""
+"""Training methods: rows of a table, each made of loss terms and settings. ``docs/extending.md`` shows how to add a term and a method."""
 
 from lba_cli.methods.loss_terms import (
     DENSE_TRIPLET,
     HARD_TRIPLET,
     IDENTITY,
     IDENTITY_CONSISTENCY,
+    SQUARED_TRIPLET,
+    WEIGHTED_TRIPLET,
     ForwardPass,
     LossOptions,
     LossTerm,
 )
 from lba_cli.methods.objective import Objective, ObjectiveValues
 from lba_cli.methods.table import METHODS, Method, get_method, register
-from lba_cli.methods.triplets import hard_triplet
+from lba_cli.methods.triplets import hard_triplet, squared_triplet, weighted_triplet
 
 __all__ = [
     "DENSE_TRIPLET",
@@ -19,6 +21,8 @@ __all__ = [
     "IDENTITY",
     "IDENTITY_CONSISTENCY",
     "METHODS",
+    "SQUARED_TRIPLET",
+    "WEIGHTED_TRIPLET",
     "ForwardPass",
     "LossOptions",
     "LossTerm",
@@ -28,4 +32,6 @@ __all__ = [
     "get_method",
     "hard_triplet",
     "register",
+    "squared_triplet",
+    "weighted_triplet",
 ]

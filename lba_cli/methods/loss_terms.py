@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lba_cli.alignment import Aligned, Pairs, align
-from lba_cli.methods.triplets import batch_hard_triplet
+from lba_cli.methods.triplets import batch_hard_triplet, batch_squared_triplet, batch_weighted_triplet
 from lba_cli.model import TwoStreamNetwork, generalized_mean_pool
 from lba_cli.vocabulary import Weighting
 
@@ -45,9 +45,10 @@ class ForwardPass:
 
     Attributes:
         network: the network, in train mode.
-        visible, infrared: (B·P, 3, H, W) normalised images of B identities × P images, grouped by identity, with the
-            same identities in the same order in both.
-        labels: (2·B·P,) int64 class labels of the visible images, then of the infrared ones.
+        visible: (V·B·P, 3, H, W) normalised images of B identities × P images, grouped by identity, in V views, one view of all
+            images after the other. V is 1, or 2 with ``data.visible_views``.
+        infrared: (B·P, 3, H, W), of the same identities in the same order.
+        labels: (N,) int64 class labels of all N = (V + 1)·B·P images, visible ones first.
         options: the constants of the terms.
         draw_pairs: returns each image's partners, for aligning layer3 and for aligning layer4.
         diagnostics: scalar tensors by name, which terms report for the run's metrics and which are not minimised.
@@ -67,7 +68,7 @@ class ForwardPass:
 
     @cached_property
     def pooled(self) -> Tensor:
-        """(2·B·P, D) pooled layer4 features, before the neck and not normalised."""
+        """(N, D) pooled layer4 features, before the neck and not normalised."""
         return generalized_mean_pool(self.maps.layer4)
 
     @cached_property
@@ -88,7 +89,7 @@ class ForwardPass:
         return layer3, layer4
 
     def classification_loss(self, pooled: Tensor) -> Tensor:
-        """Compute the cross-entropy of (2·B·P, D) pooled features, through neck and classifier."""
+        """Compute the cross-entropy of (N, D) pooled features, through neck and classifier."""
         return F.cross_entropy(self.network.classify(pooled).float(), self.labels)
 
 
@@ -109,10 +110,22 @@ def _identity(step: ForwardPass) -> dict[str, Tensor]:
 
 
 def _hard_triplet(step: ForwardPass) -> dict[str, Tensor]:
+    return _triplet(step, "hard_triplet", batch_hard_triplet(step.pooled, step.labels, step.options.margin))
+
+
+def _weighted_triplet(step: ForwardPass) -> dict[str, Tensor]:
+    return _triplet(step, "weighted_triplet", batch_weighted_triplet(step.pooled, step.labels))
+
+
+def _squared_triplet(step: ForwardPass) -> dict[str, Tensor]:
+    return _triplet(step, "squared_triplet", batch_squared_triplet(step.pooled, step.labels))
+
+
+def _triplet(step: ForwardPass, name: str, found: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
     """Report the share of anchors whose negative is at least as far away as their positive, beside the loss."""
-    loss, correct = batch_hard_triplet(step.pooled, step.labels, step.options.margin)
+    loss, correct = found
     step.diagnostics["correct_triplets"] = correct / len(step.labels)
-    return {"hard_triplet": loss}
+    return {name: loss}
 
 
 def _identity_consistency(step: ForwardPass) -> dict[str, Tensor]:
@@ -132,5 +145,7 @@ def _dense_triplet(step: ForwardPass) -> dict[str, Tensor]:
 
 IDENTITY = LossTerm("identity", _identity)
 HARD_TRIPLET = LossTerm("hard_triplet", _hard_triplet)
+WEIGHTED_TRIPLET = LossTerm("weighted_triplet", _weighted_triplet)
+SQUARED_TRIPLET = LossTerm("squared_triplet", _squared_triplet)
 IDENTITY_CONSISTENCY = LossTerm("identity_consistency", _identity_consistency)
 DENSE_TRIPLET = LossTerm("dense_triplet", _dense_triplet)

@@ -72,8 +72,9 @@ class Objective:
 
         Args:
             network: in train mode.
-            visible, infrared: (B·P, 3, H, W) normalised images, grouped by identity, in the same order of identities.
-            labels: (B·P,) int64 class labels, shared by both modalities.
+            visible, infrared: (B·P, 3, H, W) normalised images, grouped by identity, in the same order of identities. The
+                visible images may be in several views, one view of all of them after the other: (V·B·P, 3, H, W).
+            labels: (B·P,) int64 class labels, shared by both modalities and all views.
             pairs: the images' partners for layer3 and for layer4; drawn with ``generator`` if None.
             generator: a CPU generator; PyTorch's global one if None.
 
@@ -85,8 +86,8 @@ class Objective:
             if pairs:
                 return pairs
             instances = int((labels == labels[0]).sum())
-            sizes = len(labels) // instances, instances
-            return sample_pairs(*sizes, generator), sample_pairs(*sizes, generator)
+            sizes = len(labels) // instances, instances, generator, len(visible) // len(labels)
+            return sample_pairs(*sizes), sample_pairs(*sizes)
 
         return self.evaluate(network, visible, infrared, labels, draw_pairs).losses
 
@@ -101,9 +102,15 @@ class Objective:
         """Compute the losses and the diagnostics of a batch; ``draw_pairs`` is only called if a term aligns images.
 
         Raises:
-            ValueError: two terms return a loss of the same name.
+            ValueError: two terms return a loss of the same name, or the numbers of images and labels don't fit together.
         """
-        step = ForwardPass(network, visible, infrared, torch.cat([labels, labels]), self.options, draw_pairs)
+        views, rest = divmod(len(visible), max(1, len(labels)))
+        if rest or not views or len(infrared) != len(labels):
+            raise ValueError(
+                f"a batch of {len(labels)} labels needs as many infrared images, and visible ones once for each view, not "
+                f"{len(infrared)} and {len(visible)}"
+            )
+        step = ForwardPass(network, visible, infrared, labels.repeat(views + 1), self.options, draw_pairs)
         losses: dict[str, Tensor] = {}
         weighted = []
         # The order matters: layer4 and the neck update their running statistics in every pass.

@@ -1,9 +1,18 @@
-"""The table of methods: the loss terms that each one is made of, and their weights."""
+"""The table of methods: the loss terms that each one is made of, their weights, and the settings that it usually has."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
-from lba_cli.methods.loss_terms import DENSE_TRIPLET, HARD_TRIPLET, IDENTITY, IDENTITY_CONSISTENCY, LossTerm
+from lba_cli.methods.loss_terms import (
+    DENSE_TRIPLET,
+    HARD_TRIPLET,
+    IDENTITY,
+    IDENTITY_CONSISTENCY,
+    SQUARED_TRIPLET,
+    WEIGHTED_TRIPLET,
+    LossTerm,
+)
 
 
 @dataclass(frozen=True)
@@ -13,6 +22,8 @@ class Method:
     Attributes:
         name, summary: the method's name on the command line and in configs, and a short description.
         default_weights: its loss terms and their weights, in the order in which the terms are computed.
+        settings: the defaults of config keys that it changes, by dotted key: parts of the network, the retrieval feature, and
+            the augmentation.
 
     Raises:
         ValueError: two terms have the same name.
@@ -24,6 +35,7 @@ class Method:
     name: str
     summary: str
     default_weights: Mapping[LossTerm, float]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [term.name for term in self.terms]
@@ -58,6 +70,8 @@ class Method:
         return weights
 
 
+AGW_SETTINGS = {"model.non_local": True, "model.retrieval_feature": "neck", "data.pad": 10}
+CAJ_SETTINGS = {**AGW_SETTINGS, "data.erase": 0.5, "data.visible_views": 2, "data.channel_exchange": 1.0}
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
@@ -66,6 +80,13 @@ METHODS: dict[str, Method] = {
             "full",
             "the paper's method, with dense cross-modal alignment",
             {IDENTITY_CONSISTENCY: 1.0, DENSE_TRIPLET: 0.5, IDENTITY: 1.0, HARD_TRIPLET: 1.0},
+        ),
+        Method("agw", "non-local blocks and weighted triplet", {IDENTITY: 1.0, WEIGHTED_TRIPLET: 1.0}, AGW_SETTINGS),
+        Method(
+            "caj",
+            "agw's network, channel exchange in a second view, and squared triplet",
+            {IDENTITY_CONSISTENCY: 0.0, DENSE_TRIPLET: 0.0, IDENTITY: 1.0, SQUARED_TRIPLET: 1.0},
+            CAJ_SETTINGS,
         ),
     )
 }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -15,12 +15,12 @@ from lba_cli.errors import CheckpointError, quoted, short_repr
 from lba_cli.files import whole_file
 from lba_cli.model.foreign_files import converted, has_string_keys, read_foreign
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
-from lba_cli.model.official_layout import BACKBONE
+from lba_cli.model.official_layout import BACKBONE, has_non_local_blocks, require_non_local, retrieval_of
 from lba_cli.model.tensor_files import is_legacy, load_pickled, load_safetensors, require_tensors
 from lba_cli.model.training_record import MAX_NAME_LENGTH, TrainingRecord
 from lba_cli.signals import signals_deferred
 from lba_cli.value_range import FULL, ValueRange, parse_value_range
-from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE
+from lba_cli.vocabulary import BACKBONES, LARGEST_SIDE, FeaturePlace
 
 FORMAT = "lba-checkpoint"
 VERSION = 3
@@ -49,6 +49,15 @@ class Description:
     earlier: list[dict[str, Any]] = field(default_factory=list)
     selected_on: str = ""  # by whose mAP this epoch was chosen: test, validation; empty if it wasn't, as for last.pt
     figures_note: str = ""  # what a reader of the figures has to know
+    non_local: bool = False  # whether the network has non-local blocks
+    retrieval: FeaturePlace = "pooled"  # its retrieval feature
+
+    @property
+    def method(self) -> str:
+        """The method that the network was trained with; the released layout doesn't name it, but its tensors leave two."""
+        if self.config:
+            return str(self.config.get("train", {}).get("method", ""))
+        return f"{'AGW or CAJ' if self.non_local else 'full or baseline'} (released layout)"
 
     def records(self) -> tuple[TrainingRecord, ...]:
         """Return the record of its training people, followed by those of the models that it was started from."""
@@ -81,7 +90,7 @@ class Checkpoint:
 
 
 def load_network(path: str | Path, device: str | torch.device = "cpu") -> TwoStreamNetwork:
-    """Load a network from a file: a checkpoint of lba, or one in the layout of the method's released checkpoint.
+    """Load a network from a file: a checkpoint of lba, or one in the released layout of the method, of AGW or of CAJ.
 
     Either may be a pickle or a safetensors file. No code in it is run.
 
@@ -201,16 +210,21 @@ def _foreign(path: Path, content: Any) -> Checkpoint:
     classifier = state.get("classifier.weight")
     if not isinstance(classifier, Tensor) or classifier.ndim != 2:
         raise CheckpointError(f"{path}: not the method's state dict: it has no 'classifier.weight'")
-    classes, epoch = classifier.shape[0], content.get("epoch")
+    classes, epoch, non_local = classifier.shape[0], content.get("epoch"), has_non_local_blocks(state)
     values = {
         "backbone": BACKBONE,
         "num_classes": classes,
         **dict(zip(("height", "width"), IMAGE_SIZE, strict=True)),
         "dataset": RELEASED_CLASSES.get(classes, ""),
         "epoch": epoch if type(epoch) is int else -1,
+        "non_local": non_local,
+        "retrieval": retrieval_of(non_local),
     }
     checkpoint = Checkpoint(_description(values, path), state, size_is_known=False)
-    return _checked(path, replace(checkpoint, weights=converted(state, _empty_network(checkpoint).state_dict())))
+    wanted = _empty_network(checkpoint).state_dict()
+    weights = converted(state, wanted)
+    require_non_local(path, weights, wanted)
+    return _checked(path, replace(checkpoint, weights=weights))
 
 
 def _description(values: Any, path: Path) -> Description:
@@ -240,6 +254,8 @@ def _is_valid(description: Description) -> bool:
         and type(description.epoch) is int
         and isinstance(description.figures_note, str)
         and len(description.figures_note) < MAX_NOTE_LENGTH
+        and type(description.non_local) is bool
+        and description.retrieval in get_args(FeaturePlace)
         and all(type(figure) is float for figure in description.figures.values())
         and all(isinstance(section, dict) for section in sections)
         and bool(description.value_range)
@@ -253,7 +269,9 @@ def _is_count(value: Any, largest: int) -> bool:
 
 def _checked(path: Path, checkpoint: Checkpoint) -> Checkpoint:
     """Return the checkpoint; raises a CheckpointError if a tensor is missing, unknown, or not as the network needs it."""
-    wanted, network = _empty_network(checkpoint).state_dict(), f"two-stream {checkpoint.description.backbone}"
+    described = checkpoint.description
+    blocks = " with non-local blocks" if described.non_local else ""
+    wanted, network = _empty_network(checkpoint).state_dict(), f"two-stream {described.backbone}{blocks}"
     for name in sorted(wanted.keys() ^ checkpoint.weights.keys()):
         state = "missing" if name in wanted else "unknown"
         raise CheckpointError(f"{path}: not weights of a {network}: tensor {quoted(name)} is {state}")
@@ -266,4 +284,10 @@ def _empty_network(checkpoint: Checkpoint) -> TwoStreamNetwork:
     description = checkpoint.description
     with torch.device("meta"):
         size = description.height, description.width
-        return TwoStreamNetwork(description.backbone, description.num_classes, size)
+        return TwoStreamNetwork(
+            description.backbone,
+            description.num_classes,
+            size,
+            non_local=description.non_local,
+            retrieval=description.retrieval,
+        )

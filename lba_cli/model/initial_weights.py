@@ -13,19 +13,28 @@ from lba_cli.manifest import sha256_of
 from lba_cli.model.checkpoint import RELEASED_CLASSES, Checkpoint, from_pickled, from_safetensors, is_checkpoint
 from lba_cli.model.foreign_files import Layout, converted, read_foreign
 from lba_cli.model.network import IMAGE_SIZE, TwoStreamNetwork
+from lba_cli.model.official_layout import NON_LOCAL, has_non_local_blocks
 from lba_cli.model.tensor_files import load_pickled, load_safetensors, require_tensors
 from lba_cli.model.training_record import TrainingRecord
+from lba_cli.vocabulary import FeaturePlace
 
 
 def build_network(
-    backbone: str, num_classes: int, pretrained: str, seed: int, image_size: tuple[int, int] = IMAGE_SIZE
+    backbone: str,
+    num_classes: int,
+    pretrained: str,
+    seed: int,
+    image_size: tuple[int, int] = IMAGE_SIZE,
+    *,
+    non_local: bool = False,
+    retrieval: FeaturePlace = "pooled",
 ) -> TwoStreamNetwork:
     """Build a network with initial weights.
 
     Args:
-        backbone, num_classes, image_size: as for :class:`TwoStreamNetwork`.
+        backbone, num_classes, image_size, non_local, retrieval: as for :class:`TwoStreamNetwork`.
         pretrained: the weights of stems and trunk: ``imagenet`` (downloaded by torchvision), ``none`` (random), or a file with a
-            torchvision state dict or a checkpoint.
+            torchvision state dict or a checkpoint. Non-local blocks are loaded if both the network and the file have them.
         seed: the seed of random weights. PyTorch's global generator doesn't change.
 
     Raises:
@@ -34,7 +43,7 @@ def build_network(
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = TwoStreamNetwork(backbone, num_classes, image_size)
+        network = TwoStreamNetwork(backbone, num_classes, image_size, non_local=non_local, retrieval=retrieval)
     if pretrained == "imagenet":
         state = _from_resnet(network, _download(backbone))
         _load_backbone(network, state, f"torchvision's ImageNet weights of {backbone}")
@@ -106,7 +115,11 @@ def _from_resnet(network: TwoStreamNetwork, state: Mapping[str, Tensor]) -> Mapp
 
 
 def _load_backbone(network: TwoStreamNetwork, state: Mapping[str, Tensor], source: str) -> None:
-    """Load stems and trunk from ``state``; neck and classifier keep their initial weights."""
-    wanted = {name: value for name, value in network.state_dict().items() if name.startswith(("stems.", "trunk."))}
+    """Load stems, trunk and non-local blocks from ``state``; neck and classifier keep their initial weights.
+
+    So do the blocks, which change nothing at first, if ``state`` has none.
+    """
+    parts = ("stems.", "trunk.", *((NON_LOCAL,) if has_non_local_blocks(state) else ()))
+    wanted = {name: value for name, value in network.state_dict().items() if name.startswith(parts)}
     require_tensors(source, network.backbone, state, wanted)
     network.load_state_dict({name: state[name] for name in wanted}, strict=False)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models import resnet
 
+from lba_cli.model.non_local import non_local_blocks
 from lba_cli.model.pooling import generalized_mean_pool
 from lba_cli.model.recomputation import recomputed
 from lba_cli.value_range import FULL, ValueRange
-from lba_cli.vocabulary import BACKBONES, Modality
+from lba_cli.vocabulary import BACKBONES, FeaturePlace, Modality
 
 IMAGE_SIZE = (288, 144)  # height and width in the paper
 
@@ -30,12 +31,15 @@ class TwoStreamNetwork(nn.Module):
     """A ResNet with a stem (conv1 to maxpool) for each modality, followed by a neck and a classifier.
 
     The trunk (layer1 to layer4) is shared. The neck is a batch normalisation whose bias stays 0. Weights are random;
-    :func:`lba_cli.model.initial_weights.build_network` loads pretrained ones.
+    :func:`lba_cli.model.initial_weights.build_network` loads pretrained ones. The networks of AGW and CAJ also have non-local
+    blocks in layer2 and layer3 (:mod:`lba_cli.model.non_local`), and retrieve by the feature after the neck.
 
     Args:
         backbone: the name of a torchvision ResNet.
         num_classes: the number of identities that the classifier tells apart.
         image_size: height and width of the input images, in pixels; image files are resized to it.
+        non_local: whether there are non-local blocks.
+        retrieval: the retrieval feature: ``pooled``, the pooled feature before the neck, or the one after the ``neck``.
 
     Attributes:
         embedding_size: D, the length of an embedding.
@@ -48,7 +52,13 @@ class TwoStreamNetwork(nn.Module):
     """
 
     def __init__(
-        self, backbone: str = "resnet50", num_classes: int = 395, image_size: tuple[int, int] = IMAGE_SIZE
+        self,
+        backbone: str = "resnet50",
+        num_classes: int = 395,
+        image_size: tuple[int, int] = IMAGE_SIZE,
+        *,
+        non_local: bool = False,
+        retrieval: FeaturePlace = "pooled",
     ) -> None:
         super().__init__()
         self.checkpoint_activations = False
@@ -68,6 +78,9 @@ class TwoStreamNetwork(nn.Module):
         nn.init.zeros_(self.neck.bias)
         self.neck.bias.requires_grad_(False)
         nn.init.normal_(self.classifier.weight, 0.0, 0.001)
+        self.retrieval: FeaturePlace = retrieval
+        # They are made last, so that the same seed gives a network without them the same weights.
+        self.non_local = non_local_blocks(self.trunk) if non_local else nn.ModuleDict()
 
     def forward(self, visible: Tensor, infrared: Tensor) -> StageMaps:
         """Compute the feature maps of (n, 3, H, W) visible and (m, 3, H, W) infrared images, visible ones first."""
@@ -78,7 +91,7 @@ class TwoStreamNetwork(nn.Module):
         return self._trunk_maps(self.stems[modality](images))
 
     def embed(self, images: Tensor, modality: Modality) -> Tensor:
-        """Embed images for retrieval: pooled layer4 features before the neck, at unit length (paper, section 4.1).
+        """Embed images for retrieval: the retrieval feature at unit length, which the paper takes before the neck (section 4.1).
 
         Put the network in eval mode first.
 
@@ -90,7 +103,7 @@ class TwoStreamNetwork(nn.Module):
         Returns:
             (N, D) float32, whose dot products are the retrieval scores.
         """
-        return F.normalize(self.pooled(images, modality), dim=1)
+        return self.unit_feature(self.pooled(images, modality))
 
     def pooled(self, images: Tensor, modality: Modality) -> Tensor:
         """Compute (N, D) pooled layer4 features, before the neck and not normalised; arguments as for :meth:`embed`."""
@@ -103,7 +116,13 @@ class TwoStreamNetwork(nn.Module):
         """
         chosen = infrared.view(-1, 1, 1, 1)
         x = torch.where(chosen, self.stems["infrared"](images), self.stems["visible"](images))
-        return F.normalize(generalized_mean_pool(self._trunk_maps(x).layer4), dim=1)
+        return self.unit_feature(generalized_mean_pool(self._trunk_maps(x).layer4))
+
+    def unit_feature(self, pooled: Tensor, place: FeaturePlace | None = None) -> Tensor:
+        """Compute features of unit length from (N, D) pooled ones: the retrieval feature, or that of another ``place``."""
+        if (place or self.retrieval) == "neck":
+            pooled = self.neck(pooled.to(self.neck.weight.dtype)).to(pooled.dtype)  # networks may be in half precision
+        return F.normalize(pooled, dim=1)
 
     def layer4(self, layer3: Tensor) -> Tensor:
         """Apply the last stage: (N, C3, H, W) → (N, C4, H, W)."""
@@ -121,8 +140,21 @@ class TwoStreamNetwork(nn.Module):
 
     def _stage(self, name: str, x: Tensor) -> Tensor:
         stage = self.trunk[name]
-        result: Tensor = recomputed(stage, x) if self.checkpoint_activations and torch.is_grad_enabled() else stage(x)
-        return result
+        blocks = list(self.non_local[name].children()) if name in self.non_local else []
+
+        def compute(x: Tensor) -> Tensor:
+            if not blocks:
+                return stage(x)  # type: ignore[no-any-return]
+            residuals = list(stage.children())
+            for number, residual in enumerate(residuals, start=len(blocks) - len(residuals)):
+                x = residual(x)
+                if number >= 0:
+                    x = blocks[number](x)
+            return x
+
+        if self.checkpoint_activations and torch.is_grad_enabled():
+            return recomputed(compute, x, [stage, *blocks])
+        return compute(x)
 
 
 def _stem(base: resnet.ResNet) -> nn.Sequential:

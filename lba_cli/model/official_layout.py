@@ -1,20 +1,28 @@
 """The layout of the method's released checkpoint: three whole ResNet-50s without ``fc``, then neck and classifier.
 
 The network only uses the stems of ``visible_module.visible`` and ``thermal_module.thermal``, and ``base_resnet.base`` without
-its stem: 25 of 71 million parameters.
+its stem: 25 of 71 million parameters. The checkpoints of AGW and CAJ have the same layout, and non-local blocks: ``NL_2.0`` and
+``NL_2.1`` follow the last two blocks of layer2, ``NL_3.0`` to ``NL_3.2`` the last three of layer3.
 """
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from lba_cli.vocabulary import Modality
+from lba_cli.errors import CheckpointError, quoted
+from lba_cli.model.non_local import FOREIGN_PARTS
+from lba_cli.vocabulary import FeaturePlace, Modality
 
 BACKBONE = "resnet50"
 PREFIXES: dict[Modality, str] = {"infrared": "thermal_module.thermal.", "visible": "visible_module.visible."}
 TRUNK = "base_resnet.base."
 NECK = "bottleneck."
+NON_LOCAL = "non_local."
+_OWN_PARTS = {theirs: own for own, theirs in FOREIGN_PARTS.items()}  # of a non-local block
+_BLOCK_TENSOR = re.compile(rf"NL_(\d)\.(\d+)\.({'|'.join(map(re.escape, _OWN_PARTS))})\.(\w+)")
 
 
 def from_released(state: Mapping[Any, Any]) -> dict[str, Any]:
@@ -35,8 +43,36 @@ def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         own = f"stems.{modality}."
         stem = {name.removeprefix(own): value for name, value in state.items() if name.startswith(own)}
         released |= {prefix + name: value for name, value in {**stem, **trunk}.items()}
-    head = {name: value for name, value in state.items() if name.startswith(("neck.", "classifier."))}
-    return released | {name.replace("neck.", NECK): value for name, value in head.items()}
+    others = {name: value for name, value in state.items() if name.startswith((NON_LOCAL, "neck.", "classifier."))}
+    return released | {released_name(name): value for name, value in others.items()}
+
+
+def has_non_local_blocks(state: Mapping[str, Any]) -> bool:
+    """Whether a released state dict with our names is that of AGW or CAJ."""
+    return any(name.startswith((NON_LOCAL, "NL_")) for name in state)
+
+
+def retrieval_of(non_local: bool) -> FeaturePlace:
+    """Return the retrieval feature of a released network, which the layout doesn't name: AGW and CAJ take that after the neck."""
+    return "neck" if non_local else "pooled"
+
+
+def require_non_local(path: Path, state: Mapping[str, Any], wanted: Mapping[str, Tensor]) -> None:
+    """Refuse a released state dict whose non-local blocks aren't those of ``wanted``; both have our names.
+
+    Raises:
+        CheckpointError: a tensor of a block is missing, unknown, or of another shape; the message has the file's name of it.
+    """
+    for name in sorted({name for name in (*state, *wanted) if name.startswith((NON_LOCAL, "NL_"))}):
+        found, needed = (getattr(each.get(name), "shape", None) for each in (state, wanted))
+        if found != needed:
+            problem = "is missing" if name not in state else "is unknown"
+            if found is not None and needed is not None:
+                problem = f"should be {tuple(needed)}, but the file has {tuple(found)}"
+            raise CheckpointError(
+                f"{path}: its non-local blocks don't fit: {quoted(released_name(name))} {problem}; AGW and CAJ have 2 after "
+                "layer2 and 3 after layer3, each with one inner channel"
+            )
 
 
 def our_name(released: str) -> str:
@@ -48,4 +84,15 @@ def our_name(released: str) -> str:
     if released.startswith(TRUNK):
         rest = released.removeprefix(TRUNK)
         return f"trunk.{rest}" if rest.startswith("layer") else ""
+    if block := _BLOCK_TENSOR.fullmatch(released):
+        stage, number, part, tensor = block.groups()
+        return f"non_local.layer{stage}.{number}.{_OWN_PARTS[part]}.{tensor}"
     return released.replace(NECK, "neck.")
+
+
+def released_name(ours: str) -> str:
+    """Convert our name of a tensor of the neck, the classifier or a non-local block to that of the released layout."""
+    if ours.startswith(NON_LOCAL):
+        _, stage, number, part, tensor = ours.split(".")
+        return f"NL_{stage.removeprefix('layer')}.{number}.{FOREIGN_PARTS[part]}.{tensor}"
+    return ours.replace("neck.", NECK)

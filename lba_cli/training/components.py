@@ -6,6 +6,7 @@ import torch
 
 from lba_cli import processes
 from lba_cli.config import Config
+from lba_cli.data.augmentation import Augmentation
 from lba_cli.data.sampler import IdentitySampler, TooFewIdentities
 from lba_cli.data.store import ImageSource, selection_set
 from lba_cli.datasets import get_dataset
@@ -77,12 +78,26 @@ def build_training_network(
         CheckpointError: the file of pretrained weights is of another network, or the folder holds no run.
     """
     size = config.data.height, config.data.width
-    network = build_network(config.model.backbone, classes, pretrained_file(pretrained), config.train.seed, size)
+    network = build_network(
+        config.model.backbone,
+        classes,
+        pretrained_file(pretrained),
+        config.train.seed,
+        size,
+        non_local=config.model.non_local,
+        retrieval=config.model.retrieval_feature,
+    )
     network.value_range = config.data.value_range
     network.checkpoint_activations = config.train.checkpoint_activations
     if config.train.sync_batchnorm:
         network = synchronize_statistics(network, device, listener)
     return network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def build_augmentation(config: Config) -> Augmentation:
+    """Build the augmentation of training images."""
+    data = config.data
+    return Augmentation(data.pad, data.flip, data.erase, data.channel_exchange, data.visible_views)
 
 
 def build_objective(config: Config) -> Objective:

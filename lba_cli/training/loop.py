@@ -9,7 +9,6 @@ from lba_cli import processes
 from lba_cli.alignment import Pairs, sample_pairs
 from lba_cli.compute import arithmetic, keep_memory, own_device
 from lba_cli.config import Config
-from lba_cli.data.augmentation import Augmentation
 from lba_cli.data.device_cache import DeviceCache, fits
 from lba_cli.data.loaders import StepPositions, TrainingBatch, training_batches
 from lba_cli.data.samples import selected_on
@@ -106,10 +105,11 @@ class Trainer:
         self.config, self.source, self.folder, self.listener = config, source, folder, listener
         self.device = own_device(config.run.device, listener)
         self.sampler = components.build_sampler(config, source, listener)
-        self.images_per_step = 2 * recipe.identities * recipe.instances * processes.current().size
+        views = config.data.visible_views + 1
+        self.images_per_step = views * recipe.identities * recipe.instances * processes.current().size
         self.selection = selection_set(source)
         self.can_evaluate = components.can_evaluate(source, listener)
-        self.augmentation = Augmentation(config.data.pad, config.data.flip, config.data.erase)
+        self.augmentation = components.build_augmentation(config)
         self.network = components.build_training_network(
             config, len(self.sampler.classes), pretrained, self.device, listener
         )
@@ -126,7 +126,7 @@ class Trainer:
         data, own_images = self.config.data, self.images_per_step // processes.current().size
         if fits(self.source, self.device, own_images) if data.device_cache is None else data.device_cache:
             self.device_cache = DeviceCache(
-                self.source, self.device, data.pad, workers=data.workers, listener=self.listener
+                self.source, self.device, self.augmentation, workers=data.workers, listener=self.listener
             )
 
     def run(self, stop: StopRequest) -> None:
@@ -154,7 +154,7 @@ class Trainer:
         first = self.progress.epoch * steps + self.progress.step
         positions = StepPositions(steps, range(first, self.config.train.epochs * steps))
         if self.device_cache:
-            return self.device_cache.batches(self.sampler, self.augmentation, seed, positions)
+            return self.device_cache.batches(self.sampler, seed, positions)
         on_gpu = self.device.type == "cuda"
         return training_batches(
             self.source, self.sampler, self.augmentation, seed, positions, workers=data.workers, pin=on_gpu
@@ -202,10 +202,10 @@ class Trainer:
         recipe = self.config.train
         address = self.sampler.address(self.progress.epoch, self.progress.step)
         generator = torch_generator(recipe.seed, Stream.PAIRS, *address)
-        sizes = recipe.identities // recipe.accumulate, recipe.instances
+        part = recipe.identities // recipe.accumulate, recipe.instances, generator, self.config.data.visible_views
 
         def draw() -> tuple[Pairs, Pairs]:
-            return sample_pairs(*sizes, generator), sample_pairs(*sizes, generator)
+            return sample_pairs(*part), sample_pairs(*part)
 
         return draw
 

@@ -29,13 +29,13 @@ def parameter_groups(
 
     Args:
         learning_rate: the learning rate of neck and classifier.
-        backbone_lr_multiplier: the factor of the learning rate for stems and trunk.
+        backbone_lr_multiplier: the factor of the learning rate for stems, trunk and non-local blocks.
 
     Returns:
-        One group for stems and trunk, and one for neck and classifier. The learning rate of an epoch is computed from the
+        One group for stems, trunk and non-local blocks, and one for neck and classifier. The learning rate of an epoch is computed from the
         group's ``base_lr``. The neck's bias is in neither group, because it isn't trained.
     """
-    pretrained = [*network.stems.parameters(), *network.trunk.parameters()]
+    pretrained = [*network.stems.parameters(), *network.trunk.parameters(), *network.non_local.parameters()]
     fresh = [network.neck.weight, *network.classifier.parameters()]
     return [
         {"params": parameters, "lr": rate, "base_lr": rate}

@@ -110,6 +110,8 @@ def make_checkpoint(
         people=history.people,
         earlier=[vars(record) for record in history.earlier],
         figures_note=history.note if progress.figures else "",
+        non_local=bool(network.non_local),
+        retrieval=network.retrieval,
     )
     if not optimizer:
         return Checkpoint(description, network.state_dict())

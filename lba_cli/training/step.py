@@ -59,9 +59,8 @@ class TrainingStep:
         """
         self.optimizer.zero_grad(set_to_none=True)
         count = self._recipe.accumulate
-        parts = zip(*(tensor.chunk(count) for tensor in batch), strict=True)
         found = []
-        for number, part in enumerate(map(TrainingBatch._make, parts), start=1):
+        for number, part in enumerate(batch.parts(count), start=1):
             with nullcontext() if number == count else gradients_kept_here(self.evaluate):
                 found.append(self._add_gradient(part, draw_pairs, share=1 / count))
         values = found[0] if count == 1 else _mean(found)

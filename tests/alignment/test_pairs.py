@@ -45,6 +45,28 @@ def test_every_other_identity_is_drawn_equally_often():
     assert (counts[1:] / counts.sum() - 1 / 3).abs().max() < 0.05
 
 
+@pytest.mark.parametrize(("identities", "instances"), [(8, 4), (2, 1), (3, 7)])
+def test_partners_across_views_have_the_other_modality_and_the_right_identity(identities, instances):
+    size = identities * instances
+    labels = torch.arange(identities).repeat_interleave(instances).repeat(3)
+    part = torch.arange(3).repeat_interleave(size)  # two visible views, then infrared
+    seen = set()
+    for seed in range(20):
+        positive, negative = sample_pairs(identities, instances, torch.Generator().manual_seed(seed), visible_views=2)
+        assert positive.shape == negative.shape == (3 * size,)
+        for partners in (positive, negative):
+            assert (part[partners[: 2 * size]] == 2).all(), "partners of visible images are infrared"
+            assert (part[partners[2 * size :]] < 2).all(), "partners of infrared images are visible"
+        assert (labels[positive] == labels).all()
+        assert (labels[negative] != labels).all()
+        for view in range(2):
+            assert sorted(positive[view * size : (view + 1) * size].tolist()) == list(range(2 * size, 3 * size))
+        views = part[positive[2 * size :]]
+        assert torch.equal(views, part[negative[2 * size :]]), "both partners of an infrared image are of the same view"
+        seen.update(views.tolist())
+    assert seen == {0, 1}
+
+
 def test_same_seed_gives_same_pairs():
     first, second = (sample_pairs(4, 2, torch.Generator().manual_seed(5)) for _ in range(2))
     assert torch.equal(first.positive, second.positive)

@@ -124,9 +124,9 @@ def test_training_on_the_gpu(precision):
     ours.to(device, memory_format=torch.channels_last)
     source = training_source()
     plans = IdentitySampler(source.samples, IDENTITIES, INSTANCES, seed=0, steps=10_000)
-    cache = DeviceCache(source, device, 0, workers=4, listener=Silent())
+    cache = DeviceCache(source, device, Augmentation(), workers=4, listener=Silent())
     positions = StepPositions(10_000, range(10_000))
-    loaded = cache.batches(plans, Augmentation(), 0, positions)
+    loaded = cache.batches(plans, 0, positions)
     drawn = [plans.plan(0, step) for step in range(4 * GPU_STEPS)]
     order = [np.concatenate([getattr(plan, side) for plan in drawn]) for side in ("visible", "infrared", "labels")]
     loader = batches(PlainPairs(source.pixels, *order), IDENTITIES * INSTANCES)

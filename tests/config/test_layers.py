@@ -2,7 +2,7 @@
 
 import pytest
 
-from lba_cli.config import Config, ConfigLayer, differences, resolve_config, write_config
+from lba_cli.config import Config, ConfigLayer, TrainSection, differences, resolve_config, write_config
 from lba_cli.datasets import get_dataset
 from lba_cli.errors import ConfigError
 
@@ -208,3 +208,32 @@ def test_an_assigned_weight_of_a_term_that_the_method_lacks_is_refused():
     assigned = ConfigLayer.from_assignments(["loss.dense_triplet=0.5"])
     with pytest.raises(ConfigError, match=r"--set loss.dense_triplet=0.5: the method 'baseline' has no loss term"):
         resolve_config([BASELINE, assigned])
+
+
+def settings_of(config):
+    return config.model.non_local, config.model.retrieval_feature, config.data.pad, config.data.visible_views
+
+
+@pytest.mark.parametrize("layers", [{"train": {"method": "caj"}}, {"train": TrainSection(method="caj"), "data": {}}])
+def test_a_method_brings_its_settings_however_its_config_is_made(layers):
+    assert settings_of(Config(**layers)) == (True, "neck", 10, 2)
+
+
+def test_a_setting_that_is_given_outweighs_the_methods(file):
+    text = "data:\n  pad: 4\nmodel:\n  non_local: false\n"
+    for layers in (
+        [ConfigLayer.from_options({"train.method": "caj"}), ConfigLayer.from_file(file(text))],
+        [ConfigLayer.from_file(file(text)), ConfigLayer.from_options({"train.method": "caj"})],
+    ):
+        assert settings_of(resolve_config(layers)) == (False, "neck", 4, 2)
+
+
+def test_the_settings_of_a_runs_method_do_not_stay_with_another():
+    """Values that are the run's method's own are dropped; those that somebody chose stay."""
+    run = resolve_config([ConfigLayer.from_assignments(["train.method=caj", "data.erase=0.3", "train.epochs=9"])])
+    for method, wanted in (("full", (False, "pooled", 0, 1)), ("agw", (True, "neck", 10, 1))):
+        other = resolve_config([ConfigLayer(run.values(), "run"), ConfigLayer.from_options({"train.method": method})])
+        assert settings_of(other) == wanted
+        assert (other.data.erase, other.train.epochs) == (0.3, 9)
+    back = resolve_config([ConfigLayer(Config().values(), "run"), ConfigLayer.from_options({"train.method": "caj"})])
+    assert back == Config(train={"method": "caj"})

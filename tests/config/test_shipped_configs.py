@@ -14,6 +14,8 @@ DEMO_TRAIN = {"precision": "auto", "steps_per_epoch": 30, "backbone_lr_multiplie
 EXPECTED = {
     "sysu": {"data": {"dataset": "sysu"}},
     "regdb": {"data": {"dataset": "regdb", "root": "datasets/RegDB", "trial": 1}},
+    "agw": {"train": {"method": "agw"}},
+    "caj": {"train": {"method": "caj", "epochs": 100}, "evaluation": {"flip": True}},
     "llcm": {"data": {"dataset": "llcm", "root": "datasets/LLCM"}},
     "folder": {
         "data": {
@@ -76,6 +78,24 @@ def test_the_papers_recipe_is_the_default_for_sysu():
     assert (config.alignment.temperature, config.alignment.weighting) == (50.0, "batch_mean")
     assert (config.model.backbone, config.model.pretrained) == ("resnet50", "imagenet")
     assert train.clip_grad_norm is None
+
+
+@pytest.mark.parametrize(
+    ("name", "augmentation", "terms"),
+    [
+        ("agw", (10, 0.5, 0.0, 0.0, 1), ["identity", "weighted_triplet"]),
+        ("caj", (10, 0.5, 0.5, 1.0, 2), ["identity", "squared_triplet"]),
+    ],
+)
+def test_the_published_recipes_of_agw_and_caj(name, augmentation, terms):
+    config = resolve_config([ConfigLayer.from_file(CONFIGS / f"{name}.yaml")])
+    data, train = config.data, config.train
+    assert (data.pad, data.flip, data.erase, data.channel_exchange, data.visible_views) == augmentation
+    assert (config.model.non_local, config.model.retrieval_feature) == (True, "neck")
+    objective = Objective(train.method, weights=config.loss.weights())
+    assert [(term.name, weight) for term, weight in objective._terms] == [(term, 1.0) for term in terms]
+    assert (train.identities, train.instances, train.learning_rate, train.milestones) == (8, 4, 0.1, (20, 50))
+    assert (train.epochs, config.evaluation.flip) == ((100, True) if name == "caj" else (81, False))
 
 
 @pytest.mark.parametrize("name", EXPECTED)

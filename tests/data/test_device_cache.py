@@ -26,14 +26,23 @@ def noise():
 
 
 @pytest.mark.parametrize(
-    "augmentation", [Augmentation(), Augmentation(5, 0.5, 0.7), Augmentation(3, 1.0), Augmentation(0, 0, 1)]
+    ("augmentation", "exchange"),
+    [
+        (Augmentation(), None),
+        (Augmentation(5, 0.5, 0.7), None),
+        (Augmentation(3, 1.0), None),
+        (Augmentation(0, 0, 1), None),
+        (Augmentation(5, 0.5, 0.7, 1.0), "visible"),
+        (Augmentation(2, 0.5, 1.0, 0.8), "infrared"),
+    ],
 )
-def test_a_batch_has_the_pixels_of_images_augmented_one_by_one(noise, augmentation):
+def test_a_batch_has_the_pixels_of_images_augmented_one_by_one(noise, augmentation, exchange):
     chosen = [i for i, sample in enumerate(noise.samples) if sample.split == "train"][::-1] * 4
-    cache = DeviceCache(noise, torch.device("cpu"), augmentation.pad, workers=0, listener=Silent())
-    parameters = augmentation.sample(len(chosen), noise.height, noise.width, np.random.default_rng(7))
+    cache = DeviceCache(noise, torch.device("cpu"), augmentation, workers=0, listener=Silent())
+    size = len(chosen), noise.height, noise.width
+    parameters = augmentation.sample(*size, np.random.default_rng(7), exchange=exchange)
     found = cache.augmented(torch.from_numpy(cache._row[chosen]), parameters_tensor(parameters))
-    wanted = augmentation(noise.read(chosen), np.random.default_rng(7))
+    wanted = augmentation.apply(noise.read(chosen), parameters)
     np.testing.assert_array_equal(found.numpy(), wanted)
 
 
@@ -60,17 +69,25 @@ def test_images_are_read_in_small_batches(noise):
             return super().read(indices)
 
     source = Counting(tree("sysu", range(3), images=12, split="train"), "sysu")
-    DeviceCache(source, torch.device("cpu"), 0, workers=0, listener=Silent())
+    DeviceCache(source, torch.device("cpu"), Augmentation(), workers=0, listener=Silent())
     assert sum(sizes) == len(source.samples) > 3 * 64
     assert max(sizes) == 64
 
 
-@pytest.mark.parametrize("augmentation", [Augmentation(), Augmentation(4, 0.5, 0.5)])
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        Augmentation(),
+        Augmentation(4, 0.5, 0.5),
+        Augmentation(4, 0.5, 0.5, 0.5),
+        Augmentation(4, 0.5, 0.5, 1.0, visible_views=2),
+    ],
+)
 def test_batches_equal_those_of_the_loader(noise, augmentation):
     sampler = IdentitySampler(noise.samples, 3, 2, seed=5)
     positions = [(0, 0), (0, 1), (2, 3)]
-    cache = DeviceCache(noise, torch.device("cpu"), augmentation.pad, workers=0, listener=Silent())
+    cache = DeviceCache(noise, torch.device("cpu"), augmentation, workers=0, listener=Silent())
     loaded = training_batches(noise, sampler, augmentation, 5, positions, workers=0, pin=False)
-    for found, wanted in zip(cache.batches(sampler, augmentation, 5, positions), loaded, strict=True):
+    for found, wanted in zip(cache.batches(sampler, 5, positions), loaded, strict=True):
         for cached, read in zip(found, wanted, strict=True):
             assert torch.equal(cached, read)

@@ -15,9 +15,14 @@ def rows():
                 for key, info in spec.options.model_fields.items():
                     yield row(f"data.{key}", info.default, f"{spec.name}: {info.description}")
         if section == "loss":
-            weights = {term.name: weight for term, weight in METHODS["full"].default_weights.items()}
-            for name, weight in weights.items():
-                yield row(f"loss.{name}", weight, "weight of this loss term; 0 switches it off")
+            for name in dict.fromkeys(term.name for method in METHODS.values() for term in method.terms):
+                shown = ", ".join(f"{weight:g} in {method}" for method, weight in weights_of(name).items())
+                yield f"| `loss.{name}` | {shown} | weight of this loss term; 0 switches it off |"
+
+
+def weights_of(name):
+    """The default weights of a loss term by the methods that have it."""
+    return {m.name: weight for m in METHODS.values() for term, weight in m.default_weights.items() if term.name == name}
 
 
 def row(key, default, meaning):

@@ -22,6 +22,13 @@ SESSIONS = {
         "lba train --config configs/regdb.yaml --trials all --output runs/regdb",
         "lba evaluate --trials all --checkpoint runs/regdb",
     ),
+    "AGW and CAJ": (
+        "lba train --config configs/agw.yaml",
+        "lba train --config configs/caj.yaml",
+        "lba train --config configs/agw.yaml --set data.root=datasets/RegDB --trials all",
+        "lba train --config configs/caj.yaml --set data.root=datasets/RegDB --trials all",
+        "lba train --method caj --set loss.identity_consistency=1 --set loss.dense_triplet=0.5",
+    ),
     "LLCM": ("lba prepare llcm",),
     "synthetic": (
         "lba prepare synthetic --preset tiny",
@@ -65,6 +72,7 @@ BEFORE = {"the newest run": ("lba evaluate --checkpoint A --data datasets/SYSU-M
 LEFT = {
     "SYSU-MM01": "datasets/SYSU-MM01-64x32/train_rgb_resized_img.npy",
     "RegDB": "runs/regdb/trial-10/checkpoints/best.pt",
+    "AGW and CAJ": "runs",
     "LLCM": "datasets/LLCM-64x32/manifest.json",
     "synthetic": "datasets/people/visible",
     "photos": "ranks.png",

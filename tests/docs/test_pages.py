@@ -8,6 +8,8 @@ from docs.documented_keys import rows
 from docs.pages import PAGES, ROOT, blocks, links
 
 import lba_cli
+from lba_cli.config import Config
+from lba_cli.methods import METHODS
 
 
 def every_command(command=None, path=()):
@@ -110,3 +112,21 @@ def parsed(words):
         command = getattr(command, "command", command)
     context = command.make_context(command.name, rest)
     resolve_config([ConfigLayer.from_assignments(context.params.get("assignments") or [])])
+
+
+def test_the_tables_of_methods_are_those_of_the_code():
+    lines = (ROOT / "docs" / "methods.md").read_text().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    found = {row[0].strip("`"): row[1 : len(METHODS) + 1] for row in cells if len(row) > len(METHODS)}
+    terms = {term.name for method in METHODS.values() for term in method.terms}
+    settings = {key for method in METHODS.values() for key in method.settings}
+    assert found.keys() == terms | settings
+    for number, method in enumerate(METHODS.values()):
+        weights = {term.name: f"{weight:g}" for term, weight in method.default_weights.items()}
+        assert {name: found[name][number] for name in terms} == {name: weights.get(name, "–") for name in terms}
+        config = Config(train={"method": method.name}).values()
+        for key in settings:
+            section, _, name = key.partition(".")
+            value = config[section][name]
+            shown = str(value).lower() if isinstance(value, bool | str) else f"{value:g}"
+            assert found[key][number] == shown, (method.name, key)

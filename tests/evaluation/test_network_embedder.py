@@ -46,7 +46,7 @@ def test_all_views_give_an_image_the_same_bits_alone_and_with_others(network_fil
     network = load_network(network_file)
     with torch.no_grad():
         network.neck.running_mean.normal_(generator=torch.Generator().manual_seed(0))
-    views = [View(flip, neck) for flip in (False, True) for neck in (False, True)]
+    views = [View(flip, place) for flip in (False, True) for place in (None, "neck")]
     embedder = NetworkEmbedder(network)
     images = torch.from_numpy(source.read(range(COUNT)))
     together = embedder.embed(images, "visible", views)

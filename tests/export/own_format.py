@@ -23,7 +23,8 @@ def load_npz(path):
     with np.load(path) as arrays:
         description = json.loads(str(arrays["lba"]))["lba"]
         weights = {name: torch.from_numpy(arrays[name]) for name in arrays.files if name != "lba"}
-    network = build_network(description["backbone"], description["num_classes"], "none", seed=0)
+    parts = {name: description[name] for name in ("non_local", "retrieval")}
+    network = build_network(description["backbone"], description["num_classes"], "none", seed=0, **parts)
     network.load_state_dict(weights)
     return EmbeddingModel(network.eval())
 

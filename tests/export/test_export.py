@@ -11,7 +11,8 @@ from lba_cli.errors import CheckpointError, ExportError
 from lba_cli.export import FORMATS, ExportOptions, export
 from lba_cli.export.export import Format
 from lba_cli.model import load_network
-from lba_cli.model.checkpoint import fingerprint, read_checkpoint
+from lba_cli.model.checkpoint import Description, fingerprint, read_checkpoint
+from lba_cli.model.initial_weights import build_network
 from lba_cli.vocabulary import ONNX_OPSET
 
 ANY_BACKBONE = ("onnx", "pt2", "safetensors")
@@ -149,3 +150,27 @@ def test_a_missing_extra_is_named(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(Exception, match=r"extra 'onnx'"):
         export(*trained, "onnx", tmp_path / "x.onnx")
+
+
+@pytest.mark.parametrize("name", [*(pytest.param(n, marks=pytest.mark.slow) for n in ("onnx", "pt2")), "safetensors"])
+def test_the_retrieval_feature_of_a_network_with_blocks_is_exported(tmp_path, name):
+    if name == "onnx":
+        pytest.importorskip("onnxscript")
+        pytest.importorskip("onnxruntime")
+    network = build_network("resnet18", 4, "none", 5, (HEIGHT, WIDTH), non_local=True, retrieval="neck").eval()
+    with torch.no_grad():
+        network.neck.running_mean.normal_(generator=torch.Generator().manual_seed(0))
+        for module in network.non_local.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.weight.fill_(0.01)
+    path = tmp_path / f"person{FORMATS[name].suffix}"
+    description = Description("resnet18", 4, HEIGHT, WIDTH, non_local=True, retrieval="neck")
+    assert export(network, description, name, path).deviation < 1e-4
+    images = np.random.default_rng(0).standard_normal((3, 3, HEIGHT, WIDTH)).astype(np.float32)
+    with torch.no_grad():
+        pooled = network.pooled(torch.from_numpy(images), "infrared")
+        wanted = torch.nn.functional.normalize(network.neck(pooled), dim=1)
+    np.testing.assert_allclose(plain(name, path)(images, np.full(3, True)), wanted.numpy(), atol=1e-4)
+    if name == "onnx":
+        made = export(network, description, name, tmp_path / "half.onnx", ExportOptions("float16"))
+        assert made.deviation < 0.05

@@ -86,7 +86,7 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
     """
     section = subject.config.evaluation
     drawn = tuple(draw_setting(source, setting) for setting in choose_settings(section, source))
-    variants = choose_variants(section)
+    variants = choose_variants(section, [subject.network.retrieval])
     people = choose_people(source.samples, PictureOptions(people=bounds.people, seed=seed))
     embeddings = embed_views(
         subject.network,
@@ -161,7 +161,8 @@ def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:
         "checkpoint": subject.model.path,
         "trained on": subject.model.trained_on,
         "evaluated on": f"{source.name}, trial {source.trial}" if source.trial else source.name,
-        "method": description.config.get("train", {}).get("method", ""),
+        "method": description.method,
+        "retrieval feature": subject.network.retrieval,
         "backbone": description.backbone,
         "image size": f"{source.height} × {source.width} pixels",
         "training identities": description.num_classes,
