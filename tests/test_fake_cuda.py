@@ -11,6 +11,7 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from lba_cli.alignment import Pairs, gradients
 from lba_cli.compute import arithmetic, mixed_precision
 from lba_cli.data import loaders
+from lba_cli.data.augmentation import ERASED_COLOURS, GRAY_WEIGHTS, Augmentation, AugmentationParameters
 from lba_cli.data.device_cache import DeviceCache
 from lba_cli.data.loaders import normalize
 from lba_cli.model import TwoStreamNetwork, pooling
@@ -97,7 +98,10 @@ def test_embeddings_are_computed_on_the_gpu(fake_cuda):
 def test_cached_images_are_augmented_on_the_gpu(fake_cuda):
     cache = DeviceCache.__new__(DeviceCache)  # its constructor needs pinned memory
     cache._pixels = torch.empty(40, HEIGHT, WIDTH, 3, dtype=torch.uint8, device=GPU)
-    cache._colour, cache._pad = torch.empty(3, dtype=torch.uint8, device=GPU), 5
-    rows, changes = torch.empty(IMAGES, dtype=torch.int64), torch.empty(IMAGES, 7, dtype=torch.int64)
+    cache._augmentation = Augmentation(pad=5, erase=0.5, channel_exchange=1.0)
+    cache._erased_colours = torch.from_numpy(ERASED_COLOURS).to(GPU)
+    cache._gray_weights = torch.tensor(GRAY_WEIGHTS, dtype=torch.int32, device=GPU)
+    rows = torch.empty(IMAGES, dtype=torch.int64)
+    changes = torch.empty(IMAGES, len(AugmentationParameters._fields), dtype=torch.int64)
     changed = cache.augmented(rows.to(GPU), changes.to(GPU))
     assert (changed.device.type, changed.dtype, changed.shape) == ("cuda", torch.uint8, (IMAGES, HEIGHT, WIDTH, 3))

@@ -157,6 +157,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(lba, small_yaml, store, tmp_path,
     assert left - {"previous.pt"} == {"last.pt", "best.pt"}, "previous.pt is there unless the best was written first"
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_the_state_and_exits_130(small_yaml, store, tmp_path):
     words = ["train", "--config", str(small_yaml), "--data", str(store), "--output", "run"]
     words += ["--set", "train.steps_per_epoch=500", "--set", "data.workers=1"]

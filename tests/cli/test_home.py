@@ -61,6 +61,7 @@ def test_options_and_arguments(home):
     assert seen == {"images": [f"{home}/a", "b/*.png"], "data": home / "d", "config": home / "c.yaml"}
 
 
+@pytest.mark.slow
 def test_no_folder_called_tilde_is_made(home, lba, tmp_path):
     lba("prepare", "synthetic", "--preset", "tiny", "--output=~/people", "--workers", "1")
     assert (home / "people" / "cam1").is_dir()

@@ -90,6 +90,7 @@ def no_reader(monkeypatch):
     monkeypatch.setattr(console, "drop_output", lambda: None)
 
 
+@pytest.mark.slow
 def test_files_are_written_although_nobody_reads_the_tables(lba, network_file, tiny, tmp_path, no_reader):
     shutil.copytree(next(iter(sorted((tiny / "cam1").iterdir()))), tmp_path / "[bold]photos")
     images = sorted(tmp_path.glob("[[]bold]photos/*.jpg"))

@@ -258,6 +258,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="only POSIX has process groups")
 @pytest.mark.parametrize("blow", [pytest.param("interrupt", marks=pytest.mark.slow), "kill"])
 def test_no_process_outlives_a_stopped_program(tmp_path: Path, blow: str) -> None:

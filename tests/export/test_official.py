@@ -70,6 +70,7 @@ def test_other_peoples_modules_load_it_strictly(exported):
         network.load_state_dict(part)
 
 
+@pytest.mark.slow
 def test_figures_are_plain_and_unknown_ones_are_not_made_up(released, exported, tmp_path):
     figures = {"rank1": 0.5, "rank5": 0.7, "rank10": 0.8, "rank20": 0.9, "mAP": 0.4, "mINP": 0.3}
     told = replace(released.description, figures=figures, epoch=7)

@@ -33,9 +33,10 @@ def require_same_run(first, second):
         assert all(torch.equal(weights[tensor], others[tensor]) for tensor in weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "every"),
-    [("caj", 0), pytest.param("caj", 1, marks=pytest.mark.slow), pytest.param("agw", 1, marks=pytest.mark.slow)],
+    [("caj", 0), ("caj", 1), ("agw", 1)],
 )
 def test_a_stopped_run_resumes_exactly_wherever_its_images_are(source, tmp_path, small_run, method, every):
     config = small_run(train__method=method, train__evaluate_every=every, train__steps_per_epoch=1 + every)

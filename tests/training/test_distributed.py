@@ -81,9 +81,8 @@ def test_all_processes_end_with_the_same_network(store, tmp_path):
     assert same(first, read_checkpoint(tmp_path / "run/checkpoints/last.pt").weights)
 
 
-@pytest.mark.parametrize(
-    "method", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("baseline", "agw", "caj")), "full"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["baseline", "full", "agw", "caj"])
 def test_two_processes_equal_one_on_the_joined_batch(store, source, tmp_path, monkeypatch, method):
     """Statistics of normalisation are frozen; the loss of the joined batch is the mean of the losses of its halves."""
     values = config_values(store, method=method, epochs=1, learning_rate=0.02)
@@ -210,6 +209,7 @@ def test_other_commands_refuse_several_processes(lba, monkeypatch):
     assert "only lba train and lba evaluate run in several processes" in said
 
 
+@pytest.mark.slow
 def test_synchronized_statistics_need_several_processes_on_gpus(small_run, source, tmp_path, monkeypatch):
     warnings = []
 

@@ -357,6 +357,7 @@ def test_curves_of_a_run_without_evaluations_say_so():
     assert words == [[], [], ["no data yet"], ["no data yet"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

@@ -6,6 +6,7 @@ from report_pages import count, text
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.slow,
     pytest.mark.skipif(not browser_program(), reason="no Chromium here (LBA_BROWSER names one)"),
 ]
 
