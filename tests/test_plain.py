@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fake_sysu import SETTINGS, ScaledDown
-from plain import evaluation, objective, preparation
+from plain import agw, evaluation, objective, preparation
 from plain.loading import PlainImages, batches
 from plain.network import PlainNetwork
 from plain.ranking import rank
@@ -51,6 +51,29 @@ def test_two_training_steps(networks):
         ours.trunk["layer1"][0].conv1.weight, plain.base.layer1[0].conv1.weight, atol=1e-7, rtol=0
     )
     torch.testing.assert_close(ours.stems["infrared"].conv1.weight, plain.infrared.conv1.weight, atol=1e-7, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["agw", "caj"])
+def test_a_step_of_agw_and_caj(method):
+    torch.manual_seed(0)
+    ours = TwoStreamNetwork("resnet18", 6, (HEIGHT, WIDTH), non_local=True)
+    torch.nn.init.normal_(ours.classifier.weight, 0, 0.1)
+    for name, parameter in ours.non_local.named_parameters():
+        if "norm" in name:
+            torch.nn.init.normal_(parameter, 0, 0.1)  # otherwise the blocks would be the identity
+    ours, plain = (network.double().train() for network in (ours, agw.PlainAGW(ours)))
+    views = 2 if method == "caj" else 1
+    visible, infrared = (torch.randn(n, 3, HEIGHT, WIDTH).double() for n in (6 * views, 6))
+    labels = torch.arange(3).repeat_interleave(2)
+    triplet = agw.squared_triplet if method == "caj" else agw.weighted_triplet
+    found = [Objective(method)(ours, visible, infrared, labels), agw.losses(plain, visible, infrared, labels, triplet)]
+    for name, loss in found[1].items():
+        torch.testing.assert_close(found[0][name], loss, rtol=1e-5, atol=1e-7, check_dtype=False)
+    for losses in found:
+        losses["total"].backward()
+    gradients = ours.non_local["layer3"][0].g.weight.grad, plain.blocks["layer3"][0].g.weight.grad
+    assert gradients[0].abs().max() > 0
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-7)  # logits are rounded to float32
 
 
 def test_loaded_images():

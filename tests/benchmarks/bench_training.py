@@ -1,16 +1,18 @@
-"""Training the full method with a ResNet-50 by the recipe: 64 images of 288 × 144 per step."""
+"""Training a ResNet-50 by the recipes: 64 images of 288 × 144 per step, 96 for CAJ with its two views of visible images."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 from dataclasses import replace
+from functools import partial
 from statistics import median
 
 import numpy as np
 import pytest
 import torch
 from fake_sysu import ScaledDown
+from plain import agw
 from plain import objective as plain_objective
 from plain.loading import PlainPairs, batches
 from plain.network import PlainNetwork
@@ -23,6 +25,7 @@ from lba_cli.data.augmentation import Augmentation
 from lba_cli.data.device_cache import DeviceCache
 from lba_cli.data.loaders import StepPositions, TrainingBatch
 from lba_cli.data.sampler import IdentitySampler
+from lba_cli.methods import METHODS
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
 from lba_cli.training import Objective
@@ -40,15 +43,16 @@ def pairs():
     return tuple(sample_pairs(IDENTITIES, INSTANCES, torch.Generator().manual_seed(0)) for _ in range(2))
 
 
-def networks(device):
+def networks(device, method="full"):
     torch.manual_seed(0)
-    ours = TwoStreamNetwork("resnet50", 395)
-    plain = PlainNetwork(ours).to(device).train()
+    blocks = bool(METHODS[method].settings.get("model.non_local"))
+    ours = TwoStreamNetwork("resnet50", 395, non_local=blocks)
+    plain = (agw.PlainAGW if blocks else PlainNetwork)(ours).to(device).train()
     return ours.to(device, memory_format=torch.channels_last).train(), plain
 
 
-def our_step(network, device, precision="auto"):
-    step = TrainingStep(network, Objective(), TrainSection(precision=precision), device)
+def our_step(network, device, precision="auto", method="full"):
+    step = TrainingStep(network, Objective(method), TrainSection(precision=precision), device)
 
     def take(batch):
         with arithmetic(precision, device):
@@ -57,14 +61,18 @@ def our_step(network, device, precision="auto"):
     return take
 
 
-def plain_step(network, device):
+def plain_losses(method, network, *batch):
+    if method == "full":
+        return plain_objective.losses(network, *batch, tuple(each.to(batch[0].device) for each in pairs()))
+    return agw.losses(network, *batch, agw.squared_triplet if method == "caj" else agw.weighted_triplet)
+
+
+def plain_step(network, device, method="full"):
     optimizer = torch.optim.SGD(network.groups(RECIPE.learning_rate), **SETTINGS)
 
     def take(visible, infrared, labels):
-        chosen = tuple(each.to(device) for each in pairs())
-        total = plain_objective.losses(network, visible.to(device), infrared.to(device), labels.to(device), chosen)[
-            "total"
-        ]
+        batch = visible.to(device), infrared.to(device), labels.to(device)
+        total = plain_losses(method, network, *batch)["total"]
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
@@ -73,46 +81,50 @@ def plain_step(network, device):
     return take
 
 
-def cpu_images():
-    """Return the two halves of a batch, (n, H, W, 3) uint8, and (n,) labels."""
+def cpu_images(method):
+    """Return visible images in all views and infrared ones, (n, H, W, 3) uint8, and (B·P,) labels."""
     random = torch.Generator().manual_seed(0)
-    shape = IDENTITIES * INSTANCES, 288, 144, 3
-    images = [torch.randint(0, 256, shape, generator=random, dtype=torch.uint8) for _ in range(2)]
+    count = IDENTITIES * INSTANCES
+    sizes = count * METHODS[method].settings.get("data.visible_views", 1), count
+    images = [torch.randint(0, 256, (size, 288, 144, 3), generator=random, dtype=torch.uint8) for size in sizes]
     return *images, torch.arange(IDENTITIES).repeat_interleave(INSTANCES)
 
 
-def ours_on_the_cpu():
-    ours, _ = networks(CPU)
-    take, batch = our_step(ours, CPU), TrainingBatch(*cpu_images())
+def ours_on_the_cpu(method="full"):
+    ours, _ = networks(CPU, method)
+    take, batch = our_step(ours, CPU, method=method), TrainingBatch(*cpu_images(method))
     KEPT.enter_context(keep_memory(CPU))  # as `lba train` does for the steps of an epoch
     return lambda: take(batch)
 
 
-def plain_on_the_cpu():
-    _, plain = networks(CPU)
-    *halves, labels = cpu_images()
-    floats = [side.permute(0, 3, 1, 2).float().div(255).contiguous() for side in halves]
-    take = plain_step(plain, CPU)
+def plain_on_the_cpu(method="full"):
+    _, plain = networks(CPU, method)
+    *sides, labels = cpu_images(method)
+    floats = [side.permute(0, 3, 1, 2).float().div(255).contiguous() for side in sides]
+    take = plain_step(plain, CPU, method)
     return lambda: take(*floats, labels)
 
 
-def plain_with_kept_memory():
-    take = plain_on_the_cpu()
+def plain_with_kept_memory(method="full"):
+    take = plain_on_the_cpu(method)
     KEPT.enter_context(keep_memory(CPU))
     return take
 
 
 @pytest.mark.parametrize(
-    ("name", "plain", "rounds"),
+    ("name", "plain", "rounds", "method"),
     [
-        ("training step, full method", plain_on_the_cpu, 3),
-        ("the same, if the plain way kept freed memory too", plain_with_kept_memory, 2),
+        ("training step, full method", plain_on_the_cpu, 3, "full"),
+        ("the same, if the plain way kept freed memory too", plain_with_kept_memory, 2, "full"),
+        ("training step, agw; both keep freed memory", plain_with_kept_memory, 3, "agw"),
+        ("training step, caj; both keep freed memory", plain_with_kept_memory, 2, "caj"),
     ],
 )
-def test_step(name, plain, rounds):
-    with OwnProcess(ours_on_the_cpu) as ours, OwnProcess(plain) as theirs:
+def test_step(name, plain, rounds, method):
+    with OwnProcess(partial(ours_on_the_cpu, method)) as ours, OwnProcess(partial(plain, method)) as theirs:
         note = f"ours in {resolve_precision('auto', CPU)}"
-        side_by_side(name, ours, theirs, rounds=rounds, images=2 * IDENTITIES * INSTANCES, note=note)
+        images = sum(len(side) for side in cpu_images(method)[:2])
+        side_by_side(name, ours, theirs, rounds=rounds, images=images, note=note)
 
 
 @pytest.mark.gpu
