@@ -11,7 +11,6 @@ from lba_cli.cli.run_series import newest_series, seed_series, trial_series
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
-from lba_cli.datasets.regdb import TRIALS
 from lba_cli.errors import ConfigError, LbaError
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.feature_files import read_features
@@ -173,12 +172,12 @@ def _open_trials(name: Path | None, request: EvaluateRequest, sources: _Sources)
     if name is None:
         request.common.listener.say(f"trials: {path}, the newest")
     if path.is_file() or RunFolder(path).last.is_file():
-        one = _open_run(path, request, TRIALS[0])
-        checkpoints = [replace(one, config=series.with_value(one.config, trial)) for trial in TRIALS]
+        one = _open_run(path, request, series.values[0])
+        checkpoints = [replace(one, config=series.with_value(one.config, trial)) for trial in series.values]
     else:
         checkpoints = [_open_run(run.path, request, trial) for trial, run in series.complete_runs().items()]
     parts = [(opened, _source(opened, request, sources)) for opened in checkpoints]
-    for (opened, source), trial in zip(parts, TRIALS, strict=True):
+    for (opened, source), trial in zip(parts, series.values, strict=True):
         if source.trial != trial:
             raise ConfigError(
                 f"{opened.path}: --trials all scores this model on trial {trial}, but the configuration selects trial "

@@ -161,8 +161,7 @@ def opened_trials(monkeypatch):
 
 def use_trials(monkeypatch, numbers):
     """Let --trials all mean fewer than ten trials, to save time."""
-    for module in ("run_series", "evaluate_models"):
-        monkeypatch.setattr(f"lba_cli.cli.{module}.TRIALS", numbers)
+    monkeypatch.setattr(run_series, "TRIALS", numbers)
 
 
 ONE_STEP = ("--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--set", "train.evaluate_every=0")
