@@ -187,7 +187,7 @@ def _chosen_seeds(first: list[int] | None, more: list[int] | None, trials: str |
 
     seeds = [*(first or []), *(more or [])]
     if more and not first:
-        raise ConfigError(f"unexpected argument {more[0]}: seeds are named as --seeds {' '.join(map(str, more))}")
+        raise ConfigError(f"unexpected argument {more[0]}: to give seeds, write --seeds {' '.join(map(str, more))}")
     if seeds and trials:
         raise ConfigError("--trials all and --seeds can't be combined: train the trials with one seed at a time")
     if twice := [seed for seed in dict.fromkeys(seeds) if seeds.count(seed) > 1]:

@@ -151,7 +151,7 @@ def _write_images(
 def _allocate(array: Path, start: int) -> None:
     """Reserve disk space for a file whose bytes from ``start`` onwards haven't been written yet.
 
-    If the disk is full, this raises an error. Otherwise a later write to the memory-mapped file would kill the process.
+    Raises an OSError if the disk is full. Without this reservation, a later write to the memory-mapped file would kill the process.
     """
     size = array.stat().st_size
     with array.open("r+b") as file:

@@ -17,9 +17,10 @@ from lba_cli.vocabulary import Split, plural
 
 
 class FolderOptions(DatasetOptions):
-    """The config keys that only a user's own images have: how paths name the identity, and how identities are split.
+    """The config keys that apply only to a user's own images: how paths name the identity, and how identities are split.
 
-    By default, a random half of the identities that have both modalities are the test split, and nobody is for validation.
+    Unless the images come with splits of their own, by default a random half of the identities that have both modalities is used
+    for testing, the other half for training, and none for validation.
     """
 
     pattern: str | None = Field(

@@ -80,7 +80,7 @@ class Layout:
 
 
 def spelling_hint(root: Path) -> str:
-    """Return a hint if folders seem to hold a user's own images under other names, such as ``RGB`` and ``IR``; else ""."""
+    """Return a hint if subfolders of ``root`` look like a user's own images, but are called ``RGB`` and ``IR`` or the like; else ""."""
     names = sorted(entry.name for entry in root.iterdir() if entry.is_dir()) if root.is_dir() else []
     similar = {modality: [n for n in names if n.lower() in words] for modality, words in MODALITY_WORDS.items()}
     if "idx" in names or not all(similar.values()) or all(modality in names for modality in similar):

@@ -158,8 +158,15 @@ def _read_arrays(path: Path) -> Arrays:
 def _check_header(path: Path, archive: zipfile.ZipFile, name: str, entry: zipfile.ZipInfo) -> tuple[int, ...]:
     """Read an array's shape from its header. Raises DataError if the header doesn't fit the array's rule or length."""
     rule = ARRAYS[name]
-    if entry.file_size > min(MOST_BYTES, max(SMALL_BYTES, MOST_COMPRESSION * entry.compress_size)):
-        raise DataError(f"{path}: '{name}' would unpack to {entry.file_size:,} bytes, which is too much for features")
+    if entry.file_size > MOST_BYTES:
+        raise DataError(
+            f"{path}: '{name}' would unpack to {entry.file_size:,} bytes; at most {MOST_BYTES:,} are allowed"
+        )
+    if entry.file_size > max(SMALL_BYTES, MOST_COMPRESSION * entry.compress_size):
+        raise DataError(
+            f"{path}: '{name}' would unpack from {entry.compress_size:,} to {entry.file_size:,} bytes, which is refused as "
+            "implausible: save the file without compression (numpy.savez)"
+        )
     with archive.open(entry) as file:
         version = np.lib.format.read_magic(file)
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0

@@ -45,7 +45,11 @@ def _mean(draws: Sequence[Metrics]) -> Metrics:
 
 
 def _joined(results: Sequence[Result]) -> Result:
-    """Join the results of several models in one setting; ``trained_on`` names training data sets other than the scored one."""
+    """Join the results of several models in one setting.
+
+    The joined model's ``trained_on`` names the training data sets other than the scored one, or the scored one if there are no
+    others. Its ``epoch`` is None if the models' epochs differ.
+    """
     first, models = results[0], [result.model for result in results]
     trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
     epochs = {model.epoch for model in models}

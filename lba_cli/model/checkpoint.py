@@ -65,7 +65,7 @@ class Description:
         return (own, *(TrainingRecord(**values) for values in self.earlier))
 
     def without_people(self) -> "Description":
-        """Return the description without its training people, for files that nobody scores."""
+        """Return a copy without the records of training people, for exported programs, which aren't scored as checkpoints are."""
         return replace(self, people=None, earlier=[])
 
     @property

@@ -51,8 +51,8 @@ def read_foreign(path: Path, content: Any) -> tuple[Layout, dict[str, Any]]:
             return layout, from_released(named) if layout == "released" else named
     some = ", ".join(quoted(name, 40) for name in sorted(state)[:3])
     raise CheckpointError(
-        f"{path}: neither a checkpoint of lba nor the method's released layout nor a ResNet: no name of its tensors ends in "
-        f"{_MARKS['released']} or {BLOCK}; it has {some}, …"
+        f"{path}: not a checkpoint of lba, a checkpoint in the method's released layout, or an ordinary ResNet: none of its tensor "
+        f"names ends in {_MARKS['released']} or {BLOCK}; its names include {some}"
     )
 
 

@@ -166,7 +166,8 @@ def _vectors_of(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArra
     """Check ``rows``, yield their vectors, and append their paths to ``names``."""
     for paths, vectors in rows:
         if vectors.shape != (len(paths), dimension):
-            raise SearchError(f"vectors of shape {vectors.shape} for {len(paths)} paths and {dimension} dimensions")
+            wanted = len(paths), dimension
+            raise SearchError(f"the vectors of {len(paths)} images have shape {vectors.shape}; it should be {wanted}")
         if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT_TOLERANCE).all():
             raise SearchError("there are vectors that are not of unit length")
         if paths and (list(paths) != sorted(set(paths)) or (names and names[-1] >= paths[0])):

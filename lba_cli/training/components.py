@@ -22,7 +22,7 @@ from lba_cli.reporting import Listener
 from lba_cli.training.distributed import synchronize_statistics
 from lba_cli.training.run_folder import checkpoint_in
 from lba_cli.training.state import History
-from lba_cli.vocabulary import FEWEST_IDENTITIES, MODALITIES, SPLITS
+from lba_cli.vocabulary import FEWEST_IDENTITIES, MODALITIES, SPLITS, plural
 
 
 def build_sampler(config: Config, source: ImageSource, listener: Listener) -> IdentitySampler:
@@ -41,8 +41,11 @@ def build_sampler(config: Config, source: ImageSource, listener: Listener) -> Id
         )
     except TooFewIdentities as problem:
         raise DataError(f"{source.name}: {problem}: {_how_to_train_on_more(source)}") from problem
-    if sampler.incomplete:
-        listener.warn(f"{len(sampler.incomplete)} training identities lack a modality and are left out")
+    if count := len(sampler.incomplete):
+        words = plural(
+            count, "training identity lacks a modality and is", "training identities lack a modality and are"
+        )
+        listener.warn(f"{count} {words} left out")
     return sampler
 
 

@@ -210,7 +210,7 @@ class Trainer:
         return draw
 
     def remedy(self) -> str:
-        """Return a text that says what helps if training diverges, and which checkpoint of the run is the newest."""
+        """Return advice on what to do after training diverges. It names the run's newest checkpoint, if there is one."""
         recipe = self.config.train
         exact = ", or with train.precision=float32" if recipe.precision == "bfloat16" else ""
         words = f"start a new run with a train.learning_rate below {recipe.learning_rate:g}, or with train.clip_grad_norm{exact}"

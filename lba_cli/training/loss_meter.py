@@ -18,11 +18,11 @@ OVERFLOW = "the network's embeddings are not finite"
 
 
 class Diverged(TrainingError):
-    """A loss, a weight or an embedding that isn't finite.
+    """Raised when a loss, a weight or an embedding isn't finite.
 
     Args:
-        progress: the position in the run; its step is the next one.
-        step: the step in which it was noticed.
+        progress: the position in the run. ``progress.step`` counts the steps done, so it can't stand in for ``step``.
+        step: the number of the step to report, from 0: the step that gave the loss, or the last step before the check.
         what: a clause that says what isn't finite.
     """
 

@@ -46,7 +46,7 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let no other process train into the folder within the block.
+        """Hold the folder's lock for the ``with`` block, so that no other process can train into the folder.
 
         If the folder was made for the lock and is empty at the end, it is removed.
 

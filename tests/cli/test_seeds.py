@@ -86,7 +86,7 @@ def test_an_interrupted_seed_says_how_to_continue(train, monkeypatch):
     [
         (("--seeds", 1, 2, 1), "--seeds: the seed 1 is named twice"),
         (("--seeds", 1, "--trials", "all"), "--trials all and --seeds can't be combined"),
-        ((4, 5), "unexpected argument 4: seeds are named as --seeds 4 5"),
+        ((4, 5), "unexpected argument 4: to give seeds, write --seeds 4 5"),
         (("--seeds", "x"), "Invalid value for '--seeds'"),
         (("--seeds", -1), "Invalid value for '--seeds'"),
         (

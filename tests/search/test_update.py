@@ -134,7 +134,7 @@ def test_rows_that_are_out_of_order_or_not_of_unit_length_are_refused(tmp_path, 
         (["a", "a"], one[:2], "not distinct"),
         (["a", "b"], one[:2] * 2, "unit length"),
         (["a", "b"], one[:2] * np.nan, "unit length"),
-        (["a", "b"], one[:2, :5], "vectors of shape"),
+        (["a", "b"], one[:2, :5], "have shape"),
     ):
         with pytest.raises(SearchError, match=words):
             build_index(tmp_path / "index", description, [(paths, vectors)])
