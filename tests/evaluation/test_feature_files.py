@@ -209,7 +209,7 @@ def test_decompression_bombs_are_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(feature_files, "SMALL_BYTES", 1_000_000)
     small = content(features=None)
     headers = {
-        "zeros": (npy((8, 60_000)) + bytes(8 * 60_000 * 4), "would unpack to"),
+        "zeros": (npy((8, 60_000)) + bytes(8 * 60_000 * 4), "would unpack from"),
         "columns": (npy((8, 10**8)), "too large"),
         "rows": (npy((10**12, 4)), "too large"),
         "short": (npy((8, 4)), "not as long as its header says"),

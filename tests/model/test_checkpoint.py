@@ -105,7 +105,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path):
         "fifo.pt": "not a regular file",
         ".": "not a regular file",
         "list.pt": "holds a list",
-        "other.pt": "not a checkpoint of lba, a checkpoint in the method",
+        "other.pt": "neither a checkpoint of lba nor",
         "net.pt": "holds no state dict.*it has 'net'",
     }.items():
         with pytest.raises(CheckpointError, match=message):
