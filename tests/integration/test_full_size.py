@@ -1,4 +1,4 @@
-"""A synthetic data set of SYSU-MM01's full size. It takes half an hour and 8 GB, so it runs with ``-m full_size`` only."""
+"""A synthetic data set of SYSU-MM01's full size. It takes half an hour and 8 GB, so it runs with ``-m long`` only."""
 
 import json
 import resource
@@ -13,7 +13,7 @@ from lba_cli.datasets import Setting
 from lba_cli.evaluation.scoring import draw_setting
 
 
-@pytest.mark.full_size
+@pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_counts_and_memory_at_full_size(tmp_path):
     def lba(*words):

@@ -25,7 +25,7 @@ def test_too_little_shared_memory():
     assert run("limited_resources.py", "--only", "shared memory").count(" ok") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_every_limit_of_files_and_memory():
     assert run("limited_resources.py", "--only", "limits", seconds=1200).count(" ok") == 33

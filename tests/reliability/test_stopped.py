@@ -9,7 +9,7 @@ def test_stopped_training_exits_as_it_should():
     assert run("stopped.py", "--only", "train").count(" ok, ") == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_stopped_command_exits_as_it_should():
     assert run("stopped.py", seconds=600).count(" ok, ") == 20
