@@ -15,5 +15,5 @@ def test_preparation_on_a_full_disk():
 @pytest.mark.timeout(900)
 def test_commands_on_a_full_disk():
     """Run a command of each kind with little room, so that most of them fail late. The script alone runs 23 commands four times."""
-    kinds = ("train", "evaluate", "safetensors", "embed npz", "search add", "masks", "report")
-    assert run("full_disk.py", "--only", *kinds, "--shares", 0.9, seconds=900).count(": ok") == 10
+    kinds = ("train", "evaluate", "safetensors", "embed npz", "search add", "masks")
+    assert run("full_disk.py", "--only", *kinds, "--shares", 0.9, seconds=900).count(": ok") == 9

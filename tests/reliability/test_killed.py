@@ -3,7 +3,7 @@
 import pytest
 from reliability.scripts import run
 
-COMMANDS = ("train", "prepare", "evaluate", "export", "report", "embed", "search")
+COMMANDS = ("train", "prepare", "evaluate", "export", "embed", "search")
 
 
 @pytest.mark.slow
