@@ -109,7 +109,8 @@ def _prepare_command(spec: DatasetSpec) -> Any:
         for path, reason in made.skipped:
             listener.warn(f"left out {path}: {reason}")
         get_console().print(_counts_table(StoredImages(made.store)))
-        print_line(f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}")
+        ready = f"{made.images:,} images of {data.height}×{data.width} are ready in {made.store}"
+        print_line(f"{ready}. Next: lba train --data {shlex.quote(data.root)}")
 
     return typer.main.get_command(single)
 

@@ -211,8 +211,8 @@ def _prepare_worker(_: int) -> None:
     # whereas it notices when a worker ends.
     Queue._on_queue_feeder_error = staticmethod(lambda *_: os._exit(1))  # type: ignore[attr-defined]
     sys.excepthook = lambda *_: None  # when the parent is gone, nobody reads a worker's traceback
-    # torchrun sends signals to whole process groups, which Windows doesn't have.
-    if processes.torchrun_world().by_torchrun and hasattr(os, "setpgid"):
+    # torchrun and timeout send signals to whole process groups, and the parent must outlive its workers to save its state.
+    if hasattr(os, "setpgid"):  # Windows has no process groups
         os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

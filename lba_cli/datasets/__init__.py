@@ -53,18 +53,22 @@ def detect(root: Path) -> DatasetSpec:
             f"{root}: has the folders of more than one data set ({names}): say which it is with "
             f"--set data.dataset={found[0].name}, or keep each in a folder of its own"
         )
-    if found and not found[0].layout.missing(root):
+    if found and (root.is_file() or not found[0].layout.missing(root)):
         return found[0]
     respelled = [spec for spec in DATASETS.values() if not lacking(root, spec.layout.needed)]
     if len(respelled) == 1:
         return respelled[0]
     places = {spec.title: better_root(root, spec.layout.needed) for spec in DATASETS.values()}
-    nearby = "".join(f"{title} seems to be nearby. {place}" for title, place in places.items() if place)
+    nearby = "".join(
+        f"{title[0].upper()}{title[1:]} seems to be nearby. {place}" for title, place in places.items() if place
+    )
     if found and not nearby:
         return found[0]
-    state = "no known data set" if root.is_dir() else "no such folder"
+    state = "no known data set" if root.exists() else "no such folder"
+    if nearby:
+        raise DataError(f"{root}: {state}. {nearby}".rstrip())
     known = "; ".join(f"{spec.title} ({spec.layout.described})" for spec in DATASETS.values())
-    hint = nearby or f"{spelling_hint(root)}To try lba without a data set: lba prepare synthetic --output {root}"
+    hint = f"{spelling_hint(root)}To try lba without a data set: lba prepare synthetic --output {root}"
     raise DataError(f"{root}: {state}; looked for {known}. {hint}".rstrip())
 
 

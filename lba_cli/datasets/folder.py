@@ -170,10 +170,10 @@ FOLDER = DatasetSpec(
     sample_notes=_camera_notes,
     draw=_draw,
     synthetic=_plan,
-    prepare_help="Resize your own images once into a store, in any format: visible/IDENTITY/* and infrared/IDENTITY/*, or a CSV "
+    prepare_help="Resize your own images once into a store, in any format: `visible/IDENTITY/*` and `infrared/IDENTITY/*`, or a CSV "
     "file with the columns path, identity, modality and, if they are known, camera and split; name it with --root.\n\n"
-    "Images in other folders are described by data.pattern, such as <modality>/<identity>_c<camera>_*. Without it, _c and a "
-    "number in a file name name the camera (007_c3_12.png). Half of the identities, drawn at random, are the training split. "
+    "Images in other folders are described by data.pattern, such as `<modality>/<identity>_c<camera>_*`. Without it, `_c` and a "
+    "number in a file name name the camera (`007_c3_12.png`). Half of the identities, drawn at random, are the training split. "
     "Change that with data.split_seed and data.test_share, or list the identities in two files, one per line: data.train_ids "
     "and data.test_ids.",
     prepare_examples=(

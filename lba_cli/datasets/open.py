@@ -1,5 +1,6 @@
 """Open a data set at one image size, from its prepared store if there is one, otherwise from its folder."""
 
+import glob
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -69,6 +70,8 @@ def open_data(config: DataConfig, listener: Listener) -> ImageSource:
             listener.warn(f"{root}: {note}")
         source = FolderImages(listing, config.height, config.width).of_trial(config.trial)
         place = f"{root}; images are resized each time they are read (lba prepare {listing.dataset} resizes them once)"
+        if other := next(filter(is_store, sorted(root.parent.glob(f"{glob.escape(root.name)}-*x*"))), None):
+            place += f", because the store {other} has another size than {config.height}×{config.width}"
     else:
         store = _open_store(folder, config)
         if listing:

@@ -9,6 +9,7 @@ from lba_cli.data.store import default_store
 from lba_cli.datasets import detect
 from lba_cli.datasets.folder import FOLDER, read_folder
 from lba_cli.datasets.folder_split import FolderOptions
+from lba_cli.errors import DataError
 from lba_cli.reporting import Silent
 
 PATHS = [f"{camera}/{name}.png" for camera in ("day", "night") for name in ("ann", "bob", "cid")]
@@ -44,6 +45,14 @@ def listed(files):
 
 
 BASIC = ("path", "identity", "camera", "modality")
+
+
+def test_a_list_is_recognised_beside_folders_that_look_like_a_data_set(listed, files):
+    path = listed(rows(*BASIC))
+    files("visible/ann/1.png", "infrared/ann/1.png")
+    assert detect(path).name == "folder"
+    with pytest.raises(DataError, match=r"people\.txt: no known data set\."):
+        detect(files("people.txt") / "people.txt")
 
 
 def test_images_and_their_facts_are_read(listed):

@@ -44,7 +44,9 @@ def test_a_folder_too_deep(tmp_path, dataset, place):
     quoted = f"'{deeper}'" if " " in deeper else deeper
     words = f"The data set is in {deeper}: use --root {quoted} (lba prepare) or --data {quoted} (other commands)."
     refused(layout, root, words)
-    found = small_setup.refused(lambda: detect(root), f"{layout.title} seems to be nearby. {words}")
+    found = small_setup.refused(
+        lambda: detect(root), f"{layout.title[0].upper()}{layout.title[1:]} seems to be nearby. {words}"
+    )
     assert "prepare synthetic" not in found
 
 

@@ -38,7 +38,7 @@ SESSIONS = {
     ),
     "photos": (
         "lba prepare folder --root photos",
-        "lba train --config configs/folder.yaml --data photos",
+        "lba train --data photos",
         "lba export --format onnx --output person.onnx",
         "lba search build photos/visible --index gallery --modality visible",
         "lba search query gallery night.png --modality infrared",
