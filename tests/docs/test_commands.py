@@ -120,6 +120,7 @@ ELSEWHERE = {
 NOT_RUN = {
     "pip install .": "installs",
     'pip install ".[dev]"': "installs",
+    'pip install ".[onnx]"': "installs",
     "python -m pytest": "runs these tests",
     "python -m pytest tests/benchmarks": "measures for minutes; tests/test_plain.py shows that both ways agree",
     "python -m pytest tests/benchmarks/bench_ranking.py": "measures for minutes",
