@@ -135,6 +135,7 @@ def test_the_usual_image_size_is_assumed_with_a_word(lba, foreign, image):
     assert "theirs.t doesn't record its image size: 288×144 is assumed" in " ".join(output.output.split())
 
 
+@pytest.mark.slow
 def test_a_run_starts_from_the_folder_of_another(lba, run, store, small_yaml, tmp_path):
     words = ("--config", small_yaml, "--data", store, "--set", "train.epochs=1", "--set", "train.steps_per_epoch=1")
     lba("train", *words, "--output", "new", "--set", "model.pretrained=runs/a", "--set", "train.learning_rate=1e-9")

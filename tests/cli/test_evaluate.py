@@ -54,6 +54,7 @@ def test_models_are_compared_in_the_table_and_in_every_file(lba, network_file, o
     assert "| published: full, released weights" in (tmp_path / "f.md").read_text()
 
 
+@pytest.mark.slow
 def test_variants_are_rows_beside_the_plain_one(lba, network_file, tmp_path):
     lba("evaluate", network_file, "--flip", "--rerank", "--set", "evaluation.rerank_k1=5", "--json", "f.json")
     extras = json.loads((tmp_path / "f.json").read_text())["results"]

@@ -55,6 +55,7 @@ def test_from_files_to_a_picture(harbour, lba, small_yaml, tmp_path):
     assert (tmp_path / "figures" / "correspondences.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_mistakes_are_refused_in_one_line(harbour, lba, small_yaml):
     words = ("prepare", "harbour", "--root", harbour, "--config", small_yaml)
     lba(*words)

@@ -82,7 +82,7 @@ LEFT = {
     "seeds": "runs/full-seeds/seed-2/checkpoints/last.pt",
     "no data": "lba.yaml",
 }
-QUICK = ("LLCM", "no data")
+QUICK = ("no data",)
 # Names of commands, which need words of one's own: their help is shown.
 NAMES = (*("lba prepare", "lba prepare synthetic", "lba export", "lba visualize", "lba embed", "lba search"),)
 # Commands that another test runs, which has the words given here.

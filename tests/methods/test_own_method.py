@@ -57,6 +57,7 @@ def test_a_run_of_the_own_method_records_its_term(train):
     assert weights == {"identity": 1.0, "hard_triplet": 1.0, "modality_gap": 0.1}
 
 
+@pytest.mark.slow
 def test_the_weight_of_the_own_term_is_a_config_key(train):
     losses = train("--method", "centred", "--set", "loss.modality_gap=3")["losses"]
     total = losses["identity"] + losses["hard_triplet"] + 3 * losses["modality_gap"]

@@ -43,6 +43,7 @@ def test_the_released_layout_is_read(official_file):
     assert not any("fc" in name for name in checkpoint.weights)
 
 
+@pytest.mark.slow
 def test_the_released_layout_with_figures_of_numpy_1_is_read(tmp_path, official):
     """PyTorch 1.7.1 with NumPy 1.x named NumPy's constructors ``numpy.core…``."""
     import numpy as np

@@ -189,7 +189,9 @@ REFUSED = {
         **prefixed("module.", state),
         "classifier.weight": torch.ones(3, 512),
     },
-    r"no name of its tensors ends in.*it has 'features.0.weight'": lambda _: {"features.0.weight": torch.ones(3, 3)},
+    r"none of its tensor names ends in.*its names include 'features.0.weight'": lambda _: {
+        "features.0.weight": torch.ones(3, 3)
+    },
     "it has 'epoch', 'optimizer'": lambda _: {"epoch": 3, "optimizer": {"state": {}, "param_groups": []}},
     "values that are not finite: its training diverged": lambda state: {
         **state,

@@ -39,6 +39,7 @@ def test_the_selection_holds_the_validation_people_alone(source, divided):
     assert {sample.split for sample in view.samples} == {"train", "val", "test"}  # the source itself stays as it is
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_chosen_by_the_validation_people(small_run, divided, tmp_path):
     view, people = divided
     folder, said = RunFolder(tmp_path / "run"), []
