@@ -113,7 +113,7 @@ def test_training_keeps_memory_during_steps_and_not_during_evaluations(small_run
     monkeypatch.setattr(loop, "keep_memory", recorded)
     evaluate = loop.evaluate
     monkeypatch.setattr(loop, "evaluate", lambda *given, **more: seen.append("evaluated") or evaluate(*given, **more))
-    loop.train(small_run(), source, RunFolder(tmp_path / "run"), Silent())
+    loop.train(small_run(train__evaluate_every=1), source, RunFolder(tmp_path / "run"), Silent())
     assert seen == ["memory kept on cpu", "returned", "evaluated"] * 2
 
 

@@ -314,5 +314,5 @@ def test_two_trainings_and_two_preparations(small_yaml, store, tiny, tmp_path):
             check=False,
         )
     assert done.returncode == 2
-    assert f"fake_dataset: process {os.getpid()} on host" in done.stderr
+    assert f"preparing made: process {os.getpid()} on host" in done.stderr
     assert not (tmp_path / "made").exists()
