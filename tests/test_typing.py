@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 import lba_cli.alignment, lba_cli.evaluation, lba_cli.export, lba_cli.methods, lba_cli.model, lba_cli.training, lba_cli.visualize
 from lba_cli.alignment import align, sample_pairs
 from lba_cli.evaluation import embed_images, rank_metrics
-from lba_cli.export import export
+from lba_cli.export import ExportOptions, export
 from lba_cli.model import TwoStreamNetwork, load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.training import Objective, hard_triplet, parameter_groups
@@ -31,13 +31,13 @@ first: float = metrics.mAP
 figure: Figure = draw_correspondences(network, "a.jpg", "b.jpg")
 save(figure, Path("c.png"))
 loss, correct = hard_triplet(torch.rand(4, 8), torch.tensor([0, 0, 1, 1]))
-done = export(network, read_checkpoint(Path("net.pt")).description, "onnx", Path("x.onnx"), precision="float16")
+done = export(network, read_checkpoint(Path("net.pt")).description, "onnx", Path("x.onnx"), ExportOptions(precision="float16"))
 deviation: float = done.deviation
 terms: dict[str, torch.Tensor] = Objective(method="full")(network, loss, loss, loss)
 """
 WRONG = """
 embed_images(network, ["a.jpg"], "thermal")
-export(network, read_checkpoint(Path("net.pt")).description, "onnxx", Path("x.onnx"))
+ExportOptions(precision="float17")
 """
 
 
