@@ -215,8 +215,8 @@ def test_records_after_the_last_checkpoint_are_written_again(reference, source, 
     """A run that is killed between a line of metrics.jsonl and its checkpoint doesn't get the line twice."""
     run, folder = reference
     copy = RunFolder(tmp_path / "copy")
-    train(small_run(train__epochs=1), source, copy, Silent())
-    copy.append({"epoch": 1, "losses": {}})
+    train(small_run(train__epochs=2), source, copy, Silent())
+    copy.append({"epoch": 2, "losses": {}})
     train(run, source, copy, Silent(), read_checkpoint(copy.last))
     assert metrics(copy) == metrics(folder)
 
