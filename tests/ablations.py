@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import statistics
 import subprocess
 import sys
@@ -18,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.special import stdtrit
 
 from lba_cli.cli.diagnosis import cpu
+from lba_cli.evaluation.differences import half_interval
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / "docs" / "ablations.json"
 FIGURES = ("rank1", "mAP", "mINP")
-CONFIDENCE = 0.95
 RECIPE = (
     *("--config", ROOT / "configs" / "demo.yaml", "--set", "data.height=96", "--set", "data.width=48"),
     *("--set", "train.epochs=7", "--set", "train.milestones=[6]", "--set", "train.evaluate_every=0"),
@@ -131,7 +129,7 @@ def paired(first: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     pairs = zip(row["seeds"], row["figures"], strict=True)
     differences = [100 * (each["mAP"] - values[seed]) for seed, each in pairs if seed in values]
     mean, count = statistics.fmean(differences), len(differences)
-    half = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(differences) / math.sqrt(count)
+    half = half_interval(differences)
     agree = sum(difference * mean > 0 for difference in differences)
     return [f"{mean:+.1f}", f"{mean - half:+.1f} … {mean + half:+.1f}", f"{agree} of {count}"]
 

@@ -15,7 +15,7 @@ from lba_cli.errors import CheckpointError, ConfigError, Interrupted, TrainingEr
 from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.reporting import Listener
 from lba_cli.training.loop import train
-from lba_cli.training.run_folder import RUNS, SEED, TRIAL, RunFolder, series_runs
+from lba_cli.training.run_folder import RUNS, SEED, TRIAL, RunFolder, runs_by_age, series_runs
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,13 @@ def seed_series(folder: Path, seeds: Sequence[int] | None = None) -> Series:
 
 def newest_series(prefix: str, option: str) -> Path:
     """Return the folder of runs called ``prefix``… that has the newest checkpoint; raises CheckpointError if there is none."""
-    found = sorted(RUNS.glob(f"*/{prefix}*/checkpoints/last.pt"), key=lambda path: path.stat().st_mtime_ns)
-    if not found:
+    runs = (run for run in runs_by_age() if run.path.parent != RUNS and run.path.name.startswith(prefix))
+    newest = next(runs, None)
+    if not newest:
         raise CheckpointError(
             f"no folder of {prefix}… runs under {RUNS}/: train them with lba train {option}, or name the folder"
         )
-    return found[-1].parents[2]
+    return newest.path.parent
 
 
 def shared_config(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -48,13 +48,7 @@ class Difference:
         The interval assumes that the differences are independent and roughly normal. None without at least two seeds: draws of
         one model don't tell how another training would end.
         """
-        if not (self.first.seeds and self._several):
-            return None
-        from scipy.special import stdtrit
-
-        count = len(self.first.trials)
-        quantile = float(stdtrit(count - 1, (1 + CONFIDENCE) / 2))
-        return self._each(lambda values: quantile * statistics.stdev(values) / math.sqrt(count))
+        return self._each(half_interval) if self.first.seeds and self._several else None
 
     def agreeing(self) -> dict[str, int]:
         """Return for each figure in how many draws, trials or seeds the difference has the sign of the mean difference."""
@@ -85,3 +79,11 @@ class Difference:
         """Compute a statistic of the differences of each figure."""
         pairs = list(zip(self.other.figures(), self.first.figures(), strict=True))
         return {name: statistic([other[name] - first[name] for other, first in pairs]) for name in pairs[0][0]}
+
+
+def half_interval(values: Sequence[float]) -> float:
+    """Return half the width of the 95 % interval of the mean of at least two values, by Student's t distribution."""
+    from scipy.special import stdtrit
+
+    quantile = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2))
+    return quantile * statistics.stdev(values) / math.sqrt(len(values))
