@@ -78,7 +78,7 @@ print((peak() - before) / 1024)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
 def test_memory_at_full_size():
     """SYSU-MM01's multi-shot all-search trial, 3,803 × 3,010 × 2,048: less than 2 GB, the features with it."""

@@ -94,7 +94,7 @@ def test_evaluation_gives_the_figures_of_one_process(reference, tmp_path, lba):
     assert one == two
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_torchrun_restarts_a_run_that_lost_a_process(reference, tmp_path):
     folder = RunFolder(tmp_path / "run")
     process = begin(tmp_path, ("--max-restarts=2", *ALONE), "train", "--config", reference[1], "--output", "run")

@@ -1,4 +1,4 @@
-"""Fuzzing of every reader, with hundreds of damaged files by default and thousands with ``-m slow``.
+"""Fuzzing of every reader, with hundreds of damaged files by default and thousands with ``-m long``.
 
 Every target calls the function that commands read such a file with. It must read the file or raise its documented error with
 one line, within seconds and bounded memory. Hypothesis makes the inputs; atheris has no wheels for every supported Python.
@@ -38,11 +38,11 @@ SECONDS, MEMORY, LONGEST = (
 
 @dataclass(frozen=True)
 class Target:
-    """A reader under test: its inputs, how many of them by default and with ``-m slow``, and what to do with one."""
+    """A reader under test: its inputs, how many of them by default and with ``-m long``, and what to do with one."""
 
     strategy: object
     quick: int
-    slow: int
+    long: int
     attempt: Callable
 
 
@@ -189,10 +189,10 @@ TARGETS = {
 
 
 def test_there_are_enough():
-    quick, slow = (sum(getattr(target, speed) for target in TARGETS.values()) for speed in ("quick", "slow"))
-    print(f"{quick} inputs, {slow:,} with -m slow")
+    quick, long = (sum(getattr(target, speed) for target in TARGETS.values()) for speed in ("quick", "long"))
+    print(f"{quick} inputs, {long:,} with -m long")
     assert quick >= 300
-    assert slow >= 10_000
+    assert long >= 10_000
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def place(tmp_path_factory):
     return Place(tmp_path_factory.mktemp("fuzz"))
 
 
-SPEEDS = ["quick", pytest.param("slow", marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+SPEEDS = ["quick", pytest.param("long", marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
 
 
 @pytest.mark.filterwarnings("error::RuntimeWarning")

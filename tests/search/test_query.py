@@ -153,8 +153,14 @@ def test_exact_search_of_full_size_vectors(tmp_path, capsys):
     require_exact(index, vectors, queries, 10)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("count", "noise"), [(100_000, 0.08), (1_000_000, 0.05), (1_000_000, 0.08)])
+@pytest.mark.parametrize(
+    ("count", "noise"),
+    [
+        pytest.param(100_000, 0.08, marks=pytest.mark.slow),
+        pytest.param(1_000_000, 0.05, marks=pytest.mark.long),
+        pytest.param(1_000_000, 0.08, marks=pytest.mark.long),
+    ],
+)
 def test_faiss_on_large_galleries(tmp_path, capsys, count, noise):
     """Twenty images a person, around centres of length 1 with ``noise`` in each of 128 dimensions; its figures are printed."""
     faiss = pytest.importorskip("faiss")

@@ -150,7 +150,7 @@ def test_charts_have_a_readout_and_a_table(page):
     assert page.run("document.querySelector('#cmc details').open")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_the_report_of_a_run_on_synthetic_small(lba, small_yaml, tmp_path, axe):
     """Like a user: make a data set, train for a step, write the report, and open it."""

@@ -68,7 +68,7 @@ class Stub(OppositeStems):
         return StageMaps(maps, maps)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_report_of_sysus_size_stays_below_20_megabytes(subject, tmp_path):
     source = NoisyImages(tree("sysu", identities=range(1, 97), images=20), "sysu", name="made-sysu")
     noisy = replace(subject, network=Stub())
