@@ -26,7 +26,8 @@ KEPT = ROOT / "docs" / "ablations.json"
 FIGURES = ("rank1", "mAP", "mINP")
 RECIPE = (
     *("--config", ROOT / "configs" / "demo.yaml", "--set", "data.height=96", "--set", "data.width=48"),
-    *("--set", "train.epochs=7", "--set", "train.milestones=[6]", "--set", "train.evaluate_every=0"),
+    *("--set", "train.epochs=4", "--set", "train.steps_per_epoch=15", "--set", "train.milestones=[3]"),
+    *("--set", "train.evaluate_every=0"),
 )
 WARM_UP = (
     *("--config", ROOT / "configs" / "demo-warmup.yaml", "--set", "data.height=96", "--set", "data.width=48"),

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import shutil
 import sys
+from types import SimpleNamespace
 
 # Tests run in as many processes as there are cores, so one thread each is fastest. Commands started by tests inherit this.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,13 +23,13 @@ from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.data.prepare import prepare
 from lba_cli.data.store import StoredImages
 from lba_cli.datasets import get_dataset
-from lba_cli.datasets.synthesize import write_synthetic
+from lba_cli.datasets.synthesize import plan_synthetic, write_synthetic
 from lba_cli.datasets.sysu import SYSU, read_sysu
 from lba_cli.export import export
 from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, rebuild_network, write_checkpoint
 from lba_cli.model.initial_weights import build_network
 from lba_cli.reporting import Silent
-from lba_cli.synthetic import jobs
+from lba_cli.synthetic import PRESETS, jobs
 from lba_cli.synthetic.cameras import CAMERAS
 
 torch.set_num_threads(1)
@@ -126,7 +127,7 @@ def trees(tiny, make_once):
 
     def noise(person, camera, frame, seed, rng):
         pixels = rng.integers(0, 256, (frame.height[0], frame.width[0], 1 if CAMERAS[camera].infrared else 3), np.uint8)
-        return Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
+        return SimpleNamespace(image=Image.fromarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3))))
 
     def make(folder):
         with pytest.MonkeyPatch.context() as patch:
@@ -136,6 +137,23 @@ def trees(tiny, make_once):
 
     folder = make_once("trees", make)
     return {"sysu": tiny, **{layout: folder / name for layout, name in names.items()}}
+
+
+@pytest.fixture(scope="session")
+def true_people(tiny, make_once):
+    """The test people of ``tiny`` with their truth maps, in the layout of SYSU-MM01; tests must not change it."""
+
+    def make(folder):
+        (folder / "exp").mkdir(parents=True)
+        for name in ("synthetic.json", "exp/train_id.txt", "exp/val_id.txt", "exp/test_id.txt"):
+            shutil.copyfile(tiny / name, folder / name)
+        for camera in CAMERAS:
+            (folder / f"cam{camera}").mkdir()
+        tested = {int(word) for word in (tiny / "exp" / "test_id.txt").read_text().split(",")}
+        drawn = [job for job in plan_synthetic(SYSU, "tiny").jobs if job.identity in tested]
+        jobs.draw(folder, PRESETS["tiny"].frame, drawn, truth=True)
+
+    return make_once("true_people", make)
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ SHARED_NAMES = {
     "export": "the command of cli/, and the work it starts in export/",
     "ranking": "the figures in evaluation/, and their picture in visualize/",
     "masks": "the formula in alignment/, and its picture in visualize/",
+    "correspondences": "the figures in evaluation/, and their picture in visualize/",
     "matching": "the formula in alignment/, and its part of the report",
     "people": "invented people in synthetic/, and the choice of people to draw in visualize/",
 }

@@ -13,6 +13,8 @@ from rich.table import Table
 
 from lba_cli.cli.console import LITERAL
 from lba_cli.datasets import Setting
+from lba_cli.evaluation.correspondence_results import CHANCE, COLUMNS, row_cells, table_rows, title
+from lba_cli.evaluation.correspondences import PREDICTIONS
 from lba_cli.evaluation.result_tables import difference_cells, difference_rule
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
 
@@ -23,6 +25,7 @@ COUNTS = ("query", "gallery")
 # Columns to leave out, tried in this order until a table fits. Each choice is first tried without breaking words.
 LEFT_OUT = ((), ("rank20",), ("rank20", "rank5"), ("rank20", "rank5", *COUNTS))
 NARROW, UNBROKEN = 13, 1000
+PREDICTION_WIDTH = 21  # of the longest prediction's name
 
 
 def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableType]:
@@ -33,6 +36,8 @@ def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableT
     yield figures_table(report, width)
     if len(report.models) > 1:
         yield _fitting(lambda left_out, limit: _differences_table(report, left_out, limit), width)
+    if report.correspondences:
+        yield _correspondences_table(report)
     yield from report.notes()
 
 
@@ -72,6 +77,15 @@ def _differences_table(report: EvaluationResults, left_out: Sequence[str], limit
     table = _table(difference_rule(report), extras.names, *names)
     for result, cells in difference_cells(report, names, joint="\n±"):
         table.add_row(*extras.of(result), *cells)
+    return table
+
+
+def _correspondences_table(report: EvaluationResults) -> Table:
+    several = len(report.correspondences) > 1
+    table = _table(title(report.correspondences), ["model"] * several + ["stage", "prediction"], *COLUMNS.values())
+    for row in table_rows(report.correspondences):
+        words = [row.model] * several + [row.stage if row.prediction not in CHANCE else "", PREDICTIONS[row.prediction]]
+        table.add_row(*(broken(word, PREDICTION_WIDTH) for word in words), *row_cells(row, joint="\n±"))
     return table
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lba_cli.training.run_folder import RunFolder
 
 app = group()
+PRESET = "small"
 EXAMPLES = ("lba demo", "lba demo --output elsewhere --set train.seed=1")
 
 
@@ -80,7 +81,7 @@ def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> I
     from lba_cli.datasets.sysu import SYSU
 
     people, data = output / "people", config.data
-    write_synthetic(SYSU, "small", people, seed=config.train.seed, listener=listener)
+    write_synthetic(SYSU, PRESET, people, seed=config.train.seed, listener=listener)
     store = default_store(people, data.height, data.width)
     prepare(read_dataset(people), store, data.height, data.width, listener=listener)
     return open_data(data, listener)

@@ -28,6 +28,7 @@ EXAMPLES = (
     "lba evaluate runs/baseline-seeds runs/full-seeds --json seeds.json",
     "lba evaluate --features features.npz --protocol-of llcm",
     "lba evaluate --protocol official --json figures.json",
+    "lba evaluate runs/baseline runs/full --correspondences",
 )
 
 Models = Annotated[
@@ -107,6 +108,14 @@ SaveFeatures = Annotated[
 Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results of every draw as JSON.")]
 Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write means and standard deviations as CSV.")]
 Markdown = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a Markdown table.")]
+WithCorrespondences = Annotated[
+    bool,
+    typer.Option(
+        "--correspondences",
+        help="Also measure how well positions of infrared and visible images are matched. This needs synthetic people with a "
+        "truth: lba prepare synthetic --truth [evaluation.pairs, pairs_seed].",
+    ),
+]
 WithPublished = Annotated[bool, typer.Option("--published", help="Also show the published results.")]
 OtherTrial = Annotated[
     bool,
@@ -136,6 +145,7 @@ def evaluate(
     csv: Csv = None,
     markdown: Markdown = None,
     published: WithPublished = False,
+    correspondences: WithCorrespondences = False,
     allow_other_trial: OtherTrial = False,
     force: Force = False,
 ) -> None:
@@ -147,6 +157,7 @@ def evaluate(
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     own = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials, "--best": best}
+    own["--correspondences"] = correspondences
     _refuse_conflicts(features, needs_network=own, needs_features=(protocol_of, not normalize))
     outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
     require_new_files(outputs, force=force)
@@ -162,7 +173,7 @@ def evaluate(
         "evaluation.flip": flip,
         "evaluation.features_from": features_from,
     }
-    request = EvaluateRequest(data, common, options, allow_other_trial, save_features, best)
+    request = EvaluateRequest(data, common, options, allow_other_trial, save_features, best, correspondences)
     if features:
         report = score_features(features, protocol_of, request, normalize=normalize)
     else:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lba_cli.cli.checkpoints import OpenedCheckpoint, open_checkpoint
+from lba_cli.cli.measure_correspondences import Candidate, measure_correspondences
 from lba_cli.cli.options import CommonOptions
 from lba_cli.cli.run_series import newest_series, seed_series, trial_series
 from lba_cli.config import Config
@@ -39,6 +40,7 @@ class EvaluateRequest:
         allow_other_trial: whether models may be scored on identities that they were trained on.
         save_features: the file that the features of the test images are saved to; None to save nothing.
         best: whether runs are scored at the epoch with the best mAP instead of the last one.
+        correspondences: whether the correspondences between positions of images are measured as well.
     """
 
     data: Path | None
@@ -47,19 +49,11 @@ class EvaluateRequest:
     allow_other_trial: bool = False
     save_features: Path | None = None
     best: bool = False
+    correspondences: bool = False
 
 
 # The data sets that are already open, by their configurations, so that several models share a data set.
 _Sources = dict[tuple[object, ...], ImageSource]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model to score. ``parts`` holds its checkpoint, or one per trial or seed, each with the images that it is scored on."""
-
-    name: str
-    parts: list[tuple[OpenedCheckpoint, ImageSource]]
-    seeds: tuple[int, ...] = ()
 
 
 def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_trials: bool) -> EvaluationResults:
@@ -78,9 +72,11 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     if request.save_features and sum(len(candidate.parts) for candidate in candidates) > 1:
         raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
     _require_same_settings(candidates)
+    measured = measure_correspondences(candidates, request.common.listener) if request.correspondences else ()
     opened = [checkpoint for candidate in candidates for checkpoint, _ in candidate.parts]
     variants = choose_variants(opened[0].config.evaluation, {each.network.retrieval for each in opened})
-    return EvaluationResults(tuple(_score(candidate, request, variants) for candidate in candidates))
+    scored = tuple(_score(candidate, request, variants) for candidate in candidates)
+    return EvaluationResults(scored, correspondences=measured)
 
 
 def score_features(

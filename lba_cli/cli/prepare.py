@@ -120,6 +120,7 @@ def _prepare_command(spec: DatasetSpec) -> Any:
     "lba prepare synthetic --preset tiny --output datasets/SYSU-MM01",
     "lba prepare synthetic --preset tiny --layout regdb",
     "lba prepare synthetic --preset sysu --seed 7",
+    "lba prepare synthetic --truth",
 )
 def synthetic(
     common: CommonOptions,
@@ -137,6 +138,12 @@ def synthetic(
         typer.Option(metavar="DIR", help="The folder to make. Default: datasets/synthetic-PRESET[-LAYOUT]."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
+    truth: Annotated[
+        bool,
+        typer.Option(
+            "--truth", help="Also write which point of the body each pixel shows, for lba evaluate --correspondences."
+        ),
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Generate images of synthetic people under visible and near-infrared cameras, in the folder layout of a data set."""
@@ -146,7 +153,9 @@ def synthetic(
     common.load()
     usual = f"synthetic-{preset}" if layout == DEFAULT_DATASET else f"synthetic-{preset}-{layout}"
     place = output or Path("datasets") / usual
-    written = write_synthetic(get_dataset(layout), preset, place, seed=seed, workers=workers, listener=common.listener)
+    written = write_synthetic(
+        get_dataset(layout), preset, place, seed=seed, truth=truth, workers=workers, listener=common.listener
+    )
     print_line(
         f"{written.images:,} images of {written.identities} people are in {place}. "
         f"Next: lba prepare {layout} --root {shlex.quote(str(place))}"

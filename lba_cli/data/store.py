@@ -32,6 +32,7 @@ class ImageSource(EvaluationSet):
     """The images of a data set, at one size. All trials are included; :meth:`of_trial` selects one trial.
 
     Attributes:
+        root: the folder of the original images, which sample paths are relative to. It may be gone if the images are prepared.
         height, width: size of the images, in pixels.
         value_range: how pixels of more than 8 bits are converted to 8 bits, see :mod:`lba_cli.value_range`.
         fingerprint: a digest of the whole data set's records, including all trials, see
@@ -39,6 +40,7 @@ class ImageSource(EvaluationSet):
     """
 
     trial = 0
+    root: Path
     height: int
     width: int
     value_range: ValueRange
@@ -87,7 +89,7 @@ class StoredImages(ImageSource):
         self._folder = folder
         manifest = read_manifest(folder)
         require_whole(folder, manifest, large=False)
-        self.name, self.dataset = manifest.name, manifest.dataset
+        self.name, self.dataset, self.root = manifest.name, manifest.dataset, Path(manifest.source)
         self.height, self.width = manifest.height, manifest.width
         self.images, self.fingerprint = manifest.images, manifest.fingerprint
         stored, self.samples = read_samples(folder)
@@ -171,7 +173,7 @@ class FolderImages(ImageSource):
         self.samples, self.permutations = listing.samples, listing.permutations
         self.height, self.width, self.value_range = height, width, listing.value_range
         self.fingerprint = fingerprint(listing)
-        self._root, self._looked_at = listing.root, False
+        self.root, self._looked_at = listing.root, False
         self._digests: dict[str, str] = {}  # by path
 
     def read(self, indices: Sequence[int]) -> NDArray[np.uint8]:
@@ -193,9 +195,7 @@ class FolderImages(ImageSource):
         new = [path for path in dict.fromkeys(paths) if path not in self._digests]
         with listener.task("reading the files", len(new), "images") as progress, ThreadPoolExecutor(cores()) as threads:
             try:
-                for path, digest in zip(
-                    new, threads.map(lambda path: file_digest(self._root / path), new), strict=True
-                ):
+                for path, digest in zip(new, threads.map(lambda path: file_digest(self.root / path), new), strict=True):
                     self._digests[path] = digest
                     progress.advance()
             except OSError as problem:
@@ -217,10 +217,10 @@ class FolderImages(ImageSource):
             with suppress(BrokenImage):
                 facts.append(decode_image(self._path(index), self.height, self.width, self.value_range).facts)
         some = " (only some of the images were checked)" if len(facts) < len(indices) else ""
-        warn_of_values(listener, count_facts(facts), len(facts), self.value_range, f"{self._root}{some}: ")
+        warn_of_values(listener, count_facts(facts), len(facts), self.value_range, f"{self.root}{some}: ")
 
     def _path(self, index: int) -> Path:
-        return self._root / self.samples[index].path
+        return self.root / self.samples[index].path
 
 
 def selection_set(source: ImageSource) -> ImageSource:

@@ -26,7 +26,7 @@ seed: {seed}
 identities: {identities}
 images: {visible} visible, {infrared} near infrared
 
-To draw them again: lba prepare synthetic --preset {preset} --layout {layout} --seed {seed}
+To draw them again: lba prepare synthetic --preset {preset} --layout {layout} --seed {seed}{option}
 """
 
 
@@ -62,7 +62,14 @@ def plan_synthetic(spec: DatasetSpec, preset: str, seed: int = 0) -> Plan:
 
 
 def write_synthetic(
-    spec: DatasetSpec, preset: str, output: Path, *, seed: int = 0, workers: int | None = None, listener: Listener
+    spec: DatasetSpec,
+    preset: str,
+    output: Path,
+    *,
+    seed: int = 0,
+    truth: bool = False,
+    workers: int | None = None,
+    listener: Listener,
 ) -> Summary:
     """Draw a synthetic data set into the new folder ``output``, which appears only when it is complete.
 
@@ -72,6 +79,7 @@ def write_synthetic(
     Args:
         spec: the data set whose folders and lists are written.
         preset, seed: ``tiny``, ``small`` or ``sysu``, and the random seed.
+        truth: whether a map of the body is written for every image, see :mod:`lba_cli.synthetic.truth_files`. It changes no image.
         output: the folder to make.
         workers: number of processes; one per core if None. With 1, everything runs in this process.
         listener: receives the progress.
@@ -87,13 +95,15 @@ def write_synthetic(
     mark = {"preset": preset, "layout": spec.name, "seed": seed}
     files = {
         **plan.files,
-        "README.txt": _NOTE.format(**mark, **vars(summary), **vars(spec.layout)).encode(),
+        "README.txt": _NOTE.format(
+            **mark, **vars(summary), **vars(spec.layout), option=" --truth" if truth else ""
+        ).encode(),
         SYNTHETIC_MARK: json.dumps(mark).encode() + b"\n",
     }
     with whole_folder(output) as root:
         with (
             listener.task("drawing people", total=len(plan.jobs), unit="images") as progress,
-            map_chunks(partial(draw, root, PRESETS[preset].frame), plan.jobs, workers=workers) as chunks,
+            map_chunks(partial(draw, root, PRESETS[preset].frame, truth=truth), plan.jobs, workers=workers) as chunks,
         ):
             for drawn, _ in chunks:
                 progress.advance(drawn)

@@ -2,7 +2,16 @@
 
 from lba_cli.datasets.galleries import community_gallery
 from lba_cli.datasets.permutations import load_permutations, official_gallery
+from lba_cli.evaluation.correspondences import correspondence_accuracy
 from lba_cli.evaluation.embed_images import embed_images
 from lba_cli.evaluation.ranking import Metrics, rank_metrics
 
-__all__ = ["Metrics", "community_gallery", "embed_images", "load_permutations", "official_gallery", "rank_metrics"]
+__all__ = [
+    "Metrics",
+    "community_gallery",
+    "correspondence_accuracy",
+    "embed_images",
+    "load_permutations",
+    "official_gallery",
+    "rank_metrics",
+]

@@ -7,6 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from lba_cli.datasets import get_dataset
+from lba_cli.evaluation import correspondence_results
+from lba_cli.evaluation.correspondence_results import COLUMNS, row_cells, table_rows
+from lba_cli.evaluation.correspondences import PREDICTIONS
 from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
 
@@ -19,10 +22,15 @@ FACTS = (
 
 
 def csv_text(results: EvaluationResults) -> str:
-    """Return CSV with a line for each result and published row: the mean and standard deviation of each figure, as fractions."""
+    """Return CSV with a line for each result and published row: the mean and standard deviation of each figure, as fractions.
+
+    If correspondences were measured, each of their rows has a line as well, with columns of its own.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))])
+    header = [*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))]
+    own = [column for name in COLUMNS for column in (name, f"{name}_std")] if results.correspondences else []
+    writer.writerow([*header, *(["stage", "prediction"] if own else []), *own])
     facts: dict[str, Any]
     figures: list[Any]
     for result in results.results:
@@ -43,6 +51,10 @@ def csv_text(results: EvaluationResults) -> str:
         facts |= {"variant": "plain", "benchmark": benchmark}
         figures = [value for name in FIGURES for value in (row.figures.get(name, ""), "")]
         writer.writerow([*(facts.get(name, "") for name in FACTS), *figures])
+    for line in table_rows(results.correspondences) if own else []:
+        known = {"kind": "correspondences", "model": line.model}
+        values = [each.get(name, "") for name in COLUMNS for each in (line.mean, line.spread)]
+        writer.writerow([*(known.get(column, "") for column in header), line.stage, line.prediction, *values])
     return text.getvalue()
 
 
@@ -62,6 +74,12 @@ def markdown_text(results: EvaluationResults) -> str:
         lines += ["", _cell(difference_rule(results)), *head]
         for result, cells in difference_cells(results, list(PAPER)):
             lines.append(_row([results.model_name(result), str(result.setting), result.variant, *cells]))
+    if results.correspondences:
+        names = ["model", "stage", "prediction", *COLUMNS.values()]
+        lines += ["", f"**{_cell(correspondence_results.title(results.correspondences))}**", ""]
+        lines += [_row(names), "|" + " --- |" * len(names)]
+        for line in table_rows(results.correspondences):
+            lines.append(_row([line.model, line.stage, PREDICTIONS[line.prediction], *row_cells(line)]))
     lines += [line for note in results.notes() for line in ("", _cell(note))]
     return "\n".join(lines) + "\n"
 

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from lba_cli.datasets import PublishedResult, Setting, get_dataset
+from lba_cli.evaluation.correspondence_results import ModelCorrespondences
 from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.ranking import Metrics
 
@@ -151,10 +152,14 @@ class Result:
 
 @dataclass(frozen=True)
 class EvaluationResults:
-    """The results of one or several models, all with the same settings and variants in the same order."""
+    """The results of one or several models, all with the same settings and variants in the same order.
+
+    ``correspondences`` holds the same models, and an untrained network at the end; it is empty if none were measured.
+    """
 
     models: tuple[tuple[Result, ...], ...]
     published: tuple[PublishedResult, ...] = ()
+    correspondences: tuple[ModelCorrespondences, ...] = ()
 
     @property
     def results(self) -> tuple[Result, ...]:
@@ -217,6 +222,8 @@ class EvaluationResults:
         content = {**facts, "results": [result.as_json() for result in self.results]}
         if len(self.models) > 1:
             content["comparison"] = [difference.as_json() for difference in self.differences()]
+        if self.correspondences:
+            content["correspondences"] = [model.as_json() for model in self.correspondences]
         if self.published:
             title = get_dataset(self.results[0].benchmark).title
             content["published"] = [

@@ -14,6 +14,7 @@ from lba_cli.synthetic.wardrobe import Surface
 
 Point = NDArray[np.float64]
 SIDES = (-1, 1)
+SIDE_NAMES = {-1: "right", 1: "left"}  # of the body
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,11 @@ class Solid:
 
     ``along`` (K,) has ascending positions on the axis, in metres from ``start``. ``wide`` and ``deep`` (K,) have the
     half-widths at these positions, sideways and forward, in metres. ``down`` is the distance from the cloth's top to ``start``, in
-    metres. ``layer`` is added to the solid's nearness to the camera, which decides which solid hides another.
+    metres. ``layer`` is added to the solid's nearness to the camera, which decides which solid hides another. ``part`` is one of
+    :data:`~lba_cli.synthetic.parts.PARTS`; a person has at most one solid of each.
     """
 
+    part: str
     start: Point
     end: Point
     along: NDArray[np.float64]
@@ -104,7 +107,7 @@ def skeleton(build: Build, pose: Pose) -> Skeleton:
 
 
 def limb(
-    start: Point, end: Point, radii: tuple[float, float], surface: Surface, layer: float, down: float = 0.0
+    part: str, start: Point, end: Point, radii: tuple[float, float], surface: Surface, layer: float, down: float = 0.0
 ) -> Solid:
     """Return a round limb with rounded ends and the given ``radii`` at ``start`` and ``end``, in metres."""
     length = float(np.linalg.norm(end - start))
@@ -113,21 +116,22 @@ def limb(
     chord = np.array([0.05, 0.6, 0.9])
     along = np.concatenate([-first * bow, [0.0, length], length + last * bow[::-1]])
     width = np.concatenate([first * chord, [first, last], last * chord[::-1]])
-    return Solid(start, end, along, width, width, surface, layer, down)
+    return Solid(part, start, end, along, width, width, surface, layer, down)
 
 
 def sleeve(
-    start: Point, end: Point, radii: tuple[float, float], surface: Surface, layer: float, down: float = 0.0
+    part: str, start: Point, end: Point, radii: tuple[float, float], surface: Surface, layer: float, down: float = 0.0
 ) -> Solid:
     """Return the cloth around a limb. The cloth is rounded at ``start`` and cut straight at ``end``."""
     length = float(np.linalg.norm(end - start))
     first, last = radii
     along = np.array([-first, -0.8 * first, -0.45 * first, 0.0, length])
     width = np.array([0.05 * first, 0.6 * first, 0.9 * first, first, last])
-    return Solid(start, end, along, width, width, surface, layer, down)
+    return Solid(part, start, end, along, width, width, surface, layer, down)
 
 
 def loft(
+    part: str,
     start: Point,
     end: Point,
     rings: list[tuple[float, float, float]],
@@ -137,7 +141,7 @@ def loft(
 ) -> Solid:
     """Return a solid through elliptic ``rings`` of (position on the axis, half-width, half-depth), in metres."""
     along, wide, deep = np.array(rings, np.float64).T
-    return Solid(start, end, along, wide, deep, surface, layer, down)
+    return Solid(part, start, end, along, wide, deep, surface, layer, down)
 
 
 def _leg(build: Build, pose: Pose, side: int, pelvis: Point) -> tuple[Point, Point, Point]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from lba_cli.synthetic.body import SIDES, Point, Skeleton, Solid, limb, loft, sleeve
+from lba_cli.synthetic.body import SIDE_NAMES, SIDES, Point, Skeleton, Solid, limb, loft, sleeve
 from lba_cli.synthetic.headwear import head
 from lba_cli.synthetic.luggage import luggage
 from lba_cli.synthetic.people import Person
@@ -31,14 +31,15 @@ def _legs(person: Person, bones: Skeleton) -> Iterator[Solid]:
     build = person.build
     thick = build.stature * build.limb
     for side in SIDES:
-        hip, knee, ankle = bones.hip[side], bones.knee[side], bones.ankle[side]
-        yield limb(hip, knee, (0.046 * thick, 0.031 * thick), person.skin, LEG)
-        yield limb(knee, ankle, (0.031 * thick, 0.020 * thick), person.skin, LEG)
+        name, hip, knee, ankle = SIDE_NAMES[side], bones.hip[side], bones.knee[side], bones.ankle[side]
+        yield limb(f"{name} thigh", hip, knee, (0.046 * thick, 0.031 * thick), person.skin, LEG)
+        yield limb(f"{name} shin", knee, ankle, (0.031 * thick, 0.020 * thick), person.skin, LEG)
         toe = ankle + np.array([side * 0.02, -0.028, 0.16]) * build.stature / 1.7
         heel = ankle + np.array([0.0, -0.028, -0.045]) * build.stature / 1.7
-        yield limb(heel, toe, (0.047, 0.040), person.shoes, SHOE)
+        yield limb(f"{name} shoe", heel, toe, (0.047, 0.040), person.shoes, SHOE)
         if person.boots:
-            yield sleeve(ankle, ankle + 0.55 * (knee - ankle), (0.05, 0.030 * thick + 0.022), person.shoes, SHOE)
+            top = ankle + 0.55 * (knee - ankle)
+            yield sleeve(f"{name} boot", ankle, top, (0.05, 0.030 * thick + 0.022), person.shoes, SHOE)
 
 
 def _lower(person: Person, bones: Skeleton) -> Iterator[Solid]:
@@ -57,7 +58,8 @@ def _lower(person: Person, bones: Skeleton) -> Iterator[Solid]:
         (length, max(hip + lower.flare, spread[0] + 0.07), max(build.depth + lower.flare + air, spread[1] + 0.07)),
     ]
     start = np.array([0.0, bones.hip_height, 0.0])
-    yield loft(start, start + length * _DOWN + _drift(bones, lower.hem), rings, lower.surface, SKIRT, 0.1)
+    end = start + length * _DOWN + _drift(bones, lower.hem)
+    yield loft("skirt", start, end, rings, lower.surface, SKIRT, 0.1)
 
 
 def _pelvis(person: Person, bones: Skeleton) -> Solid:
@@ -67,23 +69,26 @@ def _pelvis(person: Person, bones: Skeleton) -> Solid:
         (0.10 * build.stature, build.hips + 0.008, build.depth + 0.008),
         (0.15 * build.stature, 0.8 * build.hips, 0.85 * build.depth),
     ]
-    return loft(bones.waist, bones.waist + 0.2 * _DOWN, rings, person.lower.surface, PELVIS, -0.1)
+    return loft("hips", bones.waist, bones.waist + 0.2 * _DOWN, rings, person.lower.surface, PELVIS, -0.1)
 
 
 def _trouser_legs(person: Person, bones: Skeleton) -> Iterator[Solid]:
     lower, build = person.lower, person.build
     thick, air = build.stature * build.limb, lower.loose
     for side in SIDES:
-        hip, knee, ankle = bones.hip[side], bones.knee[side], bones.ankle[side]
+        name, hip, knee, ankle = SIDE_NAMES[side], bones.hip[side], bones.knee[side], bones.ankle[side]
         top, bend = 0.047 * thick + 0.4 * air, 0.032 * thick + 0.8 * air
         if lower.hem <= 0.5:
             end = hip + 2 * lower.hem * (knee - hip)
-            yield sleeve(hip, end, (top, bend + max(0.0, lower.flare)), lower.surface, TROUSERS)
+            yield sleeve(
+                f"{name} upper trouser leg", hip, end, (top, bend + max(0.0, lower.flare)), lower.surface, TROUSERS
+            )
             continue
-        yield limb(hip, knee, (top, bend), lower.surface, TROUSERS)
+        yield limb(f"{name} upper trouser leg", hip, knee, (top, bend), lower.surface, TROUSERS)
         end = knee + (2 * lower.hem - 1) * (ankle - knee)
         opening = 0.022 * thick + air + lower.flare
-        yield sleeve(knee, end, (bend, opening), lower.surface, TROUSERS, float(np.linalg.norm(knee - hip)))
+        down = float(np.linalg.norm(knee - hip))
+        yield sleeve(f"{name} lower trouser leg", knee, end, (bend, opening), lower.surface, TROUSERS, down)
 
 
 def _upper(person: Person, bones: Skeleton) -> Iterator[Solid]:
@@ -91,7 +96,7 @@ def _upper(person: Person, bones: Skeleton) -> Iterator[Solid]:
     axis = np.array([0.0, bones.hip_height, 0.0]) - bones.neck
     length = float(np.linalg.norm(axis))
     hem = length + upper.hem * build.legs * build.stature * 0.93
-    yield loft(bones.neck, bones.neck + axis, _trunk_rings(person, bones, length, hem), upper.surface, UPPER)
+    yield loft("trunk", bones.neck, bones.neck + axis, _trunk_rings(person, bones, length, hem), upper.surface, UPPER)
     yield from _trimmings(person, bones, hem)
 
 
@@ -118,36 +123,38 @@ def _trimmings(person: Person, bones: Skeleton, hem: float) -> Iterator[Solid]:
     front = np.array([0.0, 0.0, build.depth + upper.loose])
     if upper.collar:
         rings = [(-0.05, 0.060, 0.062), (0.035, 0.092, 0.085)]
-        yield loft(bones.neck, bones.neck + 0.05 * _DOWN, rings, upper.trim, 0.47)
+        yield loft("collar", bones.neck, bones.neck + 0.05 * _DOWN, rings, upper.trim, 0.47)
     if upper.zipped and np.cos(yaw) > 0.25:
         start = bones.neck + front
         rings = [(0.03, 0.020, 0.004), (hem - 0.01, 0.020, 0.004)]
-        yield loft(start, start + _DOWN, rings, upper.trim, TRIM - float(front[2] * np.cos(yaw)))
+        yield loft("zip", start, start + _DOWN, rings, upper.trim, TRIM - float(front[2] * np.cos(yaw)))
     if upper.kind == "hooded":
         back = bones.neck + np.array([0.0, 0.035, -0.055])
         rings = [(-0.06, 0.09, 0.05), (0.0, 0.13, 0.075), (0.07, 0.135, 0.07), (0.14, 0.05, 0.02)]
-        yield loft(back, back + 0.1 * _DOWN, rings, upper.sleeve, 0.44)
+        yield loft("hood", back, back + 0.1 * _DOWN, rings, upper.sleeve, 0.44)
 
 
 def _arms(person: Person, bones: Skeleton) -> Iterator[Solid]:
     upper, build = person.upper, person.build
     thick, air = build.stature * build.limb, 0.7 * upper.loose + 0.004
     for side in SIDES:
-        shoulder, elbow, wrist = bones.shoulder[side], bones.elbow[side], bones.wrist[side]
+        name, shoulder, elbow, wrist = SIDE_NAMES[side], bones.shoulder[side], bones.elbow[side], bones.wrist[side]
         hand = wrist + 0.25 * (wrist - elbow)
-        yield limb(shoulder, elbow, (0.028 * thick, 0.021 * thick), person.skin, ARM)
-        yield limb(elbow, hand, (0.021 * thick, 0.019 * thick), person.skin, ARM)
+        yield limb(f"{name} upper arm", shoulder, elbow, (0.028 * thick, 0.021 * thick), person.skin, ARM)
+        yield limb(f"{name} forearm", elbow, hand, (0.021 * thick, 0.019 * thick), person.skin, ARM)
         if upper.sleeves <= 0.05:
             continue
         radii = (0.028 * thick + 0.7 * air, 0.023 * thick + air)
         if upper.sleeves <= 0.5:
             end = shoulder + 2 * upper.sleeves * (elbow - shoulder)
-            yield sleeve(shoulder, end, (radii[0], radii[1] + 0.012), upper.sleeve, ARM + 0.01)
+            yield sleeve(f"{name} upper sleeve", shoulder, end, (radii[0], radii[1] + 0.012), upper.sleeve, ARM + 0.01)
             continue
-        yield limb(shoulder, elbow, radii, upper.sleeve, ARM + 0.01)
+        yield limb(f"{name} upper sleeve", shoulder, elbow, radii, upper.sleeve, ARM + 0.01)
         end = elbow + (2 * upper.sleeves - 1) * (wrist - elbow)
         down = float(np.linalg.norm(elbow - shoulder))
-        yield sleeve(elbow, end, (radii[1], 0.021 * thick + air), upper.sleeve, ARM + 0.01, down)
+        yield sleeve(
+            f"{name} lower sleeve", elbow, end, (radii[1], 0.021 * thick + air), upper.sleeve, ARM + 0.01, down
+        )
 
 
 def _spread(bones: Skeleton, hem: float) -> tuple[float, float]:

@@ -10,6 +10,8 @@ import numpy as np
 
 from lba_cli.synthetic.people import Person, draw_person
 from lba_cli.synthetic.rendering import Frame, jpeg_quality, render
+from lba_cli.synthetic.truth import truth_of
+from lba_cli.synthetic.truth_files import write_truth
 
 
 @dataclass(frozen=True)
@@ -33,14 +35,16 @@ class Job:
     copy: str = ""
 
 
-def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
-    """Draw the images of ``jobs``, and save them below ``root``.
+def draw(root: Path, frame: Frame, jobs: Sequence[Job], *, truth: bool = False) -> None:
+    """Draw the images of ``jobs``, and save them below ``root``, each with a truth map if ``truth`` is true.
 
     The pixels of an image depend only on its job and ``frame``.
     """
     for job in jobs:
         rng = np.random.default_rng((job.seed, job.identity, job.camera, job.index))
-        image = render(_person(job.seed, job.identity), job.camera, frame, job.seed, rng)
+        person = _person(job.seed, job.identity)
+        rendering = render(person, job.camera, frame, job.seed, rng)
+        image = rendering.image
         path = root / job.path
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".jpg":
@@ -50,6 +54,8 @@ def draw(root: Path, frame: Frame, jobs: Sequence[Job]) -> None:
         if job.copy:
             (root / job.copy).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, root / job.copy)
+        if truth:
+            write_truth(root, job.path, truth_of(rendering, person.build.stature))
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from lba_cli.synthetic.body import SIDES, Point, Skeleton, Solid, limb, loft
+from lba_cli.synthetic.body import SIDE_NAMES, SIDES, Point, Skeleton, Solid, limb, loft
 from lba_cli.synthetic.people import Person
 
 _OVER_THE_UPPER = 0.40
@@ -29,12 +29,13 @@ def _backpack(person: Person, bones: Skeleton) -> Iterator[Solid]:
     wide, deep = 0.155 * size, 0.10 * size
     rings = [(0.0, 0.55 * wide, 0.5 * deep), (0.05, 0.92 * wide, deep), (0.15, wide, deep)]
     rings += [(0.36 * size, wide, deep), (0.42 * size, 0.8 * wide, 0.7 * deep)]
-    yield loft(top, top + 0.4 * _DOWN, rings, bag.surface, _OVER_THE_UPPER)
+    yield loft("backpack", top, top + 0.4 * _DOWN, rings, bag.surface, _OVER_THE_UPPER)
     if np.cos(bones.pose.yaw) > 0.3:
         for side in SIDES:
             chest = np.array([0.0, 0.045, 0.9 * build.depth + person.upper.loose])
             start = bones.shoulder[side] * np.array([0.62, 1.0, 1.0]) + chest
-            yield _strap(person, start, start + np.array([side * 0.02, -0.30, 0.0]), 0.022)
+            end = start + np.array([side * 0.02, -0.30, 0.0])
+            yield _strap(f"{SIDE_NAMES[side]} strap", person, start, end, 0.022)
 
 
 def _shoulder_bag(person: Person, bones: Skeleton) -> Iterator[Solid]:
@@ -43,7 +44,8 @@ def _shoulder_bag(person: Person, bones: Skeleton) -> Iterator[Solid]:
     front = np.array([0.0, 0.0, facing * (build.depth + person.upper.loose)])
     start = bones.shoulder[-bag.side] * np.array([0.7, 1, 1]) + np.array([0.0, 0.04, 0.0]) + front
     hip = np.array([bag.side * (build.hips + 0.055), bones.hip_height + 0.02, 0.0])
-    yield _strap(person, start, hip + 0.9 * front, 0.020)
+    side_seen = "in front" if facing > 0 else "behind"
+    yield _strap(f"strap {side_seen}", person, start, hip + 0.9 * front, 0.020)
     wide, deep = 0.075 * bag.size, 0.155 * bag.size
     rings = [
         (0.0, wide, 0.9 * deep),
@@ -51,7 +53,7 @@ def _shoulder_bag(person: Person, bones: Skeleton) -> Iterator[Solid]:
         (0.20 * bag.size, wide, deep),
         (0.23 * bag.size, wide, 0.9 * deep),
     ]
-    yield loft(hip + 0.03 * _DOWN, hip + _DOWN, rings, bag.surface, _OVER_THE_UPPER + 0.03)
+    yield loft("shoulder bag", hip + 0.03 * _DOWN, hip + _DOWN, rings, bag.surface, _OVER_THE_UPPER + 0.03)
 
 
 def _handbag(person: Person, bones: Skeleton) -> Solid:
@@ -59,8 +61,8 @@ def _handbag(person: Person, bones: Skeleton) -> Solid:
     hand = bones.wrist[bag.side] + 0.2 * (bones.wrist[bag.side] - bones.elbow[bag.side])
     wide, deep = 0.07 * bag.size, 0.165 * bag.size
     rings = [(0.0, 0.01, 0.02), (0.05, 0.012, 0.06), (0.07, wide, 0.9 * deep), (0.29 * bag.size, wide, deep)]
-    return loft(hand, hand + _DOWN, rings, bag.surface, _OVER_THE_UPPER + 0.03)
+    return loft("handbag", hand, hand + _DOWN, rings, bag.surface, _OVER_THE_UPPER + 0.03)
 
 
-def _strap(person: Person, start: Point, end: Point, radius: float) -> Solid:
-    return limb(start, end, (radius, radius), replace(person.bag.surface, pattern="plain"), _OVER_THE_UPPER - 0.1)
+def _strap(part: str, person: Person, start: Point, end: Point, radius: float) -> Solid:
+    return limb(part, start, end, (radius, radius), replace(person.bag.surface, pattern="plain"), _OVER_THE_UPPER - 0.1)

@@ -3,7 +3,8 @@
 A canvas is a float32 array H × W × C in [0, 1]: C = 3 for visible light (sRGB), C = 1 for near infrared.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,25 @@ class View:
     foot_y: float
     scale: float
 
+    def shrunk(self, factor: int) -> "View":
+        """Return the same view in a picture that is smaller by ``factor``."""
+        return replace(self, foot_x=self.foot_x / factor, foot_y=self.foot_y / factor, scale=self.scale / factor)
+
+
+class Outline(NamedTuple):
+    """A solid's outline in the picture, around the axis from ``start`` (x, y) in the direction ``axis``.
+
+    ``along`` (K,) and ``half`` (K,) are the solid's ascending positions on the axis and the half-widths there, ``shown`` is the
+    length of the axis in the picture, all in pixels; ``length`` is its length in metres.
+    """
+
+    start: Point
+    axis: Point
+    along: NDArray[np.float64]
+    half: NDArray[np.float64]
+    shown: float
+    length: float
+
 
 @dataclass(frozen=True)
 class Light:
@@ -43,8 +63,25 @@ class Light:
 
 def paint(canvas: Canvas, solids: list[Solid], view: View, light: Light) -> None:
     """Paint ``solids`` into ``canvas``, the farthest first."""
-    for solid in sorted(solids, key=lambda each: _nearness(each, view)):
+    for solid in farthest_first(solids, view):
         _paint_solid(canvas, solid, view, light)
+
+
+def farthest_first(solids: list[Solid], view: View) -> list[Solid]:
+    """Return ``solids`` in the order in which they are painted, so that each hides those before it."""
+    return sorted(solids, key=lambda each: _nearness(each, view))
+
+
+def outline_of(solid: Solid, view: View) -> Outline:
+    """Project a solid into the picture."""
+    start, end = _project(solid.start, view), _project(solid.end, view)
+    shown = float(np.linalg.norm(end - start))
+    axis = (end - start) / shown if shown > 1e-6 else np.array([0.0, 1.0])
+    length = float(np.linalg.norm(solid.end - solid.start))
+    inside = np.clip(solid.along, 0.0, length)
+    along = inside * (shown / length) + (solid.along - inside) * view.scale  # round ends stay round when foreshortened
+    half = view.scale * np.hypot(solid.wide * np.cos(view.yaw), solid.deep * np.sin(view.yaw))
+    return Outline(start, axis, along, half, shown, length)
 
 
 def _nearness(solid: Solid, view: View) -> float:
@@ -63,14 +100,9 @@ def _project(point: Point, view: View) -> NDArray[np.float64]:
 
 
 def _paint_solid(canvas: Canvas, solid: Solid, view: View, light: Light) -> None:
-    start, end = _project(solid.start, view), _project(solid.end, view)
-    shown = float(np.linalg.norm(end - start))
-    axis = (end - start) / shown if shown > 1e-6 else np.array([0.0, 1.0])
-    length = float(np.linalg.norm(solid.end - solid.start))
-    inside = np.clip(solid.along, 0.0, length)
-    along = inside * (shown / length) + (solid.along - inside) * view.scale  # round ends stay round when foreshortened
-    half = view.scale * np.hypot(solid.wide * np.cos(view.yaw), solid.deep * np.sin(view.yaw))
-    window = _window(canvas, start, axis, along, float(half.max()))
+    outline = outline_of(solid, view)
+    start, axis, along, half, shown, length = outline
+    window = window_of(outline, canvas.shape[:2])
     if window is None:
         return
     top, bottom, left, right = window
@@ -84,7 +116,7 @@ def _paint_solid(canvas: Canvas, solid: Solid, view: View, light: Light) -> None
     )
     rows, columns = np.nonzero(cover > -0.5)
     position, offset, width = position[rows, columns], offset[rows, columns], width[rows, columns]
-    across = np.clip(offset / np.maximum(width, 1e-3), -1.0, 1.0)
+    across = np.clip(offset / np.maximum(width, 1e-3), -1.0, 1.0).astype(np.float32, copy=False)
     down = position * np.float32(length / max(shown, 0.3 * view.scale * length)) + np.float32(solid.down)
     colour = _shaded(solid, across, down, view, light, canvas.shape[2])
     alpha = np.clip(cover[rows, columns] + 0.5, 0.0, 1.0)[:, None]
@@ -92,16 +124,17 @@ def _paint_solid(canvas: Canvas, solid: Solid, view: View, light: Light) -> None
     part[rows, columns] += alpha * (colour - part[rows, columns])
 
 
-def _window(
-    canvas: Canvas, start: Point, axis: Point, along: NDArray[np.float64], reach: float
-) -> tuple[int, int, int, int] | None:
-    """Return the bounds (top, bottom, left, right) of the part of the canvas that a solid may cover; None if it covers nothing."""
-    ends = start + np.array([[along[0]], [along[-1]]]) * axis
-    margin = reach * np.abs(axis[::-1]) + 1.0
+def window_of(outline: Outline, size: tuple[int, ...]) -> tuple[int, int, int, int] | None:
+    """Return the bounds (top, bottom, left, right) of the part of a picture that a solid may cover; None if it covers nothing.
+
+    ``size`` is the picture's height and width.
+    """
+    ends = outline.start + np.array([[outline.along[0]], [outline.along[-1]]]) * outline.axis
+    margin = float(outline.half.max()) * np.abs(outline.axis[::-1]) + 1.0
     left, top = np.floor(ends.min(0) - margin).astype(int)
     right, bottom = np.ceil(ends.max(0) + margin).astype(int)
     left, top = max(left, 0), max(top, 0)
-    right, bottom = min(right, canvas.shape[1]), min(bottom, canvas.shape[0])
+    right, bottom = min(right, size[1]), min(bottom, size[0])
     return (top, bottom, left, right) if left < right and top < bottom else None
 
 

@@ -1,11 +1,12 @@
 """Render one image of a person under a camera. Everything but the person and the camera is random."""
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lba_cli.synthetic.body import random_pose, skeleton
+from lba_cli.synthetic.body import Solid, random_pose, skeleton
 from lba_cli.synthetic.cameras import CAMERAS, Camera, develop
 from lba_cli.synthetic.dressing import dress
 from lba_cli.synthetic.painting import Canvas, Light, View, paint
@@ -25,8 +26,34 @@ class Frame:
     supersampling: int
 
 
-def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.random.Generator) -> Image.Image:
-    """Draw a person as an RGB image. Images of the infrared cameras 3 and 6 have three equal channels.
+class Figure(NamedTuple):
+    """Somebody in a picture: the solids, and the view of them."""
+
+    solids: list[Solid]
+    view: View
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """An image, and all that hides its background. Views and the obstacle have the size at which the image was painted.
+
+    Attributes:
+        image: the image, RGB.
+        person: the person.
+        passers_by: the people before the person.
+        obstacle: an L mask of the obstacle before everybody, 255 inside; None without an obstacle.
+        supersampling: the factor by which the image is smaller than the painted picture.
+    """
+
+    image: Image.Image
+    person: Figure
+    passers_by: tuple[Figure, ...]
+    obstacle: Image.Image | None
+    supersampling: int
+
+
+def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.random.Generator) -> Rendering:
+    """Draw a person. Images of the infrared cameras 3 and 6 have three equal channels.
 
     Args:
         person: the person.
@@ -44,13 +71,14 @@ def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.
     canvas = np.asarray(scene, np.float32).reshape(size[1], size[0], -1) / np.float32(255)
     if rng.random() < _STRANGER_BEHIND:
         _paint_stranger(canvas, camera, light, seed, rng, 0.75)
-    _paint_person(canvas, person, _view(camera, size, person, rng), light, rng)
+    figure = _paint_person(canvas, person, _view(camera, size, person, rng), light, rng)
+    passers_by = []
     if rng.random() < _STRANGER_BEFORE:
-        _paint_stranger(canvas, camera, light, seed, rng, 1.1)
+        passers_by.append(_paint_stranger(canvas, camera, light, seed, rng, 1.1))
     picture = _as_image(canvas)
-    if rng.random() < _OBSTRUCTED:
-        obstruct(picture, outdoors, rng)
-    return develop(picture.reduce(frame.supersampling), camera, rng)
+    obstacle = obstruct(picture, outdoors, rng) if rng.random() < _OBSTRUCTED else None
+    image = develop(picture.reduce(frame.supersampling), camera, rng)
+    return Rendering(image, figure, tuple(passers_by), obstacle, frame.supersampling)
 
 
 def jpeg_quality(camera_number: int, rng: np.random.Generator) -> int:
@@ -79,15 +107,17 @@ def _light(camera: Camera, rng: np.random.Generator) -> Light:
     return Light(float(rng.uniform(*camera.ambient)), np.sin(around), np.cos(around), float(rng.uniform(0, 6.28)))
 
 
-def _paint_person(canvas: Canvas, person: Person, view: View, light: Light, rng: np.random.Generator) -> None:
+def _paint_person(canvas: Canvas, person: Person, view: View, light: Light, rng: np.random.Generator) -> Figure:
     pose = random_pose(rng)
     _shadow(canvas, view)
-    paint(canvas, dress(person, skeleton(person.build, pose)), replace(view, yaw=pose.yaw), light)
+    figure = Figure(dress(person, skeleton(person.build, pose)), replace(view, yaw=pose.yaw))
+    paint(canvas, *figure, light)
+    return figure
 
 
 def _paint_stranger(
     canvas: Canvas, camera: Camera, light: Light, seed: int, rng: np.random.Generator, scale: float
-) -> None:
+) -> Figure:
     """Paint a passer-by at the edge of the picture."""
     stranger = draw_person(seed, _STRANGERS + int(rng.integers(10_000)))
     height, width = canvas.shape[:2]
@@ -95,7 +125,7 @@ def _paint_stranger(
     away = float(rng.choice((-1, 1))) * float(rng.uniform(0.45, 0.62)) * width
     foot = view.foot_y * (0.93 if scale < 1 else 1.04)
     view = replace(view, foot_x=view.foot_x + away, foot_y=foot, scale=view.scale * scale)
-    _paint_person(canvas, stranger, view, light, rng)
+    return _paint_person(canvas, stranger, view, light, rng)
 
 
 def _shadow(canvas: Canvas, view: View) -> None:

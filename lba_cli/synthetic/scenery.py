@@ -3,8 +3,9 @@
 Every shape has a visible colour and a near-infrared grey level of its own. Both cameras in the office see the same shapes.
 """
 
+from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -30,6 +31,34 @@ class Paint(NamedTuple):
         return levels[3] if mode == "L" else (levels[0], levels[1], levels[2])
 
 
+class Pen(Protocol):
+    """The part of Pillow's ``ImageDraw`` that draws filled shapes. Boxes are (left, top, right, bottom), in pixels."""
+
+    def rectangle(self, xy: Sequence[float], fill: tuple[int, ...] | int) -> None:
+        """Draw a rectangle."""
+
+    def ellipse(self, xy: Sequence[float], fill: tuple[int, ...] | int) -> None:
+        """Draw an ellipse."""
+
+
+class MarkingPen:
+    """A pen that draws into a picture, and marks the same pixels with 255 in a ``mask`` of mode L and the same size."""
+
+    def __init__(self, picture: Image.Image) -> None:
+        self.mask = Image.new("L", picture.size)
+        self._pen, self._marker = ImageDraw.Draw(picture), ImageDraw.Draw(self.mask)
+
+    def rectangle(self, xy: Sequence[float], fill: tuple[int, ...] | int) -> None:
+        """Draw a rectangle, see :class:`Pen`."""
+        self._pen.rectangle(tuple(xy), fill=fill)
+        self._marker.rectangle(tuple(xy), fill=255)
+
+    def ellipse(self, xy: Sequence[float], fill: tuple[int, ...] | int) -> None:
+        """Draw an ellipse, see :class:`Pen`."""
+        self._pen.ellipse(tuple(xy), fill=fill)
+        self._marker.ellipse(tuple(xy), fill=255)
+
+
 def background(place: Place, mode: str, size: tuple[int, int], seed: int, rng: np.random.Generator) -> Image.Image:
     """Return a random piece of ``place`` as an image of ``mode`` (RGB or L) and ``size`` (width, height)."""
     scene = _scene(place, mode, seed)
@@ -40,40 +69,37 @@ def background(place: Place, mode: str, size: tuple[int, int], seed: int, rng: n
     return piece.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else piece
 
 
-def obstruct(picture: Image.Image, outdoors: bool, rng: np.random.Generator) -> None:
-    """Draw an obstacle into ``picture`` (RGB or L) that hides a part of the person."""
-    kind = ("pole", "bush") if outdoors else ("pillar", "desk")
-    (_pillar, _low_thing)[int(rng.integers(2))](picture, kind, rng)
+def obstruct(picture: Image.Image, outdoors: bool, rng: np.random.Generator) -> Image.Image:
+    """Draw an obstacle into ``picture`` (RGB or L) that hides a part of the person; return an L mask of it, 255 inside."""
+    kind, pen = ("pole", "bush") if outdoors else ("pillar", "desk"), MarkingPen(picture)
+    (_pillar, _low_thing)[int(rng.integers(2))](picture, pen, kind, rng)
+    return pen.mask
 
 
-def _pillar(picture: Image.Image, kind: tuple[str, str], rng: np.random.Generator) -> None:
+def _pillar(picture: Image.Image, pen: Pen, kind: tuple[str, str], rng: np.random.Generator) -> None:
     wide = picture.width * float(rng.uniform(0.12, 0.30))
     left = float(rng.uniform(-0.1, 0.18)) * picture.width
     if rng.random() < 0.5:
         left = picture.width - left - wide
     paint, steps = _dull(rng), 8
-    draw = ImageDraw.Draw(picture)
     for step in range(steps):
         light = 0.75 + 0.35 * float(np.sin(np.pi * (step + 0.5) / steps))
         edges = left + wide * step / steps, left + wide * (step + 1) / steps
-        draw.rectangle((edges[0], 0, edges[1], picture.height), fill=paint.ink(picture.mode, light))
+        pen.rectangle((edges[0], 0, edges[1], picture.height), fill=paint.ink(picture.mode, light))
 
 
-def _low_thing(picture: Image.Image, kind: tuple[str, str], rng: np.random.Generator) -> None:
+def _low_thing(picture: Image.Image, pen: Pen, kind: tuple[str, str], rng: np.random.Generator) -> None:
     top = picture.height * float(rng.uniform(0.68, 0.86))
-    draw = ImageDraw.Draw(picture)
     if kind[1] == "bush":
-        _leaves(draw, picture.mode, (-0.1 * picture.width, top, 1.1 * picture.width, 1.1 * picture.height), 260, rng)
+        _leaves(pen, picture.mode, (-0.1 * picture.width, top, 1.1 * picture.width, 1.1 * picture.height), 260, rng)
         return
     paint = _dull(rng)
     left, right = sorted((float(rng.uniform(-0.3, 0.4)) * picture.width, float(rng.uniform(0.6, 1.3)) * picture.width))
-    draw.rectangle((left, top, right, picture.height), fill=paint.ink(picture.mode, 0.7))
-    draw.rectangle((left - 6, top, right + 6, top + 0.025 * picture.height), fill=paint.ink(picture.mode, 1.1))
+    pen.rectangle((left, top, right, picture.height), fill=paint.ink(picture.mode, 0.7))
+    pen.rectangle((left - 6, top, right + 6, top + 0.025 * picture.height), fill=paint.ink(picture.mode, 1.1))
 
 
-def _leaves(
-    draw: ImageDraw.ImageDraw, mode: str, box: tuple[float, float, float, float], count: int, rng: np.random.Generator
-) -> None:
+def _leaves(pen: Pen, mode: str, box: tuple[float, float, float, float], count: int, rng: np.random.Generator) -> None:
     """Draw leaves, bright in near infrared, that thin out towards the top of ``box`` (left, top, right, bottom)."""
     left, top, right, bottom = box
     size = 0.05 * (bottom - top) + 0.015 * (right - left)
@@ -81,7 +107,7 @@ def _leaves(
         middle = left + x * (right - left), bottom - (y**1.4) * (bottom - top)
         radius = size * (0.4 + scale)
         ink = Paint(0.22, 0.38, 0.16, 0.55).ink(mode, 0.45 + 0.9 * light)
-        draw.ellipse(
+        pen.ellipse(
             (middle[0] - radius, middle[1] - 0.7 * radius, middle[0] + radius, middle[1] + 0.7 * radius), fill=ink
         )
 

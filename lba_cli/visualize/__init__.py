@@ -7,7 +7,8 @@ Functions that draw return a matplotlib figure, which notebooks display and :fun
 - ``curves.curves`` draws the metrics of a training run.
 """
 
+from lba_cli.evaluation.strongest_matches import Matches, strongest_matches
 from lba_cli.visualize.canvas import save
-from lba_cli.visualize.correspondences import Matches, draw_correspondences, strongest_matches
+from lba_cli.visualize.correspondences import draw_correspondences
 
 __all__ = ["Matches", "draw_correspondences", "save", "strongest_matches"]

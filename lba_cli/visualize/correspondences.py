@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lba_cli.alignment import matching_probability, person_mask
+from lba_cli.alignment import person_mask
 from lba_cli.data.image_files import any_image
 from lba_cli.data.store import ImageSource
+from lba_cli.evaluation.feature_maps import Stage, as_array, image_maps, sample_maps
+from lba_cli.evaluation.strongest_matches import strongest_matches
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.visualize.canvas import INCHES, connect, headline, new_figure, place, show_heat, show_image, verdict, write
-from lba_cli.visualize.feature_maps import Stage, as_array, image_maps, sample_maps
 from lba_cli.visualize.people import Person, PictureOptions, another_person, choose_people
 from lba_cli.vocabulary import Modality, PaperWidth
 
@@ -28,14 +28,6 @@ ABREAST: dict[PaperWidth, int] = {"page": 2, "column": 1}
 DIRECTION: tuple[Modality, Modality] = ("infrared", "visible")
 
 
-class Matches(NamedTuple):
-    """The strongest matches between two images, strongest first; positions are (row, column) in the feature maps."""
-
-    query: NDArray[np.int64]  # (M, 2)
-    key: NDArray[np.int64]  # (M, 2)
-    strength: NDArray[np.float64]  # (M,) matching probability × both person masks
-
-
 @dataclass(frozen=True)
 class Matching:
     """The options of matching two images."""
@@ -43,30 +35,6 @@ class Matching:
     stage: Stage = "layer3"  # the stage whose features are compared
     count: int = 20  # the number of matches that are drawn, the strongest ones
     temperature: float = 50.0  # the factor of the similarities in the matching probability
-
-
-def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: float = 50.0) -> Matches:
-    """Find the most probable position in the key for each position of the query, and return the ``count`` strongest matches.
-
-    The strength of a match is its probability times the person masks at both ends, so that matches between
-    backgrounds come last.
-
-    Args:
-        query, key: (1, C, H, W) features of the two images.
-        count: the largest number of matches. Each position of the query has one match.
-        temperature: the factor of the similarities in the matching probability.
-    """
-    probability = matching_probability(query, key, temperature)[0]  # (HW, HW)
-    weighted = probability * person_mask(query).flatten()[:, None] * person_mask(key).flatten()[None, :]
-    strength, position = weighted.max(dim=1)
-    order = torch.argsort(strength, descending=True, stable=True)[:count].cpu()
-    rows, columns = np.divmod(order.numpy(), query.shape[3])
-    key_rows, key_columns = np.divmod(position.cpu()[order].numpy(), key.shape[3])
-    return Matches(
-        np.stack([rows, columns], axis=1),
-        np.stack([key_rows, key_columns], axis=1),
-        strength.cpu()[order].double().numpy(),
-    )
 
 
 def correspondences(

@@ -4,9 +4,9 @@ from matplotlib.figure import Figure
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
 from lba_cli.data.store import ImageSource
+from lba_cli.evaluation.feature_maps import Stage, as_array, sample_maps
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.visualize.canvas import INCHES, SMALL, headline, new_figure, place, show_heat, show_image, write
-from lba_cli.visualize.feature_maps import Stage, as_array, sample_maps
 from lba_cli.visualize.people import PictureOptions, choose_people
 
 # Lengths in inches: the gap between images, the outer margin, and the height of the headline and the column titles.

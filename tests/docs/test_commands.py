@@ -92,6 +92,8 @@ ELSEWHERE = {
     "lba evaluate --mode all-search": ("cli/test_contract.py", "lba evaluate --mode all-search"),
     "lba visualize correspondences": ("cli/test_contract.py", "lba visualize correspondences"),
     "lba demo": ("cli/test_demo.py", 'lba("demo")'),
+    "lba prepare synthetic --truth": ("synthetic/test_truth.py", "truth=True"),
+    "lba evaluate runs/baseline runs/full --correspondences": ("cli/test_correspondences.py", '"--correspondences"'),
     "lba export --checkpoint lba-demo/run --format onnx --output person.onnx": (
         "docs/test_python_examples.py",
         "lba-demo/run --format",

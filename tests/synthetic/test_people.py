@@ -25,7 +25,8 @@ VISIBLE = (1, 2, 4, 5)
 
 
 def draw(person: Person, camera: int, seed: int = 0, preset: str = "tiny") -> NDArray[np.uint8]:
-    return np.asarray(render(person, camera, PRESETS[preset].frame, 0, np.random.default_rng((seed, camera))))
+    rendering = render(person, camera, PRESETS[preset].frame, 0, np.random.default_rng((seed, camera)))
+    return np.asarray(rendering.image)
 
 
 def with_colours(thing: Any, rng: np.random.Generator) -> Any:

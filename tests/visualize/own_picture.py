@@ -3,8 +3,8 @@
 import numpy as np
 
 from lba_cli.alignment import person_mask
+from lba_cli.evaluation.feature_maps import as_array, sample_maps
 from lba_cli.visualize.canvas import INCHES, headline, new_figure, place, show_heat
-from lba_cli.visualize.feature_maps import as_array, sample_maps
 from lba_cli.visualize.people import PictureOptions, choose_people
 
 

@@ -14,13 +14,13 @@ from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation.scoring import draw_setting
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
+from lba_cli.visualize import strongest_matches
 from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
 from lba_cli.visualize.correspondences import (
     Matching,
     _pixels,
     correspondences,
     draw_correspondences,
-    strongest_matches,
 )
 from lba_cli.visualize.curves import curves, curves_of_seeds
 from lba_cli.visualize.masks import masks

@@ -10,10 +10,10 @@ from small_setup import HEIGHT, WIDTH
 
 from lba_cli.errors import DataError
 from lba_cli.evaluation.embedding import embed_views
+from lba_cli.evaluation.feature_maps import image_maps
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.reporting import Silent
-from lba_cli.visualize.feature_maps import image_maps
 from lba_cli.visualize.report.album import Album
 from lba_cli.visualize.report.comparison import compare, confusions, distances, worst_pairs
 from lba_cli.visualize.report.matching import quantised_rows

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
 from lba_cli.data.store import ImageSource
+from lba_cli.evaluation.feature_maps import STAGES, sample_maps
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
-from lba_cli.visualize.feature_maps import STAGES, sample_maps
 from lba_cli.visualize.people import Person, another_person
 from lba_cli.visualize.report.album import Album
 

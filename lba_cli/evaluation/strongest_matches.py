@@ -1,0 +1,43 @@
+"""The strongest matches between two images, as the paper's first figure shows them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lba_cli.alignment.masks import person_mask
+from lba_cli.alignment.matching import matching_probability
+
+
+class Matches(NamedTuple):
+    """The strongest matches between two images, strongest first; positions are (row, column) in the feature maps."""
+
+    query: NDArray[np.int64]  # (M, 2)
+    key: NDArray[np.int64]  # (M, 2)
+    strength: NDArray[np.float64]  # (M,) matching probability × both person masks
+
+
+def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: float = 50.0) -> Matches:
+    """Find the most probable position in the key for each position of the query, and return the ``count`` strongest matches.
+
+    The strength of a match is its probability times the person masks at both ends, so that matches between
+    backgrounds come last.
+
+    Args:
+        query, key: (1, C, H, W) features of the two images.
+        count: the largest number of matches. Each position of the query has one match.
+        temperature: the factor of the similarities in the matching probability.
+    """
+    probability = matching_probability(query, key, temperature)[0]  # (HW, HW)
+    weighted = probability * person_mask(query).flatten()[:, None] * person_mask(key).flatten()[None, :]
+    strength, position = weighted.max(dim=1)
+    order = torch.argsort(strength, descending=True, stable=True)[:count].cpu()
+    rows, columns = np.divmod(order.numpy(), query.shape[3])
+    key_rows, key_columns = np.divmod(position.cpu()[order].numpy(), key.shape[3])
+    return Matches(
+        np.stack([rows, columns], axis=1),
+        np.stack([key_rows, key_columns], axis=1),
+        strength.cpu()[order].double().numpy(),
+    )
