@@ -54,13 +54,20 @@ def correspondences(
     identity: Identities = None,
     stage: Stage = "layer3",
     matches: Annotated[int, typer.Option(min=1, max=500, help="How many of the strongest matches to draw.")] = 20,
+    where: Annotated[
+        Literal["person", "anywhere"],
+        typer.Option(
+            help="person: matches of positions on the person (without a truth: not at the image's rim); anywhere: of all positions."
+        ),
+    ] = "person",
     seed: Seed = 0,
     width: Width = "page",
     force: Force = False,
 ) -> None:
     """For each person, draw lines from an infrared image to the matching places of two visible images.
 
-    One visible image shows the same person, the other one a different person.
+    One visible image shows the same person, the other one a different person under the same camera. Of synthetic people with a
+    truth (lba prepare synthetic --truth), the lines also show whether a match is right, and rings show where it should be.
     """
     from lba_cli.visualize.correspondences import Matching
     from lba_cli.visualize.correspondences import correspondences as draw
@@ -68,7 +75,7 @@ def correspondences(
 
     path = output or FIGURES / "correspondences.png"
     opened = _open(path, force, (checkpoint, best), data, common)
-    matching = Matching(stage, matches, opened.config.alignment.temperature)
+    matching = Matching(stage, matches, opened.config.alignment.temperature, where)
     figure = draw(opened.network, opened.images(), PictureOptions(people, identity, seed, width), matching)
     _save(figure, path, force)
 

@@ -21,7 +21,7 @@ from lba_cli.errors import DataError
 from lba_cli.evaluation.correspondence_pairs import ImagePair, choose_pairs
 from lba_cli.evaluation.feature_maps import STAGES, Stage, sample_maps
 from lba_cli.evaluation.strongest_matches import strongest_matches
-from lba_cli.evaluation.true_places import TruePlaces, corresponding, places_of
+from lba_cli.evaluation.true_places import TruePlaces, corresponding, has_truth, places_of
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Listener, Silent
@@ -121,7 +121,7 @@ def correspondence_accuracy(
 
 def require_truth(source: ImageSource) -> None:
     """Raise a DataError if the data set has no truth maps."""
-    if not (source.root / FOLDER).is_dir():
+    if not has_truth(source):
         raise DataError(
             f"{source.root}: no truth about correspondences: only synthetic people have it ({FOLDER}/); {AGAIN}"
         )

@@ -19,7 +19,13 @@ class Matches(NamedTuple):
     strength: NDArray[np.float64]  # (M,) matching probability × both person masks
 
 
-def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: float = 50.0) -> Matches:
+def strongest_matches(
+    query: Tensor,
+    key: Tensor,
+    count: int = 20,
+    temperature: float = 50.0,
+    among: NDArray[np.bool_] | None = None,
+) -> Matches:
     """Find the most probable position in the key for each position of the query, and return the ``count`` strongest matches.
 
     The strength of a match is its probability times the person masks at both ends, so that matches between
@@ -29,11 +35,13 @@ def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: 
         query, key: (1, C, H, W) features of the two images.
         count: the largest number of matches. Each position of the query has one match.
         temperature: the factor of the similarities in the matching probability.
+        among: (HW,) bool, the positions of the query whose matches are considered; None for all.
     """
     probability = matching_probability(query, key, temperature)[0]  # (HW, HW)
     weighted = probability * person_mask(query).flatten()[:, None] * person_mask(key).flatten()[None, :]
     strength, position = weighted.max(dim=1)
-    order = torch.argsort(strength, descending=True, stable=True)[:count].cpu()
+    order = torch.argsort(strength, descending=True, stable=True).cpu()
+    order = (order if among is None else order[torch.from_numpy(among)[order]])[:count]
     rows, columns = np.divmod(order.numpy(), query.shape[3])
     key_rows, key_columns = np.divmod(position.cpu()[order].numpy(), key.shape[3])
     return Matches(
@@ -41,3 +49,15 @@ def strongest_matches(query: Tensor, key: Tensor, count: int = 20, temperature: 
         np.stack([key_rows, key_columns], axis=1),
         strength.cpu()[order].double().numpy(),
     )
+
+
+def inner_positions(features: Tensor) -> NDArray[np.bool_]:
+    """Return the (HW,) positions of (1, C, H, W) features that aren't at the image's rim.
+
+    At the rim, convolutions see the zeros beyond the image. Features there look alike in all images, whatever they show. In maps
+    with fewer than five rows or columns, every position counts as inner.
+    """
+    rows, columns = features.shape[2:]
+    inner = np.full((rows, columns), min(rows, columns) < 5)
+    inner[1:-1, 1:-1] = True
+    return inner.ravel()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lba_cli.data.store import ImageSource
 from lba_cli.synthetic.truth import Truth
+from lba_cli.synthetic.truth_files import FOLDER, read_truth
 
 MOST_ALONG, MOST_ANGLE = 0.05, np.pi / 4
 
@@ -53,3 +55,13 @@ def corresponding(query: TruePlaces, key: TruePlaces) -> NDArray[np.bool_]:
         same_part & (np.abs(query.along[:, None] - key.along) <= MOST_ALONG) & (np.abs(turned) <= MOST_ANGLE)
     )
     return true
+
+
+def has_truth(source: ImageSource) -> bool:
+    """Return whether a data set has truth maps."""
+    return (source.root / FOLDER).is_dir()
+
+
+def sample_places(source: ImageSource, index: int, rows: int, columns: int) -> TruePlaces:
+    """Look up the truth about a sample; raise a DataError if its truth map is missing, damaged or of another image."""
+    return places_of(read_truth(source.root, source.samples[index].path), rows, columns)

@@ -187,24 +187,40 @@ def _hide_axes(axes: Axes, title: str) -> None:
     axes.set_title(title, fontsize=SMALL, pad=2.5)
 
 
-def connect(left: Axes, right: Axes, points: NDArray[np.float64], strength: NDArray[np.float64], height: float) -> None:
+def connect(
+    left: Axes,
+    right: Axes,
+    points: NDArray[np.float64],
+    strength: NDArray[np.float64],
+    chosen: Sequence[str] | None = None,
+) -> None:
     """Draw lines from positions in the left image to positions in the right one.
 
     Args:
         left, right: axes that show images.
         points: (M, 4) x and y in the left image, x and y in the right image, in pixels.
         strength: (M,) in [0, 1]; stronger lines are thicker and more opaque.
-        height: the height of the left image in pixels; the colour of a line shows how far down it starts.
+        chosen: the colour of each line; lines of the colour ``WRONG`` are dashed. Without it, a line's colour shows how far down it
+            starts.
     """
-    colours = colormaps["plasma"](0.05 + 0.85 * points[:, 1] / height)
+    height = abs(float(np.subtract(*left.get_ylim())))
+    colours = chosen or colormaps["plasma"](0.05 + 0.85 * points[:, 1] / height)
     for (x1, y1, x2, y2), weight, colour in zip(points, strength, colours, strict=True):
         line = ConnectionPatch(
             (x1, y1), (x2, y2), "data", "data", axesA=left, axesB=right,
             color=colour, linewidth=0.6 + 1.2 * weight, alpha=0.45 + 0.55 * weight,
+            linestyle="--" if isinstance(colour, str) and colour == WRONG else "-",
         )  # fmt: skip
         left.figure.add_artist(line)
         for axes, x, y in ((left, x1, y1), (right, x2, y2)):
             axes.plot(x, y, "o", color=colour, markersize=2.6, markeredgecolor="white", markeredgewidth=0.4)
+
+
+def mark_places(axes: Axes, true: NDArray[np.float64], found: NDArray[np.float64]) -> None:
+    """Mark (M, 2) true places, x and y in pixels, with rings, and join each by a dotted line to the place that was found instead."""
+    for (x1, y1), (x2, y2) in zip(true, found, strict=True):
+        axes.plot((x1, x2), (y1, y2), ":", color=RIGHT, linewidth=0.8)
+        axes.plot(x1, y1, "o", markersize=4, markerfacecolor="none", markeredgecolor=RIGHT, markeredgewidth=0.8)
 
 
 def plot_curves(

@@ -14,9 +14,22 @@ from lba_cli.alignment import person_mask
 from lba_cli.data.image_files import any_image
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.feature_maps import Stage, as_array, image_maps, sample_maps
-from lba_cli.evaluation.strongest_matches import strongest_matches
+from lba_cli.evaluation.strongest_matches import Matches, strongest_matches
+from lba_cli.evaluation.true_places import TruePlaces, has_truth, sample_places
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.visualize.canvas import INCHES, connect, headline, new_figure, place, show_heat, show_image, verdict, write
+from lba_cli.visualize.canvas import (
+    INCHES,
+    connect,
+    headline,
+    mark_places,
+    new_figure,
+    place,
+    show_heat,
+    show_image,
+    verdict,
+    write,
+)
+from lba_cli.visualize.judged_matches import Where, allowed_positions, judge
 from lba_cli.visualize.people import Person, PictureOptions, another_person, choose_people
 from lba_cli.vocabulary import Modality, PaperWidth
 
@@ -35,6 +48,7 @@ class Matching:
     stage: Stage = "layer3"  # the stage whose features are compared
     count: int = 20  # the number of matches that are drawn, the strongest ones
     temperature: float = 50.0  # the factor of the similarities in the matching probability
+    where: Where = "person"  # the positions whose matches are considered, see allowed_positions
 
 
 def correspondences(
@@ -46,10 +60,11 @@ def correspondences(
     """Draw the matches between two images of each person and, for contrast, between an image of the person and one of somebody else.
 
     A pair consists of an infrared image and a visible one, each with its person mask, joined by the strongest matches.
-    The two pairs of a person are side by side on a full page, and below each other in a column.
+    The two pairs of a person are side by side on a full page, and below each other in a column. The visible images are from the
+    same camera. If the data set has truth maps, the colour and the dashes of a line show whether the match is right.
 
     Raises:
-        DataError: the test split lacks the requested people.
+        DataError: the test split lacks the requested people, or a truth map is missing or damaged.
     """
     people = choose_people(source.samples, options)
     abreast = ABREAST[options.width]
@@ -76,6 +91,7 @@ def draw_correspondences(
     stage: Stage = "layer3",
     matches: int = 20,
     temperature: float = 50.0,
+    where: Where = "person",
 ) -> Figure:
     """Draw the matches between an infrared and a visible image.
 
@@ -85,6 +101,7 @@ def draw_correspondences(
         stage: the stage of the network whose features are compared.
         matches: the number of matches that are drawn, the strongest ones.
         temperature: the factor of the similarities in the matching probability.
+        where: the positions whose matches are considered, see :func:`allowed_positions`.
 
     Returns:
         A matplotlib figure, which notebooks display and ``figure.savefig`` writes.
@@ -104,40 +121,44 @@ def draw_correspondences(
     tile = _tile_width(INCHES["column"] - 2 * MARGIN)
     height, width = network.image_size
     figure = new_figure(INCHES["column"], LINE + tile * height / width + MARGIN)
-    _draw_pair(figure, MARGIN, LINE, tile, Pair(query, key, stage), Matching(stage, matches, temperature))
+    _draw_pair(figure, MARGIN, LINE, tile, Pair(query, key, stage), Matching(stage, matches, temperature, where))
     return figure
 
 
 class Side(NamedTuple):
-    """One (H, W, 3) uint8 image of a pair, its (1, C, h, w) features, and the title above it."""
+    """One (H, W, 3) uint8 image of a pair, its (1, C, h, w) features, the title above it, and the truth if it is known."""
 
     image: NDArray[np.uint8]
     features: Tensor
     title: str
+    places: TruePlaces | None = None
 
 
 class Pair(NamedTuple):
-    """Two images, the caption above them, and the colour of a frame around the key."""
+    """Two images, the caption above them, the colour of a frame around the key, and whether both show the same person."""
 
     query: Side
     key: Side
     caption: str
     frame: str | None = None
+    same: bool = True
 
 
 def _pair_of(network: TwoStreamNetwork, source: ImageSource, stage: Stage, person: Person, partner: Person) -> Pair:
     """Return the pair of a person's infrared image and a partner's visible image."""
-    (query, query_maps), (key, key_maps) = (
-        sample_maps(network, source, index) for index in (person.infrared, partner.visible)
-    )
+    sides = []
+    for index, title in (
+        (person.infrared, f"infrared {person.identity:04d}"),
+        (partner.visible, f"visible {partner.identity:04d}"),
+    ):
+        image, maps = sample_maps(network, source, index)
+        features = getattr(maps, stage)
+        places = sample_places(source, index, *features.shape[2:]) if has_truth(source) else None
+        sides.append(Side(image, features, title, places))
     same = person.identity == partner.identity
     colour, mark = verdict(same)
-    return Pair(
-        Side(query, getattr(query_maps, stage), f"infrared {person.identity:04d}"),
-        Side(key, getattr(key_maps, stage), f"visible {partner.identity:04d}"),
-        f"{mark} {'same' if same else 'different'} person",
-        colour,
-    )
+    query, key = sides
+    return Pair(query, key, f"{mark} {'same' if same else 'different'} person", colour, same)
 
 
 def _tile_width(pair_width: float) -> float:
@@ -151,7 +172,8 @@ def _draw_pair(figure: Figure, left: float, top: float, tile: float, pair: Pair,
     ``left``, ``top`` and the width ``tile`` of each image are in inches.
     """
     query, key = pair.query, pair.key
-    matches = strongest_matches(query.features, key.features, matching.count, matching.temperature)
+    among = allowed_positions(query.features, query.places, matching.where)
+    matches = strongest_matches(query.features, key.features, matching.count, matching.temperature, among)
     tall = tile * query.image.shape[0] / query.image.shape[1]
     starts = (0.0, tile + GAP, 2 * tile + GAP + SPAN, 3 * tile + 2 * GAP + SPAN)
     tiles = [place(figure, left + start, top, tile, tall) for start in starts]
@@ -163,11 +185,19 @@ def _draw_pair(figure: Figure, left: float, top: float, tile: float, pair: Pair,
         _pixels(matches.query, query.features.shape[2:], query.image.shape[:2]),
         _pixels(matches.key, key.features.shape[2:], key.image.shape[:2]),
     ]
-    strength = matches.strength / max(float(matches.strength.max()), 1e-12)
-    connect(tiles[1], tiles[2], np.hstack(points), strength, query.image.shape[0])
+    strength = matches.strength / max(float(matches.strength.max(initial=0.0)), 1e-12)
+    judged = judge(matches, query.places, key.places) if query.places and key.places and pair.same else None
+    connect(tiles[1], tiles[2], np.hstack(points), strength, judged.colours if judged else None)
+    if judged:
+        true = _pixels(judged.true, key.features.shape[2:], key.image.shape[:2])
+        mark_places(tiles[2], true[judged.verdict == "wrong"], points[1][judged.verdict == "wrong"])
     middle = left + 2 * tile + GAP + SPAN / 2
-    caption = f"{pair.caption}, mean match strength {matches.strength.mean():.2f}"
+    caption = f"{pair.caption}, {judged.words if judged else _strength_words(matches)}"
     write(figure, middle, top - 0.17, caption, ha="center")
+
+
+def _strength_words(matches: Matches) -> str:
+    return f"mean match strength {matches.strength.mean():.2f}" if len(matches.strength) else "no matches"
 
 
 def _pixels(positions: NDArray[np.int64], grid: Sequence[int], image: Sequence[int]) -> NDArray[np.float64]:

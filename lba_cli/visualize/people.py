@@ -1,7 +1,7 @@
 """The choice of the people that a picture shows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,12 +49,19 @@ def choose_people(samples: Sequence[Sample], options: PictureOptions) -> list[Pe
 
 
 def another_person(person: Person, people: Sequence[Person], samples: Sequence[Sample], seed: int) -> Person:
-    """Choose a different person, for contrast: the next one in ``people``, or any other test identity if there is none."""
-    others = [other for other in people if other.identity > person.identity] or list(people)
-    if others[0].identity != person.identity:
-        return others[0]
+    """Choose a different person, for contrast: the next one in ``people``, or any other test identity if there is none.
+
+    The person's visible image is from the same camera as that of ``person``, if there is such a person.
+    """
     everyone = choose_people(samples, PictureOptions(people=len(samples), seed=seed))
-    return next(other for other in everyone if other.identity != person.identity)
+    later = [other for other in people if other.identity > person.identity]
+    others = [other for other in (*later, *people, *everyone) if other.identity != person.identity]
+    images, camera = _test_images(samples), samples[person.visible].camera
+    for other in others:
+        under = [index for index in images[other.identity]["visible"] if samples[index].camera == camera]
+        if under:
+            return replace(other, visible=under[seed % len(under)])
+    return others[0]
 
 
 def _test_images(samples: Sequence[Sample]) -> dict[int, dict[Modality, list[int]]]:

@@ -9,12 +9,15 @@ from fake_dataset import MadeImages, tree
 from PIL import Image
 
 from lba_cli.data.image_files import any_image
+from lba_cli.data.store import FolderImages
 from lba_cli.datasets import Setting
+from lba_cli.datasets.sysu import read_sysu
 from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation.scoring import draw_setting
+from lba_cli.evaluation.strongest_matches import Matches, inner_positions, strongest_matches
+from lba_cli.evaluation.true_places import TruePlaces
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
-from lba_cli.visualize import strongest_matches
 from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
 from lba_cli.visualize.correspondences import (
     Matching,
@@ -23,6 +26,7 @@ from lba_cli.visualize.correspondences import (
     draw_correspondences,
 )
 from lba_cli.visualize.curves import curves, curves_of_seeds
+from lba_cli.visualize.judged_matches import allowed_positions, judge
 from lba_cli.visualize.masks import masks
 from lba_cli.visualize.people import PictureOptions, another_person, choose_people
 from lba_cli.visualize.ranking import ranking
@@ -380,3 +384,54 @@ def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
     for figure, kind in zip(figures, ("png", "svg", "pdf", "png"), strict=True):
         save(figure, tmp_path / f"x.{kind}", force=True)
     assert not [warning for warning in recwarn if "Glyph" in str(warning.message)]
+
+
+# --- matches with a known truth ---
+
+
+def true_places(part):
+    centre = np.array([[y, x] for y in (10.0, 30.0) for x in (5.0, 15.0)])
+    return TruePlaces(np.array(part, np.uint8), np.zeros(4), np.zeros(4), centre, 50.0)
+
+
+def test_matches_are_judged_by_the_nearest_true_position():
+    """Position 0 shows part 1, which the key has at 1; position 1 shows part 2, at 0 and 3; position 2 a part that is hidden."""
+    query, key = true_places([1, 2, 3, 0]), true_places([2, 1, 0, 2])
+    matches = Matches(np.array([[0, 0], [0, 1], [1, 0]]), np.array([[0, 1], [1, 0], [0, 0]]), np.ones(3))
+    judged = judge(matches, query, key)
+    # The second match ends at position 2, 10 pixels or 20 % of the height from position 3, and 20 from position 0.
+    assert judged.verdict.tolist() == ["right", "wrong", "unknown"]
+    assert judged.true.tolist() == [[0, 1], [1, 1], [-1, -1]]
+    assert judged.words == "1 of 2 right (within 10% of the height)"
+    assert judged.colours[:2] == [RIGHT, WRONG]
+
+
+def test_matches_start_on_the_person_or_anywhere():
+    features, places = torch.rand(1, 4, 6, 5), true_places([1, 0, 0, 2])
+    assert allowed_positions(features, None, "anywhere") is None
+    assert allowed_positions(features, places, "person").tolist() == [True, False, False, True]
+    inner = allowed_positions(features, None, "person").reshape(6, 5)
+    assert inner[1:-1, 1:-1].all()
+    assert inner.sum() == 12
+    assert inner_positions(torch.rand(1, 4, 4, 2)).all(), "a small map is all rim"
+    among = np.zeros(30, bool)
+    among[[7, 8]] = True
+    found = strongest_matches(features, features, among=among)
+    assert set(map(tuple, found.query.tolist())) == {(1, 2), (1, 3)}
+
+
+def test_right_and_wrong_matches_of_people_with_a_truth_differ(network, true_people):
+    source = FolderImages(read_sysu(true_people), *network.image_size)
+    figure = correspondences(network, source, PictureOptions(people=2), Matching(count=8))
+    words = " ".join(text.get_text() for text in figure.texts)
+    assert words.count("right (within 10% of the height)") == 2
+    assert words.count("mean match strength") == 2
+
+
+def test_the_other_person_is_seen_by_the_same_camera(source):
+    people = choose_people(source.samples, PictureOptions(people=4))
+    for person in people:
+        other = another_person(person, people, source.samples, 0)
+        assert other.identity != person.identity
+        assert source.samples[other.visible].camera == source.samples[person.visible].camera
+        assert source.samples[other.visible].identity == other.identity
