@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 from fake_dataset import MadeImages, OppositeStems, tree
-from report_pages import SETTING, bytes_of
+from report_pages import FEW, SETTING, bytes_of
 from small_setup import HEIGHT, WIDTH
 
+from lba_cli.data.store import FolderImages
+from lba_cli.datasets.sysu import read_sysu
 from lba_cli.errors import DataError
 from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.feature_maps import image_maps
@@ -15,6 +17,7 @@ from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.scoring import draw_setting, ignored_images
 from lba_cli.reporting import Silent
 from lba_cli.visualize.report.album import Album
+from lba_cli.visualize.report.collect import analyse, assemble
 from lba_cli.visualize.report.comparison import compare, confusions, distances, worst_pairs
 from lba_cli.visualize.report.matching import quantised_rows
 from lba_cli.visualize.report.ranked_lists import choose_queries, ranked_lists
@@ -227,3 +230,20 @@ def test_the_cmc_of_every_setting_is_the_mean_and_spread_over_its_draws(data, fi
         np.testing.assert_allclose(shown["std"], rates.std(axis=0), atol=1e-5)
         assert shown["draws"] == len(rates) == 10
     assert data["summary"]["cmc_counts"] == "identities"
+
+
+def test_a_report_of_people_with_a_truth_shows_it(subject, true_people):
+    people = FolderImages(read_sysu(true_people), *subject.network.image_size)
+    data = assemble(analyse(subject, people, FEW, 0, Silent()), FEW, FEW, Silent())
+    assert data["correspondences"]["columns"][:3] == ["stage", "prediction", "PCK 5%"]
+    assert len(data["correspondences"]["rows"]) == 2 * 3 + 2
+    for stage in data["people"][0]["stages"].values():
+        rows, columns = stage["grid"]
+        assert len(stage["true"]) == rows * columns
+        assert any(position is None for position in stage["true"]), "some positions show the background"
+        assert any(position is not None for position in stage["true"])
+
+
+def test_a_report_without_a_truth_does_not_mention_it(data):
+    assert data["correspondences"] is None
+    assert "true" not in data["people"][0]["stages"]["layer3"]

@@ -174,3 +174,21 @@ def test_the_report_of_a_run_on_synthetic_small(lba, small_yaml, tmp_path, axe):
         )
         assert page.console == []
         assert [url for url in page.requests if not url.startswith("data:")] == [path.as_uri()[:120]]
+
+
+@pytest.mark.slow
+def test_the_truth_is_shown_where_it_is_known(lba, network_file, true_people, tmp_path):
+    size = [word for value in ("data.height=64", "data.width=32") for word in ("--set", value)]
+    lba("visualize", "report", "--checkpoint", network_file, "--data", true_people, "--output", "r.html", *size)
+    with Page(browser_program(), tmp_path / "profile") as page:
+        page.open(tmp_path / "r.html")
+        known = page.run("DATA.people[0].stages.layer3.true")
+        for position, true in enumerate(known):
+            row, column = divmod(position, 2)
+            page.point_at(f"#matching [role=gridcell][aria-label='row {row + 1}, column {column + 1}']")
+            words = text(page, "#matching-words")
+            assert count(page, "#matching .viewer .true") == len(true or [])
+            expected = "doesn't show the person" if true is None else "The truth: row" if true else "isn't seen"
+            assert expected in words
+        assert "Correspondences of" in text(page, "#matching")
+        assert page.console == []

@@ -9,12 +9,22 @@ from typing import Any
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
+from lba_cli.evaluation.correspondence_results import (
+    CHANCE,
+    COLUMNS,
+    ModelCorrespondences,
+    row_cells,
+    table_rows,
+    title,
+)
+from lba_cli.evaluation.correspondences import PREDICTIONS, correspondence_accuracy
 from lba_cli.evaluation.embedding import Embeddings, embed_views
 from lba_cli.evaluation.leakage import selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
+from lba_cli.evaluation.true_places import has_truth
 from lba_cli.evaluation.variants import choose_variants
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
@@ -75,6 +85,7 @@ class Findings:
     confused: Mapping[tuple[int, int], Confusion]
     encoder: ImageEncoder
     seed: int
+    correspondences: tuple[ModelCorrespondences, ...] = ()
 
 
 def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, listener: Listener) -> Findings:
@@ -104,7 +115,21 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
     matched = matched_people(subject.network, source, people, temperature=temperature, seed=seed, listener=listener)
     plain = embeddings[PLAIN]
     confused = confusions(source, (compare(source, draw, plain) for draw in drawn[0].draws))
-    return Findings(subject, source, drawn, rooted, plain, tuple(matched), confused, ImageEncoder(source), seed)
+    known = (_measured(subject, source, listener),) if has_truth(source) else ()
+    return Findings(subject, source, drawn, rooted, plain, tuple(matched), confused, ImageEncoder(source), seed, known)
+
+
+def _measured(subject: Subject, source: ImageSource, listener: Listener) -> ModelCorrespondences:
+    config = subject.config
+    found = correspondence_accuracy(
+        subject.network,
+        source,
+        pairs=config.evaluation.pairs,
+        seed=config.evaluation.pairs_seed,
+        temperature=config.alignment.temperature,
+        listener=listener,
+    )
+    return ModelCorrespondences(subject.model.name, (found,))
 
 
 def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Listener) -> dict[str, Any]:
@@ -117,6 +142,7 @@ def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Li
         "curves": curves(findings.subject.records),
         "cmc": cmc(findings.results),
         "lists": ranked_lists(source, first, album, queries=bounds.queries, top=bounds.top, seed=findings.seed),
+        "correspondences": _correspondences(findings.correspondences),
         "people": [in_album(person, album) for person in findings.people[: bounds.people]],
         "map": embedding_map(embeddings, samples, album, points=bounds.points, seed=findings.seed, listener=listener),
         "distances": distances(first),
@@ -152,6 +178,17 @@ def _summary(findings: Findings, bounds: Bounds, requested: Bounds) -> dict[str,
         "bounds": vars(bounds),
         "requested": vars(requested) if bounds != requested else None,
     }
+
+
+def _correspondences(models: Sequence[ModelCorrespondences]) -> dict[str, Any] | None:
+    """Return the table of correspondences with a known truth; None without a truth."""
+    if not models:
+        return None
+    rows = [
+        [row.stage if row.prediction not in CHANCE else "", PREDICTIONS[row.prediction], *row_cells(row)]
+        for row in table_rows(models)
+    ]
+    return {"title": title(models), "columns": ["stage", "prediction", *COLUMNS.values()], "rows": rows}
 
 
 def _facts(subject: Subject, source: ImageSource) -> list[list[str]]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from lba_cli.alignment import co_attention, matching_probability, person_mask
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.feature_maps import STAGES, sample_maps
+from lba_cli.evaluation.true_places import corresponding, has_truth, sample_places
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.visualize.people import Person, another_person
@@ -32,7 +33,9 @@ def matched_people(
         For each person, ``images`` has the sample indices of ``infrared``, ``visible`` and ``other``, and ``stages`` has
         layer3 and layer4. For each stage, ``grid`` is (rows, columns); ``same`` and ``other`` are the matching probabilities
         of the infrared image with the two visible ones (see :func:`quantised_rows`); ``masks`` and ``attention`` are the
-        person masks and co-attentions of the person's two images, infrared first, in base64 of bytes from 0 to 255.
+        person masks and co-attentions of the person's two images, infrared first, in base64 of bytes from 0 to 255. If the data
+        set has truth maps, ``true`` has for each position of the infrared image the positions of the visible one that show the
+        same point, or None where the infrared image doesn't show the person.
     """
     matched = []
     with listener.task("matching positions", len(people), "people") as progress:
@@ -41,6 +44,9 @@ def matched_people(
             images = {"infrared": person.infrared, "visible": person.visible, "other": other.visible}
             maps = [sample_maps(network, source, index)[1] for index in images.values()]
             stages = {stage: _stage([getattr(each, stage) for each in maps], temperature) for stage in STAGES}
+            if has_truth(source):
+                for entry in stages.values():
+                    entry["true"] = _true_positions(source, person, entry["grid"])
             matched.append({"images": images, "stages": stages})
             progress.advance()
     return matched
@@ -60,6 +66,12 @@ def quantised_rows(probability: NDArray[np.float32]) -> dict[str, Any]:
     peak = probability.max(axis=1)
     relative = probability / np.maximum(peak, 1e-12)[:, None]
     return {"relative": _base64(relative), "peak": [round(float(value), 4) for value in peak]}
+
+
+def _true_positions(source: ImageSource, person: Person, grid: list[int]) -> list[list[int] | None]:
+    query, key = (sample_places(source, index, *grid) for index in (person.infrared, person.visible))
+    true = corresponding(query, key)
+    return [np.flatnonzero(row).tolist() if seen else None for row, seen in zip(true, query.on_person, strict=True)]
 
 
 @torch.inference_mode()

@@ -50,6 +50,7 @@ function correspondences() {
     const bytes = { same: unpack(stage.same.relative), other: unpack(stage.other.relative) };
     const gridCells = [];
     const marks = { same: make("span", { class: "best", "aria-hidden": "true" }), other: make("span", { class: "best", "aria-hidden": "true" }) };
+    const truths = make("span", { "aria-hidden": "true" });
     const look = (position) => {
       gridCells.forEach((cell, at) => cell.classList.toggle("here", at === position));
       for (const which of ["same", "other"]) {
@@ -57,21 +58,26 @@ function correspondences() {
         paint(canvases[which], stage.grid, row, (share) => 0.25 + 0.6 * share);
         frame(marks[which], stage.grid, row.indexOf(255));
       }
-      words.textContent = sentence(stage, bytes, position);
+      truths.replaceChildren(...((stage.true ?? [])[position] ?? []).map((at) => {
+        const mark = make("span", { class: "true" });
+        frame(mark, stage.grid, at);
+        return mark;
+      }));
+      words.textContent = sentence(stage, bytes, position) + truthSentence(stage, position);
     };
     const [infrared, visible, other] = [images.infrared, images.visible, images.other].map((image) => IMAGES[image]);
     viewer.replaceChildren(
       make("figure", {}, stacked(images.infrared, cells(stage.grid, gridCells, look, `Positions in the infrared image of identity ${number(infrared.identity)}`)), make("figcaption", {}, `infrared ${number(infrared.identity)}`, make("span", { class: "live" }, ", point here"))),
-      make("figure", {}, stacked(images.visible, canvases.same, marks.same), make("figcaption", {}, `visible ${number(visible.identity)}, the same person`)),
+      make("figure", {}, stacked(images.visible, canvases.same, truths, marks.same), make("figcaption", {}, `visible ${number(visible.identity)}, the same person`)),
       make("figure", {}, stacked(images.other, canvases.other, marks.other), make("figcaption", {}, `visible ${number(other.identity)}, a different person`)),
     );
     look(strongest(stage));
   }
 
   const controls = make("div", { class: "controls" }, radios("Features of", "stage", [["layer3", "layer3"], ["layer4", "layer4"]], (stage) => { state.stage = stage; build(); }), ramp("0", "highest probability in the image"));
-  const explanation = "Point at a position in the infrared image, or move over it with the arrow keys. The colours show the probability that the network matches it with each position of a visible image, of the same person and of a different one. Frames mark the position and its most probable matches.";
+  const explanation = "Point at a position in the infrared image, or move over it with the arrow keys. The colours show the probability that the network matches it with each position of a visible image, of the same person and of a different one. Frames mark the position and its most probable matches." + (DATA.people[0].stages.layer3.true ? " Dashed frames mark the positions that show the same point of the body: the truth, which is known of synthetic people." : "");
   build();
-  return section("matching", "Correspondences", paragraph(explanation), make("div", { class: "people", role: "group", "aria-label": "Person" }, ...buttons), controls, words, viewer);
+  return section("matching", "Correspondences", paragraph(explanation), make("div", { class: "people", role: "group", "aria-label": "Person" }, ...buttons), controls, words, viewer, ...measured());
 }
 
 // The probabilities of all positions in the visible image, for one position in the infrared image.
@@ -98,6 +104,24 @@ function sentence(stage, bytes, position) {
     return `${where(rowOf(stage, bytes[which], position).indexOf(255))} (${percent(stage[which].peak[position])}%)`;
   };
   return `Infrared ${where(position)}: the most probable match is ${best("same")} in the image of the same person, and ${best("other")} in that of the different person.`;
+}
+
+// The figures of correspondences with a known truth, if there is one.
+function measured() {
+  const known = DATA.correspondences;
+  if (!known) return [];
+  const heads = known.columns.map((words, at) => ({ words, number: at > 1 }));
+  return [paragraph(`${known.title}. docs/protocols.md explains the columns.`), table(known.title, heads, known.rows)];
+}
+
+// What is known about the true match of a position: nothing, except for synthetic people with a truth.
+function truthSentence(stage, position) {
+  if (!stage.true) return "";
+  const true_ = stage.true[position];
+  if (!true_) return " This position doesn't show the person.";
+  if (!true_.length) return " The point isn't seen in the other image.";
+  const [, columns] = stage.grid;
+  return ` The truth: ${true_.map((at) => `row ${Math.floor(at / columns) + 1}, column ${(at % columns) + 1}`).join("; ")}.`;
 }
 
 // A grid of positions over an image. Only one of them is in the tab order; the arrow keys move between them.
