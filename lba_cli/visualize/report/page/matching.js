@@ -111,7 +111,7 @@ function measured() {
   const known = DATA.correspondences;
   if (!known) return [];
   const heads = known.columns.map((words, at) => ({ words, number: at > 1 }));
-  return [paragraph(`${known.title}. docs/protocols.md explains the columns.`), table(known.title, heads, known.rows)];
+  return [table(known.title, heads, known.rows), paragraph("docs/protocols.md explains the columns.")];
 }
 
 // What is known about the true match of a position: nothing, except for synthetic people with a truth.
