@@ -29,6 +29,7 @@ EXAMPLES = (
     "lba evaluate --features features.npz --protocol-of llcm",
     "lba evaluate --protocol official --json figures.json",
     "lba evaluate runs/baseline runs/full --correspondences",
+    "lba evaluate --checkpoint runs/full --verification --json thresholds.json",
 )
 
 Models = Annotated[
@@ -108,6 +109,13 @@ SaveFeatures = Annotated[
 Json = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the results of every draw as JSON.")]
 Csv = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write means and standard deviations as CSV.")]
 Markdown = Annotated[Path | None, typer.Option(metavar="FILE", help="Also write a Markdown table.")]
+WithVerification = Annotated[
+    bool,
+    typer.Option(
+        "--verification",
+        help="Also show how well a threshold of the score separates pairs of one person from pairs of two people, and the thresholds.",
+    ),
+]
 WithCorrespondences = Annotated[
     bool,
     typer.Option(
@@ -146,6 +154,7 @@ def evaluate(
     markdown: Markdown = None,
     published: WithPublished = False,
     correspondences: WithCorrespondences = False,
+    verification: WithVerification = False,
     allow_other_trial: OtherTrial = False,
     force: Force = False,
 ) -> None:
@@ -173,7 +182,9 @@ def evaluate(
         "evaluation.flip": flip,
         "evaluation.features_from": features_from,
     }
-    request = EvaluateRequest(data, common, options, allow_other_trial, save_features, best, correspondences)
+    request = EvaluateRequest(
+        data, common, options, allow_other_trial, save_features, best, correspondences, verification
+    )
     if features:
         report = score_features(features, protocol_of, request, normalize=normalize)
     else:

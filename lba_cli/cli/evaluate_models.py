@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from lba_cli.cli.candidates import Candidate, require_comparable
 from lba_cli.cli.checkpoints import OpenedCheckpoint, open_checkpoint
-from lba_cli.cli.measure_correspondences import Candidate, measure_correspondences
+from lba_cli.cli.measure_correspondences import measure_correspondences
 from lba_cli.cli.options import CommonOptions
 from lba_cli.cli.run_series import newest_series, seed_series, trial_series
 from lba_cli.config import Config
@@ -18,13 +19,13 @@ from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.joined_results import over_seeds, over_trials
 from lba_cli.evaluation.leakage import figures_note, find_overlap, selected_on, selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
-from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel, trial_words
+from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import Variant, choose_variants
+from lba_cli.model.checkpoint import fingerprint
 from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder
-from lba_cli.vocabulary import plural
 
 LARGEST_NORM_RATIO = 1.01  # of a file's features; with a larger ratio, normalising them may change the ranking
 
@@ -41,6 +42,7 @@ class EvaluateRequest:
         save_features: the file that the features of the test images are saved to; None to save nothing.
         best: whether runs are scored at the epoch with the best mAP instead of the last one.
         correspondences: whether the correspondences between positions of images are measured as well.
+        verification: whether it is measured as well how well pairs of images are verified.
     """
 
     data: Path | None
@@ -50,6 +52,7 @@ class EvaluateRequest:
     save_features: Path | None = None
     best: bool = False
     correspondences: bool = False
+    verification: bool = False
 
 
 # The data sets that are already open, by their configurations, so that several models share a data set.
@@ -67,11 +70,9 @@ def score_models(names: Sequence[Path | None], request: EvaluateRequest, *, all_
     sources: _Sources = {}
     open_candidate = _open_trials if all_trials else _open_run_or_seeds
     candidates = [open_candidate(name, request, sources) for name in names]
-    _require_same_seeds(candidates)
-    _require_same_images(candidates)
     if request.save_features and sum(len(candidate.parts) for candidate in candidates) > 1:
         raise LbaError("--save-features saves the features of a single model: name only one, without --trials")
-    _require_same_settings(candidates)
+    require_comparable(candidates)
     measured = measure_correspondences(candidates, request.common.listener) if request.correspondences else ()
     opened = [checkpoint for candidate in candidates for checkpoint, _ in candidate.parts]
     variants = choose_variants(opened[0].config.evaluation, {each.network.retrieval for each in opened})
@@ -113,7 +114,15 @@ def score_features(
         request.common.listener.warn(note)
     drawn = [draw_setting(source, setting) for setting in choose_settings(section, source)]
     model = ScoredModel(str(path), source.trained_on)
-    results = score(source, drawn, {PLAIN: source.embeddings}, variants, listener=request.common.listener, model=model)
+    results = score(
+        source,
+        drawn,
+        {PLAIN: source.embeddings},
+        variants,
+        listener=request.common.listener,
+        model=model,
+        verify=request.verification,
+    )
     return EvaluationResults((_noted(results, source.note),))
 
 
@@ -200,7 +209,9 @@ def _open_run(path: Path | None, request: EvaluateRequest, trial: int | None = N
 def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Variant]) -> tuple[Result, ...]:
     listener = request.common.listener
     note = figures_note([find_overlap(o.description.records(), source, listener) for o, source in candidate.parts])
-    options = EvaluationOptions(variants=variants, save_features=request.save_features, note=note)
+    options = EvaluationOptions(
+        variants=variants, save_features=request.save_features, note=note, verify=request.verification
+    )
     scored = [_score_checkpoint(candidate.name, *part, options, listener) for part in candidate.parts]
     results = over_seeds(scored, candidate.seeds) if candidate.seeds else over_trials(scored)
     opened, source = candidate.parts[0]
@@ -218,70 +229,7 @@ def _score_checkpoint(
     name: str, opened: OpenedCheckpoint, source: ImageSource, options: EvaluationOptions, listener: Listener
 ) -> list[Result]:
     section, model = opened.config.evaluation, scored_model(name, opened, source)
+    if options.verify:
+        model = replace(model, fingerprint=fingerprint(opened.network.state_dict()))
     options = replace(options, model=model, batch_size=section.batch_size, workers=opened.config.data.workers)
     return evaluate(opened.network, source, choose_settings(section, source), listener=listener, options=options)
-
-
-def _require_same_images(candidates: Sequence[Candidate]) -> None:
-    first = candidates[0]
-    for other in candidates:
-        references = first.parts[:1] * len(other.parts) if other.seeds else first.parts
-        for (_, reference), (_, source) in zip(references, other.parts, strict=True):
-            if (reference.fingerprint, reference.trial) != (source.fingerprint, source.trial):
-                raise LbaError(
-                    f"{other.name} would be scored on other images than {first.name}: {_difference(reference, source)}. "
-                    "Select the same data set for all models with --data, and the same trial or split with --set data.KEY=VALUE"
-                )
-
-
-def _require_same_seeds(candidates: Sequence[Candidate]) -> None:
-    """Refuse to compare folders of seeds with single runs, or folders without a common seed."""
-    first = candidates[0]
-    for other in candidates[1:]:
-        if bool(first.seeds) != bool(other.seeds):
-            several, one = (first, other) if first.seeds else (other, first)
-            raise LbaError(
-                f"{several.name} holds runs of {len(several.seeds)} seeds, but {one.name} is a single run, so their standard "
-                "deviations don't mean the same: name only folders of seeds, or only single runs"
-            )
-        if first.seeds and not set(first.seeds) & set(other.seeds):
-            seeds = [trial_words(each.seeds, "seed") for each in (first, other)]
-            raise LbaError(
-                f"{first.name} has {seeds[0]} and {other.name} has {seeds[1]}, so no difference can be taken seed by seed: "
-                "train both with the same seeds"
-            )
-
-
-def _difference(reference: ImageSource, source: ImageSource) -> str:
-    """Return text that says how the data set ``source`` differs from ``reference``."""
-    sides = (source, reference)
-    tested = [[sample for sample in each.samples if sample.split == "test"] for each in sides]
-    people = [{sample.identity for sample in samples} for samples in tested]
-    facts = [
-        [f"{each.name} ({each.dataset})" for each in sides],
-        [f"trial {each.trial}" for each in sides],
-        [f"{len(each)} test {plural(len(each), 'identity', 'identities')}" for each in people],
-        [f"{len(samples)} test {plural(len(samples), 'image')}" for samples in tested],
-    ]
-    for other, first in facts:
-        if other != first:
-            return f"{other} instead of {first}"
-    if people[0] != people[1]:
-        return f"different test identities ({len(people[0] - people[1])} of {len(people[0])})"
-    return "the same test identities in other files, or with other training images"
-
-
-def _require_same_settings(candidates: Sequence[Candidate]) -> None:
-    """Raise a ConfigError if the configurations of the models have different evaluation settings."""
-    first = candidates[0]
-    for other in candidates[1:]:
-        if _settings(other) != _settings(first):
-            raise ConfigError(
-                f"the configurations of {other.name} and {first.name} have different evaluation settings: set --mode, --shots "
-                "and --protocol, and also --flip, --rerank or --features-from if those differ"
-            )
-
-
-def _settings(candidate: Candidate) -> object:
-    opened, source = candidate.parts[0]
-    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation, ())

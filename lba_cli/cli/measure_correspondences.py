@@ -1,8 +1,8 @@
 """Measure the correspondences of the models of ``lba evaluate``, and of an untrained network."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from lba_cli.cli.candidates import Candidate
 from lba_cli.cli.checkpoints import OpenedCheckpoint
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.correspondence_results import ModelCorrespondences
@@ -14,15 +14,6 @@ from lba_cli.processes import run_on_writer
 from lba_cli.reporting import Listener
 
 UNTRAINED = "untrained"
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A model to score. ``parts`` holds its checkpoint, or one per trial or seed, each with the images that it is scored on."""
-
-    name: str
-    parts: list[tuple[OpenedCheckpoint, ImageSource]]
-    seeds: tuple[int, ...] = ()
 
 
 def measure_correspondences(candidates: Sequence[Candidate], listener: Listener) -> tuple[ModelCorrespondences, ...]:

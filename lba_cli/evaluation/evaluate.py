@@ -27,6 +27,7 @@ class EvaluationOptions:
         batch_size, workers: the number of images that are loaded at a time, and of processes that load them.
         save_features: a file to which the plain embeddings of every test image are written as well.
         note: a remark for readers of the figures, which is written to that file.
+        verify: whether the results also say how well pairs of images are verified.
     """
 
     variants: Sequence[Variant] = (Variant(),)
@@ -35,6 +36,7 @@ class EvaluationOptions:
     workers: int | None = None
     save_features: Path | None = None
     note: str = ""
+    verify: bool = False
 
 
 def evaluate(
@@ -74,6 +76,15 @@ def evaluate(
         if options.save_features:
             facts = {"trained_on": options.model.trained_on, "note": options.note}
             write_features(options.save_features, source, sorted(needed), embeddings[PLAIN], **facts)
-        return score(source, drawn, embeddings, options.variants, listener=listener, model=options.model, device=device)
+        return score(
+            source,
+            drawn,
+            embeddings,
+            options.variants,
+            listener=listener,
+            model=options.model,
+            device=device,
+            verify=options.verify,
+        )
 
     return processes.run_on_writer(write_and_score)

@@ -8,6 +8,7 @@ import numpy as np
 
 from lba_cli.evaluation.ranking import Metrics
 from lba_cli.evaluation.results import Result
+from lba_cli.evaluation.verification_results import verification_means
 
 
 def over_trials(results: Sequence[Sequence[Result]]) -> tuple[Result, ...]:
@@ -29,7 +30,10 @@ def over_seeds(results: Sequence[Sequence[Result]], seeds: Sequence[int]) -> tup
         results: for each seed the results of its run, all with the same settings and variants in the same order.
         seeds: the seeds in the same order.
     """
-    means = [[replace(result, trials=(_mean(result.trials),)) for result in run] for run in results]
+    means = [
+        [replace(r, trials=(_mean(r.trials),), verification=verification_means(r.verification)) for r in run]
+        for run in results
+    ]
     draws = [len(result.trials) for result in results[0]]
     joined = map(_joined, zip(*means, strict=True))
     return tuple(
@@ -62,5 +66,6 @@ def _joined(results: Sequence[Result]) -> Result:
         first,
         trials=tuple(trial for result in results for trial in result.trials),
         trial_numbers=tuple(number for result in results for number in result.trial_numbers),
+        verification=tuple(figures for result in results for figures in result.verification),
         model=model,
     )

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from lba_cli.datasets import get_dataset
-from lba_cli.evaluation import correspondence_results
+from lba_cli.evaluation import correspondence_results, verification_results
 from lba_cli.evaluation.correspondence_results import COLUMNS, row_cells, table_rows
 from lba_cli.evaluation.correspondences import PREDICTIONS
 from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
+from lba_cli.evaluation.verification_results import verification_cells, verification_means, verified
 
 PAPER = {"rank1": "rank-1", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 FACTS = (
@@ -30,7 +31,8 @@ def csv_text(results: EvaluationResults) -> str:
     writer = csv.writer(text, lineterminator="\n")
     header = [*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))]
     own = [column for name in COLUMNS for column in (name, f"{name}_std")] if results.correspondences else []
-    writer.writerow([*header, *(["stage", "prediction"] if own else []), *own])
+    rates = [*verification_results.COLUMNS, *verification_results.THRESHOLDS] if verified(results) else []
+    writer.writerow([*header, *rates, *(["stage", "prediction"] if own else []), *own])
     facts: dict[str, Any]
     figures: list[Any]
     for result in results.results:
@@ -44,7 +46,8 @@ def csv_text(results: EvaluationResults) -> str:
             "trials": len(result.trials),
         }
         figures = [value for name in FIGURES for value in (mean[name], spread[name])]
-        writer.writerow([*(facts[name] for name in FACTS), *figures])
+        (known,) = verification_means(result.verification) or ({},)
+        writer.writerow([*(facts[name] for name in FACTS), *figures, *(known.get(name, "") for name in rates)])
     for row in results.published:
         benchmark = results.results[0].benchmark
         facts = asdict(row.setting) | {"kind": "published", "model": row.label, "dataset": get_dataset(benchmark).title}
@@ -52,9 +55,10 @@ def csv_text(results: EvaluationResults) -> str:
         figures = [value for name in FIGURES for value in (row.figures.get(name, ""), "")]
         writer.writerow([*(facts.get(name, "") for name in FACTS), *figures])
     for line in table_rows(results.correspondences) if own else []:
-        known = {"kind": "correspondences", "model": line.model}
+        words = {"kind": "correspondences", "model": line.model}
         values = [each.get(name, "") for name in COLUMNS for each in (line.mean, line.spread)]
-        writer.writerow([*(known.get(column, "") for column in header), line.stage, line.prediction, *values])
+        empty = [""] * len(rates)
+        writer.writerow([*(words.get(column, "") for column in header), *empty, line.stage, line.prediction, *values])
     return text.getvalue()
 
 
@@ -74,6 +78,13 @@ def markdown_text(results: EvaluationResults) -> str:
         lines += ["", _cell(difference_rule(results)), *head]
         for result, cells in difference_cells(results, list(PAPER)):
             lines.append(_row([results.model_name(result), str(result.setting), result.variant, *cells]))
+    if known := verified(results):
+        names = ["model", "setting", "variant", *verification_results.COLUMNS.values()]
+        names += verification_results.THRESHOLDS.values()
+        lines += ["", f"**{verification_results.TITLE}**", "", _row(names), "|" + " --- |" * len(names)]
+        for result in known:
+            words = [results.model_name(result), str(result.setting), result.variant]
+            lines.append(_row([*words, *verification_cells(result)]))
     if results.correspondences:
         names = ["model", "stage", "prediction", *COLUMNS.values()]
         lines += ["", f"**{_cell(correspondence_results.title(results.correspondences))}**", ""]

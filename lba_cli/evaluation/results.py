@@ -15,6 +15,7 @@ from lba_cli.datasets import PublishedResult, Setting, get_dataset
 from lba_cli.evaluation.correspondence_results import ModelCorrespondences
 from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.ranking import Metrics
+from lba_cli.evaluation.verification_results import verification_json
 
 FIGURES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 
@@ -28,12 +29,14 @@ class ScoredModel:
         trained_on: the name of the data set that the model was trained on; empty if unknown.
         epoch: the last epoch of its training, counted from 0; None if unknown, or if it differs between trials.
         selected_on: the people whose mAP selected the epoch, ``validation`` or ``test`` of the scored data set; empty if none did.
+        fingerprint: the digest of its weights that search indexes record; empty if it wasn't computed.
     """
 
     path: str = ""
     trained_on: str = ""
     epoch: int | None = None
     selected_on: str = ""
+    fingerprint: str = ""
 
     @property
     def name(self) -> str:
@@ -62,6 +65,7 @@ class Result:
         note: a remark for readers of the figures.
         reranking: the parameters k1, k2 and lambda of re-ranking; empty without re-ranking.
         root: the folder of the data, if the data set's name doesn't identify them, as for a user's own images.
+        verification: the figures of verification (:meth:`Verification.figures`) of each entry of ``trials``; empty without them.
     """
 
     dataset: str
@@ -80,6 +84,7 @@ class Result:
     root: str = ""
     seeds: tuple[int, ...] = ()
     draws: int = 0
+    verification: tuple[Mapping[str, float], ...] = ()
 
     @property
     def repetition(self) -> str:
@@ -147,6 +152,7 @@ class Result:
             "num_query_counted": self.trials[0].num_queries,
             "num_distractors": self.num_distractors,
             "note": self.note,
+            **({"verification": verification_json(self)} if self.verification else {}),
         }
 
 

@@ -1,7 +1,7 @@
 """Draw queries and galleries, and score embeddings by a data set's protocol and match rules."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from lba_cli.evaluation.rerank import Reranking, rerank
 from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.evaluation.variants import Variant
+from lba_cli.evaluation.verification import verification
 from lba_cli.reporting import Listener
 from lba_cli.vocabulary import MODALITIES
 
@@ -64,6 +65,7 @@ def score(
     listener: Listener,
     model: ScoredModel = UNKNOWN_MODEL,
     device: torch.device = CPU,
+    verify: bool = False,
 ) -> list[Result]:
     """Rank the draws of every setting in every variant; return a list of their results, grouped by setting.
 
@@ -73,6 +75,8 @@ def score(
         variants, device: how distances are computed, and the device that computes them.
         listener: receives the progress.
         model: what the results say about the model of the embeddings.
+        verify: whether the results also say how well pairs of images are verified (:mod:`lba_cli.evaluation.verification`). Reranked
+            distances depend on the whole gallery and give no scores of pairs, so they aren't verified.
 
     Raises:
         DataError: no query has a true match in the gallery.
@@ -83,15 +87,18 @@ def score(
     with listener.task("ranking", len(variants) * len(every_draw), "draws") as progress:
         for each in drawn:
             for variant in variants:
-                metrics = []
+                metrics, verified = [], []
                 for draw in each.draws:
                     if variant.reranking:
                         blocks = _reranked(embeddings[variant.view], draw, variant.reranking)
                     else:
                         blocks = plain[variant.view].blocks(draw)
+                        if verify:
+                            verified.append(_verify_draw(source, columns, draw, plain[variant.view].blocks(draw)))
                     metrics.append(_rank_draw(source, columns, draw, blocks))
                     progress.advance()
-                results.append(_result(source, each, variant, tuple(metrics), model))
+                result = _result(source, each, variant, tuple(metrics), model)
+                results.append(replace(result, verification=tuple(verified)))
     return results
 
 
@@ -134,6 +141,20 @@ def _rank_draw(source: EvaluationSet, columns: _Columns, draw: Draw, blocks: Ite
     labels = _labels(columns, draw.queries, draw.gallery)
     try:
         return rank_metrics_blockwise(blocks, *labels, get_dataset(source.dataset).match_rules)
+    except ValueError as problem:
+        raise _unscorable(source, problem) from problem
+
+
+def _verify_draw(source: EvaluationSet, columns: _Columns, draw: Draw, blocks: Iterable[Block]) -> dict[str, float]:
+    """Return the figures of verification over all pairs of a query and a gallery image that the query doesn't ignore."""
+    query, gallery = _labels(columns, draw.queries, draw.gallery)
+    scores, same = [], []
+    for rows, distance in blocks:
+        counted = ~_ignored(source, query.rows(rows), gallery)
+        scores.append(-distance[counted])
+        same.append((query.identity[rows][:, None] == gallery.identity)[counted])
+    try:
+        return verification(np.concatenate(scores), np.concatenate(same)).figures()
     except ValueError as problem:
         raise _unscorable(source, problem) from problem
 
