@@ -166,33 +166,29 @@ def evaluate(
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     own = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials, "--best": best}
-    own["--correspondences"] = correspondences
+    own |= {"--correspondences": correspondences}
     _refuse_conflicts(features, needs_network=own, needs_features=(protocol_of, not normalize))
-    outputs = {"--json": json, "--csv": csv, "--markdown": markdown, "--save-features": save_features}
-    require_new_files(outputs, force=force)
+    files = {"json": json, "csv": csv, "markdown": markdown}
+    outputs = {f"--{kind}": path for kind, path in files.items()}
+    require_new_files({**outputs, "--save-features": save_features}, force=force)
     from lba_cli.cli.console import get_console
     from lba_cli.cli.console_tables import report_tables
     from lba_cli.cli.evaluate_models import EvaluateRequest, score_features, score_models
 
-    options = {
-        "evaluation.mode": mode,
-        "evaluation.shots": shots,
-        "evaluation.protocol": protocol,
-        "evaluation.rerank": rerank,
-        "evaluation.flip": flip,
-        "evaluation.features_from": features_from,
-    }
+    section = {"mode": mode, "shots": shots, "protocol": protocol, "rerank": rerank, "flip": flip}
+    options = {f"evaluation.{key}": value for key, value in {**section, "features_from": features_from}.items()}
     request = EvaluateRequest(
         data, common, options, allow_other_trial, save_features, best, correspondences, verification
     )
-    if features:
-        report = score_features(features, protocol_of, request, normalize=normalize)
-    else:
-        report = score_models(names or [None], request, all_trials=bool(trials))
+    report = (
+        score_features(features, protocol_of, request, normalize=normalize)
+        if features
+        else score_models(names or [None], request, all_trials=bool(trials))
+    )
     if not torchrun_world().is_writer:
         return
     report = _with_published(report, common.listener) if published else report
-    _write_files(report, {"json": json, "csv": csv, "markdown": markdown}, force, common.listener)
+    _write_files(report, files, force, common.listener)
     for table in report_tables(report, get_console().width):
         get_console().print(table)
 

@@ -84,6 +84,7 @@ def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
     from lba_cli.evaluation.network_embedder import PLAIN
     from lba_cli.evaluation.scoring import draw_setting, score
     from lba_cli.evaluation.setting_choice import selection_setting
+    from lba_cli.evaluation.verification_results import verification_means
     from lba_cli.export import ExportScorer
 
     source, note = opened.images_to_score()
@@ -102,8 +103,9 @@ def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
             batch_size=opened.config.evaluation.batch_size,
             workers=opened.config.data.workers,
         )
-        (result,) = score(source, [drawn], {PLAIN: embeddings}, listener=opened.listener)
-        return result.mean()
+        (result,) = score(source, [drawn], {PLAIN: embeddings}, listener=opened.listener, verify=True)
+        (verified,) = verification_means(result.verification)
+        return {**result.mean(), **verified}
 
     setting, count = drawn.setting, len(drawn.draws)
     split = f", trial {source.trial}" if source.trial else ""

@@ -18,6 +18,18 @@ from lba_cli.cli.options import (
     command,
     group,
 )
+from lba_cli.cli.search_options import (
+    Far,
+    IndexCheckpoint,
+    IndexFolder,
+    MinScore,
+    RanksFile,
+    RanksPicture,
+    SearchEngine,
+    ThresholdsFile,
+    Together,
+    Tracks,
+)
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Engine, Modality, plural
@@ -28,23 +40,6 @@ if TYPE_CHECKING:
     from lba_cli.search.index import Index, Manifest
 
 app = group()
-
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
-SearchEngine = Annotated[
-    Engine,
-    typer.Option(
-        help="exact compares each query with all gallery images. faiss compares it with only some of them, which is faster for "
-        "millions of images (needs the extra faiss)."
-    ),
-]
-IndexCheckpoint = Annotated[
-    Path | None,
-    typer.Option(
-        "--checkpoint",
-        metavar="FILE",
-        help="The checkpoint that built the index. Default: the file recorded in the index.",
-    ),
-]
 
 
 class _Model(NamedTuple):
@@ -72,6 +67,7 @@ def build(
         Engine,
         typer.Option(help="faiss: also build the FAISS index for queries with --engine faiss (needs the extra faiss)."),
     ] = "exact",
+    thresholds: ThresholdsFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
@@ -83,6 +79,7 @@ def build(
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.faiss_index import require_faiss
     from lba_cli.search.index import IndexDescription
+    from lba_cli.search.thresholds import read_thresholds
     from lba_cli.search.update import build_index, require_new_index
 
     require_new_index(index, replace=force)
@@ -90,7 +87,8 @@ def build(
         require_faiss()
     paths = _gallery_paths(gallery, common.listener)
     request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
-    description = IndexDescription.from_embedder(request.embedder, modality)
+    known = read_thresholds(thresholds, request.embedder.fingerprint) if thresholds else None
+    description = IndexDescription.from_embedder(request.embedder, modality, known)
     rows = embedded_rows(request, common.listener)
     _print_contents(index, build_index(index, description, rows, faiss=engine == "faiss", replace=force))
 
@@ -99,6 +97,8 @@ def build(
     app,
     "lba search query gallery night.png --modality infrared",
     "lba search query gallery night --modality infrared --top 20 --json ranks.json --picture ranks.png",
+    "lba search query gallery night.png --modality infrared --far 0.001 --thresholds thresholds.json",
+    "lba search query gallery one-person/*.png --modality infrared --together --tracks",
 )
 def query(
     common: CommonOptions,
@@ -106,11 +106,14 @@ def query(
     images: ImageNames,
     modality: Annotated[Modality, typer.Option(help="The modality of the query images.")],
     top: Annotated[int, typer.Option(min=1, max=10_000, help="How many gallery images to list per query.")] = 10,
-    json: Annotated[Path | None, typer.Option(metavar="FILE", help="Also write the ranked lists as JSON.")] = None,
-    picture: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also draw the first ranked lists: .png, .svg or .pdf.")
-    ] = None,
+    json: RanksFile = None,
+    picture: RanksPicture = None,
     engine: SearchEngine = "exact",
+    min_score: MinScore = None,
+    far: Far = None,
+    thresholds: ThresholdsFile = None,
+    together: Together = False,
+    tracks: Tracks = False,
     same_modality: Annotated[
         bool, typer.Option("--same-modality", help="Allow queries of the same modality as the gallery.")
     ] = False,
@@ -120,14 +123,19 @@ def query(
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
-    """Rank the gallery images by their similarity to each query. Scores are dot products, at most 1."""
+    """Rank the gallery images by their similarity to each query. Scores are dot products, at most 1.
+
+    With --min-score or --far, the list may be empty: nobody in the gallery is similar enough.
+    """
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
     from lba_cli.search.index import open_index
-    from lba_cli.search.query import rank_images
+    from lba_cli.search.rank_images import RankingOptions, least_score, rank_images
 
     require_new_files({"--json": json, "--picture": picture}, force=force)
+    if picture and (together or tracks):
+        raise LbaError(f"--picture shows single images: leave it out, or {'--together' if together else '--tracks'}")
     if picture:
         from lba_cli.visualize.canvas import require_new_picture
 
@@ -138,15 +146,17 @@ def query(
             f"{index}: holds {modality} images, the same modality as the queries: correct --modality, or allow this with "
             "--same-modality"
         )
+    least = least_score(opened, modality, min_score, far, thresholds)
     paths = image_paths(images, common.listener)
     request = _request_for(opened, paths, modality, _Model(checkpoint, model, best), common, skip_broken)
-    lists = rank_images(opened, request, top, engine, common.listener)
+    options = RankingOptions(top, engine, least, together, tracks)
+    lists = rank_images(opened, request, options, common.listener)
     if json:
-        write_lists(json, opened, modality, engine, lists, force)
+        write_lists(json, opened, modality, options, lists, force)
     if picture:
         draw_lists(picture, opened, lists, force, common.listener)
     for each in lists:
-        get_console().print(ranking_table(each))
+        get_console().print(ranking_table(each, least))
 
 
 @command(app, "lba search add gallery new-photos")

@@ -16,14 +16,18 @@ from lba_cli.files import write_text
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.search.index import Index
-    from lba_cli.search.query import RankedList
+    from lba_cli.search.rank_images import RankedList, RankingOptions
 
 MOST_DRAWN, MOST_COLUMNS = 20, 20
 
 
-def ranking_table(ranked: RankedList) -> Table:
-    """Return the table of one query's ranked list. The paths of gallery images below the current folder are relative."""
-    table = Table(title=one_line(ranked.query), box=box.SIMPLE, padding=(0, 1), title_justify="left")
+def ranking_table(ranked: RankedList, least: float | None = None) -> Table:
+    """Return the table of one query's ranked list. The paths of gallery images below the current folder are relative.
+
+    An empty list says that nobody scores ``least``.
+    """
+    nobody = f"nobody in the gallery scores {least:.4f} or more" if least is not None and not ranked.hits else None
+    table = Table(title=one_line(ranked.query), caption=nobody, box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
     table.add_column("gallery image", overflow="fold")
@@ -32,12 +36,17 @@ def ranking_table(ranked: RankedList) -> Table:
     return table
 
 
-def write_lists(path: Path, index: Index, modality: str, engine: str, lists: Sequence[RankedList], force: bool) -> None:
+def write_lists(
+    path: Path, index: Index, modality: str, options: RankingOptions, lists: Sequence[RankedList], force: bool
+) -> None:
     """Write the ranked lists to ``path`` as JSON. With ``force``, an existing file is replaced."""
     content = {
         "index": str(index.folder),
         "model": index.manifest.model,
-        "engine": engine,
+        "engine": options.engine,
+        "min_score": options.min_score,
+        "together": options.together,
+        "tracks": options.tracks,
         "query_modality": modality,
         "gallery_modality": index.manifest.modality,
         "gallery_images": index.manifest.images,
@@ -74,6 +83,11 @@ def info_table(index: Index) -> Table:
         "embeddings": f"{made.dimension} numbers each, {made.vectors.bytes:,} bytes",
         "image size": f"{made.height}×{made.width}",
         "model": f"{one_line(made.origin)} (weights {made.model:.12})",
+        "thresholds": "; ".join(
+            f"{modality} queries: {', '.join(f'{score:.4f} at FAR {far}' for far, score in levels.items())}"
+            for modality, levels in made.thresholds.items()
+        )
+        or "none",
         "FAISS": f"{made.faiss.bytes:,} bytes" if made.faiss else "none",
         "first, last": f"{one_line(index.paths[0])}\n{one_line(index.paths[-1])}",
         "state": "intact: every byte is as it was written",

@@ -20,6 +20,7 @@ CONFIG_KEYS = {
     "model.pretrained": "started from",
 }
 RETRIEVAL = {"pooled": "pooled, before the neck", "neck": "after the neck (batch normalisation of the pooled feature)"}
+THRESHOLD = "threshold_at_"  # the names of verification's scores in the figures, before the rate of false accepts
 SYNTHETIC = "synthetic-"
 SYNTHETIC_LIMIT = (
     "- **It was trained on synthetic people**: use it to try the software, not on photographs of people.\n"
@@ -144,7 +145,21 @@ def _figures(export: ExportResult) -> Iterator[str]:
     yield from _table({"trained, float32": trained, f"exported, {export.precision}": exported})
     differences = [f"{FIGURES[n]} {100 * (exported[n] - trained[n]):+.2f}" for n in FIGURES if n in trained]
     yield from ("", f"Difference in percentage points: {', '.join(differences)}.")
+    yield from _thresholds(exported)
     yield from _note(export.scores.note)
+
+
+def _thresholds(figures: Mapping[str, float]) -> Iterator[str]:
+    """Yield a table of the scores from which on two images count as one person, if they were measured."""
+    rates = [name.removeprefix(THRESHOLD) for name in figures if name.startswith(THRESHOLD)]
+    if not rates:
+        return
+    yield from ("", "Scores from which on two images count as one person, on these images:", "")
+    yield "| false accepts, percent of pairs | score | accepted pairs of one person, percent |"
+    yield "| --- | --- | --- |"
+    for rate in rates:
+        cells = f"{100 * float(rate):g} | {figures[THRESHOLD + rate]:.4f} | {100 * figures[f'tar_at_{rate}']:.2f}"
+        yield f"| {cells} |"
 
 
 def _note(words: str) -> Iterator[str]:
@@ -196,7 +211,7 @@ def _usage(export: ExportResult) -> Iterator[str]:
         yield "- embeddings can be compared with those of the trained network and of its other float32 exports"
     else:
         yield f"- compare embeddings of {export.precision} files only with each other: the trained network's differ slightly"
-    yield "- compare embeddings by dot product; which score means a match depends on the cameras: choose it on their images"
+    yield "- compare embeddings by dot product; which score means a match depends on the cameras: measure it on their images"
 
 
 def _plain(value: object, longest: int = LONGEST) -> str:

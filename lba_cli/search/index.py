@@ -16,6 +16,7 @@ from lba_cli.errors import SearchError
 from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
 from lba_cli.search.embedder import Embedder
 from lba_cli.search.image_paths import absolute_path
+from lba_cli.search.thresholds import Thresholds
 from lba_cli.value_range import FULL, ValueRange
 from lba_cli.vocabulary import LARGEST_SIDE, Modality
 
@@ -47,6 +48,7 @@ class IndexDescription(StrictModel):
         modality: the modality of the images.
         dimension: D, the length of the vectors.
         value_range: how images of more than 8 bits were read, see :mod:`lba_cli.value_range`.
+        thresholds: the scores for rates of false accepts, see :mod:`lba_cli.search.thresholds`; empty if unknown.
     """
 
     model: str
@@ -56,9 +58,12 @@ class IndexDescription(StrictModel):
     modality: Modality
     dimension: int = Field(ge=1, le=65_536)
     value_range: ValueRange = FULL
+    thresholds: Thresholds = Field(default_factory=dict)
 
     @classmethod
-    def from_embedder(cls, embedder: Embedder, modality: Modality) -> IndexDescription:
+    def from_embedder(
+        cls, embedder: Embedder, modality: Modality, thresholds: Thresholds | None = None
+    ) -> IndexDescription:
         """Describe an index of vectors that ``embedder`` makes from images of ``modality``."""
         return cls(
             model=embedder.fingerprint,
@@ -68,6 +73,7 @@ class IndexDescription(StrictModel):
             modality=modality,
             dimension=embedder.dimension,
             value_range=embedder.value_range,
+            thresholds=thresholds or {},
         )
 
 

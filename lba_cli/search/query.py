@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError
-from lba_cli.reporting import Listener
-from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
 from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import faiss_candidates
 from lba_cli.search.index import AGAIN, Index
@@ -98,26 +96,3 @@ def _rank(index: Index, query: NDArray[np.float32], rows: NDArray[np.int64], top
         scores[piece] = (index.vectors[rows[piece]].astype(np.float64) * wide).sum(axis=1)
     order: Sequence[int] = np.argsort(-scores, kind="stable")[:top].tolist()
     return [Hit(int(rows[at]), index.paths[rows[at]], float(scores[at])) for at in order]
-
-
-class RankedList(NamedTuple):
-    """A query image and its hits, best first."""
-
-    query: str
-    hits: list[Hit]
-
-
-def rank_images(
-    index: Index, queries: EmbeddingRequest, top: int, engine: Engine, listener: Listener
-) -> list[RankedList]:
-    """Embed query images and rank the gallery for each; for ``top`` and ``engine`` see :func:`search`.
-
-    Raises:
-        SearchError: see :func:`search`.
-        DataError: images can't be decoded and the request doesn't skip them.
-    """
-    return [
-        RankedList(*pair)
-        for names, vectors in embedded_rows(queries, listener)
-        for pair in zip(names, search(index, vectors, top, engine), strict=True)
-    ]

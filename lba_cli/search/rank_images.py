@@ -1,0 +1,109 @@
+"""Rank a gallery for query images: each alone or all together, by images or by tracks, from a score on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lba_cli.errors import SearchError
+from lba_cli.reporting import Listener
+from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+from lba_cli.search.index import Index
+from lba_cli.search.query import Hit, search
+from lba_cli.search.thresholds import read_thresholds, threshold_for
+from lba_cli.search.tracks import mean_vector, search_tracks
+from lba_cli.vocabulary import Engine, Modality
+
+
+class RankedList(NamedTuple):
+    """A query and its hits, best first. There may be none: nobody in the gallery is similar enough."""
+
+    query: str
+    hits: list[Hit]
+
+
+@dataclass(frozen=True)
+class RankingOptions:
+    """The options of :func:`rank_images`.
+
+    Attributes:
+        top, engine: see :func:`~lba_cli.search.query.search`.
+        min_score: the lowest score of a hit; None for any.
+        together: whether all query images show one person and are one query.
+        tracks: whether folders of gallery images are ranked instead of images.
+    """
+
+    top: int = 10
+    engine: Engine = "exact"
+    min_score: float | None = None
+    together: bool = False
+    tracks: bool = False
+
+
+def rank_images(
+    index: Index, queries: EmbeddingRequest, options: RankingOptions, listener: Listener
+) -> list[RankedList]:
+    """Embed query images and rank the gallery for each, or for all of them together.
+
+    Raises:
+        SearchError: see :func:`~lba_cli.search.query.search`; or tracks are to be ranked by another engine than ``exact``.
+        DataError: images can't be decoded and the request doesn't skip them.
+    """
+    if options.tracks and options.engine != "exact":
+        raise SearchError("tracks can be ranked by the engine 'exact' only: leave out --engine, or --tracks")
+    rows = embedded_rows(queries, listener)
+    return [
+        RankedList(name, _from_score(hits, options.min_score))
+        for names, vectors in (_together(rows) if options.together else rows)
+        for name, hits in zip(names, _search(index, vectors, options), strict=True)
+    ]
+
+
+def _search(index: Index, vectors: NDArray[np.float32], options: RankingOptions) -> list[list[Hit]]:
+    if options.tracks:
+        return search_tracks(index, vectors, options.top)
+    return search(index, vectors, options.top, options.engine)
+
+
+def _together(
+    rows: Iterator[tuple[Sequence[str], NDArray[np.float32]]],
+) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
+    """Yield all query images as one query."""
+    names: list[str] = []
+    vectors: list[NDArray[np.float32]] = []
+    for some, embedded in rows:
+        names += some
+        vectors.append(embedded)
+    if names:
+        title = names[0] if len(names) == 1 else f"{len(names)} images together: {names[0]}, …"
+        yield [title], mean_vector(np.concatenate(vectors))
+
+
+def _from_score(hits: list[Hit], least: float | None) -> list[Hit]:
+    return hits if least is None else [hit for hit in hits if hit.score >= least]
+
+
+def least_score(
+    index: Index, modality: Modality, min_score: float | None, far: float | None, thresholds: Path | None
+) -> float | None:
+    """Return the lowest score of a hit for the options of ``lba search query``; None for any score.
+
+    Args:
+        index, modality: the gallery, and the modality of the queries.
+        min_score, far: the score itself, or the rate of false accepts that it belongs to.
+        thresholds: the file of an evaluation that has the score for ``far``; None for the scores that the index keeps.
+
+    Raises:
+        SearchError: the options contradict each other, or the score isn't known.
+    """
+    if far is None:
+        if thresholds:
+            raise SearchError("--thresholds needs --far RATE: the rate of false accepts whose score is taken")
+        return min_score
+    if min_score is not None:
+        raise SearchError("--min-score and --far both choose the lowest score: leave one of them out")
+    known = read_thresholds(thresholds, index.manifest.model) if thresholds else index.manifest.thresholds
+    return threshold_for(known, modality, far, str(thresholds or index.folder))

@@ -1,0 +1,91 @@
+"""The score from which on two images count as one person, for a rate of false accepts.
+
+``lba evaluate --verification --json FILE`` measures such thresholds. They hold for one model, one direction, and images like the ones
+that were scored.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lba_cli.errors import SearchError
+from lba_cli.files import read_text
+from lba_cli.vocabulary import Modality
+
+HOW = "lba evaluate --verification --json FILE"
+_PREFIX = "threshold_at_"
+Thresholds = dict[str, dict[str, float]]  # by the queries' modality and the rate of false accepts
+
+
+def read_thresholds(path: Path, model: str) -> Thresholds:
+    """Read the thresholds of a model from the results of an evaluation.
+
+    Args:
+        path: a file that ``lba evaluate --verification --json`` wrote. Its first result in each direction counts.
+        model: the fingerprint of the model.
+
+    Raises:
+        SearchError: the file can't be read, holds no thresholds, or only those of other models.
+    """
+    results = _results(path)
+    measured = [each for each in results if isinstance(each, dict) and isinstance(each.get("verification"), dict)]
+    if not measured:
+        raise SearchError(f"{path}: holds no thresholds; write it with {HOW}")
+    own = [each for each in measured if each["verification"].get("model") == model]
+    if not own:
+        raise SearchError(
+            f"{path}: holds the thresholds of another model than the index's ({model:.12}); measure its own with {HOW}"
+        )
+    found: Thresholds = {}
+    for each in own:
+        query = str(each.get("direction", "")).partition("-to-")[0]
+        found.setdefault(query, _levels(path, each["verification"]))
+    return found
+
+
+def threshold_for(thresholds: Thresholds, modality: Modality, far: float, where: str) -> float:
+    """Return the score for a rate of false accepts.
+
+    Args:
+        thresholds: the known thresholds; ``where`` says where they come from, for messages.
+        modality: the modality of the queries.
+        far: the rate of false accepts.
+
+    Raises:
+        SearchError: the threshold isn't known.
+    """
+    if not thresholds:
+        raise SearchError(
+            f"{where}: no thresholds are known for --far: name a file with --thresholds, which {HOW} writes"
+        )
+    levels = thresholds.get(modality, {})
+    for level, score in levels.items():
+        if abs(float(level) - far) <= 1e-9 * far:
+            return score
+    known = ", ".join(levels) or "none"
+    raise SearchError(
+        f"{where}: no threshold for {modality} queries is known at --far {far:g} (known rates: {known}); a rate needs at least ten "
+        "false accepts among the scored pairs"
+    )
+
+
+def _results(path: Path) -> list[Any]:
+    try:
+        content = json.loads(read_text(path))
+        results = content["results"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
+        raise SearchError(f"{path}: not the results of an evaluation; write them with {HOW}") from problem
+    return results if isinstance(results, list) else []
+
+
+def _levels(path: Path, figures: Mapping[str, Any]) -> dict[str, float]:
+    mean = figures.get("mean")
+    found = {
+        name.removeprefix(_PREFIX): value
+        for name, value in (mean.items() if isinstance(mean, dict) else ())
+        if name.startswith(_PREFIX)
+    }
+    if not all(isinstance(score, int | float) and abs(score) <= 2 for score in found.values()):
+        raise SearchError(f"{path}: damaged: its thresholds are not scores; write it again with {HOW}")
+    return {level: float(score) for level, score in found.items()}

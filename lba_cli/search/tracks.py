@@ -1,0 +1,54 @@
+"""Several images as one: the mean of their vectors, at unit length, as is usual for several views of one person."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lba_cli.errors import SearchError
+from lba_cli.search.index import Index
+from lba_cli.search.query import ROWS_AT_ONCE, Hit
+
+
+def mean_vector(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of (n, D) unit vectors as a (1, D) float32 vector of unit length.
+
+    Raises:
+        SearchError: the vectors cancel each other out.
+    """
+    total = vectors.astype(np.float64).mean(axis=0, keepdims=True)
+    length = float(np.linalg.norm(total))
+    if length < 1e-6:
+        raise SearchError("the embeddings of the query images cancel each other out: search with them one by one")
+    mean: NDArray[np.float32] = (total / length).astype(np.float32)
+    return mean
+
+
+def search_tracks(index: Index, queries: NDArray[np.float32], top: int) -> list[list[Hit]]:
+    """Find the ``top`` tracks for each query, best first; ties are in the order of the tracks' names.
+
+    A track is a folder with images of the gallery, and its vector the mean of theirs at unit length. The hits' paths are folders.
+
+    Args:
+        index, queries: the gallery, and (q, D) float32 vectors of unit length.
+        top: the length of each list.
+    """
+    names, vectors = _track_vectors(index)
+    scores = queries.astype(np.float64) @ vectors.T
+    lists = []
+    for row in scores:
+        order = np.argsort(-row, kind="stable")[:top].tolist()
+        lists.append([Hit(int(at), names[at], float(row[at])) for at in order])
+    return lists
+
+
+def _track_vectors(index: Index) -> tuple[Sequence[str], NDArray[np.float64]]:
+    """Return the tracks' names, sorted, and their (T, D) float64 vectors of unit length."""
+    folders = [str(PurePath(path).parent) for path in index.paths]
+    names, track = np.unique(np.asarray(folders, object), return_inverse=True)
+    sums = np.zeros((len(names), index.manifest.dimension))
+    for start in range(0, len(folders), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        np.add.at(sums, track[rows], index.vectors[rows])
+    return names.tolist(), sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
