@@ -43,9 +43,8 @@ SESSIONS = {
         "lba search build photos/visible --index gallery --modality visible",
         "lba search query gallery night.png --modality infrared",
         "lba search query gallery night.png --modality infrared --top 20 --json ranks.json --picture ranks.png",
-        "lba evaluate --checkpoint runs/full --verification --json thresholds.json",
-        "lba search build photos/visible --index gallery --modality visible --thresholds thresholds.json",
-        "lba search query gallery night.png --modality infrared --far 0.001",
+        "lba evaluate --verification --json thresholds.json",
+        "lba search build photos/visible --index people --modality visible --thresholds thresholds.json",
         "lba search add gallery new-photos",
         "lba search remove gallery photos/visible/anna",
         "lba search info gallery",
@@ -95,6 +94,8 @@ ELSEWHERE = {
     "lba evaluate --mode all-search": ("cli/test_contract.py", "lba evaluate --mode all-search"),
     "lba visualize correspondences": ("cli/test_contract.py", "lba visualize correspondences"),
     "lba demo": ("cli/test_demo.py", 'lba("demo")'),
+    # With a rate that fewer images can tell.
+    "lba search query people night.png --modality infrared --far 0.001": ("cli/test_verification.py", '"--far", 0.1'),
     "lba prepare synthetic --truth": ("synthetic/test_truth.py", "truth=True"),
     "lba evaluate runs/baseline runs/full --correspondences": ("cli/test_correspondences.py", '"--correspondences"'),
     "lba export --checkpoint lba-demo/run --format onnx --output person.onnx": (
