@@ -112,15 +112,19 @@ def _set_allocator(system: Any, *, mmap_max: int, trim_threshold: int) -> None:
 
 
 def resolve_precision(precision: Precision, device: torch.device) -> Precision:
-    """Replace ``auto`` with bfloat16 if ``device`` has matrix units for bfloat16, otherwise with tf32."""
+    """Replace ``auto`` with bfloat16 if ``device`` has instructions for bfloat16, otherwise with tf32.
+
+    Processors have them as AMX (Intel) or AVX512-BF16 (also AMD since Zen 4). Without them, bfloat16 is emulated, and slower than
+    float32.
+    """
     if precision != "auto":
         return precision
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "tf32"
     if device.type != "cpu":
         return "tf32"
-    has_matrix_units = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return "bfloat16" if has_matrix_units else "tf32"
+    flags = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+    return "bfloat16" if any(getattr(torch.cpu, flag, lambda: False)() for flag in flags) else "tf32"
 
 
 @contextmanager

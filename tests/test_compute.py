@@ -57,6 +57,22 @@ def test_mixed_precision_rounds_matrix_products_only_when_asked():
     assert product == {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
 
 
+@pytest.mark.parametrize(
+    ("amx", "avx512", "expected"),
+    [(False, False, "tf32"), (True, False, "bfloat16"), (False, True, "bfloat16"), (True, True, "bfloat16")],
+)
+def test_auto_is_bfloat16_where_the_processor_has_instructions_for_it(monkeypatch, amx, avx512, expected):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx, raising=False)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512, raising=False)
+    assert resolve_precision("auto", CPU) == expected
+
+
+def test_auto_is_float32_where_pytorch_does_not_know_the_processor(monkeypatch):
+    for flag in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
+        monkeypatch.delattr(torch.cpu, flag, raising=False)
+    assert resolve_precision("auto", CPU) == "tf32"
+
+
 def test_auto_resolves_to_a_device_and_a_precision():
     assert resolve_precision("auto", CPU) in ("tf32", "bfloat16")
     assert resolve_precision("float32", CPU) == "float32"

@@ -127,6 +127,20 @@ def test_step(name, plain, rounds, method):
         side_by_side(name, ours, theirs, rounds=rounds, images=images, note=note)
 
 
+def ours_in(precision):
+    ours, _ = networks(CPU, "full")
+    take, batch = our_step(ours, CPU, precision), TrainingBatch(*cpu_images("full"))
+    KEPT.enter_context(keep_memory(CPU))
+    return lambda: take(batch)
+
+
+def test_a_step_in_bfloat16_against_one_in_float32():
+    """Which of both is faster here, and which ``auto`` takes."""
+    with OwnProcess(partial(ours_in, "bfloat16")) as ours, OwnProcess(partial(ours_in, "float32")) as theirs:
+        note = f"bfloat16 against float32; auto takes {resolve_precision('auto', CPU)}"
+        side_by_side("training step, full method", ours, theirs, rounds=2, images=64, note=note)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["tf32", "bfloat16"])
 def test_training_on_the_gpu(precision):
