@@ -127,7 +127,9 @@ def synthetic(
     preset: Annotated[
         str,
         typer.Option(
-            metavar="tiny|small|sysu", help="How many people and images; sysu has exactly the counts of SYSU-MM01."
+            metavar="tiny|small|loose|sysu",
+            help="How many people and images; sysu has exactly the counts of SYSU-MM01. loose is small with people who fill their "
+            "images unevenly, as in the boxes of a detector.",
         ),
     ] = "small",
     layout: Annotated[

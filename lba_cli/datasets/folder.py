@@ -136,7 +136,7 @@ def _plan(preset: Preset, seed: int) -> Plan:
         for modality in MODALITIES
         for job in _jobs_of(person, f"person {person:03d}", modality, seed, preset)
     ]
-    for place, modality in enumerate(_ONE_MODALITY[preset.name], start=1):
+    for place, modality in enumerate(_ONE_MODALITY[preset.size], start=1):
         jobs += _jobs_of(count + place, f"passer-by {place:02d}", modality, seed, preset)
     return Plan(tuple(jobs), {})
 
@@ -144,9 +144,9 @@ def _plan(preset: Preset, seed: int) -> Plan:
 def _jobs_of(person: int, name: str, modality: Modality, seed: int, preset: Preset) -> Iterable[Job]:
     number = 0
     for camera in _LOOKS[modality]:
-        for index in range(1, _FEWEST_IMAGES[preset.name] + (person + camera) % 2 + 1):
+        for index in range(1, _FEWEST_IMAGES[preset.size] + (person + camera) % 2 + 1):
             number += 1
-            suffix = f"_c{camera}" if _NAMES_HAVE_CAMERAS[preset.name] else ""
+            suffix = f"_c{camera}" if _NAMES_HAVE_CAMERAS[preset.size] else ""
             path = f"{modality}/{name}/{name}{suffix}_{number:04d}{_SUFFIXES[modality]}"
             yield Job(seed, _FIRST_PERSON + person, camera, index, path)
 

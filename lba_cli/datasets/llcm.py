@@ -195,7 +195,7 @@ def _plan(preset: Preset, seed: int) -> Plan:
         tested = person % 3 == 0
         name = (COPY_LISTS if tested else TRAIN_LISTS)[modality]
         label = person // 3 if tested else person - person // 3 - 1
-        for job in _jobs_of(person, modality, seed, _MOST_IMAGES[preset.name]):
+        for job in _jobs_of(person, modality, seed, _MOST_IMAGES[preset.size]):
             jobs.append(job)
             lists[name] += f"{job.copy or job.path} {label}\n"
     lists[TEST_LIST] = ",".join(f"{person:04d}" for person in people[::3]) + "\n"

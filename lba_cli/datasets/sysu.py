@@ -29,7 +29,7 @@ from lba_cli.datasets.spec import (
     Setting,
     Shortfall,
 )
-from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, entries_of_preset, sysu_inventory
+from lba_cli.datasets.sysu_inventory import CAMERAS, compare_with_inventory, entries_of_size, sysu_inventory
 from lba_cli.errors import DataError
 from lba_cli.match_rules import match_rules
 from lba_cli.synthetic import Job, Plan, Preset
@@ -116,7 +116,7 @@ def _shortfalls(listing: Listing) -> list[Shortfall]:
 
 def _plan(preset: Preset, seed: int) -> Plan:
     """Plan every image by identity, camera and index, the lists of identities, and the permutations."""
-    entries = entries_of_preset(preset.name)
+    entries = entries_of_size(preset.size)
     jobs = tuple(
         Job(seed, entry.identity, camera, index, f"cam{camera}/{entry.identity:04d}/{index:04d}.jpg")
         for entry in entries

@@ -44,11 +44,11 @@ def sysu_inventory() -> tuple[InventoryEntry, ...]:
         )
 
 
-def entries_of_preset(preset: str) -> tuple[InventoryEntry, ...]:
-    """Return the identities of a synthetic preset, in ascending order; the preset ``sysu`` has the real data set's counts."""
-    if preset == "sysu":
+def entries_of_size(size: str) -> tuple[InventoryEntry, ...]:
+    """Return the identities of synthetic presets of a size, in ascending order; ``sysu`` has the real data set's counts."""
+    if size == "sysu":
         return sysu_inventory()
-    return {"tiny": _tiny_entries, "small": _small_entries}[preset]()
+    return {"tiny": _tiny_entries, "small": _small_entries}[size]()
 
 
 def _tiny_entries() -> tuple[InventoryEntry, ...]:

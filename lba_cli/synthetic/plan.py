@@ -47,6 +47,6 @@ def size_of(sizes: Mapping[str, int], preset: Preset, layout: str) -> int:
     Raises:
         ConfigError: the layout has no such preset.
     """
-    if preset.name not in sizes:
+    if preset.size not in sizes:
         raise ConfigError(f"the layout '{layout}' has the presets {' and '.join(sizes)}, not '{preset.name}'")
-    return sizes[preset.name]
+    return sizes[preset.size]

@@ -11,18 +11,21 @@ class Preset:
 
     Attributes:
         name: the preset's name.
-        frame: the size of the images.
+        size: ``tiny``, ``small`` or ``sysu``: the numbers of people and images.
+        frame: the size of the images, and how loosely they are cut out.
     """
 
     name: str
+    size: str
     frame: Frame
 
 
 PRESETS = {
     preset.name: preset
     for preset in (
-        Preset("tiny", Frame((44, 52), (92, 100), 2)),
-        Preset("small", Frame((66, 78), (138, 150), 2)),
-        Preset("sysu", Frame((110, 140), (280, 330), 2)),
+        Preset("tiny", "tiny", Frame((44, 52), (92, 100), 2)),
+        Preset("small", "small", Frame((66, 78), (138, 150), 2)),
+        Preset("loose", "small", Frame((66, 78), (138, 150), 2, loose=True)),
+        Preset("sysu", "sysu", Frame((110, 140), (280, 330), 2)),
     )
 }

@@ -19,11 +19,15 @@ _OBSTRUCTED, _STRANGER_BEHIND, _STRANGER_BEFORE = 0.14, 0.12, 0.06
 
 @dataclass(frozen=True)
 class Frame:
-    """The size of images: (smallest, largest) in pixels, and the factor by which they are larger when they are painted than when they are saved."""
+    """The size of images: (smallest, largest) in pixels, and the factor by which they are larger when they are painted than when they are saved.
+
+    In ``loose`` images, people are larger, smaller and farther from the middle, as in the boxes of a detector without a tracker.
+    """
 
     width: tuple[int, int]
     height: tuple[int, int]
     supersampling: int
+    loose: bool = False
 
 
 class Figure(NamedTuple):
@@ -71,7 +75,8 @@ def render(person: Person, camera_number: int, frame: Frame, seed: int, rng: np.
     canvas = np.asarray(scene, np.float32).reshape(size[1], size[0], -1) / np.float32(255)
     if rng.random() < _STRANGER_BEHIND:
         _paint_stranger(canvas, camera, light, seed, rng, 0.75)
-    figure = _paint_person(canvas, person, _view(camera, size, person, rng), light, rng)
+    view = _view(camera, size, person, rng)
+    figure = _paint_person(canvas, person, _loosened(view, size, rng) if frame.loose else view, light, rng)
     passers_by = []
     if rng.random() < _STRANGER_BEFORE:
         passers_by.append(_paint_stranger(canvas, camera, light, seed, rng, 1.1))
@@ -98,6 +103,19 @@ def _view(camera: Camera, size: tuple[int, int], person: Person, rng: np.random.
         foot_x=width * (0.5 + float(rng.normal(0.0, 0.045))),
         foot_y=height * foot,
         scale=height * fill / (1.02 * person.build.stature),
+    )
+
+
+def _loosened(view: View, size: tuple[int, int], rng: np.random.Generator) -> View:
+    """Return a view in which the person has between 0.6 and 1.2 times the size, and is shifted by up to a fifth of the picture."""
+    width, height = size
+    factor = float(rng.uniform(0.6, 1.2))
+    middle = 0.5 * height  # the person shrinks and grows around the middle of the picture
+    return replace(
+        view,
+        scale=view.scale * factor,
+        foot_x=view.foot_x + width * float(rng.uniform(-0.2, 0.2)),
+        foot_y=middle + (view.foot_y - middle) * factor + height * float(rng.uniform(-0.12, 0.12)),
     )
 
 

@@ -157,7 +157,7 @@ def test_only_sysus_layout_has_the_full_size(tmp_path, layout):
 
 @pytest.mark.parametrize("layout", DATASETS)
 def test_plans_contain_each_image_once(layout):
-    for preset in PRESETS if layout == "sysu" else ("tiny", "small"):
+    for preset in PRESETS if layout == "sysu" else ("tiny", "small", "loose"):
         jobs = plan_synthetic(get_dataset(layout), preset).jobs
         assert len({job.path for job in jobs}) == len(jobs)
         assert len({(job.identity, job.camera, job.index) for job in jobs}) == len(jobs)
