@@ -22,7 +22,7 @@ import lba_cli
 from lba_cli.datasets import sysu
 from lba_cli.datasets.synthesize import plan_synthetic, write_synthetic
 from lba_cli.datasets.sysu import SYSU
-from lba_cli.datasets.sysu_inventory import entries_of_preset, sysu_inventory
+from lba_cli.datasets.sysu_inventory import entries_of_size, sysu_inventory
 from lba_cli.errors import ConfigError, DataError, LbaError
 from lba_cli.reporting import Silent
 from lba_cli.synthetic import PRESETS, Job
@@ -140,8 +140,8 @@ def test_the_readme_says_how_to_draw_the_images_again(tiny: Path) -> None:
 
 
 def test_the_summary_counts_what_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = entries_of_preset("tiny")[:2]
-    monkeypatch.setattr(sysu, "entries_of_preset", lambda _: entries)
+    entries = entries_of_size("tiny")[:2]
+    monkeypatch.setattr(sysu, "entries_of_size", lambda _: entries)
     summary = write_synthetic(SYSU, "tiny", tmp_path / "two", workers=1, listener=Silent())
     paths = list((tmp_path / "two").rglob("*.jpg"))
     infrared = [path for path in paths if path.parts[-3] in ("cam3", "cam6")]
@@ -158,8 +158,8 @@ def test_the_number_of_workers_changes_no_byte(tiny: Path, tmp_path: Path) -> No
 
 
 def test_another_seed_draws_other_people(tmp_path: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = entries_of_preset("tiny")[:2]
-    monkeypatch.setattr(sysu, "entries_of_preset", lambda _: entries)
+    entries = entries_of_size("tiny")[:2]
+    monkeypatch.setattr(sysu, "entries_of_size", lambda _: entries)
     write_synthetic(SYSU, "tiny", tmp_path / "other", seed=1, workers=1, listener=Silent())
     other, first = digests(tmp_path / "other"), digests(tiny)
     images = [name for name in other if name.endswith(".jpg")]
@@ -188,7 +188,7 @@ def test_the_full_size_has_the_counts_of_the_real_data_set() -> None:
 
 
 def test_the_small_preset_has_112_people() -> None:
-    groups = Counter(entry.group for entry in entries_of_preset("small"))
+    groups = Counter(entry.group for entry in entries_of_size("small"))
     assert groups == {"train": 64, "val": 16, "test": 32}
     counts = Counter((job.identity, job.camera) for job in plan_synthetic(SYSU, "small").jobs)
     assert len(counts) == 112 * 6
