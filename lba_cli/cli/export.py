@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from lba_cli.cli.options import Best, CheckpointFile, CommonOptions, Force, command, group
+from lba_cli.datasets import AUTO
+from lba_cli.errors import LbaError
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
     from lba_cli.cli.checkpoints import OpenedCheckpoint
-    from lba_cli.export import ExportResult, ExportScorer
+    from lba_cli.export import Calibration, ExportResult, ExportScorer
     from lba_cli.export.embedding_model import EmbedOne
 
 app = group()
@@ -21,9 +23,11 @@ EXAMPLES = (
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
     "lba export --checkpoint runs/paper --best --format pt2 --output person.pt2",
     "lba export --checkpoint sysu_pretrained.t --format safetensors --output person.safetensors",
+    "lba export --format onnx --precision int8 --data datasets/SYSU-MM01 --output person.onnx",
     "lba export --format official --output person.t",
 )
 
+CALIBRATION_IMAGES = 64  # of each modality
 DATA_HELP = (
     "Score the trained and the exported network on this data set (a folder or a store), and report both results."
 )
@@ -54,10 +58,18 @@ def export(
     precision: Annotated[
         ExportPrecision,
         typer.Option(
-            help="Precision of the weights. 16 bits halve the file size. The format onnx doesn't support bfloat16; official is "
-            "always float32."
+            help="Precision of the weights. 16 bits halve the file, int8 (onnx only) quarters it. The format onnx doesn't support "
+            "bfloat16; official is always float32."
         ),
     ] = "float32",
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --precision int8: the data set (a folder or a store) whose training images the file is calibrated on. "
+            "Default: --data, or the data set that the network was trained on.",
+        ),
+    ] = None,
     data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP)] = None,
     no_card: Annotated[bool, typer.Option("--no-card", help="Don't write the model card, PATH.md.")] = False,
     force: Force = False,
@@ -73,9 +85,41 @@ def export(
     from lba_cli.export import export as run_export
 
     opened = open_checkpoint(checkpoint, data, common, best=best)
-    options = ExportOptions(precision, stems, not no_card, _scorer(opened) if data else None, force)
+    calibration = _calibration(opened, calibrate) if precision == "int8" else None
+    if calibrate and not calibration:
+        raise LbaError("--calibrate needs --precision int8")
+    options = ExportOptions(precision, stems, not no_card, _scorer(opened) if data else None, force, calibration)
     result = run_export(opened.network.cpu(), opened.description, format, output, options)
     _print_result(result, opened)
+
+
+def _calibration(opened: OpenedCheckpoint, folder: Path | None) -> Calibration:
+    """Return random training images of both modalities: of the data set at ``folder``, by default of the opened one."""
+    import random
+
+    import torch
+
+    from lba_cli.data.loaders import normalize
+    from lba_cli.data.samples import select
+    from lba_cli.datasets.open import open_data
+    from lba_cli.export import Calibration
+    from lba_cli.vocabulary import MODALITIES
+
+    data = opened.config.data
+    if folder:
+        data = data.model_copy(update={"root": str(folder), "dataset": AUTO})
+    source = open_data(data, opened.listener)
+    images = {}
+    for modality in MODALITIES:
+        known = select(source.samples, "train", modality)
+        if not known:
+            raise LbaError(
+                f"{source.name}: has no {modality} training images to calibrate on: name other data with --calibrate"
+            )
+        chosen = sorted(random.Random(0).sample(known, min(CALIBRATION_IMAGES, len(known))))
+        source.check(chosen, opened.listener)
+        images[modality] = normalize(torch.from_numpy(source.read(chosen)))
+    return Calibration(f"{sum(map(len, images.values()))} training images of {source.name}", images)
 
 
 def _scorer(opened: OpenedCheckpoint) -> ExportScorer:

@@ -2,5 +2,15 @@
 
 from lba_cli.export.export import FORMATS, ExportOptions, export
 from lba_cli.export.model_card import ExportResult, ExportScorer, ExportScores, card_text
+from lba_cli.export.quantization import Calibration
 
-__all__ = ["FORMATS", "ExportOptions", "ExportResult", "ExportScorer", "ExportScores", "card_text", "export"]
+__all__ = [
+    "FORMATS",
+    "Calibration",
+    "ExportOptions",
+    "ExportResult",
+    "ExportScorer",
+    "ExportScores",
+    "card_text",
+    "export",
+]

@@ -32,15 +32,17 @@ class FileContents:
     Attributes:
         precision: the precision of the weights and, in programs, of the computation. Inputs and outputs are float32.
         stem: the only modality that the file embeds; None if its input ``infrared`` chooses between both.
+        calibration: the digest of the images that a file in int8 is calibrated on; otherwise empty.
     """
 
     precision: ExportPrecision = "float32"
     stem: Modality | None = None
+    calibration: str = ""
 
     @property
     def dtype(self) -> torch.dtype:
-        """The precision as a PyTorch dtype."""
-        dtype: torch.dtype = getattr(torch, self.precision)
+        """The dtype of the module that the file is made from. An int8 file is quantised from a float32 module."""
+        dtype: torch.dtype = torch.float32 if self.precision == "int8" else getattr(torch, self.precision)
         return dtype
 
     @property
@@ -50,7 +52,7 @@ class FileContents:
 
     def cast(self, network: TwoStreamNetwork) -> TwoStreamNetwork:
         """Return ``network`` itself, or a copy of it in half precision."""
-        return network if self.precision == "float32" else deepcopy(network).to(self.dtype)
+        return network if self.dtype == torch.float32 else deepcopy(network).to(self.dtype)
 
 
 WHOLE_NETWORK = FileContents()
@@ -87,12 +89,15 @@ def traceable(
     return module.eval(), inputs, ({0: batch},) * len(inputs)
 
 
-def exported_fingerprint(network: str, precision: ExportPrecision) -> str:
+def exported_fingerprint(network: str, precision: ExportPrecision, calibration: str = "") -> str:
     """Return the fingerprint of an exported file; vectors from files with the same fingerprint can be compared.
 
-    In float32 it is ``network``, the network's own fingerprint. Half precision has others, because its vectors differ.
+    In float32 it is ``network``, the network's own fingerprint. Half precision and int8 have others, because their vectors differ.
+    Those of int8 also depend on the images of the ``calibration``, which is named by its digest.
     """
-    return network if precision == "float32" else hashlib.sha256(f"{network} {precision}".encode()).hexdigest()
+    if precision == "float32":
+        return network
+    return hashlib.sha256(" ".join(filter(None, (network, precision, calibration))).encode()).hexdigest()
 
 
 def metadata(
@@ -120,6 +125,7 @@ def metadata(
         "precision": contents.precision,
         "modalities": contents.stem or BOTH,
         "network": fingerprint(network.state_dict()),
+        **({"calibration": contents.calibration} if contents.calibration else {}),
         **facts,
     }
     return json.dumps({"lba": asdict(description), "preprocessing": recipe, "export": export})

@@ -11,7 +11,8 @@ from torch import Tensor
 from lba_cli.errors import ExportError, NotFinite
 from lba_cli.export.embedding_model import Embed, EmbedOne, FileContents, example
 from lba_cli.export.model_card import ExportedFile, ExportResult, ExportScorer, ExportScores, card_text
-from lba_cli.export.programs import load_onnx, load_torch_export, write_onnx, write_torch_export
+from lba_cli.export.programs import load_onnx, load_torch_export, quantize_file, write_onnx, write_torch_export
+from lba_cli.export.quantization import Calibration
 from lba_cli.export.weights import load_weights, write_official, write_safetensors
 from lba_cli.files import whole_file
 from lba_cli.manifest import sha256_of
@@ -21,8 +22,8 @@ from lba_cli.model.official_layout import BACKBONE, retrieval_of
 from lba_cli.vocabulary import MODALITIES, ExportPrecision, Modality, Stems
 
 # The largest accepted difference between the values of two unit-length embeddings. In float32 it allows for rounding. In
-# half precision, where users see the measured difference, it only rejects files that don't represent the network.
-TOLERANCES: dict[ExportPrecision, float] = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.05}
+# half precision and int8, where users see the measured difference, it only rejects files that don't represent the network.
+TOLERANCES: dict[ExportPrecision, float] = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.05, "int8": 0.2}
 BATCHES = (1, 7)  # the sizes of the batches that are compared
 
 
@@ -38,7 +39,7 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
-    "onnx": Format(write_onnx, load_onnx, ".onnx", precisions=("float32", "float16")),
+    "onnx": Format(write_onnx, load_onnx, ".onnx", precisions=("float32", "float16", "int8")),
     "pt2": Format(write_torch_export, load_torch_export, ".pt2"),
     "safetensors": Format(write_safetensors, load_weights, ".safetensors", stems=("one",)),
     "official": Format(write_official, load_weights, ".t", precisions=("float32",), stems=("one",)),
@@ -55,6 +56,7 @@ class ExportOptions:
         card: also write a model card, whose name is that of the file with ``.md`` appended.
         scorer: scores the trained and the exported network on a data set.
         force: replace files that exist.
+        calibration: the images that an int8 file is calibrated on.
     """
 
     precision: ExportPrecision = "float32"
@@ -62,6 +64,7 @@ class ExportOptions:
     card: bool = False
     scorer: ExportScorer | None = None
     force: bool = False
+    calibration: Calibration | None = None
 
 
 def export(
@@ -93,7 +96,7 @@ def export(
         card_partial = stack.enter_context(whole_file(card_path, replace=options.force)) if options.card else None
         partials = {each: stack.enter_context(whole_file(each, replace=options.force)) for each in files}
         written = [(each, contents, partials[each]) for each, contents in files.items()]
-        result = _write(network, description, format_name, written, options.scorer)
+        result = _write(network, description, format_name, written, options)
         if card_partial:
             card_partial.write_text(card_text(result), encoding="utf-8")
     return result
@@ -104,12 +107,14 @@ def _write(
     description: Description,
     format_name: str,
     files: Sequence[tuple[Path, FileContents, Path]],
-    scorer: ExportScorer | None,
+    options: ExportOptions,
 ) -> ExportResult:
     """Write, compare and score ``files``, which are tuples of the final path, the contents and the temporary path."""
     form = FORMATS[format_name]
     for _, contents, partial in files:
         form.write(network, description, partial, contents)
+        if options.calibration:
+            quantize_file(partial, contents, options.calibration)
     embed = _as_one_function([(contents, form.load(partial)) for _, contents, partial in files])
     deviation = largest_deviation(network, description, embed)
     tolerance = TOLERANCES[files[0][1].precision]
@@ -119,10 +124,11 @@ def _write(
             f"than {tolerance:g}; no file was written"
         )
     scores = None
-    if scorer:
+    if scorer := options.scorer:
         scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed), scorer.note)
     described = tuple(ExportedFile(name, held, sha256_of(path), path.stat().st_size) for name, held, path in files)
-    return ExportResult(description, network.embedding_size, format_name, described, deviation, scores)
+    name = options.calibration.name if options.calibration else ""
+    return ExportResult(description, network.embedding_size, format_name, described, deviation, scores, name)
 
 
 @torch.inference_mode()
@@ -142,9 +148,14 @@ def largest_deviation(network: TwoStreamNetwork, description: Description, embed
 
 def _files(path: Path, options: ExportOptions) -> dict[Path, FileContents]:
     """Return the files to write, and what each of them holds."""
-    if options.stems == "one":
-        return {path: FileContents(options.precision)}
-    return {path.with_name(f"{path.stem}-{m}{path.suffix}"): FileContents(options.precision, m) for m in MODALITIES}
+    digest = options.calibration.digest if options.calibration else ""
+    stems: tuple[Modality | None, ...] = (None,) if options.stems == "one" else MODALITIES
+    return {
+        path.with_name(f"{path.stem}-{stem}{path.suffix}") if stem else path: FileContents(
+            options.precision, stem, digest
+        )
+        for stem in stems
+    }
 
 
 def _as_one_function(loaded: list[tuple[FileContents, Embed]]) -> EmbedOne:
@@ -167,6 +178,10 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
         raise ExportError(f"{path}: with --format {name}, the file's name must end in {form.suffix}; change --output")
     if precision not in form.precisions:
         raise ExportError(f"--format {name} supports {', '.join(form.precisions)}, not --precision {precision}")
+    if (precision == "int8") != bool(options.calibration):
+        raise ExportError(
+            "an int8 file needs images to be calibrated on, and only an int8 file: name them with --data or --calibrate"
+        )
     if stems not in form.stems:
         raise ExportError(f"--format {name} keeps the whole network in one file: leave --stems {stems} out")
     if name == "official" and network.backbone != BACKBONE:
@@ -179,7 +194,7 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
             f"--format official doesn't say the retrieval feature: readers take '{usual}' for a network {blocks} non-local blocks, "
             f"but this one retrieves by '{network.retrieval}': use another format"
         )
-    largest = torch.finfo(getattr(torch, precision)).max
+    largest = torch.finfo(FileContents(precision).dtype).max
     for tensor, value in network.state_dict().items():
         if value.is_floating_point() and not value.abs().max() <= largest:
             fitting = "use --precision float32" if value.isfinite().all() else "the checkpoint is damaged"

@@ -76,6 +76,7 @@ class ExportResult:
         format, files: the name of the format, and the files that were written.
         deviation: the largest absolute difference between the values of the files' embeddings and of the network's.
         scores: the figures on a data set, if one was given.
+        calibration: the images that an int8 file was calibrated on, in words; otherwise empty.
     """
 
     description: Description
@@ -84,6 +85,7 @@ class ExportResult:
     files: tuple[ExportedFile, ...]
     deviation: float
     scores: ExportScores | None = None
+    calibration: str = ""
 
     @property
     def precision(self) -> str:
@@ -178,7 +180,8 @@ def _table(rows: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
 
 def _files(export: ExportResult) -> Iterator[str]:
     opset = f", opset {ONNX_OPSET}" if export.format == "onnx" else ""
-    yield f"- format: {export.format}{opset}; weights in {export.precision}"
+    calibrated = f", calibrated on {_plain(export.calibration)}" if export.calibration else ""
+    yield f"- format: {export.format}{opset}; weights in {export.precision}{calibrated}"
     for file in export.files:
         holds = f"{file.contents.stem} images" if file.contents.stem else "both modalities"
         yield f"- `{file.path.name}`: {holds}, {file.size:,} bytes, SHA-256 `{file.sha256}`"

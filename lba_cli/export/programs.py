@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lba_cli.errors import MissingExtra
 from lba_cli.export.embedding_model import INPUTS, OUTPUT, WHOLE_NETWORK, Embed, FileContents, metadata, traceable
+from lba_cli.export.quantization import Calibration, quantize
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Description
 from lba_cli.signals import signals_deferred
@@ -48,6 +49,21 @@ def write_onnx(
     onnx.helper.set_model_props(model, {"lba": metadata(network, description.without_people(), contents, **facts)})
     onnx.checker.check_model(model)
     onnx.save_model(model, str(path))
+
+
+def quantize_file(path: Path, contents: FileContents, calibration: Calibration) -> None:
+    """Replace the float32 ONNX model at ``path`` with its quantised version, which keeps the metadata."""
+    onnx = _require("onnx")
+    properties = {each.key: each.value for each in onnx.load(str(path), load_external_data=False).metadata_props}
+    quantized = path.with_name(f"{path.name}.int8")
+    try:
+        quantize(path, quantized, calibration, contents.stem)
+        model = onnx.load(str(quantized))
+        onnx.helper.set_model_props(model, properties)
+        onnx.checker.check_model(model)
+        onnx.save_model(model, str(path))
+    finally:
+        quantized.unlink(missing_ok=True)
 
 
 def load_onnx(path: Path) -> Embed:

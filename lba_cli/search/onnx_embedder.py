@@ -46,6 +46,7 @@ class _Contents(_MetadataPart):
     precision: ExportPrecision
     modalities: Modality | Literal["visible and infrared"]
     network: str = Field("", pattern="^([0-9a-f]{64})?$")
+    calibration: str = Field("", pattern="^([0-9a-f]{64})?$")
 
 
 class _Metadata(_MetadataPart):
@@ -57,7 +58,7 @@ def onnx_embedder(path: Path) -> Embedder:
     """Return the embedder of an ONNX file that ``lba export`` wrote; it runs on the CPU.
 
     The fingerprint is derived from the network that the file's metadata name. In float32 it equals the checkpoint's, so that
-    the vectors of both can be compared. In half precision it is a different one, which the files of both stems share. If the
+    the vectors of both can be compared. In half precision and int8 it is a different one, which the files of both stems share. If the
     metadata name no network, it is the SHA-256 of the file. A program that changes the weights but keeps the metadata, such as a
     quantiser, therefore has to remove ``export.network`` from the metadata.
 
@@ -91,7 +92,9 @@ def onnx_embedder(path: Path) -> Embedder:
 
 
 def _fingerprint(path: Path, contents: _Contents) -> str:
-    return exported_fingerprint(contents.network, contents.precision) if contents.network else sha256_of(path)
+    if not contents.network:
+        return sha256_of(path)
+    return exported_fingerprint(contents.network, contents.precision, contents.calibration)
 
 
 def _require_inputs(path: Path, session: Any, wanted: tuple[str, ...]) -> None:
