@@ -99,10 +99,12 @@ class LossTerm(NamedTuple):
     Attributes:
         name: the config key of its weight is ``loss.NAME``.
         compute: returns scalar losses by name, which all get the term's weight. Most terms return one, named like the term.
+        options: the :class:`LossOptions` that it depends on, so that a run can warn of options that have no effect; None if unknown.
     """
 
     name: str
     compute: Callable[[ForwardPass], Mapping[str, Tensor]]
+    options: tuple[str, ...] | None = None
 
 
 def _identity(step: ForwardPass) -> dict[str, Tensor]:
@@ -143,9 +145,9 @@ def _dense_triplet(step: ForwardPass) -> dict[str, Tensor]:
     return {"dense_triplet": layer3.dense_triplet + layer4.dense_triplet}
 
 
-IDENTITY = LossTerm("identity", _identity)
-HARD_TRIPLET = LossTerm("hard_triplet", _hard_triplet)
-WEIGHTED_TRIPLET = LossTerm("weighted_triplet", _weighted_triplet)
-SQUARED_TRIPLET = LossTerm("squared_triplet", _squared_triplet)
-IDENTITY_CONSISTENCY = LossTerm("identity_consistency", _identity_consistency)
-DENSE_TRIPLET = LossTerm("dense_triplet", _dense_triplet)
+IDENTITY = LossTerm("identity", _identity, ())
+HARD_TRIPLET = LossTerm("hard_triplet", _hard_triplet, ("margin",))
+WEIGHTED_TRIPLET = LossTerm("weighted_triplet", _weighted_triplet, ())
+SQUARED_TRIPLET = LossTerm("squared_triplet", _squared_triplet, ())
+IDENTITY_CONSISTENCY = LossTerm("identity_consistency", _identity_consistency, ("temperature", "masks"))
+DENSE_TRIPLET = LossTerm("dense_triplet", _dense_triplet, ("temperature", "masks", "dense_margin", "weighting"))

@@ -13,7 +13,7 @@ from lba_cli.datasets import get_dataset
 from lba_cli.errors import DataError, TrainingError
 from lba_cli.evaluation.leakage import figures_note, find_overlap, training_people
 from lba_cli.evaluation.scoring import require_scorable
-from lba_cli.methods import Objective
+from lba_cli.methods import Objective, get_method
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import Checkpoint
 from lba_cli.model.initial_weights import build_network, starting_records
@@ -103,8 +103,20 @@ def build_augmentation(config: Config) -> Augmentation:
     return Augmentation(data.pad, data.flip, data.erase, data.channel_exchange, data.visible_views)
 
 
-def build_objective(config: Config) -> Objective:
-    """Build the objective of the configured method and loss weights."""
+# The config keys of the options of loss terms.
+OPTION_KEYS = {
+    "margin": "train.triplet_margin",
+    "dense_margin": "alignment.margin",
+    "temperature": "alignment.temperature",
+    "weighting": "alignment.weighting",
+    "masks": "alignment.masks",
+}
+
+
+def build_objective(config: Config, listener: Listener) -> Objective:
+    """Build the objective of the configured method and loss weights; the listener is warned of options that no loss term uses."""
+    for key in unused_options(config):
+        listener.warn(f"{key} has no effect: no loss term of '{config.train.method}' with a weight above 0 uses it")
     return Objective(
         config.train.method,
         config.alignment.weighting,
@@ -114,6 +126,20 @@ def build_objective(config: Config) -> Objective:
         dense_margin=config.alignment.margin,
         masks=config.alignment.masks,
     )
+
+
+def unused_options(config: Config) -> list[str]:
+    """Return the keys of options that differ from their defaults, although no loss term with a weight uses them."""
+    method = get_method(config.train.method)
+    weights = method.weights(config.loss.weights())
+    used = [term.options for term in method.terms if weights[term.name] > 0]
+    changed = []
+    for option, key in OPTION_KEYS.items():
+        section, name = key.split(".")
+        own = getattr(config, section)
+        if getattr(own, name) != type(own).model_fields[name].default:
+            changed.append((option, key))
+    return [key for option, key in changed if all(options is not None and option not in options for options in used)]
 
 
 def can_evaluate(source: ImageSource, listener: Listener) -> bool:

@@ -113,7 +113,7 @@ class Trainer:
         self.network = components.build_training_network(
             config, len(self.sampler.classes), pretrained, self.device, listener
         )
-        self.step = TrainingStep(self.network, components.build_objective(config), recipe, self.device)
+        self.step = TrainingStep(self.network, components.build_objective(config, listener), recipe, self.device)
         self.device_cache: DeviceCache | None = None
         self.progress = Progress()
         self.history = History({})
