@@ -89,10 +89,11 @@ def _require_same_settings(candidates: Sequence[Candidate]) -> None:
         if _settings(other) != _settings(first):
             raise ConfigError(
                 f"the configurations of {other.name} and {first.name} have different evaluation settings: set --mode, --shots "
-                "and --protocol, and also --flip, --rerank or --features-from if those differ"
+                "and --protocol, and also --flip, --rerank, --features-from or evaluation.pairs if those differ"
             )
 
 
 def _settings(candidate: Candidate) -> object:
     opened, source = candidate.parts[0]
-    return choose_settings(opened.config.evaluation, source), choose_variants(opened.config.evaluation, ())
+    section = opened.config.evaluation
+    return choose_settings(section, source), choose_variants(section, ()), section.pairs, section.pairs_seed

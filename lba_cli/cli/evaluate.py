@@ -113,7 +113,8 @@ WithVerification = Annotated[
     bool,
     typer.Option(
         "--verification",
-        help="Also show how well a threshold of the score separates pairs of one person from pairs of two people, and the thresholds.",
+        help="Also report how well scores tell pairs of the same person from pairs of different people, and which score gives which "
+        "rate of false accepts.",
     ),
 ]
 WithCorrespondences = Annotated[

@@ -147,8 +147,9 @@ def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
             batch_size=opened.config.evaluation.batch_size,
             workers=opened.config.data.workers,
         )
-        (result,) = score(source, [drawn], {PLAIN: embeddings}, listener=opened.listener, verify=True)
-        (verified,) = verification_means(result.verification)
+        several = len({source.samples[index].identity for index in drawn.draws[0].gallery}) > 1
+        (result,) = score(source, [drawn], {PLAIN: embeddings}, listener=opened.listener, verify=several)
+        (verified,) = verification_means(result.verification) or ({},)
         return {**result.mean(), **verified}
 
     setting, count = drawn.setting, len(drawn.draws)

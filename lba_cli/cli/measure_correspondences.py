@@ -6,8 +6,10 @@ from lba_cli.cli.candidates import Candidate
 from lba_cli.cli.checkpoints import OpenedCheckpoint
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.correspondence_results import ModelCorrespondences
-from lba_cli.evaluation.correspondences import StageCorrespondences, correspondence_accuracy, require_truth
+from lba_cli.evaluation.correspondences import StageCorrespondences, correspondence_accuracy
 from lba_cli.evaluation.feature_maps import Stage
+from lba_cli.evaluation.results import ScoredModel
+from lba_cli.evaluation.true_places import require_truth
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.initial_weights import build_network
 from lba_cli.processes import run_on_writer
@@ -25,17 +27,18 @@ def measure_correspondences(candidates: Sequence[Candidate], listener: Listener)
     for candidate in candidates:
         for _, source in candidate.parts:
             require_truth(source)
-    opened, source = candidates[0].parts[0]
-    untrained = _measure(opened, source, _untrained(opened.network), listener)
+    untrained = tuple(
+        _measure(opened, source, _untrained(opened.network), listener) for opened, source in candidates[0].parts
+    )
     measured = [
         ModelCorrespondences(
-            candidate.name,
+            ScoredModel(candidate.name).name,
             tuple(_measure(opened, source, opened.network, listener) for opened, source in candidate.parts),
             candidate.seeds,
         )
         for candidate in candidates
     ]
-    return (*measured, ModelCorrespondences(UNTRAINED, (untrained,)))
+    return (*measured, ModelCorrespondences(UNTRAINED, untrained))
 
 
 def _measure(

@@ -42,8 +42,8 @@ Far = Annotated[
     float | None,
     typer.Option(
         metavar="RATE",
-        help="List only gallery images from the score on at which this share of pairs of two people is accepted, such as "
-        "0.001. The score is that of --thresholds, or of the index.",
+        help="List only gallery images that score high enough that only this share of pairs of different people would be accepted, "
+        "such as 0.001. The score is taken from --thresholds, or from the index.",
     ),
 ]
 Together = Annotated[

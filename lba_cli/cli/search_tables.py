@@ -30,7 +30,7 @@ def ranking_table(ranked: RankedList, least: float | None = None) -> Table:
     table = Table(title=one_line(ranked.query), caption=nobody, box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
-    table.add_column("gallery image", overflow="fold")
+    table.add_column("gallery", overflow="fold")
     for rank, hit in enumerate(ranked.hits, start=1):
         table.add_row(str(rank), f"{hit.score:.4f}", one_line(_from_here(hit.path)))
     return table
@@ -53,6 +53,7 @@ def write_lists(
         "queries": [
             {
                 "query": each.query,
+                "images": list(each.images),
                 "results": [
                     {"rank": rank, "path": hit.path, "score": hit.score} for rank, hit in enumerate(each.hits, start=1)
                 ],

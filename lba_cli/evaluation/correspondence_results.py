@@ -15,9 +15,9 @@ COLUMNS = {
     "median_error": "median error",
     "on_person": "on person",
     "same_place": "same place",
-    "same_versus_other": "same or other",
+    "same_versus_other": "same vs. other",
 }
-CHANCE = ("itself", "random")  # the predictions that don't depend on the model
+CHANCE = ("itself", "random", "best")  # the predictions that don't depend on the model
 
 
 class CorrespondenceRow(NamedTuple):
@@ -76,8 +76,8 @@ def title(models: Sequence[ModelCorrespondences]) -> str:
     """Return the title of a table."""
     first = models[0].runs[0][STAGES[0]]
     return (
-        f"Correspondences of {first.pairs} pairs of images; {first.with_truth:.0%} of the person's positions are seen in both; "
-        "in percent, errors in percent of the person's height"
+        f"Correspondences of {first.counted} pairs of images, in percent; {first.with_truth:.0%} of the person's positions are seen in "
+        "both images"
     )
 
 

@@ -52,13 +52,15 @@ def _joined(results: Sequence[Result]) -> Result:
     """Join the results of several models in one setting.
 
     The joined model's ``trained_on`` names the training data sets other than the scored one, or the scored one if there are no
-    others. Its ``epoch`` is None if the models' epochs differ.
+    others. Its ``epoch`` is None if the models' epochs differ, and its ``fingerprint`` empty if their weights differ.
     """
     first, models = results[0], [result.model for result in results]
     trained = list(dict.fromkeys(model.trained_on for model in models if model.trained_on != first.dataset))
     epochs = {model.epoch for model in models}
+    fingerprints = {model.fingerprint for model in models}
     model = replace(
         first.model,
+        fingerprint=first.model.fingerprint if len(fingerprints) == 1 else "",
         epoch=first.model.epoch if len(epochs) == 1 else None,
         trained_on=" and ".join(trained) or first.model.trained_on,
     )

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -28,16 +28,13 @@ def csv_text(results: EvaluationResults) -> str:
     If correspondences were measured, each of their rows has a line as well, with columns of its own.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    header = [*FACTS, *(column for name in FIGURES for column in (name, f"{name}_std"))]
-    own = [column for name in COLUMNS for column in (name, f"{name}_std")] if results.correspondences else []
-    rates = [*verification_results.COLUMNS, *verification_results.THRESHOLDS] if verified(results) else []
-    writer.writerow([*header, *rates, *(["stage", "prediction"] if own else []), *own])
-    facts: dict[str, Any]
-    figures: list[Any]
+    columns = [*FACTS, *_with_spread(FIGURES)]
+    columns += [*verification_results.COLUMNS, *verification_results.THRESHOLDS] if verified(results) else []
+    columns += ["stage", "prediction", *_with_spread(COLUMNS)] if results.correspondences else []
+    writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
     for result in results.results:
-        mean, spread = result.mean(), result.spread()
-        facts = result.as_json() | {
+        facts: dict[str, Any] = result.as_json() | {
             "kind": "measured",
             "model": result.model.name,
             "trained_on": result.model.trained_on,
@@ -45,21 +42,26 @@ def csv_text(results: EvaluationResults) -> str:
             "seeds": " ".join(map(str, result.seeds)),
             "trials": len(result.trials),
         }
-        figures = [value for name in FIGURES for value in (mean[name], spread[name])]
         (known,) = verification_means(result.verification) or ({},)
-        writer.writerow([*(facts[name] for name in FACTS), *figures, *(known.get(name, "") for name in rates)])
+        writer.writerow({**facts, **_named(result.mean(), result.spread()), **known})
     for row in results.published:
         benchmark = results.results[0].benchmark
         facts = asdict(row.setting) | {"kind": "published", "model": row.label, "dataset": get_dataset(benchmark).title}
-        facts |= {"variant": "plain", "benchmark": benchmark}
-        figures = [value for name in FIGURES for value in (row.figures.get(name, ""), "")]
-        writer.writerow([*(facts.get(name, "") for name in FACTS), *figures])
-    for line in table_rows(results.correspondences) if own else []:
-        words = {"kind": "correspondences", "model": line.model}
-        values = [each.get(name, "") for name in COLUMNS for each in (line.mean, line.spread)]
-        empty = [""] * len(rates)
-        writer.writerow([*(words.get(column, "") for column in header), *empty, line.stage, line.prediction, *values])
+        writer.writerow({**facts, "variant": "plain", "benchmark": benchmark, **row.figures})
+    for line in table_rows(results.correspondences) if results.correspondences else []:
+        facts = {"kind": "correspondences", "model": line.model, "stage": line.stage, "prediction": line.prediction}
+        writer.writerow({**facts, **_named(line.mean, line.spread)})
     return text.getvalue()
+
+
+def _with_spread(names: Iterable[str]) -> list[str]:
+    """Return the columns of figures and of their standard deviations."""
+    return [column for name in names for column in (name, f"{name}_std")]
+
+
+def _named(mean: Mapping[str, float], spread: Mapping[str, float]) -> dict[str, float]:
+    """Return means and standard deviations by their columns."""
+    return {**mean, **{f"{name}_std": value for name, value in spread.items()}}
 
 
 def markdown_text(results: EvaluationResults) -> str:

@@ -156,7 +156,9 @@ def _verify_draw(source: EvaluationSet, columns: _Columns, draw: Draw, blocks: I
     try:
         return verification(np.concatenate(scores), np.concatenate(same)).figures()
     except ValueError as problem:
-        raise _unscorable(source, problem) from problem
+        raise DataError(
+            f"{source.name}: pairs of images can't be verified: {problem}: leave out --verification"
+        ) from problem
 
 
 def _columns(source: EvaluationSet) -> _Columns:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FAR_LEVELS = (1e-1, 1e-2, 1e-3, 1e-4)
-FEWEST_IMPOSTORS = 10  # that a threshold for a FAR must let pass; with fewer, single pairs would decide it
+FEWEST_IMPOSTORS = 10  # that a FAR must stand for; with fewer, single pairs would decide it
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Verification:
     impostors: int
 
     def figures(self) -> dict[str, float]:
-        """Return all figures by names such as ``auc``, ``tar_at_0.001`` and ``threshold_at_0.001``."""
+        """Return all figures by names such as ``auc``, ``tar_at_0.001`` and ``threshold_at_0.001``, without infinite thresholds."""
         return {
             "auc": self.auc,
             "eer": self.eer,
             **{f"tar_at_{far:g}": rate for far, rate in self.tar_at_far.items()},
-            **{f"threshold_at_{far:g}": score for far, score in self.threshold_at_far.items()},
+            **{f"threshold_at_{far:g}": score for far, score in self.threshold_at_far.items() if score < np.inf},
         }
 
 

@@ -11,7 +11,7 @@ from lba_cli.evaluation.verification import FAR_LEVELS
 if TYPE_CHECKING:
     from lba_cli.evaluation.results import EvaluationResults, Result
 
-TITLE = "Verification: are two images of one person? Rates in percent"
+TITLE = "Verification: do two images show the same person? Rates in percent"
 COLUMNS = {
     "auc": "AUC",
     "eer": "EER",

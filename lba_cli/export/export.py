@@ -22,8 +22,10 @@ from lba_cli.model.official_layout import BACKBONE, retrieval_of
 from lba_cli.vocabulary import MODALITIES, ExportPrecision, Modality, Stems
 
 # The largest accepted difference between the values of two unit-length embeddings. In float32 it allows for rounding. In
-# half precision and int8, where users see the measured difference, it only rejects files that don't represent the network.
-TOLERANCES: dict[ExportPrecision, float] = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.05, "int8": 0.2}
+# half precision and int8, where users see the measured difference, it only rejects files that don't represent the network. There,
+# the distance of the two embeddings is limited as well, because long embeddings have small values.
+TOLERANCES: dict[ExportPrecision, float] = {"float32": 1e-4, "float16": 0.05, "bfloat16": 0.05, "int8": 0.05}
+LARGEST_DISTANCE = 0.2
 BATCHES = (1, 7)  # the sizes of the batches that are compared
 
 
@@ -116,12 +118,12 @@ def _write(
         if options.calibration:
             quantize_file(partial, contents, options.calibration)
     embed = _as_one_function([(contents, form.load(partial)) for _, contents, partial in files])
-    deviation = largest_deviation(network, description, embed)
+    deviation, distance = largest_deviation(network, description, embed)
     tolerance = TOLERANCES[files[0][1].precision]
-    if not deviation <= tolerance:
+    if not (deviation <= tolerance and distance <= LARGEST_DISTANCE):
         raise ExportError(
-            f"{files[0][0]}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's, more "
-            f"than {tolerance:g}; no file was written"
+            f"{files[0][0]}: the exported network's embeddings deviate by {deviation:.2e} from the trained network's (allowed: "
+            f"{tolerance:g}), and their distance is {distance:.2e} (allowed: {LARGEST_DISTANCE:g}); no file was written"
         )
     scores = None
     if scorer := options.scorer:
@@ -132,9 +134,9 @@ def _write(
 
 
 @torch.inference_mode()
-def largest_deviation(network: TwoStreamNetwork, description: Description, embed: EmbedOne) -> float:
-    """Return the largest absolute difference between a value of ``embed``'s embeddings and of the network's."""
-    worst = 0.0
+def largest_deviation(network: TwoStreamNetwork, description: Description, embed: EmbedOne) -> tuple[float, float]:
+    """Return the largest absolute difference between a value of ``embed``'s embeddings and of the network's, and the largest distance."""
+    worst = farthest = 0.0
     for batch in BATCHES:
         for modality in MODALITIES:
             images, _ = example(description, batch, infrared=modality == "infrared")
@@ -143,7 +145,8 @@ def largest_deviation(network: TwoStreamNetwork, description: Description, embed
                 raise NotFinite("the network")
             difference = embed(images, modality) - trained
             worst = max(worst, float(difference.abs().nan_to_num(torch.inf).max()))
-    return worst
+            farthest = max(farthest, float(difference.norm(dim=1).nan_to_num(torch.inf).max()))
+    return worst, farthest
 
 
 def _files(path: Path, options: ExportOptions) -> dict[Path, FileContents]:

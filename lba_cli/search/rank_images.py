@@ -1,6 +1,5 @@
 """Rank a gallery for query images: each alone or all together, by images or by tracks, from a score on."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +18,11 @@ from lba_cli.vocabulary import Engine, Modality
 
 
 class RankedList(NamedTuple):
-    """A query and its hits, best first. There may be none: nobody in the gallery is similar enough."""
+    """A query, its hits, best first, and the images that it consists of. There may be no hits: nobody is similar enough."""
 
     query: str
     hits: list[Hit]
+    images: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,33 +53,30 @@ def rank_images(
         DataError: images can't be decoded and the request doesn't skip them.
     """
     if options.tracks and options.engine != "exact":
-        raise SearchError("tracks can be ranked by the engine 'exact' only: leave out --engine, or --tracks")
-    rows = embedded_rows(queries, listener)
-    return [
-        RankedList(name, _from_score(hits, options.min_score))
-        for names, vectors in (_together(rows) if options.together else rows)
-        for name, hits in zip(names, _search(index, vectors, options), strict=True)
-    ]
-
-
-def _search(index: Index, vectors: NDArray[np.float32], options: RankingOptions) -> list[list[Hit]]:
-    if options.tracks:
-        return search_tracks(index, vectors, options.top)
-    return search(index, vectors, options.top, options.engine)
-
-
-def _together(
-    rows: Iterator[tuple[Sequence[str], NDArray[np.float32]]],
-) -> Iterator[tuple[list[str], NDArray[np.float32]]]:
-    """Yield all query images as one query."""
+        raise SearchError("--tracks needs --engine exact, which is the default")
     names: list[str] = []
-    vectors: list[NDArray[np.float32]] = []
-    for some, embedded in rows:
+    found: list[NDArray[np.float32]] = []
+    for some, embedded in embedded_rows(queries, listener):
         names += some
-        vectors.append(embedded)
-    if names:
-        title = names[0] if len(names) == 1 else f"{len(names)} images together: {names[0]}, …"
-        yield [title], mean_vector(np.concatenate(vectors))
+        found.append(embedded)
+    if not names:
+        return []
+    vectors = np.concatenate(found)
+    if options.together:
+        together, vectors = tuple(names), mean_vector(vectors)
+        titles = [names[0] if len(names) == 1 else f"{len(names)} images together: {names[0]}, …"]
+        images = [together]
+    else:
+        titles, images = names, [(name,) for name in names]
+    ranked = (
+        search_tracks(index, vectors, options.top)
+        if options.tracks
+        else search(index, vectors, options.top, options.engine)
+    )
+    return [
+        RankedList(title, _from_score(hits, options.min_score), shown)
+        for title, hits, shown in zip(titles, ranked, images, strict=True)
+    ]
 
 
 def _from_score(hits: list[Hit], least: float | None) -> list[Hit]:
@@ -105,5 +102,10 @@ def least_score(
         return min_score
     if min_score is not None:
         raise SearchError("--min-score and --far both choose the lowest score: leave one of them out")
+    if modality == index.manifest.modality:
+        raise SearchError(
+            f"--far: thresholds are measured between infrared and visible images, but queries and gallery are both {modality}: use "
+            "--min-score"
+        )
     known = read_thresholds(thresholds, index.manifest.model) if thresholds else index.manifest.thresholds
     return threshold_for(known, modality, far, str(thresholds or index.folder))

@@ -5,17 +5,21 @@ that were scored.
 """
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lba_cli.errors import SearchError
+from lba_cli.evaluation.verification import FAR_LEVELS
 from lba_cli.files import read_text
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import MODALITIES, Modality
 
 HOW = "lba evaluate --verification --json FILE"
 _PREFIX = "threshold_at_"
-Thresholds = dict[str, dict[str, float]]  # by the queries' modality and the rate of false accepts
+LARGEST_SCORE = 1.01  # of two vectors of unit length, with rounding
+# By the queries' modality and the rate of false accepts. The gallery has the other modality.
+Thresholds = dict[Modality, dict[str, float]]
 
 
 def read_thresholds(path: Path, model: str) -> Thresholds:
@@ -32,6 +36,8 @@ def read_thresholds(path: Path, model: str) -> Thresholds:
     measured = [each for each in results if isinstance(each, dict) and isinstance(each.get("verification"), dict)]
     if not measured:
         raise SearchError(f"{path}: holds no thresholds; write it with {HOW}")
+    if all(each["verification"].get("model") == "" for each in measured):
+        raise SearchError(f"{path}: holds means over several models; measure the thresholds of a single one with {HOW}")
     own = [each for each in measured if each["verification"].get("model") == model]
     if not own:
         raise SearchError(
@@ -39,8 +45,9 @@ def read_thresholds(path: Path, model: str) -> Thresholds:
         )
     found: Thresholds = {}
     for each in own:
-        query = str(each.get("direction", "")).partition("-to-")[0]
-        found.setdefault(query, _levels(path, each["verification"]))
+        for query, gallery in (MODALITIES, MODALITIES[::-1]):
+            if each.get("direction") == f"{query}-to-{gallery}":
+                found.setdefault(query, _levels(path, each["verification"]))
     return found
 
 
@@ -55,13 +62,15 @@ def threshold_for(thresholds: Thresholds, modality: Modality, far: float, where:
     Raises:
         SearchError: the threshold isn't known.
     """
+    if not 0 < far < 1:
+        raise SearchError(f"--far should be more than 0 and less than 1, not {far:g}")
     if not thresholds:
         raise SearchError(
             f"{where}: no thresholds are known for --far: name a file with --thresholds, which {HOW} writes"
         )
     levels = thresholds.get(modality, {})
     for level, score in levels.items():
-        if abs(float(level) - far) <= 1e-9 * far:
+        if math.isclose(float(level), far, rel_tol=1e-9):
             return score
     known = ", ".join(levels) or "none"
     raise SearchError(
@@ -71,6 +80,8 @@ def threshold_for(thresholds: Thresholds, modality: Modality, far: float, where:
 
 
 def _results(path: Path) -> list[Any]:
+    if not path.is_file():
+        raise SearchError(f"{path}: no such file; write it with {HOW}")
     try:
         content = json.loads(read_text(path))
         results = content["results"]
@@ -81,11 +92,8 @@ def _results(path: Path) -> list[Any]:
 
 def _levels(path: Path, figures: Mapping[str, Any]) -> dict[str, float]:
     mean = figures.get("mean")
-    found = {
-        name.removeprefix(_PREFIX): value
-        for name, value in (mean.items() if isinstance(mean, dict) else ())
-        if name.startswith(_PREFIX)
-    }
-    if not all(isinstance(score, int | float) and abs(score) <= 2 for score in found.values()):
+    known = mean if isinstance(mean, dict) else {}
+    found = {f"{far:g}": known[name] for far in FAR_LEVELS if (name := f"{_PREFIX}{far:g}") in known}
+    if not all(type(score) in (int, float) and abs(score) <= LARGEST_SCORE for score in found.values()):
         raise SearchError(f"{path}: damaged: its thresholds are not scores; write it again with {HOW}")
     return {level: float(score) for level, score in found.items()}

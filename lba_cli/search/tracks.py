@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError
-from lba_cli.search.index import Index
+from lba_cli.search.embedder import UNIT_TOLERANCE
+from lba_cli.search.index import AGAIN, Index
 from lba_cli.search.query import ROWS_AT_ONCE, Hit
 
 
@@ -31,8 +32,12 @@ def search_tracks(index: Index, queries: NDArray[np.float32], top: int) -> list[
     A track is a folder with images of the gallery, and its vector the mean of theirs at unit length. The hits' paths are folders.
 
     Args:
-        index, queries: the gallery, and (q, D) float32 vectors of unit length.
+        index, queries: the gallery, and (q, D) float32 vectors of unit length. The vectors of all tracks are held in memory, in
+            float64.
         top: the length of each list.
+
+    Raises:
+        SearchError: the index has vectors that are not of unit length.
     """
     names, vectors = _track_vectors(index)
     scores = queries.astype(np.float64) @ vectors.T
@@ -50,5 +55,11 @@ def _track_vectors(index: Index) -> tuple[Sequence[str], NDArray[np.float64]]:
     sums = np.zeros((len(names), index.manifest.dimension))
     for start in range(0, len(folders), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
-        np.add.at(sums, track[rows], index.vectors[rows])
+        block = np.asarray(index.vectors[rows], np.float64)
+        if not (np.abs(np.linalg.norm(block, axis=1) - 1) < UNIT_TOLERANCE).all():  # NaN included
+            raise SearchError(f"{index.folder}: damaged: it holds vectors that are not of unit length; {AGAIN}")
+        present, place = np.unique(track[rows], return_inverse=True)
+        block_sums = np.zeros((len(present), block.shape[1]))
+        np.add.at(block_sums, place, block)
+        sums[present] += block_sums
     return names.tolist(), sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)

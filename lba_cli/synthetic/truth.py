@@ -35,7 +35,7 @@ class Truth:
 def truth_of(rendering: Rendering, stature: float) -> Truth:
     """Compute the truth about a rendering of a person who is ``stature`` metres tall.
 
-    Solids hide each other in the order in which they were painted. A pixel is hidden by an obstacle if half of it is.
+    Solids hide each other in the order in which they were painted. A pixel is hidden by an obstacle that covers at least half of it.
     """
     width, height = rendering.image.size
     part, along, angle = np.zeros((height, width), np.uint8), np.zeros((height, width)), np.zeros((height, width))

@@ -15,8 +15,9 @@ from lba_cli.data.image_files import any_image
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.feature_maps import Stage, as_array, image_maps, sample_maps
 from lba_cli.evaluation.strongest_matches import Matches, strongest_matches
-from lba_cli.evaluation.true_places import TruePlaces, has_truth, sample_places
+from lba_cli.evaluation.true_places import has_truth, sample_truth
 from lba_cli.model import TwoStreamNetwork
+from lba_cli.synthetic.truth import Truth
 from lba_cli.visualize.canvas import (
     INCHES,
     connect,
@@ -72,7 +73,9 @@ def correspondences(
     tile = _tile_width(pair_width)
     tall = tile * source.height / source.width
     figure = new_figure(INCHES[options.width], HEAD + (tall + LINE) * 2 * len(people) / abreast + MARGIN)
-    headline(figure, MARGIN, f"The {matching.count} strongest matches of {matching.stage} features, {source.name}")
+    headline(
+        figure, MARGIN, f"The strongest matches (up to {matching.count}) of {matching.stage} features, {source.name}"
+    )
     for number, person in enumerate(people):
         other = another_person(person, people, source.samples, options.seed)
         for position, partner in enumerate((person, other)):
@@ -131,7 +134,7 @@ class Side(NamedTuple):
     image: NDArray[np.uint8]
     features: Tensor
     title: str
-    places: TruePlaces | None = None
+    truth: Truth | None = None
 
 
 class Pair(NamedTuple):
@@ -153,8 +156,7 @@ def _pair_of(network: TwoStreamNetwork, source: ImageSource, stage: Stage, perso
     ):
         image, maps = sample_maps(network, source, index)
         features = getattr(maps, stage)
-        places = sample_places(source, index, *features.shape[2:]) if has_truth(source) else None
-        sides.append(Side(image, features, title, places))
+        sides.append(Side(image, features, title, sample_truth(source, index) if has_truth(source) else None))
     same = person.identity == partner.identity
     colour, mark = verdict(same)
     query, key = sides
@@ -172,7 +174,7 @@ def _draw_pair(figure: Figure, left: float, top: float, tile: float, pair: Pair,
     ``left``, ``top`` and the width ``tile`` of each image are in inches.
     """
     query, key = pair.query, pair.key
-    among = allowed_positions(query.features, query.places, matching.where)
+    among = allowed_positions(query.features, query.truth, matching.where)
     matches = strongest_matches(query.features, key.features, matching.count, matching.temperature, among)
     tall = tile * query.image.shape[0] / query.image.shape[1]
     starts = (0.0, tile + GAP, 2 * tile + GAP + SPAN, 3 * tile + 2 * GAP + SPAN)
@@ -186,18 +188,26 @@ def _draw_pair(figure: Figure, left: float, top: float, tile: float, pair: Pair,
         _pixels(matches.key, key.features.shape[2:], key.image.shape[:2]),
     ]
     strength = matches.strength / max(float(matches.strength.max(initial=0.0)), 1e-12)
-    judged = judge(matches, query.places, key.places) if query.places and key.places and pair.same else None
+    judged = None
+    if query.truth and key.truth and pair.same:
+        judged = judge(matches, query.truth, key.truth, _grid(query.features))
     connect(tiles[1], tiles[2], np.hstack(points), strength, judged.colours if judged else None)
     if judged:
-        true = _pixels(judged.true, key.features.shape[2:], key.image.shape[:2])
-        mark_places(tiles[2], true[judged.verdict == "wrong"], points[1][judged.verdict == "wrong"])
+        wrong = judged.verdict == "wrong"
+        true = (judged.true * key.image.shape[:2] - 0.5)[:, ::-1]
+        mark_places(tiles[2], true[wrong], points[1][wrong])
     middle = left + 2 * tile + GAP + SPAN / 2
-    caption = f"{pair.caption}, {judged.words if judged else _strength_words(matches)}"
+    caption = ", ".join([pair.caption, *([judged.words] if judged else []), _strength_words(matches)])
     write(figure, middle, top - 0.17, caption, ha="center")
 
 
 def _strength_words(matches: Matches) -> str:
-    return f"mean match strength {matches.strength.mean():.2f}" if len(matches.strength) else "no matches"
+    return f"mean strength {matches.strength.mean():.2f}" if len(matches.strength) else "no matches"
+
+
+def _grid(features: Tensor) -> tuple[int, int]:
+    """Return the rows and columns of (1, C, h, w) features."""
+    return features.shape[2], features.shape[3]
 
 
 def _pixels(positions: NDArray[np.int64], grid: Sequence[int], image: Sequence[int]) -> NDArray[np.float64]:

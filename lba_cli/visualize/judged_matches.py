@@ -7,22 +7,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.evaluation.strongest_matches import Matches, inner_positions
-from lba_cli.evaluation.true_places import TruePlaces, corresponding
+from lba_cli.evaluation.true_places import ROUNDING, corresponding, person_pixels, places_of
+from lba_cli.synthetic.truth import Truth
 from lba_cli.visualize.canvas import RIGHT, WRONG
 
 Where = Literal["person", "anywhere"]
-NEAR = 0.10  # of the person's height: a match that is at most this far from a true position is right
+NEAR = 0.10  # of the person's height: a match that is at most this far from a true point is right
 COLOURS = {"right": RIGHT, "wrong": WRONG, "unknown": "#999999"}
 
 
 class JudgedMatches(NamedTuple):
     """The verdict about M matches: ``right``, ``wrong`` or ``unknown`` if the point isn't seen in the other image.
 
-    ``true`` (M, 2) has the row and column of the nearest true position, -1 where it is unknown.
+    ``true`` (M, 2) has the nearest true point of the other image, its y and x as shares of the image's height and width; NaN where it
+    is unknown.
     """
 
     verdict: NDArray[np.str_]
-    true: NDArray[np.int64]
+    true: NDArray[np.float64]
 
     @property
     def colours(self) -> list[str]:
@@ -33,10 +35,10 @@ class JudgedMatches(NamedTuple):
     def words(self) -> str:
         """The number of right matches as text."""
         right, known = int((self.verdict == "right").sum()), int((self.verdict != "unknown").sum())
-        return f"{right} of {known} right (within {NEAR:.0%} of the height)"
+        return f"{right} of {known} right" if known else "no match has a known truth"
 
 
-def allowed_positions(features: Tensor, places: TruePlaces | None, where: Where) -> NDArray[np.bool_] | None:
+def allowed_positions(features: Tensor, truth: Truth | None, where: Where) -> NDArray[np.bool_] | None:
     """Return the (HW,) positions of a query whose matches are drawn; None for all.
 
     ``person`` stands for the positions that show the person, if the truth is known, and otherwise for those that aren't at the
@@ -44,21 +46,21 @@ def allowed_positions(features: Tensor, places: TruePlaces | None, where: Where)
     """
     if where == "anywhere":
         return None
-    return places.on_person if places else inner_positions(features)
+    return places_of(truth, *features.shape[2:]).on_person if truth else inner_positions(features)
 
 
-def judge(matches: Matches, query: TruePlaces, key: TruePlaces) -> JudgedMatches:
-    """Compare matches between two images of a person with the truth."""
-    columns = len(np.unique(key.centre[:, 1]))
-    true = corresponding(query, key)
-    verdicts, places = [], []
-    for start, end in zip(matches.query @ (columns, 1), matches.key @ (columns, 1), strict=True):
-        candidates = np.flatnonzero(true[start])
-        if not len(candidates):
+def judge(matches: Matches, query: Truth, key: Truth, grid: tuple[int, int]) -> JudgedMatches:
+    """Compare matches between two images of a person with the truth. ``grid`` has the rows and columns of the feature maps."""
+    places, cells, pixels = places_of(query, *grid), places_of(key, *grid), person_pixels(key)
+    true = corresponding(places, pixels)
+    verdicts, points = [], []
+    for start, end in zip(matches.query @ (grid[1], 1), matches.key @ (grid[1], 1), strict=True):
+        known = pixels.centre[true[start]]
+        if not len(known):
             verdicts.append("unknown")
-            places.append((-1, -1))
+            points.append((np.nan, np.nan))
             continue
-        distance = np.linalg.norm(key.centre[candidates] - key.centre[end], axis=1) / key.height
-        verdicts.append("right" if distance.min() <= NEAR else "wrong")
-        places.append(divmod(int(candidates[distance.argmin()]), columns))
-    return JudgedMatches(np.array(verdicts, str), np.array(places, np.int64).reshape(-1, 2))
+        distance = np.linalg.norm(known - cells.centre[end], axis=1) / key.height
+        verdicts.append("right" if distance.min() <= NEAR + ROUNDING else "wrong")
+        points.append(tuple(known[distance.argmin()] / key.part.shape))
+    return JudgedMatches(np.array(verdicts, str), np.array(points, float).reshape(-1, 2))

@@ -22,7 +22,7 @@ def test_two_models_and_an_untrained_network_are_measured(lba, network_file, tru
     shutil.copyfile(network_file, "other.pt")
     files = ("--json", "f.json", "--csv", "f.csv", "--markdown", "f.md")
     result = lba("evaluate", network_file, "other.pt", "--data", true_people, "--correspondences", *SETTING, *files)
-    for shown in ("Correspondences of 6 pairs", "untrained", "chance: same place", "PCK 10%"):
+    for shown in ("Correspondences of", "untrained", "chance: own place", "best possible", "PCK 10%"):
         assert shown in words(result)
 
     content = json.loads((tmp_path / "f.json").read_text())["correspondences"]
@@ -34,7 +34,7 @@ def test_two_models_and_an_untrained_network_are_measured(lba, network_file, tru
     assert first["itself"] == untrained["itself"]
 
     rows = [row for row in csv.DictReader((tmp_path / "f.csv").open()) if row["kind"] == "correspondences"]
-    assert len(rows) == 3 * 2 * 3 + 2
+    assert len(rows) == 3 * 2 * 3 + 3
     assert rows[0].keys() >= {"stage", "prediction", *COLUMNS}
     assert float(rows[0]["same_place"]) == first["strongest"]["same_place"]
     assert "| layer3 | strongest match |" in (tmp_path / "f.md").read_text()
@@ -55,7 +55,7 @@ def test_a_store_finds_the_truth_beside_the_images_it_was_prepared_from(lba, net
         "data.width=32",
     )
     result = lba("evaluate", network_file, "--data", "store", "--correspondences", *SETTING)
-    assert "Correspondences of 6 pairs" in words(result)
+    assert "Correspondences of" in words(result)
 
 
 def test_a_data_set_without_truth_is_refused(lba, network_file, store):

@@ -36,7 +36,7 @@ def photos(tiny, tmp_path):
 def test_the_figures_are_in_the_table_and_in_every_file(lba, network_file, store, tmp_path):
     files = ("--json", "f.json", "--csv", "f.csv", "--markdown", "f.md")
     result = lba("evaluate", network_file, "--data", store, "--verification", "--flip", *files)
-    assert "Verification: are two images of one person?" in words(result)
+    assert "Verification: do two images show the same person?" in words(result)
     plain, flipped = json.loads((tmp_path / "f.json").read_text())["results"]
     for entry in (plain, flipped):
         figures = entry["verification"]
@@ -105,6 +105,7 @@ def test_several_images_of_one_person_are_one_query(lba, network_file, photos):
     (ranked,) = content["queries"]
     assert ranked["query"].startswith(f"{count} images together: ")
     assert content["together"] is True
+    assert len(ranked["images"]) == count
     lba(*query, "--together", "--tracks")
     (ranked,) = json.loads((photos / "r.json").read_text())["queries"]
     assert {hit["path"] for hit in ranked["results"]} == {str(path) for path in (photos / "cam1").iterdir()}
@@ -115,7 +116,8 @@ def test_several_images_of_one_person_are_one_query(lba, network_file, photos):
     [
         (("--far", 0.1, "--min-score", 0.5), "--min-score and --far both choose the lowest score"),
         (("--thresholds", "t.json"), "--thresholds needs --far RATE"),
-        (("--tracks", "--engine", "faiss"), "tracks can be ranked by the engine 'exact' only"),
+        (("--far", 0.1, "--thresholds", "t.json"), "t.json: no such file"),
+        (("--tracks", "--engine", "faiss"), "--tracks needs --engine exact"),
         (("--tracks", "--picture", "x.png"), "--picture shows single images"),
         (("--together", "--picture", "x.png"), "--picture shows single images"),
     ],
@@ -124,3 +126,20 @@ def test_options_that_contradict_each_other_are_refused(lba, network_file, photo
     lba("search", "build", "cam1", "--index", "gallery", "--modality", "visible", "--checkpoint", network_file)
     query = ("search", "query", "gallery", "cam3", "--modality", "infrared")
     assert message in refused(lba(*query, *options, status=2))
+
+
+def test_thresholds_do_not_hold_within_a_modality(lba, network_file, photos):
+    lba("search", "build", "cam1", "--index", "gallery", "--modality", "visible", "--checkpoint", network_file)
+    query = ("search", "query", "gallery", "cam1", "--modality", "visible", "--same-modality")
+    assert "thresholds are measured between infrared and visible images" in refused(lba(*query, "--far", 0.1, status=2))
+
+
+def test_features_that_are_all_alike_have_no_thresholds(lba, store, network_file, tmp_path):
+    lba("evaluate", network_file, "--data", store, "--save-features", "f.npz")
+    content = dict(np.load(tmp_path / "f.npz"))
+    content["features"] = np.ones_like(content["features"])
+    np.savez(tmp_path / "same.npz", **content)
+    lba("evaluate", "--features", "same.npz", "--protocol-of", "sysu", "--verification", "--json", "s.json")
+    figures = json.loads((tmp_path / "s.json").read_text())["results"][0]["verification"]["mean"]
+    assert (figures["auc"], figures["eer"], figures["tar_at_0.1"]) == (0.5, 0.5, 0.0)
+    assert "threshold_at_0.1" not in figures

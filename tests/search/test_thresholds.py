@@ -55,6 +55,7 @@ def test_unknown_rates_are_refused_with_the_known_ones():
         (json.dumps({"results": [result(model="c" * 64)]}), "holds the thresholds of another model"),
         (json.dumps({"results": [result(mean={"threshold_at_0.1": "high"})]}), "its thresholds are not scores"),
         (json.dumps({"results": [result(mean={"threshold_at_0.1": 7})]}), "its thresholds are not scores"),
+        (json.dumps({"results": [result(mean={"threshold_at_0.1": True})]}), "its thresholds are not scores"),
     ],
 )
 def test_files_without_fitting_thresholds_are_refused(tmp_path, content, words):
@@ -65,5 +66,22 @@ def test_files_without_fitting_thresholds_are_refused(tmp_path, content, words):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(SearchError, match="not the results of an evaluation"):
+    with pytest.raises(SearchError, match=r"missing\.json: no such file"):
         read_thresholds(tmp_path / "missing.json", MODEL)
+
+
+@pytest.mark.parametrize("far", [0, -1, 1, 2, float("inf"), float("nan")])
+def test_rates_outside_0_and_1_are_refused(far):
+    with pytest.raises(SearchError, match="--far should be more than 0 and less than 1"):
+        threshold_for({"infrared": {"0.1": 0.2}}, "infrared", far, "f.json")
+
+
+def test_strange_rates_and_directions_are_passed_over(tmp_path):
+    mean = {"threshold_at_abc": 0.1, "threshold_at_0.1": 0.4, "threshold_at_1e400": 0.2}
+    content = written(tmp_path / "f.json", result(mean=mean), result(direction="x" * 70_000))
+    assert read_thresholds(content, MODEL) == {"infrared": {"0.1": 0.4}}
+
+
+def test_means_over_several_models_are_refused(tmp_path):
+    with pytest.raises(SearchError, match="holds means over several models"):
+        read_thresholds(written(tmp_path / "f.json", result(model="")), MODEL)

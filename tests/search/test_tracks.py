@@ -1,5 +1,7 @@
 """Several images as one: queries of one person, and tracks of the gallery."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_gallery import index_of
@@ -25,6 +27,16 @@ def test_vectors_that_cancel_each_other_out_are_refused():
     vector = np.array([[1.0, 0.0]], np.float32)
     with pytest.raises(SearchError, match="cancel each other out"):
         mean_vector(np.concatenate([vector, -vector]))
+
+
+def test_damaged_vectors_are_refused(tmp_path):
+    vectors = unit(np.random.default_rng(1).standard_normal((4, 6))).astype(np.float32)
+    for wrong in (np.nan, 5.0):
+        index = index_of(tmp_path / f"index-{wrong}", vectors)
+        broken = np.array(index.vectors)
+        broken[2] = wrong
+        with pytest.raises(SearchError, match="damaged: it holds vectors that are not of unit length"):
+            search_tracks(replace(index, vectors=broken), vectors[:1], 2)
 
 
 def test_tracks_are_ranked_by_the_mean_of_their_images(tmp_path):

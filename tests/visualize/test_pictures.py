@@ -1,6 +1,7 @@
 """Pictures: their parts, their texts, and how they are written."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,9 @@ from lba_cli.datasets.sysu import read_sysu
 from lba_cli.errors import DataError, LbaError
 from lba_cli.evaluation.scoring import draw_setting
 from lba_cli.evaluation.strongest_matches import Matches, inner_positions, strongest_matches
-from lba_cli.evaluation.true_places import TruePlaces
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent
+from lba_cli.synthetic.truth import Truth
 from lba_cli.visualize.canvas import COLOURS, INCHES, QUERY, RIGHT, WRONG, new_figure, save
 from lba_cli.visualize.correspondences import (
     Matching,
@@ -389,43 +390,54 @@ def test_names_are_written_as_they_are(name, network, tmp_path, recwarn):
 # --- matches with a known truth ---
 
 
-def true_places(part):
-    centre = np.array([[y, x] for y in (10.0, 30.0) for x in (5.0, 15.0)])
-    return TruePlaces(np.array(part, np.uint8), np.zeros(4), np.zeros(4), centre, 50.0)
+def truth_of_quarters(part):
+    """The truth about an image of 40 × 20 pixels whose quarters each show a part."""
+    quarters = np.kron(np.array(part, np.uint8).reshape(2, 2), np.ones((20, 10), np.uint8))
+    return Truth(quarters, np.zeros((40, 20)), np.zeros((40, 20)), 100.0)
 
 
-def test_matches_are_judged_by_the_nearest_true_position():
-    """Position 0 shows part 1, which the key has at 1; position 1 shows part 2, at 0 and 3; position 2 a part that is hidden."""
-    query, key = true_places([1, 2, 3, 0]), true_places([2, 1, 0, 2])
+def test_matches_are_judged_by_the_nearest_true_pixel():
+    """Quarter 0 shows part 1, which the key has in quarter 1; quarter 1 part 2, in quarters 0 and 3; quarter 2 a part that is hidden."""
+    query, key = truth_of_quarters([1, 2, 3, 0]), truth_of_quarters([2, 1, 0, 2])
     matches = Matches(np.array([[0, 0], [0, 1], [1, 0]]), np.array([[0, 1], [1, 0], [0, 0]]), np.ones(3))
-    judged = judge(matches, query, key)
-    # The second match ends at position 2, 10 pixels or 20 % of the height from position 3, and 20 from position 0.
-    assert judged.verdict.tolist() == ["right", "wrong", "unknown"]
-    assert judged.true.tolist() == [[0, 1], [1, 1], [-1, -1]]
-    assert judged.words == "1 of 2 right (within 10% of the height)"
-    assert judged.colours[:2] == [RIGHT, WRONG]
+    judged = judge(matches, query, key, (2, 2))
+    # The second match ends at (30, 5); the nearest pixel of part 2 is in quarter 3, 5.5 pixels to the right.
+    assert judged.verdict.tolist() == ["right", "right", "unknown"]
+    assert judged.words == "2 of 2 right"
+    assert judged.true[1].tolist() == [pytest.approx(30 / 40, abs=0.02), pytest.approx(10.5 / 20)]
+    assert np.isnan(judged.true[2]).all()
+    small = replace(key, height=50.0)  # the same 5.5 pixels are 11 % of this height
+    assert judge(matches, query, small, (2, 2)).verdict.tolist() == ["right", "wrong", "unknown"]
+    assert judge(matches, query, small, (2, 2)).colours[:2] == [RIGHT, WRONG]
+
+
+def test_matches_without_a_truth_say_so():
+    nothing = truth_of_quarters([0, 0, 0, 0])
+    matches = Matches(np.array([[0, 0]]), np.array([[0, 0]]), np.ones(1))
+    assert judge(matches, nothing, nothing, (2, 2)).words == "no match has a known truth"
 
 
 def test_matches_start_on_the_person_or_anywhere():
-    features, places = torch.rand(1, 4, 6, 5), true_places([1, 0, 0, 2])
+    features = torch.rand(1, 4, 6, 5)
     assert allowed_positions(features, None, "anywhere") is None
-    assert allowed_positions(features, places, "person").tolist() == [True, False, False, True]
+    found = allowed_positions(torch.rand(1, 4, 2, 2), truth_of_quarters([1, 0, 0, 2]), "person")
+    assert found.tolist() == [True, False, False, True]
     inner = allowed_positions(features, None, "person").reshape(6, 5)
     assert inner[1:-1, 1:-1].all()
     assert inner.sum() == 12
     assert inner_positions(torch.rand(1, 4, 4, 2)).all(), "a small map is all rim"
     among = np.zeros(30, bool)
     among[[7, 8]] = True
-    found = strongest_matches(features, features, among=among)
-    assert set(map(tuple, found.query.tolist())) == {(1, 2), (1, 3)}
+    strongest = strongest_matches(features, features, among=among)
+    assert set(map(tuple, strongest.query.tolist())) == {(1, 2), (1, 3)}
 
 
 def test_right_and_wrong_matches_of_people_with_a_truth_differ(network, true_people):
     source = FolderImages(read_sysu(true_people), *network.image_size)
     figure = correspondences(network, source, PictureOptions(people=2), Matching(count=8))
     words = " ".join(text.get_text() for text in figure.texts)
-    assert words.count("right (within 10% of the height)") == 2
-    assert words.count("mean match strength") == 2
+    assert words.count(" right") + words.count("no match has a known truth") == 2
+    assert words.count("mean strength") == 4
 
 
 def test_the_other_person_is_seen_by_the_same_camera(source):

@@ -236,7 +236,7 @@ def test_a_report_of_people_with_a_truth_shows_it(subject, true_people):
     people = FolderImages(read_sysu(true_people), *subject.network.image_size)
     data = assemble(analyse(subject, people, FEW, 0, Silent()), FEW, FEW, Silent())
     assert data["correspondences"]["columns"][:3] == ["stage", "prediction", "PCK 5%"]
-    assert len(data["correspondences"]["rows"]) == 2 * 3 + 2
+    assert len(data["correspondences"]["rows"]) == 2 * 3 + 3
     for stage in data["people"][0]["stages"].values():
         rows, columns = stage["grid"]
         assert len(stage["true"]) == rows * columns

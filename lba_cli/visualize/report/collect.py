@@ -9,6 +9,7 @@ from typing import Any
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
+from lba_cli.errors import DataError
 from lba_cli.evaluation.correspondence_results import (
     CHANCE,
     COLUMNS,
@@ -115,21 +116,26 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
     matched = matched_people(subject.network, source, people, temperature=temperature, seed=seed, listener=listener)
     plain = embeddings[PLAIN]
     confused = confusions(source, (compare(source, draw, plain) for draw in drawn[0].draws))
-    known = (_measured(subject, source, listener),) if has_truth(source) else ()
+    known = _measured(subject, source, listener) if has_truth(source) else ()
     return Findings(subject, source, drawn, rooted, plain, tuple(matched), confused, ImageEncoder(source), seed, known)
 
 
-def _measured(subject: Subject, source: ImageSource, listener: Listener) -> ModelCorrespondences:
+def _measured(subject: Subject, source: ImageSource, listener: Listener) -> tuple[ModelCorrespondences, ...]:
+    """Measure the correspondences; warn and return nothing if there are no pairs of images, or their truth is damaged."""
     config = subject.config
-    found = correspondence_accuracy(
-        subject.network,
-        source,
-        pairs=config.evaluation.pairs,
-        seed=config.evaluation.pairs_seed,
-        temperature=config.alignment.temperature,
-        listener=listener,
-    )
-    return ModelCorrespondences(subject.model.name, (found,))
+    try:
+        found = correspondence_accuracy(
+            subject.network,
+            source,
+            pairs=config.evaluation.pairs,
+            seed=config.evaluation.pairs_seed,
+            temperature=config.alignment.temperature,
+            listener=listener,
+        )
+    except DataError as problem:
+        listener.warn(f"the report has no figures of correspondences: {problem}")
+        return ()
+    return (ModelCorrespondences(subject.model.name, (found,)),)
 
 
 def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Listener) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lba_cli.alignment import co_attention, matching_probability, person_mask
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.feature_maps import STAGES, sample_maps
-from lba_cli.evaluation.true_places import corresponding, has_truth, sample_places
+from lba_cli.evaluation.true_places import corresponding, has_truth, person_pixels, places_of, sample_truth
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
 from lba_cli.visualize.people import Person, another_person
@@ -69,9 +69,13 @@ def quantised_rows(probability: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def _true_positions(source: ImageSource, person: Person, grid: list[int]) -> list[list[int] | None]:
-    query, key = (sample_places(source, index, *grid) for index in (person.infrared, person.visible))
-    true = corresponding(query, key)
-    return [np.flatnonzero(row).tolist() if seen else None for row, seen in zip(true, query.on_person, strict=True)]
+    """Return for each position of the infrared image the positions of the visible one whose cells show the same point."""
+    query, key = (sample_truth(source, index) for index in (person.infrared, person.visible))
+    places, pixels = places_of(query, grid[0], grid[1]), person_pixels(key)
+    rows, columns = (pixels.centre * grid / key.part.shape).astype(int).T
+    cells = rows * grid[1] + columns
+    true = corresponding(places, pixels)
+    return [np.unique(cells[row]).tolist() if seen else None for row, seen in zip(true, places.on_person, strict=True)]
 
 
 @torch.inference_mode()

@@ -75,7 +75,7 @@ function correspondences() {
   }
 
   const controls = make("div", { class: "controls" }, radios("Features of", "stage", [["layer3", "layer3"], ["layer4", "layer4"]], (stage) => { state.stage = stage; build(); }), ramp("0", "highest probability in the image"));
-  const explanation = "Point at a position in the infrared image, or move over it with the arrow keys. The colours show the probability that the network matches it with each position of a visible image, of the same person and of a different one. Frames mark the position and its most probable matches." + (DATA.people[0].stages.layer3.true ? " Dashed frames mark the positions that show the same point of the body: the truth, which is known of synthetic people." : "");
+  const explanation = "Point at a position in the infrared image, or move over it with the arrow keys. The colours show the probability that the network matches it with each position of a visible image, of the same person and of a different one. Frames mark the position and its most probable matches." + (DATA.people[0].stages.layer3.true ? " Dashed frames mark the positions that show the same point of the body: the truth, which is known for synthetic people only." : "");
   build();
   return section("matching", "Correspondences", paragraph(explanation), make("div", { class: "people", role: "group", "aria-label": "Person" }, ...buttons), controls, words, viewer, ...measured());
 }
