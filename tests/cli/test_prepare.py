@@ -104,7 +104,7 @@ def test_a_trial_out_of_range_is_refused(lba, value):
 
 @pytest.mark.parametrize("layout", ["regdb", "llcm", "folder"])
 def test_synthetic_data_are_written_in_any_layout(lba, tmp_path, layout, monkeypatch):
-    monkeypatch.setattr("lba_cli.datasets.synthesize.draw", lambda *_: None)  # the images are drawn elsewhere
+    monkeypatch.setattr("lba_cli.datasets.synthesize.draw", lambda *_, **__: None)  # the images are drawn elsewhere
     result = lba("prepare", "synthetic", "--preset", "tiny", "--layout", layout, "--workers", "1", "--seed", "5")
     place = f"datasets/synthetic-tiny-{layout}"
     assert f"Next: lba prepare {layout} --root {place}" in result.output

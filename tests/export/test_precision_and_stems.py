@@ -138,7 +138,7 @@ def load_network_with(trained, name, value):
 @pytest.mark.parametrize(
     ("name", "words", "message"),
     [
-        ("onnx", {"precision": "bfloat16"}, "supports float32, float16, not --precision bfloat16"),
+        ("onnx", {"precision": "bfloat16"}, "supports float32, float16, int8, not --precision bfloat16"),
         ("official", {"precision": "float16"}, "supports float32, not --precision float16"),
         ("official", {"stems": "two"}, "whole network in one file: leave --stems two out"),
         ("safetensors", {"stems": "two"}, "whole network in one file: leave --stems two out"),

@@ -53,11 +53,13 @@ def oracle(person, rendering, row, column):
     return found and (found[0], found[1] / person.build.stature, found[2])
 
 
-@pytest.mark.parametrize("frame", [FRAME, replace(FRAME, loose=True)], ids=["usual", "loose"])
+@pytest.mark.parametrize(
+    "frame", [FRAME, pytest.param(replace(FRAME, loose=True), marks=pytest.mark.slow)], ids=["usual", "loose"]
+)
 def test_every_pixel_shows_what_the_geometry_says(frame):
     """Random pixels of images under all cameras, many of them on the person, some behind obstacles and passers-by."""
     random, compared, hidden = np.random.default_rng(0), 0, 0
-    for identity in range(60):
+    for identity in range(40):
         person, rendering = rendered(identity, 1 + identity % 6, frame=frame)
         truth = truth_of(rendering, person.build.stature)
         hidden += bool(rendering.obstacle or rendering.passers_by)
@@ -71,11 +73,11 @@ def test_every_pixel_shows_what_the_geometry_says(frame):
                 assert PARTS[part - 1] == expected[0]
                 assert truth.along[row, column] == pytest.approx(expected[1], abs=1e-9)
                 assert math.remainder(truth.angle[row, column] - expected[2], 2 * math.pi) == pytest.approx(0, abs=1e-9)
-    assert compared > 400
-    assert hidden > 5
+    assert compared > 300
+    assert hidden > 3
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
 def test_positions_of_pairs_correspond_as_the_geometry_says(count):
     agreeing = 0
     for number in range(count):
