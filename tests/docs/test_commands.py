@@ -133,6 +133,7 @@ NOT_RUN = {
     "python -m pytest tests/reliability/test_hostile_checkpoints.py": "runs these tests",
     "python -m pytest -m long tests/reliability/test_fuzz.py": "runs these tests",
     "python -m pytest -m slow tests/test_platforms.py": "runs these tests",
+    "python tests/ablations.py FOLDER": "takes hours",
     "python tests/compare_methods.py FOLDER": "takes half an hour",
     "python tests/compare_methods.py FOLDER --size 64 32 --seeds 0 1 2 3": "takes minutes",
     "python tests/benchmarks/training_memory.py --size 144 72": "takes minutes and 2 GB",
