@@ -6,7 +6,7 @@ from lba_cli.cli.candidates import Candidate
 from lba_cli.cli.checkpoints import OpenedCheckpoint
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.correspondence_results import ModelCorrespondences
-from lba_cli.evaluation.correspondences import StageCorrespondences, correspondence_accuracy
+from lba_cli.evaluation.correspondences import StageCorrespondences, configured_accuracy
 from lba_cli.evaluation.feature_maps import Stage
 from lba_cli.evaluation.results import ScoredModel
 from lba_cli.evaluation.true_places import require_truth
@@ -44,19 +44,7 @@ def measure_correspondences(candidates: Sequence[Candidate], listener: Listener)
 def _measure(
     opened: OpenedCheckpoint, source: ImageSource, network: TwoStreamNetwork, listener: Listener
 ) -> dict[Stage, StageCorrespondences]:
-    config = opened.config
-
-    def measure() -> dict[Stage, StageCorrespondences]:
-        return correspondence_accuracy(
-            network,
-            source,
-            pairs=config.evaluation.pairs,
-            seed=config.evaluation.pairs_seed,
-            temperature=config.alignment.temperature,
-            listener=listener,
-        )
-
-    return run_on_writer(measure)
+    return run_on_writer(lambda: configured_accuracy(network, source, opened.config, listener))
 
 
 def _untrained(network: TwoStreamNetwork) -> TwoStreamNetwork:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 from torch import Tensor
 
 from lba_cli.alignment import matching_probability
+from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.correspondence_pairs import ImagePair, choose_pairs
 from lba_cli.evaluation.feature_maps import STAGES, Stage, sample_maps
@@ -30,6 +30,7 @@ from lba_cli.evaluation.true_places import (
     require_truth,
     sample_truth,
 )
+from lba_cli.evaluation.verification import verification
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.network import StageMaps
 from lba_cli.reporting import Listener, Silent
@@ -127,6 +128,20 @@ def correspondence_accuracy(
                 measured[stage].append(_measure(maps, means, places, temperature))
             progress.advance()
     return {stage: _over_pairs(stage, each) for stage, each in measured.items()}
+
+
+def configured_accuracy(
+    network: TwoStreamNetwork, source: ImageSource, config: Config, listener: Listener
+) -> dict[Stage, StageCorrespondences]:
+    """Compute :func:`correspondence_accuracy` with the options of a configuration; it raises the same errors."""
+    return correspondence_accuracy(
+        network,
+        source,
+        pairs=config.evaluation.pairs,
+        seed=config.evaluation.pairs_seed,
+        temperature=config.alignment.temperature,
+        listener=listener,
+    )
 
 
 class _Places(NamedTuple):
@@ -254,5 +269,4 @@ def _over_pairs(stage: Stage, pairs: Sequence[_PairFigures]) -> StageCorresponde
 
 def area_under_roc(positive: Sequence[float], negative: Sequence[float]) -> float:
     """Return the probability that a positive score is larger than a negative one. Ties count half."""
-    ranks = rankdata([*positive, *negative])[: len(positive)]
-    return float((ranks.sum() - len(positive) * (len(positive) + 1) / 2) / (len(positive) * len(negative)))
+    return verification([*positive, *negative], [True] * len(positive) + [False] * len(negative)).auc

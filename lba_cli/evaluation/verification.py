@@ -37,9 +37,19 @@ class Verification:
         return {
             "auc": self.auc,
             "eer": self.eer,
-            **{f"tar_at_{far:g}": rate for far, rate in self.tar_at_far.items()},
-            **{f"threshold_at_{far:g}": score for far, score in self.threshold_at_far.items() if score < np.inf},
+            **{tar_name(far): rate for far, rate in self.tar_at_far.items()},
+            **{threshold_name(far): score for far, score in self.threshold_at_far.items() if score < np.inf},
         }
+
+
+def tar_name(far: float) -> str:
+    """Return the name of the TAR at a FAR among the figures."""
+    return f"tar_at_{far:g}"
+
+
+def threshold_name(far: float) -> str:
+    """Return the name of the threshold at a FAR among the figures."""
+    return f"threshold_at_{far:g}"
 
 
 def verification(scores: ArrayLike, same: ArrayLike) -> Verification:

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lba_cli.evaluation.verification import FAR_LEVELS
+from lba_cli.evaluation.verification import FAR_LEVELS, tar_name, threshold_name
 
 if TYPE_CHECKING:
     from lba_cli.evaluation.results import EvaluationResults, Result
@@ -15,9 +15,9 @@ TITLE = "Verification: do two images show the same person? Rates in percent"
 COLUMNS = {
     "auc": "AUC",
     "eer": "EER",
-    **{f"tar_at_{far:g}": f"TAR at FAR {far:.4g}" for far in FAR_LEVELS},
+    **{tar_name(far): f"TAR at FAR {far:.4g}" for far in FAR_LEVELS},
 }
-THRESHOLDS = {f"threshold_at_{far:g}": f"score at FAR {far:.4g}" for far in FAR_LEVELS}
+THRESHOLDS = {threshold_name(far): f"score at FAR {far:.4g}" for far in FAR_LEVELS}
 Figures = Mapping[str, float]
 
 

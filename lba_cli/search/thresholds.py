@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from lba_cli.errors import SearchError
-from lba_cli.evaluation.verification import FAR_LEVELS
+from lba_cli.evaluation.verification import FAR_LEVELS, threshold_name
 from lba_cli.files import read_text
 from lba_cli.vocabulary import MODALITIES, Modality
 
 HOW = "lba evaluate --verification --json FILE"
-_PREFIX = "threshold_at_"
 LARGEST_SCORE = 1.01  # of two vectors of unit length, with rounding
 # By the queries' modality and the rate of false accepts. The gallery has the other modality.
 Thresholds = dict[Modality, dict[str, float]]
@@ -93,7 +92,7 @@ def _results(path: Path) -> list[Any]:
 def _levels(path: Path, figures: Mapping[str, Any]) -> dict[str, float]:
     mean = figures.get("mean")
     known = mean if isinstance(mean, dict) else {}
-    found = {f"{far:g}": known[name] for far in FAR_LEVELS if (name := f"{_PREFIX}{far:g}") in known}
+    found = {f"{far:g}": known[name] for far in FAR_LEVELS if (name := threshold_name(far)) in known}
     if not all(type(score) in (int, float) and abs(score) <= LARGEST_SCORE for score in found.values()):
         raise SearchError(f"{path}: damaged: its thresholds are not scores; write it again with {HOW}")
     return {level: float(score) for level, score in found.items()}

@@ -29,7 +29,8 @@ def mean_vector(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 def search_tracks(index: Index, queries: NDArray[np.float32], top: int) -> list[list[Hit]]:
     """Find the ``top`` tracks for each query, best first; ties are in the order of the tracks' names.
 
-    A track is a folder with images of the gallery, and its vector the mean of theirs at unit length. The hits' paths are folders.
+    A track is a folder with images of the gallery. Its vector is the mean of the images' vectors, at unit length. The paths of the hits are
+    folders.
 
     Args:
         index, queries: the gallery, and (q, D) float32 vectors of unit length. The vectors of all tracks are held in memory, in

@@ -35,15 +35,6 @@ def other_file(tmp_path_factory):
 
 
 @pytest.fixture
-def photos(tiny, tmp_path):
-    """Images of two cameras, visible and infrared."""
-    for camera in ("cam1", "cam3"):
-        for person in sorted((tiny / camera).iterdir())[:4]:
-            shutil.copytree(person, tmp_path / camera / person.name)
-    return tmp_path
-
-
-@pytest.fixture
 def built(lba, network_file, photos):
     lba("search", "build", "cam1", "--index", "gallery", "--modality", "visible", "--checkpoint", network_file)
     return photos / "gallery"

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -43,14 +42,6 @@ def gallery(network_file, tiny, make_once):
         build_index(folder, IndexDescription.from_embedder(embedder, "visible"), embedded_rows(request, Silent()))
 
     return make_once("gallery", make)
-
-
-@pytest.fixture
-def photos(tiny, tmp_path):
-    for camera in ("cam1", "cam3"):
-        for person in sorted((tiny / camera).iterdir())[:4]:
-            shutil.copytree(person, tmp_path / camera / person.name)
-    return tmp_path
 
 
 def test_the_figures_are_in_the_table_and_in_every_file(lba, network_file, store, tmp_path):

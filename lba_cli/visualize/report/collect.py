@@ -18,7 +18,7 @@ from lba_cli.evaluation.correspondence_results import (
     table_rows,
     title,
 )
-from lba_cli.evaluation.correspondences import PREDICTIONS, correspondence_accuracy
+from lba_cli.evaluation.correspondences import PREDICTIONS, configured_accuracy
 from lba_cli.evaluation.embedding import Embeddings, embed_views
 from lba_cli.evaluation.leakage import selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
@@ -122,16 +122,8 @@ def analyse(subject: Subject, source: ImageSource, bounds: Bounds, seed: int, li
 
 def _measured(subject: Subject, source: ImageSource, listener: Listener) -> tuple[ModelCorrespondences, ...]:
     """Measure the correspondences; warn and return nothing if there are no pairs of images, or their truth is damaged."""
-    config = subject.config
     try:
-        found = correspondence_accuracy(
-            subject.network,
-            source,
-            pairs=config.evaluation.pairs,
-            seed=config.evaluation.pairs_seed,
-            temperature=config.alignment.temperature,
-            listener=listener,
-        )
+        found = configured_accuracy(subject.network, source, subject.config, listener)
     except DataError as problem:
         listener.warn(f"the report has no figures of correspondences: {problem}")
         return ()
