@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 TIMEOUT = timedelta(minutes=30)  # for a process that is alive but doesn't join a collective operation
 SHORT_TIMEOUT = timedelta(seconds=3)
+POLL_SECONDS = 0.1
 # Parts of the messages of gloo's and NCCL's errors, some of which are plain RuntimeErrors.
 GROUP_ERRORS = ("gloo", "NCCL", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
 RUN_KEY, PORT_KEY = "lba/run", "lba/port"  # in the store of torchrun's agent
@@ -50,6 +51,7 @@ class World:
 SINGLE = World()
 _current = SINGLE
 _attempt = ""  # differs after a restart by torchrun
+_waits = 0  # how often this process has waited for all
 
 
 def torchrun_world() -> World:
@@ -164,6 +166,23 @@ def run_on_writer(function: Callable[[], Value]) -> Value:
     torch.distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
     value: Value = box[0]
     return value
+
+
+def wait_for_all() -> None:
+    """Wait until every process has called this, however long that takes; torchrun ends the job if one of them dies.
+
+    Collective operations would give up after ``TIMEOUT``, and wouldn't let a signal stop this process.
+    """
+    global _waits
+    if _current.size == 1:
+        return
+    from torch.distributed.distributed_c10d import _get_default_store
+
+    _waits += 1
+    store, key = _get_default_store(), f"lba/wait/{_waits}"
+    store.add(key, 1)
+    while store.add(key, 0) < _current.size:
+        time.sleep(POLL_SECONDS)
 
 
 def broadcast_from_writer(tensors: Iterable[Tensor]) -> None:

@@ -25,7 +25,8 @@ ExportFormat = Literal["onnx", "pt2", "safetensors", "official"]
 ExportPrecision = Literal["float32", "float16", "bfloat16", "int8"]
 Stems = Literal["one", "two"]
 PaperWidth = Literal["column", "page"]
-Engine = Literal["exact", "faiss"]
+IndexPrecision = Literal["float32", "float16"]
+Engine = Literal["exact", "faiss", "milvus"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)
 SPLITS: tuple[Split, ...] = ("train", "test")  # the splits that every data set has

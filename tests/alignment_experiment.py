@@ -13,7 +13,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def train(folder: Path, name: str, method: str) -> dict[str, Any]:
     content = json.loads(scored.read_text())
     (result,), (measured, untrained) = content["results"], content["correspondences"]
     curves = {
-        seed: [
+        str(seed): [
             {"epoch": record["epoch"], "mAP": record["evaluation"]["mAP"]}
             for record in map(json.loads, (run / f"seed-{seed}" / "metrics.jsonl").read_text().splitlines())
             if record.get("evaluation")
@@ -138,6 +138,19 @@ def train(folder: Path, name: str, method: str) -> dict[str, Any]:
     }
 
 
+def shared_baseline(kept: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """Return the baseline's figures under the first condition, if the condition changes only ``full``; otherwise None."""
+    first, condition = next(iter(CONDITIONS)), CONDITIONS[name]
+    alike = replace(condition, question=CONDITIONS[first].question, full=(), seeds=CONDITIONS[first].seeds)
+    if name == first or alike != CONDITIONS[first] or first not in kept["conditions"]:
+        return None
+    found = kept["conditions"][first]["baseline"]
+    chosen = [found["seeds"].index(seed) for seed in condition.seeds]
+    columns = {column: [found[column][at] for at in chosen] for column in ("seeds", "retrieval", "correspondences")}
+    curves = {str(seed): found["curves"][str(seed)] for seed in condition.seeds}
+    return {**found, **columns, "curves": curves, "of": first}
+
+
 def run(folder: Path, names: Sequence[str]) -> None:
     """Run the conditions, and write the JSON file after each."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"conditions": {}}
@@ -148,7 +161,8 @@ def run(folder: Path, names: Sequence[str]) -> None:
     }
     for name in names:
         condition = CONDITIONS[name]
-        found = {method: train(folder, name, method) for method in METHODS}
+        known = shared_baseline(kept, name)
+        found = {"baseline": known or train(folder, name, "baseline"), "full": train(folder, name, "full")}
         kept["conditions"][name] = {"question": condition.question, **found}
         KEPT.write_text(json.dumps(kept, indent=1) + "\n")
         print("\n".join(table(kept)), flush=True)

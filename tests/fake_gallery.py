@@ -9,8 +9,9 @@ from small_setup import HEIGHT, WIDTH
 from lba_cli.reporting import Silent
 from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
 from lba_cli.search.embedder import Embedder
-from lba_cli.search.index import IndexDescription, open_index
-from lba_cli.search.update import add_rows, build_index
+from lba_cli.search.gallery import IndexDescription
+from lba_cli.search.index import open_index
+from lba_cli.search.update import Storage, add_rows, build_index
 
 DIMENSION = 16
 ROWS = 4096
@@ -66,7 +67,7 @@ def require_equal(one, other):
     np.testing.assert_array_equal(first.vectors, second.vectors)
 
 
-def index_of(folder, vectors, faiss=False):
+def index_of(folder, vectors, faiss=False, precision="float32"):
     """Make an index of ``vectors`` under invented paths."""
     embedder = Embedder("made", "0" * 64, 64, 32, vectors.shape[1], lambda *_: None)
     description = IndexDescription.from_embedder(embedder, "visible")
@@ -74,5 +75,5 @@ def index_of(folder, vectors, faiss=False):
         ([f"/{row:09d}.png" for row in range(start, min(start + ROWS, len(vectors)))], vectors[start : start + ROWS])
         for start in range(0, len(vectors), ROWS)
     )
-    build_index(folder, description, rows, faiss=faiss)
+    build_index(folder, description, rows, storage=Storage(faiss, precision))
     return open_index(folder)

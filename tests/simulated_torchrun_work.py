@@ -1,6 +1,7 @@
 """Functions that simulated processes run instead of a command; like a command, each takes words."""
 
 import itertools
+import time
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from lba_cli.data.store import StoredImages
 from lba_cli.errors import DataError
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Silent
+from lba_cli.search.partial_embedding import PartialEmbedding
 from lba_cli.training.loop import Trainer
 from lba_cli.training.run_folder import RunFolder
 from lba_cli.training.step import TrainingStep
@@ -70,4 +72,18 @@ def fail_in_one(how, *words):
         return step(self, *batch)
 
     TrainingStep.__call__ = failing
+    app(list(words))
+
+
+def embed_slowly(*words):
+    """Run ``lba words…``, with a pause after each batch."""
+    from lba_cli.cli.app import app
+
+    add = PartialEmbedding.add
+
+    def slow(self, batch):
+        add(self, batch)
+        time.sleep(0.5)
+
+    PartialEmbedding.add = slow
     app(list(words))

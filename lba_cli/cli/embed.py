@@ -26,7 +26,7 @@ EXAMPLES = (
 )
 
 
-@command(app, *EXAMPLES)
+@command(app, *EXAMPLES, distributed=True)
 def embed(
     common: CommonOptions,
     images: ImageNames,
@@ -42,7 +42,8 @@ def embed(
 
     Embeddings have unit length. The dot product of two embeddings is the similarity of the images. An .npz file has the arrays
     `paths`, `features` (n × D, float32), `modality`, `model`, `height` and `width`. A .csv file has one row per image: path,
-    modality, and the D numbers of the embedding. After an interruption, the same command continues the work.
+    modality, and the D numbers of the embedding. After an interruption, the same command continues the work. Under `torchrun`,
+    the processes share the images.
     """
     from lba_cli.cli.checkpoints import embedding_request, image_paths
     from lba_cli.cli.console import print_line
@@ -54,5 +55,6 @@ def embed(
     paths = image_paths(images, common.listener)
     request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
     written = embed_to_file(request, output, listener=common.listener, force=force)
-    noun = plural(written, "image")
-    print_line(f"{output}: {written:,} {modality} {noun}, embeddings of {request.embedder.dimension} numbers")
+    if written is not None:
+        noun = plural(written, "image")
+        print_line(f"{output}: {written:,} {modality} {noun}, embeddings of {request.embedder.dimension} numbers")

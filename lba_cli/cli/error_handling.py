@@ -38,7 +38,8 @@ def guarded(command: Command, *, distributed: bool = False) -> Command:
             world = processes.torchrun_world()
             if world.by_torchrun and world.size > 1 and not distributed:
                 raise LbaError(
-                    "only lba train and lba evaluate run in several processes: start this command without torchrun"
+                    "only lba train, evaluate, embed and search build run in several processes: start this command without "
+                    "torchrun"
                 )
             with processes.process_group() if world.by_torchrun and distributed else nullcontext():
                 command(*args, **kwargs)

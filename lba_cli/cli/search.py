@@ -19,25 +19,33 @@ from lba_cli.cli.options import (
     group,
 )
 from lba_cli.cli.search_options import (
+    Approximate,
+    BuildEngine,
     Far,
     IndexCheckpoint,
+    IndexEngine,
     IndexFolder,
+    LabelsFile,
     MinScore,
+    NewIndex,
     RanksFile,
     RanksPicture,
     SearchEngine,
+    StoredPrecision,
     ThresholdsFile,
     Together,
     Tracks,
+    Uri,
 )
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
-from lba_cli.vocabulary import Engine, Modality, plural
+from lba_cli.vocabulary import Modality, plural
 
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
     from lba_cli.search.embed_paths import EmbeddingRequest
-    from lba_cli.search.index import Index, Manifest
+    from lba_cli.search.gallery import Gallery
+    from lba_cli.search.gallery_place import Contents
 
 app = group()
 
@@ -54,43 +62,50 @@ class _Model(NamedTuple):
     app,
     "lba search build photos --index gallery --modality visible",
     "lba search build photos 'more/*.jpg' --index gallery --modality visible --model person.onnx --engine faiss",
+    "lba search build photos --index people --modality visible --engine milvus --labels photos.csv",
+    distributed=True,
 )
 def build(
     common: CommonOptions,
     gallery: ImageNames,
-    index: Annotated[Path, typer.Option(metavar="DIR", help="The folder to make.")],
+    index: NewIndex,
     modality: Annotated[Modality, typer.Option(help="The modality of the gallery images.")],
     checkpoint: CheckpointFile = None,
     best: Best = False,
     model: ModelFile = None,
-    engine: Annotated[
-        Engine,
-        typer.Option(help="faiss: also build the FAISS index for queries with --engine faiss (needs the extra faiss)."),
-    ] = "exact",
+    engine: BuildEngine = "exact",
+    precision: StoredPrecision = "float32",
+    uri: Uri = None,
+    approximate: Approximate = False,
+    labels: LabelsFile = None,
     thresholds: ThresholdsFile = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
     """Embed gallery images and write an index of them.
 
-    The index is a folder, which appears only when it is complete. It stores absolute image paths.
+    The index is a folder, or a gallery in Milvus. It appears only when it is complete, and stores absolute image paths. After an
+    interruption, the same command continues the work. Under `torchrun`, the processes share the images.
     """
     from lba_cli.cli.checkpoints import embedding_request
-    from lba_cli.search.embed_paths import embedded_rows
-    from lba_cli.search.faiss_index import require_faiss
-    from lba_cli.search.index import IndexDescription
+    from lba_cli.processes import run_on_writer
+    from lba_cli.search.embed_together import embedded
+    from lba_cli.search.gallery import IndexDescription
+    from lba_cli.search.gallery_place import BuildOptions, GalleryPlace
+    from lba_cli.search.image_labels import read_labels
     from lba_cli.search.thresholds import read_thresholds
-    from lba_cli.search.update import build_index, require_new_index
 
-    require_new_index(index, replace=force)
-    if engine == "faiss":
-        require_faiss()
+    place = GalleryPlace(index, engine, uri)
+    known_labels = read_labels(labels) if labels else {}
+    options = BuildOptions(replace=force, precision=precision, approximate=approximate, labels=known_labels)
+    run_on_writer(lambda: place.require_new(options))
     paths = _gallery_paths(gallery, common.listener)
     request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
     known = read_thresholds(thresholds, request.embedder.fingerprint) if thresholds else None
     description = IndexDescription.from_embedder(request.embedder, modality, known)
-    rows = embedded_rows(request, common.listener)
-    _print_contents(index, build_index(index, description, rows, faiss=engine == "faiss", replace=force))
+    with embedded(request, index, common.listener) as kept:
+        if kept:
+            _print_contents(index, place.build(description, kept.rows(), options))
 
 
 @command(
@@ -99,6 +114,7 @@ def build(
     "lba search query gallery night --modality infrared --top 20 --json ranks.json --picture ranks.png",
     "lba search query gallery night.png --modality infrared --far 0.001 --thresholds thresholds.json",
     "lba search query gallery one-person/*.png --modality infrared --together --tracks",
+    "lba search query people night.png --modality infrared --engine milvus --uri http://localhost:19530",
 )
 def query(
     common: CommonOptions,
@@ -109,6 +125,7 @@ def query(
     json: RanksFile = None,
     picture: RanksPicture = None,
     engine: SearchEngine = "exact",
+    uri: Uri = None,
     min_score: MinScore = None,
     far: Far = None,
     thresholds: ThresholdsFile = None,
@@ -130,7 +147,7 @@ def query(
     from lba_cli.cli.checkpoints import image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
-    from lba_cli.search.index import open_index
+    from lba_cli.search.gallery_place import GalleryPlace
     from lba_cli.search.rank_images import RankingOptions, least_score, rank_images
 
     require_new_files({"--json": json, "--picture": picture}, force=force)
@@ -140,21 +157,21 @@ def query(
         from lba_cli.visualize.canvas import require_new_picture
 
         require_new_picture(picture, force=force, option="--picture")
-    opened = open_index(index)
-    if opened.manifest.modality == modality and not same_modality:
-        raise LbaError(
-            f"{index}: holds {modality} images, the same modality as the queries: correct --modality, or allow this with "
-            "--same-modality"
-        )
-    least = least_score(opened, modality, min_score, far, thresholds)
-    paths = image_paths(images, common.listener)
-    request = _request_for(opened, paths, modality, _Model(checkpoint, model, best), common, skip_broken)
-    options = RankingOptions(top, engine, least, together, tracks)
-    lists = rank_images(opened, request, options, common.listener)
-    if json:
-        write_lists(json, opened, modality, options, lists, force)
-    if picture:
-        draw_lists(picture, opened, lists, force, common.listener)
+    with GalleryPlace(index, engine, uri).opened() as gallery:
+        if gallery.description.modality == modality and not same_modality:
+            raise LbaError(
+                f"{index}: holds {modality} images, the same modality as the queries: correct --modality, or allow this with "
+                "--same-modality"
+            )
+        least = least_score(gallery, modality, min_score, far, thresholds)
+        paths = image_paths(images, common.listener)
+        request = _request_for(gallery, paths, modality, _Model(checkpoint, model, best), common, skip_broken)
+        options = RankingOptions(top, engine, least, together, tracks)
+        lists = rank_images(gallery, request, options, common.listener)
+        if json:
+            write_lists(json, gallery, modality, options, lists, force)
+        if picture:
+            draw_lists(picture, gallery, lists, force, common.listener)
     for each in lists:
         get_console().print(ranking_table(each, least))
 
@@ -168,6 +185,9 @@ def add(
         Modality | None,
         typer.Option(help="The modality of the images, which must be the modality of the gallery (the default)."),
     ] = None,
+    engine: IndexEngine = "exact",
+    uri: Uri = None,
+    labels: LabelsFile = None,
     checkpoint: IndexCheckpoint = None,
     best: Best = False,
     model: ModelFile = None,
@@ -175,16 +195,21 @@ def add(
 ) -> None:
     """Add images to an index. Images that are already in the index are embedded again."""
     from lba_cli.search.embed_paths import embedded_rows
-    from lba_cli.search.index import IndexDescription, open_index
-    from lba_cli.search.update import add_rows
+    from lba_cli.search.gallery import IndexDescription
+    from lba_cli.search.gallery_place import GalleryPlace
+    from lba_cli.search.image_labels import read_labels
 
-    opened = open_index(index)
-    kind = opened.manifest.modality
-    opened.require_modality(modality or kind)
-    paths = _gallery_paths(images, common.listener)
-    request = _request_for(opened, paths, kind, _Model(checkpoint, model, best), common, skip_broken)
+    place = GalleryPlace(index, engine, uri)
+    if labels and engine != "milvus":
+        raise LbaError("--labels is for --engine milvus: leave it out")
+    with place.opened() as opened:
+        kind = opened.description.modality
+        opened.require_modality(modality or kind)
+        paths = _gallery_paths(images, common.listener)
+        request = _request_for(opened, paths, kind, _Model(checkpoint, model, best), common, skip_broken)
     description = IndexDescription.from_embedder(request.embedder, kind)
-    made, replaced = add_rows(index, description, embedded_rows(request, common.listener))
+    known = read_labels(labels) if labels else {}
+    made, replaced = place.add(description, embedded_rows(request, common.listener), known)
     if replaced:
         words = plural(replaced, "image was already in the index and was", "images were already in the index and were")
         common.listener.say(f"{replaced} {words} embedded again")
@@ -201,25 +226,28 @@ def remove(
             metavar="PATHS", help="Images, folders or quoted glob patterns. The files needn't exist any more."
         ),
     ],
+    engine: IndexEngine = "exact",
+    uri: Uri = None,
 ) -> None:
     """Remove images from an index. The image files are not touched."""
-    from lba_cli.search.update import remove_rows
+    from lba_cli.search.gallery_place import GalleryPlace
 
     common.load()
-    made, count = remove_rows(index, paths)
+    made, count = GalleryPlace(index, engine, uri).remove(paths)
     common.listener.say(f"{count} {plural(count, 'image was', 'images were')} removed")
     _print_contents(index, made)
 
 
 @command(app, "lba search info gallery")
-def info(common: CommonOptions, index: IndexFolder) -> None:
-    """Check every byte of an index, and show what it contains."""
+def info(common: CommonOptions, index: IndexFolder, engine: IndexEngine = "exact", uri: Uri = None) -> None:
+    """Show what an index contains. Every byte of a folder is checked."""
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import info_table
-    from lba_cli.search.index import open_index
+    from lba_cli.search.gallery_place import GalleryPlace
 
     common.load()
-    get_console().print(info_table(open_index(index, fully=True)))
+    with GalleryPlace(index, engine, uri).opened(fully=True) as gallery:
+        get_console().print(info_table(gallery))
 
 
 def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
@@ -231,7 +259,7 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
 
 
 def _request_for(
-    index: Index, paths: list[str], modality: Modality, model: _Model, common: CommonOptions, skip_broken: bool
+    gallery: Gallery, paths: list[str], modality: Modality, model: _Model, common: CommonOptions, skip_broken: bool
 ) -> EmbeddingRequest:
     """Open the model that the command line names, or by default the model recorded in the index, to embed ``paths``.
 
@@ -240,7 +268,7 @@ def _request_for(
     """
     from lba_cli.cli.checkpoints import embedding_request
 
-    origin = Path(index.manifest.origin)
+    origin = Path(gallery.description.origin)
     if not any(model) and origin.is_file():
         common.listener.say(f"model: {origin}, which built the index")
         is_onnx = origin.suffix.lower() == ".onnx"
@@ -253,13 +281,13 @@ def _request_for(
         common,
         best=model.best,
         skip_broken=skip_broken,
-        value_range=index.manifest.value_range,
+        value_range=gallery.description.value_range,
     )
-    index.require_model(request.embedder)
+    gallery.require_model(request.embedder)
     return request
 
 
-def _print_contents(index: Path, made: Manifest) -> None:
+def _print_contents(index: Path, made: Contents) -> None:
     from lba_cli.cli.console import print_line
 
     images = plural(made.images, "image")

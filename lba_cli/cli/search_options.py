@@ -7,14 +7,58 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.vocabulary import Engine
+from lba_cli.vocabulary import Engine, IndexPrecision
 
-IndexFolder = Annotated[Path, typer.Argument(metavar="INDEX", help="The folder of the index.")]
+IndexFolder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="INDEX", help="The folder of the index; with --engine milvus, the gallery's name in Milvus."
+    ),
+]
+NewIndex = Annotated[
+    Path,
+    typer.Option(metavar="INDEX", help="The folder to make; with --engine milvus, the gallery's name in Milvus."),
+]
+BuildEngine = Annotated[
+    Engine,
+    typer.Option(
+        help="exact: a folder. faiss: also build the FAISS index for queries with --engine faiss (needs the extra faiss). milvus: "
+        "a gallery in Milvus (needs the extra milvus)."
+    ),
+]
 SearchEngine = Annotated[
     Engine,
     typer.Option(
         help="exact compares each query with all gallery images. faiss compares it with only some of them, which is faster for "
-        "millions of images (needs the extra faiss)."
+        "millions of images (needs the extra faiss). milvus: the gallery is in Milvus (needs the extra milvus)."
+    ),
+]
+IndexEngine = Annotated[Engine, typer.Option(help="milvus: the gallery is in Milvus; exact and faiss: it is a folder.")]
+Uri = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI",
+        help="With --engine milvus: a server's address, such as http://localhost:19530, or a local .db of Milvus Lite. "
+        "Default: milvus.db. A server's token is read from $MILVUS_TOKEN.",
+    ),
+]
+StoredPrecision = Annotated[
+    IndexPrecision,
+    typer.Option(
+        "--precision",
+        help="The numbers that a folder keeps. float16 takes half the space and reading; scores change by less than 0.001.",
+    ),
+]
+Approximate = Annotated[
+    bool,
+    typer.Option("--approximate", help="With --engine milvus: make an approximate index (HNSW), for many millions."),
+]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="With --engine milvus: a CSV file of own images, whose identities and cameras are kept with the images.",
     ),
 ]
 IndexCheckpoint = Annotated[

@@ -15,7 +15,7 @@ from lba_cli.files import write_text
 
 if TYPE_CHECKING:
     from lba_cli.reporting import Listener
-    from lba_cli.search.index import Index
+    from lba_cli.search.gallery import Gallery, Hit
     from lba_cli.search.rank_images import RankedList, RankingOptions
 
 MOST_DRAWN, MOST_COLUMNS = 20, 20
@@ -30,32 +30,37 @@ def ranking_table(ranked: RankedList, least: float | None = None) -> Table:
     table = Table(title=one_line(ranked.query), caption=nobody, box=box.SIMPLE, padding=(0, 1), title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("score", justify="right")
+    known = [name for name in ("identity", "camera") if any(name in _label(hit) for hit in ranked.hits)]
+    for name in known:
+        table.add_column(name)
     table.add_column("gallery", overflow="fold")
     for rank, hit in enumerate(ranked.hits, start=1):
-        table.add_row(str(rank), f"{hit.score:.4f}", one_line(_from_here(hit.path)))
+        labels = [one_line(_label(hit).get(name, "")) for name in known]
+        table.add_row(str(rank), f"{hit.score:.4f}", *labels, one_line(_from_here(hit.path)))
     return table
 
 
 def write_lists(
-    path: Path, index: Index, modality: str, options: RankingOptions, lists: Sequence[RankedList], force: bool
+    path: Path, gallery: Gallery, modality: str, options: RankingOptions, lists: Sequence[RankedList], force: bool
 ) -> None:
     """Write the ranked lists to ``path`` as JSON. With ``force``, an existing file is replaced."""
     content = {
-        "index": str(index.folder),
-        "model": index.manifest.model,
+        "index": gallery.place,
+        "model": gallery.description.model,
         "engine": options.engine,
         "min_score": options.min_score,
         "together": options.together,
         "tracks": options.tracks,
         "query_modality": modality,
-        "gallery_modality": index.manifest.modality,
-        "gallery_images": index.manifest.images,
+        "gallery_modality": gallery.description.modality,
+        "gallery_images": gallery.images,
         "queries": [
             {
                 "query": each.query,
                 "images": list(each.images),
                 "results": [
-                    {"rank": rank, "path": hit.path, "score": hit.score} for rank, hit in enumerate(each.hits, start=1)
+                    {"rank": rank, "path": hit.path, "score": hit.score, **_label(hit)}
+                    for rank, hit in enumerate(each.hits, start=1)
                 ],
             }
             for each in lists
@@ -64,7 +69,13 @@ def write_lists(
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", replace=force)
 
 
-def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: bool, listener: Listener) -> None:
+def _label(hit: Hit) -> dict[str, str | int]:
+    """Return what the gallery knows of a hit besides its path."""
+    known = {"identity": hit.identity, "camera": hit.camera}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def draw_lists(path: Path, gallery: Gallery, lists: Sequence[RankedList], force: bool, listener: Listener) -> None:
     """Draw the ranked lists of the first queries, and report queries that are left out and images that can't be read."""
     from lba_cli.visualize.canvas import save
     from lba_cli.visualize.search_results import ranked_lists
@@ -72,16 +83,16 @@ def draw_lists(path: Path, index: Index, lists: Sequence[RankedList], force: boo
     if len(lists) > MOST_DRAWN:
         listener.say(f"{path} shows the first {MOST_DRAWN} of {len(lists)} queries")
     drawn = [(each.query, each.hits[:MOST_COLUMNS]) for each in lists[:MOST_DRAWN]]
-    save(ranked_lists(drawn, index.manifest, listener), path, force=force)
+    save(ranked_lists(drawn, gallery.description, listener), path, force=force)
 
 
-def info_table(index: Index) -> Table:
-    """Return the table of an index's contents."""
-    made = index.manifest
-    table = Table(title=one_line(index.folder), box=box.SIMPLE, show_header=False, title_justify="left")
+def info_table(gallery: Gallery) -> Table:
+    """Return the table of a gallery's contents."""
+    made = gallery.description
+    table = Table(title=one_line(gallery.place), box=box.SIMPLE, show_header=False, title_justify="left")
     rows = {
-        "images": f"{made.images:,} {made.modality}",
-        "embeddings": f"{made.dimension} numbers each, {made.vectors.bytes:,} bytes",
+        "images": f"{gallery.images:,} {made.modality}",
+        "embeddings": f"{made.dimension} numbers each",
         "image size": f"{made.height}×{made.width}",
         "model": f"{one_line(made.origin)} (weights {made.model:.12})",
         "thresholds": "; ".join(
@@ -89,9 +100,7 @@ def info_table(index: Index) -> Table:
             for modality, levels in made.thresholds.items()
         )
         or "none",
-        "FAISS": f"{made.faiss.bytes:,} bytes" if made.faiss else "none",
-        "first, last": f"{one_line(index.paths[0])}\n{one_line(index.paths[-1])}",
-        "state": "intact: every byte is as it was written",
+        **gallery.facts(),
     }
     for name, value in rows.items():
         table.add_row(name, value)

@@ -44,13 +44,14 @@ class EmbeddedBatch(NamedTuple):
     """A batch of embedded images.
 
     Attributes:
-        stop: the position after the batch, among all paths.
+        begin, stop: the first position, among all paths, and the one after the last.
         positions: the n positions whose images are embedded.
         vectors: (n, D) float32, in the same order.
         unreadable: the images at the other positions.
         facts: the numbers of images with unusual pixel values, see :mod:`lba_cli.data.pixel_values`.
     """
 
+    begin: int
     stop: int
     positions: list[int]
     vectors: NDArray[np.float32]
@@ -58,19 +59,27 @@ class EmbeddedBatch(NamedTuple):
     facts: Mapping[str, int] = {}
 
 
-def embed_paths(request: EmbeddingRequest, listener: Listener, start: int = 0) -> Iterator[EmbeddedBatch]:
-    """Embed the images of ``request`` in order, beginning at position ``start``, and yield each batch."""
-    total, size = len(request.paths), request.batch_size
+def embed_paths(
+    request: EmbeddingRequest, listener: Listener, ranges: Sequence[tuple[int, int]] | None = None
+) -> Iterator[EmbeddedBatch]:
+    """Embed the images of ``request`` in order, and yield each batch.
+
+    ``ranges`` are the positions to embed: the first of each range, and the one after its last. By default, all images are embedded.
+    """
+    wanted = [(0, len(request.paths))] if ranges is None else ranges
+    size = request.batch_size
+    batches = [(at, min(at + size, stop)) for begin, stop in wanted for at in range(begin, stop, size)]
     pool = ThreadPoolExecutor(cores())
 
-    def submit(begin: int) -> list[Future[DecodedImage | BrokenImage]]:
-        return [pool.submit(_read, path, request.embedder) for path in request.paths[begin : begin + size]]
+    def submit(number: int) -> list[Future[DecodedImage | BrokenImage]]:
+        begin, stop = batches[number] if number < len(batches) else (0, 0)
+        return [pool.submit(_read, path, request.embedder) for path in request.paths[begin:stop]]
 
     try:
-        with listener.task("embedding", total, "images", start) as progress:
-            ahead = submit(start)
-            for begin in range(start, total, size):
-                batch, ahead = ahead, submit(begin + size)
+        with listener.task("embedding", sum(stop - begin for begin, stop in wanted), "images") as progress:
+            ahead = submit(0)
+            for number, (begin, _) in enumerate(batches):
+                batch, ahead = ahead, submit(number + 1)
                 yield _embed(request, begin, [future.result() for future in batch])
                 progress.advance(len(batch))
     finally:
@@ -129,4 +138,4 @@ def _embed(request: EmbeddingRequest, begin: int, decoded: Sequence[DecodedImage
     vectors = np.empty((0, request.embedder.dimension), np.float32)
     if images:
         vectors = request.embedder.embed(np.stack(list(images.values())), request.modality)
-    return EmbeddedBatch(begin + len(decoded), list(images), vectors, unreadable, count_facts(facts))
+    return EmbeddedBatch(begin, begin + len(decoded), list(images), vectors, unreadable, count_facts(facts))

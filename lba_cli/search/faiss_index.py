@@ -25,7 +25,7 @@ def require_faiss() -> Any:
         raise MissingExtra("faiss-cpu", "faiss") from problem
 
 
-def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
+def write_faiss(vectors: NDArray[np.floating], path: Path) -> None:
     """Write a FAISS index of (n, D) ``vectors`` for inner products; if n ≥ ``LEAST_FOR_CELLS``, it has at most 4·√n cells.
 
     Raises:
@@ -39,9 +39,9 @@ def write_faiss(vectors: NDArray[np.float32], path: Path) -> None:
         cells = int(min(4 * count**0.5, count / TRAINING_ROWS_A_CELL))
         index = faiss.IndexIVFFlat(index, dimension, cells, faiss.METRIC_INNER_PRODUCT)
         sample = np.linspace(0, count - 1, min(count, TRAINING_ROWS_A_CELL * cells)).astype(np.int64)
-        index.train(np.ascontiguousarray(vectors[sample]))
+        index.train(np.ascontiguousarray(vectors[sample], np.float32))
     for start in range(0, count, ROWS_AT_ONCE):
-        index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE]))
+        index.add(np.ascontiguousarray(vectors[start : start + ROWS_AT_ONCE], np.float32))
     with path.open("wb") as file:  # FAISS's own writer doesn't notice a disk that is full at the last bytes
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))
 

@@ -4,7 +4,7 @@ import fnmatch
 import glob
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from lba_cli.data.image_listing import FoundImages, encodable
@@ -70,6 +70,27 @@ def is_below(name: str) -> Callable[[str], bool]:
     """Return a function that says whether an absolute path equals ``name``, taken literally, or lies below it."""
     whole = Path(absolute_path(name))
     return lambda path: Path(path).is_relative_to(whole)
+
+
+def find_stored(name: str, between: Callable[[str, str], Iterable[str]]) -> set[str]:
+    """Return the absolute paths, of those that a gallery stores, to which ``name`` refers: an image, a folder or a glob.
+
+    Args:
+        name: the name, which is first taken literally. The files needn't exist any more.
+        between: a function of two texts that yields all stored paths from the first up to, but without, the second. It may yield others,
+            too.
+    """
+    require_name(name)
+    if found := set(filter(is_below(name), between(*_range(name)))):
+        return found
+    literal = itertools.takewhile(lambda part: not glob.has_magic(part), Path(name).parts)
+    return set(filter(is_meant_by(name), between(*_range(str(Path(*literal))))))
+
+
+def _range(name: str) -> tuple[str, str]:
+    """Return two texts that enclose the absolute paths of ``name`` and of everything below it."""
+    whole = absolute_path(name).rstrip(os.sep)
+    return whole, whole + chr(ord(os.sep) + 1)
 
 
 def absolute_path(name: str) -> str:

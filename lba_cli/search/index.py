@@ -12,17 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lba_cli.errors import SearchError
-from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, StrictModel, sha256_of
-from lba_cli.search.embedder import Embedder
-from lba_cli.search.image_paths import absolute_path
-from lba_cli.search.thresholds import Thresholds
-from lba_cli.value_range import FULL, ValueRange
-from lba_cli.vocabulary import LARGEST_SIDE, Modality
+from lba_cli.errors import SearchError, one_line
+from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, sha256_of
+from lba_cli.search.gallery import AGAIN, Gallery, IndexDescription
+from lba_cli.vocabulary import IndexPrecision
 
 # The names of a generation's files, and of the files that a killed update may leave behind.
 OURS = re.compile(r"(vectors|paths|faiss|added)-([0-9]{1,12})\.(npy|csv|index)")
-AGAIN = "rebuild it with lba search build"
 ATTEMPTS = 3  # to read an index that another process is replacing
 
 
@@ -38,56 +34,19 @@ class IndexFile(FileRecord):
         return cls(name=path.name, bytes=path.stat().st_size, sha256=sha256_of(path))
 
 
-class IndexDescription(StrictModel):
-    """The properties that all vectors of an index share.
-
-    Attributes:
-        model: the fingerprint of the model that embedded the gallery.
-        origin: the file that the model came from.
-        height, width: the size of the model's input images, in pixels.
-        modality: the modality of the images.
-        dimension: D, the length of the vectors.
-        value_range: how images of more than 8 bits were read, see :mod:`lba_cli.value_range`.
-        thresholds: the scores for rates of false accepts, see :mod:`lba_cli.search.thresholds`; empty if unknown.
-    """
-
-    model: str
-    origin: str
-    height: int = Field(ge=1, le=LARGEST_SIDE)
-    width: int = Field(ge=1, le=LARGEST_SIDE)
-    modality: Modality
-    dimension: int = Field(ge=1, le=65_536)
-    value_range: ValueRange = FULL
-    thresholds: Thresholds = Field(default_factory=dict)
-
-    @classmethod
-    def from_embedder(
-        cls, embedder: Embedder, modality: Modality, thresholds: Thresholds | None = None
-    ) -> IndexDescription:
-        """Describe an index of vectors that ``embedder`` makes from images of ``modality``."""
-        return cls(
-            model=embedder.fingerprint,
-            origin=absolute_path(embedder.origin),
-            height=embedder.height,
-            width=embedder.width,
-            modality=modality,
-            dimension=embedder.dimension,
-            value_range=embedder.value_range,
-            thresholds=thresholds or {},
-        )
-
-
 class Manifest(IndexDescription):
     """The manifest of an index: its properties and its files.
 
     Attributes:
         images: n, the number of images.
-        vectors: a ``.npy`` file, (n, D) float32 of unit length, in the order of the paths.
+        precision: the dtype of the vectors. In float16 they are rounded, and take half the space.
+        vectors: a ``.npy`` file, (n, D) of unit length, in the order of the paths.
         paths: a ``.csv`` file with the header ``path`` and n absolute paths, sorted.
         faiss: the FAISS index, or None if the index was built without one.
     """
 
     images: int = Field(ge=1, le=2**40)
+    precision: IndexPrecision = "float32"
     vectors: IndexFile
     paths: IndexFile
     faiss: IndexFile | None = None
@@ -99,41 +58,44 @@ KIND = ManifestKind(Manifest, noun="an index of a gallery", remedy=AGAIN, error=
 
 
 @dataclass(frozen=True)
-class Index:
+class Index(Gallery):
     """An open index.
 
     Attributes:
         folder, manifest: the index's folder, and its manifest.
         paths: n absolute paths, sorted.
-        vectors: (n, D) float32 in the order of ``paths``, memory-mapped.
+        vectors: (n, D) float32 or float16 in the order of ``paths``, memory-mapped.
     """
 
     folder: Path
     manifest: Manifest
     paths: list[str]
-    vectors: NDArray[np.float32]
+    vectors: NDArray[np.floating]
 
-    def require_model(self, embedder: Embedder) -> None:
-        """Raise a SearchError that names both models if the index was built with another model."""
-        made = self.manifest
-        if made.model != embedder.fingerprint:
-            raise SearchError(
-                f"{self.folder}: built with the model {made.origin} (weights {made.model:.12}), not with {embedder.origin} "
-                f"(weights {embedder.fingerprint:.12}): use the model that built it, or rebuild the index"
-            )
-        if (made.dimension, made.height, made.width) != (embedder.dimension, embedder.height, embedder.width):
-            raise SearchError(
-                f"{self.folder}: holds {made.dimension}-dimensional vectors of {made.height}×{made.width} images, but "
-                f"{embedder.origin} makes {embedder.dimension}-dimensional ones of {embedder.height}×{embedder.width}; "
-                f"{AGAIN}"
-            )
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.folder)
 
-    def require_modality(self, modality: Modality) -> None:
-        """Raise a SearchError if the gallery holds images of the other modality."""
-        if self.manifest.modality != modality:
-            raise SearchError(
-                f"{self.folder}: holds {self.manifest.modality} images; build another index for {modality} images"
-            )
+    @property
+    def description(self) -> IndexDescription:
+        """The manifest, which has the properties that all vectors share."""
+        return self.manifest
+
+    @property
+    def images(self) -> int:
+        """The number of images."""
+        return self.manifest.images
+
+    def facts(self) -> dict[str, str]:
+        """Return the sizes of the files, and the first and the last path. The index must have been opened ``fully``."""
+        faiss = self.manifest.faiss
+        return {
+            "vectors": f"{self.manifest.vectors.bytes:,} bytes, {self.manifest.precision}",
+            "FAISS": f"{faiss.bytes:,} bytes" if faiss else "none",
+            "first, last": f"{one_line(self.paths[0])}\n{one_line(self.paths[-1])}",
+            "state": "intact: every byte is as it was written",
+        }
 
 
 def open_index(folder: Path, *, fully: bool = False) -> Index:
@@ -174,12 +136,12 @@ def _read_paths(folder: Path, manifest: Manifest) -> list[str]:
     return paths
 
 
-def _map_vectors(folder: Path, manifest: Manifest) -> NDArray[np.float32]:
+def _map_vectors(folder: Path, manifest: Manifest) -> NDArray[np.floating]:
     path = folder / manifest.vectors.name
     try:
-        vectors: NDArray[np.float32] = np.load(path, mmap_mode="r", allow_pickle=False)
+        vectors: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as problem:
         raise SearchError(f"{path}: damaged or truncated; {AGAIN}") from problem
-    if vectors.dtype != np.float32 or vectors.shape != (manifest.images, manifest.dimension):
+    if vectors.dtype != np.dtype(manifest.precision) or vectors.shape != (manifest.images, manifest.dimension):
         raise SearchError(f"{path}: damaged: {vectors.dtype} of shape {vectors.shape}; {AGAIN}")
     return vectors

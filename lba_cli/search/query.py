@@ -5,7 +5,6 @@ estimated times see docs/deployment.md.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +12,14 @@ from numpy.typing import NDArray
 from lba_cli.errors import SearchError
 from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import faiss_candidates
-from lba_cli.search.index import AGAIN, Index
+from lba_cli.search.gallery import AGAIN, Hit
+from lba_cli.search.index import Index
 from lba_cli.vocabulary import Engine
 
 ROWS_AT_ONCE = 4096
 QUERIES_AT_ONCE = 256
 LARGEST_SCORE = (1 + UNIT_TOLERANCE) ** 2
 FAISS_CANDIDATES = 2  # candidates per requested hit
-
-
-class Hit(NamedTuple):
-    """A gallery image in a ranked list: its row in the index, its path, and its dot product with the query."""
-
-    row: int
-    path: str
-    score: float
 
 
 def search(index: Index, queries: NDArray[np.float32], top: int, engine: Engine = "exact") -> list[list[Hit]]:
@@ -52,14 +44,13 @@ def search(index: Index, queries: NDArray[np.float32], top: int, engine: Engine 
 
 def exact_candidates(index: Index, queries: NDArray[np.float32], top: int) -> list[NDArray[np.int64]]:
     """Return ascending rows for each query: those with the ``top`` best float32 scores, and all within a margin of them."""
-    # Float32 scores choose the candidates, and float64 scores rank them. The margin makes this exact: in whatever order a
-    # dot product of two unit vectors is summed in float32, its error is at most D · 2^-24.
-    margin = 2 * (queries.shape[1] + 2) * 2.0**-24
+    # Float32 scores choose the candidates, and float64 scores rank them. The margin makes this exact.
+    margin = rounding_margin(queries.shape[1])
     rows = [np.empty(0, np.int64) for _ in queries]
     kept = [np.empty(0, np.float32) for _ in queries]
     least = np.full(len(queries), -np.inf)
     for start in range(0, len(index.vectors), ROWS_AT_ONCE):
-        scores = index.vectors[start : start + ROWS_AT_ONCE] @ queries.T  # (rows, q)
+        scores = index.vectors[start : start + ROWS_AT_ONCE].astype(np.float32, copy=False) @ queries.T  # (rows, q)
         if not (np.abs(scores) <= LARGEST_SCORE).all():  # NaN included
             raise SearchError(f"{index.folder}: damaged: it holds vectors that are not of unit length; {AGAIN}")
         for query, column in enumerate(np.ascontiguousarray(scores.T)):
@@ -73,6 +64,14 @@ def exact_candidates(index: Index, queries: NDArray[np.float32], top: int) -> li
                 chosen = kept[query] >= least[query]
                 rows[query], kept[query] = rows[query][chosen], kept[query][chosen]
     return rows
+
+
+def rounding_margin(dimension: int) -> float:
+    """Return by how much two dot products of unit vectors in float32 may be in the wrong order.
+
+    In whatever order a dot product of D numbers is summed in float32, its error is at most D · 2^-24.
+    """
+    return 2 * (dimension + 2) * 2.0**-24
 
 
 def _by_faiss(index: Index, queries: NDArray[np.float32], top: int) -> list[NDArray[np.int64]]:

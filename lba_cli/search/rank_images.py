@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 from lba_cli.errors import SearchError
 from lba_cli.reporting import Listener
 from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
+from lba_cli.search.gallery import Gallery, Hit
 from lba_cli.search.index import Index
-from lba_cli.search.query import Hit, search
+from lba_cli.search.milvus_gallery import MilvusGallery
+from lba_cli.search.query import search
 from lba_cli.search.thresholds import read_thresholds, threshold_for
 from lba_cli.search.tracks import mean_vector, search_tracks
 from lba_cli.vocabulary import Engine, Modality
@@ -44,7 +46,7 @@ class RankingOptions:
 
 
 def rank_images(
-    index: Index, queries: EmbeddingRequest, options: RankingOptions, listener: Listener
+    gallery: Gallery, queries: EmbeddingRequest, options: RankingOptions, listener: Listener
 ) -> list[RankedList]:
     """Embed query images and rank the gallery for each, or for all of them together.
 
@@ -68,15 +70,19 @@ def rank_images(
         images = [together]
     else:
         titles, images = names, [(name,) for name in names]
-    ranked = (
-        search_tracks(index, vectors, options.top)
-        if options.tracks
-        else search(index, vectors, options.top, options.engine)
-    )
     return [
         RankedList(title, _from_score(hits, options.min_score), shown)
-        for title, hits, shown in zip(titles, ranked, images, strict=True)
+        for title, hits, shown in zip(titles, _ranked(gallery, vectors, options), images, strict=True)
     ]
+
+
+def _ranked(gallery: Gallery, vectors: NDArray[np.float32], options: RankingOptions) -> list[list[Hit]]:
+    if isinstance(gallery, MilvusGallery):
+        return gallery.search(vectors, options.top)
+    assert isinstance(gallery, Index)
+    if options.tracks:
+        return search_tracks(gallery, vectors, options.top)
+    return search(gallery, vectors, options.top, options.engine)
 
 
 def _from_score(hits: list[Hit], least: float | None) -> list[Hit]:
@@ -84,12 +90,12 @@ def _from_score(hits: list[Hit], least: float | None) -> list[Hit]:
 
 
 def least_score(
-    index: Index, modality: Modality, min_score: float | None, far: float | None, thresholds: Path | None
+    gallery: Gallery, modality: Modality, min_score: float | None, far: float | None, thresholds: Path | None
 ) -> float | None:
     """Return the lowest score of a hit for the options of ``lba search query``; None for any score.
 
     Args:
-        index, modality: the gallery, and the modality of the queries.
+        gallery, modality: the gallery, and the modality of the queries.
         min_score, far: the score itself, or the rate of false accepts that it belongs to.
         thresholds: the file of an evaluation that has the score for ``far``; None for the scores that the index keeps.
 
@@ -102,10 +108,10 @@ def least_score(
         return min_score
     if min_score is not None:
         raise SearchError("--min-score and --far both choose the lowest score: leave one of them out")
-    if modality == index.manifest.modality:
+    if modality == gallery.description.modality:
         raise SearchError(
             f"--far: thresholds are measured between infrared and visible images, but queries and gallery are both {modality}: use "
             "--min-score"
         )
-    known = read_thresholds(thresholds, index.manifest.model) if thresholds else index.manifest.thresholds
-    return threshold_for(known, modality, far, str(thresholds or index.folder))
+    known = read_thresholds(thresholds, gallery.description.model) if thresholds else gallery.description.thresholds
+    return threshold_for(known, modality, far, str(thresholds or gallery.place))

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from lba_cli.errors import SearchError
 from lba_cli.search.embedder import UNIT_TOLERANCE
-from lba_cli.search.index import AGAIN, Index
-from lba_cli.search.query import ROWS_AT_ONCE, Hit
+from lba_cli.search.gallery import AGAIN, Hit
+from lba_cli.search.index import Index
+from lba_cli.search.query import ROWS_AT_ONCE
 
 
 def mean_vector(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

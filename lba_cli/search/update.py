@@ -6,9 +6,9 @@ equals one that is rebuilt from the same images, bit for bit.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +18,24 @@ from lba_cli.files import flush_to_disk, is_free, remove_file, whole_folder, wri
 from lba_cli.locks import exclusive, lock_beside
 from lba_cli.manifest import MANIFEST
 from lba_cli.outputs import require_new_folder
-from lba_cli.search.embedder import UNIT_TOLERANCE
 from lba_cli.search.faiss_index import write_faiss
-from lba_cli.search.image_paths import is_below, is_meant_by, require_name
-from lba_cli.search.index import AGAIN, OURS, IndexDescription, IndexFile, Manifest, open_index
+from lba_cli.search.gallery import IndexDescription, Rows, checked_rows
+from lba_cli.search.image_paths import find_stored
+from lba_cli.search.index import OURS, IndexFile, Manifest, open_index
 from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
-from lba_cli.value_range import KEY
+from lba_cli.vocabulary import IndexPrecision
 
-# Blocks of an index: n paths, and their (n, D) float32 vectors.
-Rows = Iterable[tuple[Sequence[str], NDArray[np.float32]]]
+
+class Storage(NamedTuple):
+    """How an index keeps its vectors: with a FAISS index, which every update rebuilds, or without; and their dtype."""
+
+    faiss: bool = False
+    precision: IndexPrecision = "float32"
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Storage":
+        """Return the storage of an index."""
+        return cls(bool(manifest.faiss), manifest.precision)
 
 
 def require_new_index(folder: Path, *, replace: bool) -> None:
@@ -40,11 +49,14 @@ def require_new_index(folder: Path, *, replace: bool) -> None:
 
 
 def build_index(
-    folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool = False, replace: bool = False
+    folder: Path,
+    description: IndexDescription,
+    rows: Rows,
+    *,
+    storage: Storage = Storage(),
+    replace: bool = False,
 ) -> Manifest:
     """Build an index at ``folder`` from ``rows``, which must be in the order of their absolute paths.
-
-    If ``faiss`` is set, the index includes a FAISS index, which later updates rebuild.
 
     Raises:
         SearchError: the folder exists (see :func:`require_new_index`), or there are no rows.
@@ -53,8 +65,8 @@ def build_index(
         require_new_index(folder, replace=replace)
         if is_free(folder):
             with whole_folder(folder) as partial:
-                return _write_generation(partial, 1, description, rows, faiss=faiss)
-        return _replace(folder, description, rows, faiss=faiss)
+                return _write_generation(partial, 1, description, rows, storage)
+        return _replace(folder, description, rows, storage)
 
 
 def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[Manifest, int]:
@@ -68,9 +80,7 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
     """
     with exclusive(lock_beside(folder), f"changing {folder}"):
         index = open_index(folder, fully=True)
-        common = ("model", "modality", "dimension", "value_range")
-        if any(getattr(index.manifest, name) != getattr(description, name) for name in common):
-            raise SearchError(f"{folder}: its model, modality or {KEY} is not that of the images to add; {AGAIN}")
+        index.require_alike(description)
         added = folder / f"added-{_next_generation(folder)}.npy"
         names: list[str] = []
         try:
@@ -80,9 +90,8 @@ def add_rows(folder: Path, description: IndexDescription, rows: Rows) -> tuple[M
             replaced = len(index.paths) - len(entries)
             entries = sorted(entries + [(path, 1, row) for row, path in enumerate(names)])
             sources = (index.vectors, np.load(added, mmap_mode="r", allow_pickle=False))
-            return _replace(
-                folder, index.manifest, _gather(entries, sources), faiss=bool(index.manifest.faiss)
-            ), replaced
+            gathered = _gather(entries, sources)
+            return _replace(folder, index.manifest, gathered, Storage.of(index.manifest)), replaced
         finally:
             remove_file(added)
 
@@ -100,8 +109,7 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
         index = open_index(folder, fully=True)
         gone: set[str] = set()
         for name in names:
-            require_name(name)
-            matching = set(filter(is_below(name), index.paths)) or set(filter(is_meant_by(name), index.paths))
+            matching = find_stored(name, lambda *_: index.paths)
             if not matching:
                 raise SearchError(f"{folder}: {quoted(name, 200)}: matches no image in the index; nothing was removed")
             gone |= matching
@@ -109,14 +117,14 @@ def remove_rows(folder: Path, names: Sequence[str]) -> tuple[Manifest, int]:
         if not entries:
             raise SearchError(f"{folder}: no image would be left; remove the folder instead")
         left = _gather(entries, (index.vectors,))
-        return _replace(folder, index.manifest, left, faiss=bool(index.manifest.faiss)), len(gone)
+        return _replace(folder, index.manifest, left, Storage.of(index.manifest)), len(gone)
 
 
-def _replace(folder: Path, description: IndexDescription, rows: Rows, *, faiss: bool) -> Manifest:
+def _replace(folder: Path, description: IndexDescription, rows: Rows, storage: Storage) -> Manifest:
     """Write a new generation into ``folder``, make it the index, and delete the files of all other generations."""
     generation = _next_generation(folder)
     try:
-        manifest = _write_generation(folder, generation, description, rows, faiss=faiss)
+        manifest = _write_generation(folder, generation, description, rows, storage)
     except BaseException:
         _delete_generations(folder, lambda number: number == generation)
         raise
@@ -137,46 +145,40 @@ def _delete_generations(folder: Path, wanted: Callable[[int], bool]) -> None:
 
 
 def _write_generation(
-    folder: Path, generation: int, description: IndexDescription, rows: Rows, *, faiss: bool
+    folder: Path, generation: int, description: IndexDescription, rows: Rows, storage: Storage
 ) -> Manifest:
     """Write the files of a generation to the disk, and then the manifest that makes it the index."""
     files = {
         "vectors": folder / f"vectors-{generation}.npy",
         "paths": folder / f"paths-{generation}.csv",
-        **({"faiss": folder / f"faiss-{generation}.index"} if faiss else {}),
+        **({"faiss": folder / f"faiss-{generation}.index"} if storage.faiss else {}),
     }
     names: list[str] = []
-    count = write_npy(files["vectors"], description.dimension, _vectors_of(rows, names, description.dimension))
+    vectors = _vectors_of(rows, names, description.dimension)
+    count = write_npy(files["vectors"], description.dimension, vectors, storage.precision)
     if not count:
         raise SearchError("there are no images to build an index from")
     with files["paths"].open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows([["path"], *([name] for name in names)])
-    if faiss:
+    if storage.faiss:
         write_faiss(np.load(files["vectors"], mmap_mode="r", allow_pickle=False), files["faiss"])
     for path in files.values():
         flush_to_disk(path)
     common = {name: getattr(description, name) for name in IndexDescription.model_fields}
     records: dict[str, Any] = {kind: IndexFile.of(path) for kind, path in files.items()}
-    manifest = Manifest(**common, **records, images=count)
+    manifest = Manifest(**common, **records, images=count, precision=storage.precision)
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
 
 
 def _vectors_of(rows: Rows, names: list[str], dimension: int) -> Iterator[NDArray[np.float32]]:
     """Check ``rows``, yield their vectors, and append their paths to ``names``."""
-    for paths, vectors in rows:
-        if vectors.shape != (len(paths), dimension):
-            wanted = len(paths), dimension
-            raise SearchError(f"the vectors of {len(paths)} images have shape {vectors.shape}; it should be {wanted}")
-        if not (np.abs(np.linalg.norm(vectors, axis=1) - 1) < UNIT_TOLERANCE).all():
-            raise SearchError("there are vectors that are not of unit length")
-        if paths and (list(paths) != sorted(set(paths)) or (names and names[-1] >= paths[0])):
-            raise SearchError("the paths are not in order, or not distinct")
+    for paths, vectors in checked_rows(rows, dimension):
         names += paths
         yield vectors
 
 
-def _gather(entries: Sequence[tuple[str, int, int]], sources: Sequence[NDArray[np.float32]]) -> Rows:
+def _gather(entries: Sequence[tuple[str, int, int]], sources: Sequence[NDArray[np.floating]]) -> Rows:
     """Yield rows of several (n, D) arrays in a new order: each entry has a path, the number of an array, and a row in it."""
     for start in range(0, len(entries), ROWS_AT_ONCE):
         piece = entries[start : start + ROWS_AT_ONCE]

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import IndexPrecision, Modality
 
 ROWS_AT_ONCE = 4096
 FLOAT32 = np.dtype("<f4")
@@ -27,38 +27,33 @@ class VectorTable:
 
     Attributes:
         paths: n paths.
-        raw, dimension: a file of (n, D) little-endian float32 in the same order, without a header, and D.
+        blocks, dimension: a function that yields their (n, D) float32 vectors in the same order, in blocks of rows, and D.
         modality, model: the modality of the images, and the fingerprint of the model.
         height, width: the size of the model's input images, in pixels.
     """
 
     paths: Sequence[str]
-    raw: Path
+    blocks: Callable[[], Iterator[NDArray[np.float32]]]
     dimension: int
     modality: Modality
     model: str
     height: int
     width: int
 
-    def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the vectors in blocks of at most ``ROWS_AT_ONCE`` rows."""
-        with self.raw.open("rb") as file:
-            for start in range(0, len(self.paths), ROWS_AT_ONCE):
-                rows = min(ROWS_AT_ONCE, len(self.paths) - start)
-                yield np.fromfile(file, FLOAT32, rows * self.dimension).reshape(rows, self.dimension)
 
-
-def write_npy(path: Path, dimension: int, blocks: Iterable[NDArray[np.float32]]) -> int:
-    """Write (n, ``dimension``) float32 blocks as one ``.npy``, and return the number of rows."""
-    rows = 0
+def write_npy(
+    path: Path, dimension: int, blocks: Iterable[NDArray[np.float32]], precision: IndexPrecision = "float32"
+) -> int:
+    """Write (n, ``dimension``) float32 blocks as one ``.npy``, rounded to ``precision``, and return the number of rows."""
+    rows, dtype = 0, np.dtype(precision).newbyteorder("<")
     with path.open("wb") as file:
-        _header(file, FLOAT32, (0, dimension))
+        _header(file, dtype, (0, dimension))
         start = file.tell()
         for block in blocks:
-            file.write(np.ascontiguousarray(block, FLOAT32).data)
+            file.write(np.ascontiguousarray(block, dtype).data)
             rows += len(block)
         file.seek(0)
-        _header(file, FLOAT32, (rows, dimension))  # NumPy pads headers, so this one is as long as the first
+        _header(file, dtype, (rows, dimension))  # NumPy pads headers, so this one is as long as the first
         assert file.tell() == start
     return rows
 

@@ -23,6 +23,7 @@ from lba_cli.synthetic.truth import Truth
 
 FOLDER = "truth"
 AGAIN = "draw the people again with lba prepare synthetic --truth"
+SIXTEEN_BITS = ("I;16", "I")  # how Pillow opens such a file from version 10.3 on, and before
 _KEY, _VERSION = "lba-truth", 1
 _STEPS, _ZERO, _TURN = 10_000, 5_000, 3_600
 
@@ -59,7 +60,7 @@ def read_truth(root: Path, image: str) -> Truth:
         with Image.open(path, formats=("PNG",)) as opened:
             facts = json.loads(getattr(opened, "text", {}).get(_KEY, ""))
             version, digest, person = facts["version"], facts["image"], float(facts["height"])
-            fits = opened.size == (width, 3 * height) and opened.mode == "I;16"
+            fits = opened.size == (width, 3 * height) and opened.mode in SIXTEEN_BITS
             planes = np.asarray(opened).reshape(3, height, width) if fits else None
     except FileNotFoundError as problem:
         raise DataError(f"{problem.filename}: missing: {AGAIN}") from problem

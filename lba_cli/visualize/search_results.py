@@ -11,8 +11,7 @@ from lba_cli.data.broken_images import BrokenImage
 from lba_cli.data.image_files import read_image
 from lba_cli.errors import one_line
 from lba_cli.reporting import Listener, Silent
-from lba_cli.search.index import IndexDescription
-from lba_cli.search.query import Hit
+from lba_cli.search.gallery import Hit, IndexDescription
 from lba_cli.visualize.canvas import INCHES, QUERY, new_figure, place, show_image, write
 
 # Lengths in inches: the width of an image, the gap between images, the outer margin, the text above a row, and the title.

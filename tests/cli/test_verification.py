@@ -10,7 +10,7 @@ from lba_cli.model import load_network
 from lba_cli.reporting import Silent
 from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
 from lba_cli.search.embedder import network_embedder
-from lba_cli.search.index import IndexDescription
+from lba_cli.search.gallery import IndexDescription
 from lba_cli.search.update import build_index
 
 

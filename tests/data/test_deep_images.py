@@ -24,7 +24,7 @@ from lba_cli.reporting import Silent
 from lba_cli.search.embed_file import embed_to_file
 from lba_cli.search.embed_paths import EmbeddingRequest, embedded_rows
 from lba_cli.search.embedder import network_embedder
-from lba_cli.search.index import IndexDescription
+from lba_cli.search.gallery import IndexDescription
 from lba_cli.search.update import add_rows, build_index
 from lba_cli.vocabulary import MODALITIES
 

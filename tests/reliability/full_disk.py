@@ -101,7 +101,7 @@ def try_with(room: int, total: int, disk: Path, words: tuple[object, ...], log: 
     if changed := [name for name in before if after.get(name) != before[name]]:
         problems.append(f"changed {changed}")
     new = sorted(after.keys() - before.keys())
-    if words[0] == "embed":
+    if words[0] == "embed" or words[:2] == ("search", "build"):
         problems += continued(disk, words, log)
         new = []
     elif words[0] not in ("train", "demo") and new:
@@ -120,15 +120,17 @@ def try_with(room: int, total: int, disk: Path, words: tuple[object, ...], log: 
 
 def continued(disk: Path, words: tuple[object, ...], log: Path) -> list[str]:
     """Continue an embedding with enough space; return how it differs from one that was never stopped."""
-    output = disk / str(words[-1])
+    place = 1 + words.index("--output" if words[0] == "embed" else "--index")
+    output = disk / str(words[place])
+    whole = disk / f"whole{output.suffix}"
     if output.exists():
         return ["left its output"]
     (disk / "filler").unlink()
-    for each in (words, (*words[:-1], f"whole{output.suffix}")):
+    for each in (words, (*words[:place], whole.name, *words[place + 1 :])):
         if exit_status(start(disk, *each, log=log)):
             return [f"can't be continued: {log.read_text()[-300:]!r}"]
-    same = output.read_bytes() == (disk / f"whole{output.suffix}").read_bytes()
-    return [] if same and not list(disk.glob(".*")) else ["ends with another file, or leaves its state behind"]
+    same = digests(output) == digests(whole) if output.is_dir() else output.read_bytes() == whole.read_bytes()
+    return [] if same and not list(disk.glob(".*")) else ["ends with another output, or leaves its state behind"]
 
 
 def fill(path: Path, size: int) -> None:

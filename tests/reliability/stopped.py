@@ -89,10 +89,10 @@ def stop(folder: Path, words: tuple[object, ...], number: signal.Signals, second
         problems.append("a traceback")
     files = [str(path.relative_to(folder)) for path in folder.iterdir() if path.name not in (LOG, "run", "demo")]
     hidden = [str(path.relative_to(folder)) for path in folder.rglob(".*")]
-    if words[0] == "embed" and hidden == [".vectors.npz.unfinished"]:
+    if words[0] in ("embed", "search") and hidden == [f".{words[-1]}.unfinished"]:
         hidden, files = [], [name for name in files if not name.startswith(".")]
         finish(folder, *words)
-        if list(folder.glob(".*")) or not (folder / "vectors.npz").is_file():
+        if list(folder.glob(".*")) or not (folder / str(words[-1])).exists():
             problems.append("it can't be continued")
     if files or hidden:
         problems.append(f"left behind: {files + hidden}")

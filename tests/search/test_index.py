@@ -10,9 +10,10 @@ from fake_gallery import DIMENSION, QUERIES, add, build, content, made_embedder,
 
 from lba_cli.errors import DataError, LbaError, MissingExtra, SearchError
 from lba_cli.search.embedder import Embedder
-from lba_cli.search.index import IndexDescription, open_index
+from lba_cli.search.gallery import IndexDescription
+from lba_cli.search.index import open_index
 from lba_cli.search.query import search
-from lba_cli.search.update import build_index, remove_rows
+from lba_cli.search.update import Storage, build_index, remove_rows
 
 
 def test_what_an_index_holds(index, embedder, images):
@@ -100,7 +101,10 @@ def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match="extra 'faiss'"):
         build_index(
-            tmp_path / "index", IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images), faiss=True
+            tmp_path / "index",
+            IndexDescription.from_embedder(embedder, "visible"),
+            rows(embedder, images),
+            storage=Storage(faiss=True),
         )
     assert not (tmp_path / "index").exists()
 
@@ -108,7 +112,7 @@ def test_a_missing_extra_is_named(embedder, images, tmp_path, monkeypatch):
 def test_faiss_is_kept_with_the_index(embedder, images, tmp_path):
     pytest.importorskip("faiss")
     folder = tmp_path / "index"
-    build_index(folder, IndexDescription.from_embedder(embedder, "visible"), rows(embedder, images[:12]), faiss=True)
+    build(folder, embedder, images[:12], storage=Storage(faiss=True))
     add(folder, embedder, images[12:])
     remove_rows(folder, images[3:5])
     opened = open_index(folder, fully=True)

@@ -60,6 +60,17 @@ def test_exact_search_equals_brute_force_for_any_shape_block_size_and_ties(
         require_exact(index, vectors, np.concatenate([distinct[:1], unit(4, dimension, seed + 1)]), top)
 
 
+def test_half_precision_takes_half_the_space_and_ranks_the_rounded_vectors_exactly(tmp_path):
+    vectors, queries = unit(20_000, 48, 0), unit(4, 48, 1)
+    index = index_of(tmp_path / "half", vectors, precision="float16")
+    assert index.vectors.nbytes * 2 == vectors.nbytes
+    rounded = vectors.astype(np.float16).astype(np.float32)
+    require_exact(index, rounded, queries, 25)
+    whole = index_of(tmp_path / "whole", vectors)
+    for half, exact in zip(search(index, queries, 25), search(whole, queries, 25), strict=True):
+        np.testing.assert_allclose([hit.score for hit in half], [hit.score for hit in exact], atol=1e-3)
+
+
 def test_ties_are_in_the_order_of_the_index(tmp_path):
     vectors = np.repeat(unit(1, 33, 0), 10_000, axis=0)
     index = index_of(tmp_path / "index", vectors)

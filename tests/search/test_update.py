@@ -11,9 +11,10 @@ from lba_cli.errors import DataError, LbaError, SearchError
 from lba_cli.locks import exclusive
 from lba_cli.search import index as index_module
 from lba_cli.search import update
-from lba_cli.search.index import IndexDescription, open_index
+from lba_cli.search.gallery import IndexDescription
+from lba_cli.search.index import open_index
 from lba_cli.search.query import search
-from lba_cli.search.update import build_index, remove_rows
+from lba_cli.search.update import Storage, build_index, remove_rows
 
 
 def test_adding_and_removing_equal_rebuilding(index, embedder, images, tmp_path):
@@ -139,3 +140,16 @@ def test_rows_that_are_out_of_order_or_not_of_unit_length_are_refused(tmp_path, 
         with pytest.raises(SearchError, match=words):
             build_index(tmp_path / "index", description, [(paths, vectors)])
         assert not (tmp_path / "index").exists()
+
+
+@pytest.mark.parametrize("faiss", [False, True])
+def test_a_changed_index_in_half_precision_equals_a_rebuilt_one(embedder, images, tmp_path, faiss):
+    storage = Storage(faiss, "float16")
+    build(tmp_path / "changed", embedder, images[:15], storage=storage)
+    add(tmp_path / "changed", embedder, images[10:])
+    remove_rows(tmp_path / "changed", images[3:6])
+    build(tmp_path / "rebuilt", embedder, images[:3] + images[6:], storage=storage)
+    require_equal(tmp_path / "changed", tmp_path / "rebuilt")
+    opened = open_index(tmp_path / "changed")
+    assert opened.vectors.dtype == np.float16
+    assert bool(opened.manifest.faiss) == faiss

@@ -206,7 +206,7 @@ def test_other_commands_refuse_several_processes(lba, monkeypatch):
     for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "2")
     said = lba("prepare", "sysu", status=2).output
-    assert "only lba train and lba evaluate run in several processes" in said
+    assert "only lba train, evaluate, embed and search build run in several processes" in said
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The data of a report, compared with slow and obvious computations."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from lba_cli.visualize.report.collect import analyse, assemble
 from lba_cli.visualize.report.comparison import compare, confusions, distances, worst_pairs
 from lba_cli.visualize.report.matching import quantised_rows
 from lba_cli.visualize.report.ranked_lists import choose_queries, ranked_lists
+from lba_cli.visualize.report.roc_curve import roc_curve
 from lba_cli.visualize.report.run_curves import curves
 
 
@@ -123,6 +125,25 @@ def test_distances_agree_with_a_loop(findings, source, first):
     assert sum(found["same"]) == pytest.approx(1, abs=1e-3)
     assert sum(found["other"]) == pytest.approx(1, abs=1e-3)
     assert found["closer"] == pytest.approx(np.mean(np.array(pairs[False]) < np.median(pairs[True])))
+
+
+def test_the_roc_curve_agrees_with_counting(source, first):
+    scores, same = first.scores[~first.ignored], first.same[~first.ignored]
+    found = roc_curve(first)
+    assert found["counts"] == [same.sum(), (~same).sum()]
+    for rate, accepted in found["points"]:
+        thresholds = [t for t in np.unique(scores) if (scores[~same] >= t).mean() <= 10**rate * (1 + 1e-4)]
+        assert accepted == pytest.approx(max(((scores[same] >= t).mean() for t in thresholds), default=0), abs=1e-4)
+    assert found["points"][0][0] == pytest.approx(-math.log10((~same).sum()), abs=1e-4)
+    assert found["points"][-1] == [0, 1]
+    for far, tar, threshold in found["rows"]:
+        assert (scores[~same] >= threshold - 1e-4).mean() <= far + 0.02
+        assert tar == pytest.approx((scores[same] >= threshold).mean(), abs=0.02)
+
+
+def test_without_impostors_there_is_no_roc_curve(first):
+    assert roc_curve(replace(first, same=np.ones_like(first.same))) is None
+    assert roc_curve(replace(first, ignored=np.ones_like(first.ignored))) is None
 
 
 def test_probabilities_are_quantised_by_row():

@@ -17,9 +17,9 @@ def drawn(page, number):
 
 def test_every_section_is_there_and_every_image_is_shown(page):
     assert page.run("[...document.querySelectorAll('main > section')].map(s => s.id)") == [
-        *("summary", "curves", "cmc", "lists", "matching", "masks", "map", "distances", "confusions")
+        *("summary", "curves", "cmc", "lists", "matching", "masks", "map", "distances", "roc", "confusions")
     ]
-    assert count(page, "nav a") == 9
+    assert count(page, "nav a") == 10
     assert page.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert text(page, "h1") == "<b>run</b>"
     assert "synthetic" in text(page, "#summary .note")
@@ -27,6 +27,7 @@ def test_every_section_is_there_and_every_image_is_shown(page):
     assert count(page, "#cmc svg[role=img]") == 4
     assert count(page, "#cmc path.plot") == 8
     assert count(page, "#curves svg[role=img]") == 3
+    assert count(page, "#roc path.plot") == 1
 
 
 def test_lists_are_filtered_and_ordered(page):

@@ -5,8 +5,7 @@ from fake_gallery import write_image
 from small_setup import HEIGHT, WIDTH
 
 from lba_cli.reporting import Silent
-from lba_cli.search.index import IndexDescription
-from lba_cli.search.query import Hit
+from lba_cli.search.gallery import Hit, IndexDescription
 from lba_cli.visualize.search_results import MISSING_GRAY, ranked_lists
 
 INDEX = IndexDescription(model="", origin="", height=HEIGHT, width=WIDTH, modality="visible", dimension=1)

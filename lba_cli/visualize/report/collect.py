@@ -37,6 +37,7 @@ from lba_cli.visualize.report.comparison import Confusion, compare, confusions, 
 from lba_cli.visualize.report.embedding_map import embedding_map
 from lba_cli.visualize.report.matching import in_album, matched_people
 from lba_cli.visualize.report.ranked_lists import ranked_lists
+from lba_cli.visualize.report.roc_curve import roc_curve
 from lba_cli.visualize.report.run_curves import cmc, curves
 
 ONE_OF_TEN = "this is one of ten trials; papers report the mean over all of them (lba evaluate --trials all)"
@@ -144,6 +145,7 @@ def assemble(findings: Findings, bounds: Bounds, requested: Bounds, listener: Li
         "people": [in_album(person, album) for person in findings.people[: bounds.people]],
         "map": embedding_map(embeddings, samples, album, points=bounds.points, seed=findings.seed, listener=listener),
         "distances": distances(first),
+        "roc": roc_curve(first),
         "confusions": worst_pairs(dict(findings.confused), album),
     }
     data["images"] = album.as_json(findings.encoder, listener)

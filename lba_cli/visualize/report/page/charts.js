@@ -22,9 +22,11 @@ function look(at) {
 }
 
 // options: title; x and y, the titles of the axes; lines: [{ name, points: [[x, y]], band: [[x, low, high]] }];
-// low and high, the ends of the y axis; filled; wholeNumbers, whether x has only whole numbers; ticks, the x values that are labelled.
+// low and high, the ends of the y axis; filled; wholeNumbers, whether x has only whole numbers; ticks, the x values that are labelled;
+// label, the words for an x value (by default the number).
 function chart(options) {
   const scales = scalesOf(options);
+  const label = options.label || short;
   const { width, height, left, right, top, bottom } = CHART;
   const words = `${options.title}: ${options.lines.map((line) => line.name).join(", ")}; the values are in the table below`;
   const picture = draw("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words });
@@ -39,7 +41,7 @@ function chart(options) {
     const at = scales.back(((event.clientX - box.left) / box.width) * width);
     const x = scales.xs.reduce((best, each) => (Math.abs(each - at) < Math.abs(best - at) ? each : best));
     fill(guide, { x1: scales.x(x), x2: scales.x(x), visibility: "visible" }, []);
-    readout.textContent = `${options.x} ${short(x)}: ${shown(x).map(([name, point]) => `${name} ${short(point[1])}`).join(", ")}`;
+    readout.textContent = `${options.x} ${label(x)}: ${shown(x).map(([name, point]) => `${name} ${short(point[1])}`).join(", ")}`;
   };
   for (const kind of ["pointermove", "pointerdown"]) picture.addEventListener(kind, point);
   picture.addEventListener("pointerleave", () => guide.setAttribute("visibility", "hidden"));
@@ -49,7 +51,7 @@ function chart(options) {
     legend.append(make("li", {}, sample, line.name));
   });
   const heads = [{ words: options.x, number: true }, ...options.lines.map((line) => ({ words: line.name, number: true }))];
-  const rows = scales.xs.map((x) => [short(x), ...options.lines.map((line) => cell(line, x))]);
+  const rows = scales.xs.map((x) => [label(x), ...options.lines.map((line) => cell(line, x))]);
   const values = folded("Values", table(options.title, heads, rows));
   return make("figure", { class: "chart" }, make("h3", {}, options.title), picture, legend, readout, values);
 }
@@ -82,7 +84,7 @@ function drawAxes(picture, options, { x, y, x0, x1, y0, y1 }) {
     picture.append(draw("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, short(value)));
   }
   for (const value of options.ticks || ticks(x0, x1, 7).filter((each) => !options.wholeNumbers || Number.isInteger(each))) {
-    picture.append(draw("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, short(value)));
+    picture.append(draw("text", { x: x(value), y: height - bottom + 17, "text-anchor": "middle" }, (options.label || short)(value)));
   }
   picture.append(draw("path", { class: "axis", d: `M${left} ${top}V${height - bottom}H${width - right}` }));
   picture.append(draw("text", { x: (left + width - right) / 2, y: height - 6, "text-anchor": "middle" }, options.x));
@@ -153,4 +155,21 @@ function distanceChart() {
   const overlap = closer === null ? "" : ` ${percent(closer)}% of the pairs of different identities are closer than the median pair of the same identity.`;
   const options = { title: "Distances", x: "cosine distance", y: "percent of pairs", lines, low: 0, filled: true };
   return section("distances", "Distances within and between identities", paragraph(words + overlap), make("div", { class: "charts" }, chart(options)));
+}
+
+// The axis of false accept rates is logarithmic.
+function rocChart() {
+  if (!DATA.roc) return section("roc", "Verification: the same person or not?", paragraph("There are no pairs of one person, or none of two people, so there is no ROC curve.", "note"));
+  const { points, figures, rows, counts } = DATA.roc;
+  const [auc, eer] = figures;
+  const words = `Two images count as one person from a score on. The false accept rate is the share of the ${counts[1].toLocaleString("en")} pairs of different identities that reach it, and the true accept rate that of the ${counts[0].toLocaleString("en")} pairs of the same identity (${galleryWords()}). The area under the curve is ${auc.toFixed(4)}, and the rate at which both kinds of error are equal ${percent(eer, 2)}%.`;
+  const lines = [{ name: "true accept rate", points: points.map(([x, y]) => [x, 100 * y]) }];
+  const least = Math.ceil(points[0][0] - 1e-9);
+  const label = (x) => short(Number((10 ** x).toPrecision(3)));
+  const options = { title: "ROC curve", x: "false accept rate", y: "percent accepted", low: 0, high: 100, label, lines };
+  options.ticks = Array.from({ length: 1 - least }, (_, at) => least + at);
+  const heads = ["false accept rate", "true accept rate", "score"].map((name) => ({ words: name, number: true }));
+  const cells = rows.map(([far, tar, score]) => [short(far), `${percent(tar, 2)}%`, score === null ? "–" : score.toFixed(4)]);
+  const scores = rows.length ? table("Scores for false accept rates", heads, cells) : paragraph("There are too few pairs for the score of any rate.", "hint");
+  return section("roc", "Verification: the same person or not?", paragraph(words), make("div", { class: "charts" }, chart(options)), scores);
 }

@@ -33,7 +33,7 @@ function themes() {
 }
 
 const main = document.getElementById("report");
-main.replaceChildren(summary(), curveCharts(), cmcCharts(), rankedLists(), correspondences(), masks(), embeddingMap(), distanceChart(), confusedPairs());
-const names = { summary: "Figures", curves: "Training", cmc: "CMC", lists: "Ranked lists", matching: "Correspondences", masks: "Masks", map: "Map", distances: "Distances", confusions: "Confusions" };
+main.replaceChildren(summary(), curveCharts(), cmcCharts(), rankedLists(), correspondences(), masks(), embeddingMap(), distanceChart(), rocChart(), confusedPairs());
+const names = { summary: "Figures", curves: "Training", cmc: "CMC", lists: "Ranked lists", matching: "Correspondences", masks: "Masks", map: "Map", distances: "Distances", roc: "Verification", confusions: "Confusions" };
 document.getElementById("sections").append(...Object.entries(names).map(([id, words]) => make("a", { href: `#${id}` }, words)));
 themes();
