@@ -5,14 +5,14 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from lba_cli import processes
 from lba_cli.errors import ConfigError
 from lba_cli.reporting import Listener, Silent
-from lba_cli.vocabulary import Precision
+from lba_cli.vocabulary import EmbeddingPrecision, Precision
 
 MMAP_THRESHOLD = 2**25  # bytes; glibc raises its own threshold up to this when large blocks are freed
 
@@ -120,11 +120,17 @@ def resolve_precision(precision: Precision, device: torch.device) -> Precision:
     if precision != "auto":
         return precision
     if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "tf32"
+        with torch.cuda.device(device):
+            return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "tf32"
     if device.type != "cpu":
         return "tf32"
     flags = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
     return "bfloat16" if any(getattr(torch.cpu, flag, lambda: False)() for flag in flags) else "tf32"
+
+
+def embedding_precision(precision: EmbeddingPrecision, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """Return the arithmetic of embeddings: ``auto`` is bfloat16 if ``device`` has instructions for bfloat16, otherwise float32."""
+    return "bfloat16" if resolve_precision(precision, device) == "bfloat16" else "float32"
 
 
 @contextmanager
@@ -150,9 +156,12 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
 def _tf32_switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
     """Return the name of PyTorch's TF32 attribute, its on and off values, and its owners (convolutions, matrix products).
 
-    PyTorch 2.9 introduced a second name for the attribute. Once a program has set the second name, reading the first one fails.
+    PyTorch 2.9 introduced a second name for the attribute. Once a program has set the second name, reading the first one fails, or
+    setting it has no effect where the setting for all of PyTorch counts.
     """
     try:
+        if getattr(torch.backends, "fp32_precision", "none") != "none":
+            raise RuntimeError
         _ = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
     except RuntimeError:
         convolutions: Any = torch.backends.cudnn

@@ -92,9 +92,10 @@ class NotFinite(LbaError):
 class LostProcess(LbaError):
     """Another process of the same job has ended too early."""
 
-    def __init__(self) -> None:
+    def __init__(self, reason: str = "") -> None:
+        said = f" ({reason})" if reason else ""
         super().__init__(
-            "another process of this job was killed or failed, so this one can't continue: start the job again (a training "
+            f"another process of this job was killed or failed{said}, so this one can't continue: start the job again (a training "
             "continues from its last checkpoint with lba train --resume)"
         )
 

@@ -103,9 +103,11 @@ def process_group() -> Iterator[None]:
             raise
         _leave()
     except RuntimeError as problem:
-        if isinstance(problem, distributed.DistError) or any(sign in str(problem) for sign in GROUP_ERRORS):
-            raise LostProcess from problem
-        raise
+        lost = isinstance(problem, distributed.DistError) or any(sign in str(problem) for sign in GROUP_ERRORS)
+        if not lost or world.size == 1:
+            raise
+        # NCCL has failures of its own, such as too little shared memory. gloo's only say that the connection was closed.
+        raise LostProcess(str(problem).splitlines()[0][:200] if "NCCL" in str(problem) else "") from problem
     finally:
         _current = SINGLE
 

@@ -18,6 +18,7 @@ Backbone = Literal[
 ]
 Weighting = Literal["batch_mean", "per_position", "uniform"]
 Precision = Literal["auto", "float32", "tf32", "bfloat16"]
+EmbeddingPrecision = Literal["float32", "bfloat16", "auto"]
 Shots = Literal["single", "multi", "whole"]
 ShotsChoice = Literal["auto", Shots, "both"]
 FeaturePlace = Literal["pooled", "neck"]
@@ -25,7 +26,7 @@ ExportFormat = Literal["onnx", "pt2", "safetensors", "official"]
 ExportPrecision = Literal["float32", "float16", "bfloat16", "int8"]
 Stems = Literal["one", "two"]
 PaperWidth = Literal["column", "page"]
-IndexPrecision = Literal["float32", "float16"]
+VectorDtype = Literal["float32", "float16"]
 Engine = Literal["exact", "faiss", "milvus"]
 
 MODALITIES: tuple[Modality, ...] = get_args(Modality)

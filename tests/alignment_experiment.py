@@ -41,7 +41,7 @@ class Condition:
         preset: the synthetic people.
         size: height and width of the images.
         steps: the number of epochs of 20 steps.
-        warm_up: the number of epochs of 30 steps in which the trunk learns other people.
+        warm_up: the number of epochs of 30 steps in which the trunk learns other people, at 96 × 48 pixels.
         full: settings of the method ``full`` only.
         seeds: the seeds of both methods.
     """
@@ -56,6 +56,7 @@ class Condition:
 
 
 FEWER = (0, 1, 2)
+WARM_UP_SIZE = (96, 48)
 CONDITIONS: Mapping[str, Condition] = {
     "usual": Condition("Does full find more people than baseline, and match positions better?"),
     "loose": Condition(
@@ -80,8 +81,8 @@ CONDITIONS: Mapping[str, Condition] = {
 }
 
 
-def sized(condition: Condition) -> list[str]:
-    return settings([f"data.height={condition.size[0]}", f"data.width={condition.size[1]}"])
+def sized(size: tuple[int, int]) -> list[str]:
+    return settings([f"data.height={size[0]}", f"data.width={size[1]}"])
 
 
 def prepare(folder: Path, condition: Condition) -> tuple[Path, Path]:
@@ -90,14 +91,14 @@ def prepare(folder: Path, condition: Condition) -> tuple[Path, Path]:
     for path, seed, more in ((people, 0, ["--truth"]), (others, 1, [])):
         if not (path / "synthetic.json").exists():
             lba("prepare", "synthetic", "--preset", condition.preset, "--seed", seed, "--output", path, *more)
-    name = f"{condition.preset}-{condition.size[0]}-trunk-{condition.warm_up}"
+    name = f"{condition.preset}-trunk-{condition.warm_up}"
     trunk, done = folder / name, folder / f"{name}.done"
     if not done.exists():
         again = ("--resume", trunk) if (trunk / "config.yaml").exists() else ("--output", trunk)
         milestone = max(1, 3 * condition.warm_up // 4)
         schedule = settings([f"train.epochs={condition.warm_up}", f"train.milestones=[{milestone}]"])
         config = ("--config", ROOT / "configs" / "demo-warmup.yaml")
-        lba("train", *config, *sized(condition), *schedule, "--data", others, *again)
+        lba("train", *config, *sized(WARM_UP_SIZE), *schedule, "--data", others, *again)
         done.touch()
     return people, trunk / "checkpoints" / "last.pt"
 
@@ -108,7 +109,7 @@ def train(folder: Path, name: str, method: str) -> dict[str, Any]:
     people, trunk = prepare(folder, condition)
     run, scored = folder / f"{name} {method}".replace(" ", "-"), folder / f"{name} {method}.json"
     again = ("--resume", run) if (run / "config.yaml").exists() else ("--output", run)
-    words = ["--method", method, *sized(condition), *settings(condition.full if method == "full" else ())]
+    words = ["--method", method, *sized(condition.size), *settings(condition.full if method == "full" else ())]
     schedule = [
         f"train.epochs={condition.steps}",
         "train.steps_per_epoch=20",

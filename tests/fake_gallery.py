@@ -67,7 +67,7 @@ def require_equal(one, other):
     np.testing.assert_array_equal(first.vectors, second.vectors)
 
 
-def index_of(folder, vectors, faiss=False, precision="float32"):
+def index_of(folder, vectors, faiss=False, dtype="float32"):
     """Make an index of ``vectors`` under invented paths."""
     embedder = Embedder("made", "0" * 64, 64, 32, vectors.shape[1], lambda *_: None)
     description = IndexDescription.from_embedder(embedder, "visible")
@@ -75,5 +75,5 @@ def index_of(folder, vectors, faiss=False, precision="float32"):
         ([f"/{row:09d}.png" for row in range(start, min(start + ROWS, len(vectors)))], vectors[start : start + ROWS])
         for start in range(0, len(vectors), ROWS)
     )
-    build_index(folder, description, rows, storage=Storage(faiss, precision))
+    build_index(folder, description, rows, storage=Storage(faiss, dtype))
     return open_index(folder)

@@ -18,8 +18,8 @@ class Pairs(NamedTuple):
     negative: Tensor
 
     def to(self, device: torch.device) -> Pairs:
-        """Copy the pairs to ``device``, without waiting for it if they are in pinned memory."""
-        return Pairs(*(index.to(device, non_blocking=True) for index in self))
+        """Copy the pairs to ``device``, without waiting for it if that is a GPU of CUDA and they are in pinned memory."""
+        return Pairs(*(index.to(device, non_blocking=device.type == "cuda") for index in self))
 
 
 def sample_pairs(

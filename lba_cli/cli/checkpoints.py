@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lba_cli.cli.options import CommonOptions
 from lba_cli.compute import own_device
@@ -20,14 +20,27 @@ from lba_cli.model.checkpoint import Checkpoint, Description, read_checkpoint, r
 from lba_cli.processes import run_on_writer
 from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import RunFolder, checkpoint_in, newest_run
-from lba_cli.value_range import KEY, ValueRange
-from lba_cli.vocabulary import Modality
+from lba_cli.value_range import KEY
+from lba_cli.vocabulary import EmbeddingPrecision, Modality
 
 if TYPE_CHECKING:
     from lba_cli.search.embed_paths import EmbeddingRequest
+    from lba_cli.search.gallery import IndexDescription
 
 # Keys of the section ``evaluation`` that have different valid values for different data sets.
 PROTOCOL_KEYS = ("mode", "shots", "protocol")
+
+
+class ModelChoice(NamedTuple):
+    """The model that embeds images: an exported ONNX file, or a checkpoint (by default, that of the newest run).
+
+    ``best`` and ``precision`` are for checkpoints. Default: the checkpoint's own precision.
+    """
+
+    checkpoint: Path | None
+    onnx: Path | None
+    best: bool
+    precision: EmbeddingPrecision | None = None
 
 
 @dataclass(frozen=True)
@@ -108,26 +121,30 @@ def find_checkpoint(path: Path | None, listener: Listener, *, best: bool = False
 def embedding_request(
     paths: Sequence[str],
     modality: Modality,
-    checkpoint: Path | None,
-    model: Path | None,
+    choice: ModelChoice,
     common: CommonOptions,
     *,
-    best: bool,
     skip_broken: bool,
-    value_range: ValueRange | None = None,
+    compared: IndexDescription | None = None,
 ) -> EmbeddingRequest:
-    """Open the model that embeds the images: an exported ONNX file, or a checkpoint (by default, that of the newest run).
+    """Open the model that embeds the images.
 
-    ``value_range`` is the setting of the index that the embeddings are compared with. Default: the model's own setting.
+    ``compared`` describes the gallery that the embeddings are compared with: images are read and embedded in the same way. Default: the
+    model's own settings.
     """
     from lba_cli.search import network_embedder, onnx_embedder
     from lba_cli.search.embed_paths import EmbeddingRequest
 
+    checkpoint, model = choice.checkpoint, choice.onnx
+    value_range = compared.value_range if compared else None
+    precision = choice.precision or (compared.precision if compared else None)
     if checkpoint and checkpoint.suffix.lower() == ".onnx":
         raise ConfigError(f"{checkpoint}: name an exported ONNX file with --model, not with --checkpoint")
     if checkpoint and model:
         raise ConfigError("--checkpoint and --model both name a model: leave one out")
-    if best and model:
+    if choice.precision and model:
+        raise ConfigError("--precision is for checkpoints, but --model names an ONNX file, which has its own precision")
+    if choice.best and model:
         raise ConfigError("--best selects the best.pt of a run, but --model names an ONNX file: leave out --best")
     if model:
         embedder = onnx_embedder(model)
@@ -137,8 +154,10 @@ def embedding_request(
         _require_size(model, (embedder.height, embedder.width), config)
         embedder = replace(embedder, value_range=config.data.value_range)
     else:
-        opened = open_checkpoint(checkpoint, None, common, best=best, fixed={KEY: value_range})
-        embedder, config = network_embedder(opened.network, str(opened.path)), opened.config
+        fixed = {KEY: value_range, "evaluation.precision": precision}
+        opened = open_checkpoint(checkpoint, None, common, best=choice.best, fixed=fixed)
+        config = opened.config
+        embedder = network_embedder(opened.network, str(opened.path), config.evaluation.precision)
     return EmbeddingRequest(embedder, modality, paths, config.evaluation.batch_size, skip_broken)
 
 

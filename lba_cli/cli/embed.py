@@ -9,6 +9,7 @@ from lba_cli.cli.options import (
     Best,
     CheckpointFile,
     CommonOptions,
+    EmbeddingArithmetic,
     Force,
     ImageNames,
     ModelFile,
@@ -35,6 +36,7 @@ def embed(
     checkpoint: CheckpointFile = None,
     best: Best = False,
     model: ModelFile = None,
+    precision: EmbeddingArithmetic = None,
     skip_broken: SkipBroken = False,
     force: Force = False,
 ) -> None:
@@ -45,7 +47,7 @@ def embed(
     modality, and the D numbers of the embedding. After an interruption, the same command continues the work. Under `torchrun`,
     the processes share the images.
     """
-    from lba_cli.cli.checkpoints import embedding_request, image_paths
+    from lba_cli.cli.checkpoints import ModelChoice, embedding_request, image_paths
     from lba_cli.cli.console import print_line
     from lba_cli.outputs import require_new_file
     from lba_cli.search.embed_file import embed_to_file
@@ -53,7 +55,8 @@ def embed(
 
     require_new_file(output, force=force, suffixes=tuple(FORMATS))
     paths = image_paths(images, common.listener)
-    request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
+    choice = ModelChoice(checkpoint, model, best, precision)
+    request = embedding_request(paths, modality, choice, common, skip_broken=skip_broken)
     written = embed_to_file(request, output, listener=common.listener, force=force)
     if written is not None:
         noun = plural(written, "image")

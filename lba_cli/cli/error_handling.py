@@ -22,6 +22,8 @@ EXHAUSTED = {
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
 }
+# What Apple's GPUs, CUDA itself, cuBLAS and cuDNN say; PyTorch's allocator has an exception of its own.
+NO_GPU_MEMORY = ("MPS backend out of memory", "CUDA error: out of memory", "_ALLOC_FAILED")
 NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new thread", "failed to map segment")
 
 
@@ -68,10 +70,11 @@ def _explain(problem: Exception) -> tuple[int, str]:
     if isinstance(problem, NotImplementedError) and "MPS" in str(problem):
         reason = " ".join(str(problem).split(". ")[0].split())
         return MISTAKE, f"error: {reason}: use run.device=cpu, or set PYTORCH_ENABLE_MPS_FALLBACK=1"
-    if type(problem).__name__ == "OutOfMemoryError" or "MPS backend out of memory" in str(problem):
+    if type(problem).__name__ == "OutOfMemoryError" or any(words in str(problem) for words in NO_GPU_MEMORY):
         return MISTAKE, (
-            "error: the GPU's memory is used up: raise train.accumulate, set train.checkpoint_activations=true, lower "
-            "train.identities or train.instances, or use --set train.precision=bfloat16 or data.device_cache=false"
+            "error: the GPU's memory is used up: close other programs on it, or compute with run.device=cpu. For a training, raise "
+            "train.accumulate, set train.checkpoint_activations=true, lower train.identities or train.instances, or use "
+            "train.precision=bfloat16 or data.device_cache=false"
         )
     if isinstance(problem, RuntimeError) and str(problem).startswith("DataLoader worker"):  # raised by PyTorch
         return MISTAKE, f"error: {LOST_WORKER}"

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lba_cli.cli.options import AllTrials, Best, CheckpointFile, CommonOptions, DataFolder, Force, command, group
+from lba_cli.cli.options import (
+    AllTrials,
+    Best,
+    CheckpointFile,
+    CommonOptions,
+    DataFolder,
+    EmbeddingArithmetic,
+    Force,
+    command,
+    group,
+)
 from lba_cli.errors import LbaError
 from lba_cli.outputs import require_new_files
 from lba_cli.processes import torchrun_world
@@ -146,6 +156,7 @@ def evaluate(
     rerank: Rerank = None,
     flip: Flip = None,
     features_from: FeaturesFrom = None,
+    precision: EmbeddingArithmetic = None,
     features: Features = None,
     protocol_of: ProtocolOf = None,
     normalize: Normalize = True,
@@ -167,29 +178,36 @@ def evaluate(
     """
     names = [*(models or []), *([checkpoint] if checkpoint else [])]
     own = {"a checkpoint": names, "--data": data, "--save-features": save_features, "--trials": trials, "--best": best}
-    own |= {"--correspondences": correspondences}
-    _refuse_conflicts(features, needs_network=own, needs_features=(protocol_of, not normalize))
+    more = {"--correspondences": correspondences, "--precision": precision}
+    _refuse_conflicts(features, needs_network={**own, **more}, needs_features=(protocol_of, not normalize))
     files = {"json": json, "csv": csv, "markdown": markdown}
     outputs = {f"--{kind}": path for kind, path in files.items()}
     require_new_files({**outputs, "--save-features": save_features}, force=force)
-    from lba_cli.cli.console import get_console
-    from lba_cli.cli.console_tables import report_tables
     from lba_cli.cli.evaluate_models import EvaluateRequest, score_features, score_models
 
     section = {"mode": mode, "shots": shots, "protocol": protocol, "rerank": rerank, "flip": flip}
-    options = {f"evaluation.{key}": value for key, value in {**section, "features_from": features_from}.items()}
-    request = EvaluateRequest(
+    section = {**section, "features_from": features_from, "precision": precision}
+    options = {f"evaluation.{key}": value for key, value in section.items()}
+    asked = EvaluateRequest(
         data, common, options, allow_other_trial, save_features, best, correspondences, verification
     )
-    report = (
-        score_features(features, protocol_of, request, normalize=normalize)
-        if features
-        else score_models(names or [None], request, all_trials=bool(trials))
-    )
-    if not torchrun_world().is_writer:
-        return
-    report = _with_published(report, common.listener) if published else report
-    _write_files(report, files, force, common.listener)
+    if features:
+        report = score_features(features, protocol_of, asked, normalize=normalize)
+    else:
+        report = score_models(names or [None], asked, all_trials=bool(trials))
+    if torchrun_world().is_writer:
+        _show(report, files, force, published, common.listener)
+
+
+def _show(
+    report: EvaluationResults, files: Mapping[str, Path | None], force: bool, published: bool, listener: Listener
+) -> None:
+    """Write the files, and print the tables."""
+    from lba_cli.cli.console import get_console
+    from lba_cli.cli.console_tables import report_tables
+
+    report = _with_published(report, listener) if published else report
+    _write_files(report, files, force, listener)
     for table in report_tables(report, get_console().width):
         get_console().print(table)
 

@@ -10,6 +10,7 @@ from lba_cli.cli.checkpoints import OpenedCheckpoint, open_checkpoint
 from lba_cli.cli.measure_correspondences import measure_correspondences
 from lba_cli.cli.options import CommonOptions
 from lba_cli.cli.run_series import newest_series, seed_series, trial_series
+from lba_cli.compute import embedding_precision
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource, default_store
 from lba_cli.datasets import get_dataset
@@ -24,9 +25,12 @@ from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import Variant, choose_variants
 from lba_cli.model.checkpoint import fingerprint
+from lba_cli.model.fingerprints import model_fingerprint
 from lba_cli.reporting import Listener
 from lba_cli.training.run_folder import TRIAL, RunFolder
+from lba_cli.vocabulary import EmbeddingPrecision
 
+BFLOAT16 = "embeddings are computed in bfloat16, and published figures in float32"
 LARGEST_NORM_RATIO = 1.01  # of a file's features; with a larger ratio, normalising them may change the ranking
 
 
@@ -216,8 +220,14 @@ def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Va
     results = over_seeds(scored, candidate.seeds) if candidate.seeds else over_trials(scored)
     opened, source = candidate.parts[0]
     root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
-    shown = ". ".join(filter(None, (note, selection_note(results[0].model))))
+    arithmetic = BFLOAT16 if _arithmetic(opened) == "bfloat16" else ""
+    shown = ". ".join(filter(None, (note, selection_note(results[0].model), arithmetic)))
     return tuple(replace(result, root=root) for result in _noted(results, shown))
+
+
+def _arithmetic(opened: OpenedCheckpoint) -> EmbeddingPrecision:
+    """Return the arithmetic that embeds the images."""
+    return embedding_precision(opened.config.evaluation.precision, next(opened.network.parameters()).device)
 
 
 def _noted(results: Iterable[Result], note: str) -> tuple[Result, ...]:
@@ -230,6 +240,13 @@ def _score_checkpoint(
 ) -> list[Result]:
     section, model = opened.config.evaluation, scored_model(name, opened, source)
     if options.verify:
-        model = replace(model, fingerprint=fingerprint(opened.network.state_dict()))
-    options = replace(options, model=model, batch_size=section.batch_size, workers=opened.config.data.workers)
+        name_of_weights = fingerprint(opened.network.state_dict())
+        model = replace(model, fingerprint=model_fingerprint(name_of_weights, _arithmetic(opened)))
+    options = replace(
+        options,
+        model=model,
+        precision=_arithmetic(opened),
+        batch_size=section.batch_size,
+        workers=opened.config.data.workers,
+    )
     return evaluate(opened.network, source, choose_settings(section, source), listener=listener, options=options)

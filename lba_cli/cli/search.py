@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,6 +11,7 @@ from lba_cli.cli.options import (
     Best,
     CheckpointFile,
     CommonOptions,
+    EmbeddingArithmetic,
     Force,
     ImageNames,
     ModelFile,
@@ -31,7 +32,7 @@ from lba_cli.cli.search_options import (
     RanksFile,
     RanksPicture,
     SearchEngine,
-    StoredPrecision,
+    StoredDtype,
     ThresholdsFile,
     Together,
     Tracks,
@@ -42,20 +43,13 @@ from lba_cli.outputs import require_new_files
 from lba_cli.vocabulary import Modality, plural
 
 if TYPE_CHECKING:
+    from lba_cli.cli.checkpoints import ModelChoice
     from lba_cli.reporting import Listener
     from lba_cli.search.embed_paths import EmbeddingRequest
     from lba_cli.search.gallery import Gallery
     from lba_cli.search.gallery_place import Contents
 
 app = group()
-
-
-class _Model(NamedTuple):
-    """The values of ``--checkpoint``, ``--model`` and ``--best``."""
-
-    checkpoint: Path | None
-    onnx: Path | None
-    best: bool
 
 
 @command(
@@ -73,8 +67,9 @@ def build(
     checkpoint: CheckpointFile = None,
     best: Best = False,
     model: ModelFile = None,
+    precision: EmbeddingArithmetic = None,
     engine: BuildEngine = "exact",
-    precision: StoredPrecision = "float32",
+    dtype: StoredDtype = "float32",
     uri: Uri = None,
     approximate: Approximate = False,
     labels: LabelsFile = None,
@@ -87,7 +82,7 @@ def build(
     The index is a folder, or a gallery in Milvus. It appears only when it is complete, and stores absolute image paths. After an
     interruption, the same command continues the work. Under `torchrun`, the processes share the images.
     """
-    from lba_cli.cli.checkpoints import embedding_request
+    from lba_cli.cli.checkpoints import ModelChoice, embedding_request
     from lba_cli.processes import run_on_writer
     from lba_cli.search.embed_together import embedded
     from lba_cli.search.gallery import IndexDescription
@@ -97,10 +92,11 @@ def build(
 
     place = GalleryPlace(index, engine, uri)
     known_labels = read_labels(labels) if labels else {}
-    options = BuildOptions(replace=force, precision=precision, approximate=approximate, labels=known_labels)
+    options = BuildOptions(replace=force, dtype=dtype, approximate=approximate, labels=known_labels)
     run_on_writer(lambda: place.require_new(options))
     paths = _gallery_paths(gallery, common.listener)
-    request = embedding_request(paths, modality, checkpoint, model, common, best=best, skip_broken=skip_broken)
+    choice = ModelChoice(checkpoint, model, best, precision)
+    request = embedding_request(paths, modality, choice, common, skip_broken=skip_broken)
     known = read_thresholds(thresholds, request.embedder.fingerprint) if thresholds else None
     description = IndexDescription.from_embedder(request.embedder, modality, known)
     with embedded(request, index, common.listener) as kept:
@@ -144,7 +140,7 @@ def query(
 
     With --min-score or --far, the list may be empty: nobody in the gallery is similar enough.
     """
-    from lba_cli.cli.checkpoints import image_paths
+    from lba_cli.cli.checkpoints import ModelChoice, image_paths
     from lba_cli.cli.console import get_console
     from lba_cli.cli.search_tables import draw_lists, ranking_table, write_lists
     from lba_cli.search.gallery_place import GalleryPlace
@@ -165,7 +161,7 @@ def query(
             )
         least = least_score(gallery, modality, min_score, far, thresholds)
         paths = image_paths(images, common.listener)
-        request = _request_for(gallery, paths, modality, _Model(checkpoint, model, best), common, skip_broken)
+        request = _request_for(gallery, paths, modality, ModelChoice(checkpoint, model, best), common, skip_broken)
         options = RankingOptions(top, engine, least, together, tracks)
         lists = rank_images(gallery, request, options, common.listener)
         if json:
@@ -194,6 +190,7 @@ def add(
     skip_broken: SkipBroken = False,
 ) -> None:
     """Add images to an index. Images that are already in the index are embedded again."""
+    from lba_cli.cli.checkpoints import ModelChoice
     from lba_cli.search.embed_paths import embedded_rows
     from lba_cli.search.gallery import IndexDescription
     from lba_cli.search.gallery_place import GalleryPlace
@@ -206,7 +203,7 @@ def add(
         kind = opened.description.modality
         opened.require_modality(modality or kind)
         paths = _gallery_paths(images, common.listener)
-        request = _request_for(opened, paths, kind, _Model(checkpoint, model, best), common, skip_broken)
+        request = _request_for(opened, paths, kind, ModelChoice(checkpoint, model, best), common, skip_broken)
     description = IndexDescription.from_embedder(request.embedder, kind)
     known = read_labels(labels) if labels else {}
     made, replaced = place.add(description, embedded_rows(request, common.listener), known)
@@ -259,30 +256,27 @@ def _gallery_paths(names: list[str], listener: Listener) -> list[str]:
 
 
 def _request_for(
-    gallery: Gallery, paths: list[str], modality: Modality, model: _Model, common: CommonOptions, skip_broken: bool
+    gallery: Gallery,
+    paths: list[str],
+    modality: Modality,
+    choice: ModelChoice,
+    common: CommonOptions,
+    skip_broken: bool,
 ) -> EmbeddingRequest:
     """Open the model that the command line names, or by default the model recorded in the index, to embed ``paths``.
 
     Raises:
         SearchError: this isn't the model that built the index.
     """
-    from lba_cli.cli.checkpoints import embedding_request
+    from lba_cli.cli.checkpoints import ModelChoice, embedding_request
 
     origin = Path(gallery.description.origin)
-    if not any(model) and origin.is_file():
+    if not (choice.checkpoint or choice.onnx or choice.best) and origin.is_file():
         common.listener.say(f"model: {origin}, which built the index")
         is_onnx = origin.suffix.lower() == ".onnx"
-        model = _Model(None if is_onnx else origin, origin if is_onnx else None, best=False)
-    files = model.checkpoint, model.onnx
-    request = embedding_request(
-        paths,
-        modality,
-        *files,
-        common,
-        best=model.best,
-        skip_broken=skip_broken,
-        value_range=gallery.description.value_range,
-    )
+        choice = ModelChoice(None if is_onnx else origin, origin if is_onnx else None, best=False)
+    compared = gallery.description
+    request = embedding_request(paths, modality, choice, common, skip_broken=skip_broken, compared=compared)
     gallery.require_model(request.embedder)
     return request
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lba_cli.vocabulary import Engine, IndexPrecision
+from lba_cli.vocabulary import Engine, VectorDtype
 
 IndexFolder = Annotated[
     Path,
@@ -42,10 +42,10 @@ Uri = Annotated[
         "Default: milvus.db. A server's token is read from $MILVUS_TOKEN.",
     ),
 ]
-StoredPrecision = Annotated[
-    IndexPrecision,
+StoredDtype = Annotated[
+    VectorDtype,
     typer.Option(
-        "--precision",
+        "--dtype",
         help="The numbers that a folder keeps. float16 takes half the space and reading; scores change by less than 0.001.",
     ),
 ]

@@ -29,6 +29,8 @@ def fits(source: ImageSource, device: torch.device, images_per_step: int) -> boo
     count = sum(sample.split == "train" for sample in source.samples)
     pixels = source.height * source.width
     free, _ = torch.cuda.mem_get_info(device)
+    # An earlier training of this process may have left freed memory with PyTorch, which the new one can use.
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     return 3 * count * pixels + TRAINING_BYTES * max(1, images_per_step * pixels / RECIPE_PIXELS) <= free
 
 
@@ -60,10 +62,10 @@ class DeviceCache:
         self._pixels = torch.empty(shape, dtype=torch.uint8, device=device)
         self._erased_colours = torch.from_numpy(ERASED_COLOURS).to(device)
         self._gray_weights = torch.tensor(GRAY_WEIGHTS, dtype=torch.int32, device=device)
-        done = 0
+        on_gpu, done = device.type == "cuda", 0
         with listener.task(f"loading onto {device}", len(indices), "images") as progress:
-            for images in images_in_order(source, indices, IMAGES_PER_READ, workers=workers, pin=device.type == "cuda"):
-                self._pixels[done : done + len(images)].copy_(images, non_blocking=True)
+            for images in images_in_order(source, indices, IMAGES_PER_READ, workers=workers, pin=on_gpu):
+                self._pixels[done : done + len(images)].copy_(images, non_blocking=on_gpu)
                 done += len(images)
                 progress.advance(len(images))
 
@@ -78,7 +80,7 @@ class DeviceCache:
         plans = partial(_batch_plan, sampler, self._augmentation, seed, self._row, (height, width))
         on_gpu = self._pixels.is_cuda
         for plan in load_items(plans, positions, int(on_gpu), on_gpu):
-            rows, parameters, labels = (part.to(self._pixels.device, non_blocking=True) for part in plan)
+            rows, parameters, labels = (part.to(self._pixels.device, non_blocking=on_gpu) for part in plan)
             images = self.augmented(rows, parameters)
             yield TrainingBatch(images[: -len(labels)], images[-len(labels) :], labels)
 

@@ -199,7 +199,7 @@ def _measure(maps: Sequence[Tensor], means: Sequence[Tensor], places: _Places, t
 
 def _probability(query: Tensor, key: Tensor, temperature: float) -> NDArray[np.float64]:
     with torch.inference_mode():
-        return matching_probability(query, key, temperature)[0].double().cpu().numpy()
+        return matching_probability(query, key, temperature)[0].cpu().double().numpy()  # Apple's GPUs have no float64
 
 
 def _predictions(

@@ -13,7 +13,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder, View, require_finite
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
-from lba_cli.vocabulary import MODALITIES, Modality
+from lba_cli.vocabulary import MODALITIES, EmbeddingPrecision, Modality
 
 
 class Embeddings:
@@ -42,6 +42,7 @@ def embed_views(
     listener: Listener,
     batch_size: int = 128,
     workers: int | None = None,
+    precision: EmbeddingPrecision = "float32",
 ) -> dict[View, Embeddings]:
     """Embed the samples at ``indices``, each with the stem of its modality, and return the embeddings of each view.
 
@@ -52,12 +53,13 @@ def embed_views(
         listener: receives the progress.
         batch_size: the number of images that are loaded at a time, rounded up to whole chunks of :class:`NetworkEmbedder`.
         workers: the number of processes that load images. Neither number changes the embeddings.
+        precision: the arithmetic of the network, see :class:`NetworkEmbedder`.
 
     Raises:
         DataError: a stored image has changed since it was prepared.
         LbaError: the network gives values that are not finite.
     """
-    embedder = NetworkEmbedder(network)
+    embedder = NetworkEmbedder(network, precision)
     sizes = dict.fromkeys(views, embedder.dimension)
     whole_chunks = -(-batch_size // embedder.chunk) * embedder.chunk
 

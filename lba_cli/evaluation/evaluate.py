@@ -15,6 +15,7 @@ from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.reporting import Listener
+from lba_cli.vocabulary import EmbeddingPrecision
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class EvaluationOptions:
         save_features: a file to which the plain embeddings of every test image are written as well.
         note: a remark for readers of the figures, which is written to that file.
         verify: whether the results also say how well pairs of images are verified.
+        precision: the arithmetic of the network, see :class:`~lba_cli.evaluation.network_embedder.NetworkEmbedder`.
     """
 
     variants: Sequence[Variant] = (Variant(),)
@@ -37,6 +39,7 @@ class EvaluationOptions:
     save_features: Path | None = None
     note: str = ""
     verify: bool = False
+    precision: EmbeddingPrecision = "float32"
 
 
 def evaluate(
@@ -69,6 +72,7 @@ def evaluate(
         listener=listener,
         batch_size=options.batch_size,
         workers=options.workers,
+        precision=options.precision,
     )
     device = next(network.parameters()).device
 

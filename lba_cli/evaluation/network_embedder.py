@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from lba_cli.compute import arithmetic
+from lba_cli.compute import arithmetic, embedding_precision, mixed_precision
 from lba_cli.data.loaders import normalize
 from lba_cli.errors import NotFinite
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.batchnorm_fusion import folded
-from lba_cli.vocabulary import FeaturePlace, Modality
+from lba_cli.vocabulary import EmbeddingPrecision, FeaturePlace, Modality
 
 # The number of images that a network computes at a time, see fixed_chunks. A single image costs as much as a chunk, so chunks
 # should be small. On a CPU a ResNet-50 at 288 × 144 takes 181 ms of one core for each image in chunks of 1, 165 ms in chunks
@@ -43,7 +43,7 @@ PLAIN = View()
 
 
 class NetworkEmbedder:
-    """Embeds images with a network, in exact float32.
+    """Embeds images with a network, in exact float32 or with convolutions in bfloat16.
 
     The embedding of an image is bit-identical whatever other images are embedded with it, see :func:`fixed_chunks`.
     (The device, the number of threads and the version of PyTorch may change the last bits.)
@@ -51,9 +51,11 @@ class NetworkEmbedder:
     Args:
         network: the network, on its device. The embedder keeps a copy with batch normalisation layers folded into
             convolutions. Later changes of the network's weights don't affect it, and the network's mode doesn't change.
+        precision: the arithmetic of the convolutions. ``auto`` takes bfloat16 where the device has instructions for it.
 
     Attributes:
         device, dimension: the device that computes the embeddings, and D.
+        precision: ``float32`` or ``bfloat16``.
         chunk: the number of images that are embedded at a time.
 
     Example:
@@ -61,8 +63,9 @@ class NetworkEmbedder:
         >>> vectors = embedder.embed(torch.from_numpy(images), "infrared")[PLAIN]  # (N, D)
     """
 
-    def __init__(self, network: TwoStreamNetwork) -> None:
+    def __init__(self, network: TwoStreamNetwork, precision: EmbeddingPrecision = "float32") -> None:
         self.device = next(network.parameters()).device
+        self.precision = embedding_precision(precision, self.device)
         self.dimension = network.embedding_size
         self.chunk = CPU_CHUNK if self.device.type == "cpu" else GPU_CHUNK
         self._network = folded(network)
@@ -88,9 +91,9 @@ class NetworkEmbedder:
 
     def _embed_chunk(self, inputs: Tensor, modality: Modality, views: Sequence[View]) -> list[Tensor]:
         """Return the embeddings of (chunk, 3, H, W) normalised images in each view. Mirror images need a second pass."""
-        pooled = [self._network.pooled(inputs, modality)]
-        if any(view.flip for view in views):
-            pooled.append(self._network.pooled(inputs.flip(3), modality))
+        seen = [inputs, inputs.flip(3)] if any(view.flip for view in views) else [inputs]
+        with mixed_precision(self.precision, self.device):
+            pooled = [self._network.pooled(each, modality) for each in seen]
         return [self._view(pooled, view) for view in views]
 
     def _view(self, pooled: Sequence[Tensor], view: View) -> Tensor:

@@ -1,6 +1,5 @@
 """The module that is exported, and the metadata that describe its inputs and output."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from copy import deepcopy
@@ -87,17 +86,6 @@ def traceable(
     inputs = example(description, 2, infrared=True)[: len(contents.inputs)]
     batch = torch.export.Dim("batch", min=1, max=LARGEST_BATCH)
     return module.eval(), inputs, ({0: batch},) * len(inputs)
-
-
-def exported_fingerprint(network: str, precision: ExportPrecision, calibration: str = "") -> str:
-    """Return the fingerprint of an exported file; vectors from files with the same fingerprint can be compared.
-
-    In float32 it is ``network``, the network's own fingerprint. Half precision and int8 have others, because their vectors differ.
-    Those of int8 also depend on the images of the ``calibration``, which is named by its digest.
-    """
-    if precision == "float32":
-        return network
-    return hashlib.sha256(" ".join(filter(None, (network, precision, calibration))).encode()).hexdigest()
 
 
 def metadata(

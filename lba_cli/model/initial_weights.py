@@ -42,7 +42,7 @@ def build_network(
         CheckpointError: the file holds no weights of this backbone.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs' generators, too
         network = TwoStreamNetwork(backbone, num_classes, image_size, non_local=non_local, retrieval=retrieval)
     if pretrained == "imagenet":
         state = _from_resnet(network, _download(backbone))

@@ -11,8 +11,9 @@ from lba_cli.errors import CheckpointError, LbaError, NotFinite
 from lba_cli.evaluation.network_embedder import PLAIN, NetworkEmbedder
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.checkpoint import fingerprint
+from lba_cli.model.fingerprints import model_fingerprint
 from lba_cli.value_range import FULL, ValueRange
-from lba_cli.vocabulary import Modality
+from lba_cli.vocabulary import EmbeddingPrecision, Modality
 
 # (n, H, W, 3) uint8 images of one modality → (n, D) float32
 Function = Callable[[NDArray[np.uint8], Modality], NDArray[np.float32]]
@@ -30,6 +31,7 @@ class Embedder:
         height, width, dimension: the size of input images, in pixels, and D, the dimension of vectors.
         stem: the only modality that the model can embed; None if it can embed both.
         value_range: how images of more than 8 bits are read from files, see :mod:`lba_cli.value_range`.
+        precision: the arithmetic of a network; of an exported file always ``float32``, because the file itself decides.
     """
 
     origin: str
@@ -40,6 +42,7 @@ class Embedder:
     function: Function
     stem: Modality | None = None
     value_range: ValueRange = FULL
+    precision: EmbeddingPrecision = "float32"
 
     def require(self, modality: Modality) -> None:
         """Raise a CheckpointError if the file holds only the other modality's stem."""
@@ -64,12 +67,23 @@ class Embedder:
         return vectors
 
 
-def network_embedder(network: TwoStreamNetwork, origin: str) -> Embedder:
-    """Return an embedder of a network that was loaded from the file ``origin``; it computes on the network's device."""
-    embedder = NetworkEmbedder(network)
+def network_embedder(network: TwoStreamNetwork, origin: str, precision: EmbeddingPrecision = "float32") -> Embedder:
+    """Return an embedder of a network that was loaded from the file ``origin``; it computes on the network's device.
+
+    In bfloat16 it is a model of its own: its vectors aren't compared with those in float32.
+    """
+    embedder = NetworkEmbedder(network, precision)
 
     def function(images: NDArray[np.uint8], modality: Modality) -> NDArray[np.float32]:
         return embedder.embed(torch.from_numpy(images), modality)[PLAIN]
 
-    name, dimension = fingerprint(network.state_dict()), embedder.dimension
-    return Embedder(origin, name, *network.image_size, dimension, function, value_range=network.value_range)
+    name = model_fingerprint(fingerprint(network.state_dict()), embedder.precision)
+    return Embedder(
+        origin,
+        name,
+        *network.image_size,
+        embedder.dimension,
+        function,
+        value_range=network.value_range,
+        precision=embedder.precision,
+    )

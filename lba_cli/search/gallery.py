@@ -14,7 +14,7 @@ from lba_cli.search.embedder import UNIT_TOLERANCE, Embedder
 from lba_cli.search.image_paths import absolute_path
 from lba_cli.search.thresholds import Thresholds
 from lba_cli.value_range import FULL, KEY, ValueRange
-from lba_cli.vocabulary import LARGEST_SIDE, Modality
+from lba_cli.vocabulary import LARGEST_SIDE, EmbeddingPrecision, Modality
 
 AGAIN = "rebuild it with lba search build"
 # Blocks of a gallery: n paths, and their (n, D) float32 vectors.
@@ -47,6 +47,7 @@ class IndexDescription(StrictModel):
         modality: the modality of the images.
         dimension: D, the length of the vectors.
         value_range: how images of more than 8 bits were read, see :mod:`lba_cli.value_range`.
+        precision: the arithmetic that embedded the gallery, and embeds what is compared with it.
         thresholds: the scores for rates of false accepts, see :mod:`lba_cli.search.thresholds`; empty if unknown.
     """
 
@@ -57,6 +58,7 @@ class IndexDescription(StrictModel):
     modality: Modality
     dimension: int = Field(ge=1, le=65_536)
     value_range: ValueRange = FULL
+    precision: EmbeddingPrecision = "float32"
     thresholds: Thresholds = Field(default_factory=dict)
 
     @classmethod
@@ -72,6 +74,7 @@ class IndexDescription(StrictModel):
             modality=modality,
             dimension=embedder.dimension,
             value_range=embedder.value_range,
+            precision=embedder.precision,
             thresholds=thresholds or {},
         )
 

@@ -12,7 +12,7 @@ from lba_cli.search.faiss_index import require_faiss
 from lba_cli.search.gallery import Gallery, IndexDescription, Rows
 from lba_cli.search.index import Manifest, open_index
 from lba_cli.search.milvus_gallery import CollectionDescription, Label
-from lba_cli.vocabulary import Engine, IndexPrecision, Modality
+from lba_cli.vocabulary import Engine, Modality, VectorDtype
 
 DEFAULT_URI = "milvus.db"
 
@@ -31,13 +31,13 @@ class BuildOptions:
 
     Attributes:
         replace: whether an existing gallery is replaced.
-        precision: the dtype in which a folder keeps the vectors.
+        dtype: the dtype in which a folder keeps the vectors.
         approximate: whether Milvus makes an approximate index.
         labels: what Milvus keeps beside a path.
     """
 
     replace: bool = False
-    precision: IndexPrecision = "float32"
+    dtype: VectorDtype = "float32"
     approximate: bool = False
     labels: Mapping[str, Label] = field(default_factory=dict)
 
@@ -85,8 +85,8 @@ class GalleryPlace:
             if self.engine == "faiss":
                 require_faiss()
             return
-        if options.precision != "float32":
-            raise SearchError("--precision is for --engine exact and faiss: leave it out")
+        if options.dtype != "float32":
+            raise SearchError("--dtype is for --engine exact and faiss: leave it out")
         with milvus.open_milvus(self.milvus_uri, create=True) as client:
             milvus.require_new_gallery(client, self.milvus_uri, str(self.index), replace=options.replace)
 
@@ -97,7 +97,7 @@ class GalleryPlace:
             SearchError: see :meth:`require_new`, or there are no rows.
         """
         if self.engine != "milvus":
-            storage = update.Storage(self.engine == "faiss", options.precision)
+            storage = update.Storage(self.engine == "faiss", options.dtype)
             made = update.build_index(self.index, description, rows, storage=storage, replace=options.replace)
             return _contents(made)
         own = CollectionDescription(

@@ -15,7 +15,7 @@ from pydantic import Field
 from lba_cli.errors import SearchError, one_line
 from lba_cli.manifest import MANIFEST, FileRecord, ManifestKind, sha256_of
 from lba_cli.search.gallery import AGAIN, Gallery, IndexDescription
-from lba_cli.vocabulary import IndexPrecision
+from lba_cli.vocabulary import VectorDtype
 
 # The names of a generation's files, and of the files that a killed update may leave behind.
 OURS = re.compile(r"(vectors|paths|faiss|added)-([0-9]{1,12})\.(npy|csv|index)")
@@ -39,14 +39,14 @@ class Manifest(IndexDescription):
 
     Attributes:
         images: n, the number of images.
-        precision: the dtype of the vectors. In float16 they are rounded, and take half the space.
+        dtype: the dtype of the vectors. In float16 they are rounded, and take half the space.
         vectors: a ``.npy`` file, (n, D) of unit length, in the order of the paths.
         paths: a ``.csv`` file with the header ``path`` and n absolute paths, sorted.
         faiss: the FAISS index, or None if the index was built without one.
     """
 
     images: int = Field(ge=1, le=2**40)
-    precision: IndexPrecision = "float32"
+    dtype: VectorDtype = "float32"
     vectors: IndexFile
     paths: IndexFile
     faiss: IndexFile | None = None
@@ -91,7 +91,7 @@ class Index(Gallery):
         """Return the sizes of the files, and the first and the last path. The index must have been opened ``fully``."""
         faiss = self.manifest.faiss
         return {
-            "vectors": f"{self.manifest.vectors.bytes:,} bytes, {self.manifest.precision}",
+            "vectors": f"{self.manifest.vectors.bytes:,} bytes, {self.manifest.dtype}",
             "FAISS": f"{faiss.bytes:,} bytes" if faiss else "none",
             "first, last": f"{one_line(self.paths[0])}\n{one_line(self.paths[-1])}",
             "state": "intact: every byte is as it was written",
@@ -142,6 +142,6 @@ def _map_vectors(folder: Path, manifest: Manifest) -> NDArray[np.floating]:
         vectors: NDArray[np.floating] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as problem:
         raise SearchError(f"{path}: damaged or truncated; {AGAIN}") from problem
-    if vectors.dtype != np.dtype(manifest.precision) or vectors.shape != (manifest.images, manifest.dimension):
+    if vectors.dtype != np.dtype(manifest.dtype) or vectors.shape != (manifest.images, manifest.dimension):
         raise SearchError(f"{path}: damaged: {vectors.dtype} of shape {vectors.shape}; {AGAIN}")
     return vectors

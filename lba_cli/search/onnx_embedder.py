@@ -11,8 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lba_cli.errors import CheckpointError, MissingExtra
 from lba_cli.evaluation.network_embedder import CPU_CHUNK, fixed_chunks
-from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT, exported_fingerprint
+from lba_cli.export.embedding_model import BOTH, INPUTS, OUTPUT
 from lba_cli.manifest import sha256_of
+from lba_cli.model.fingerprints import model_fingerprint
 from lba_cli.model.tensor_files import require_file
 from lba_cli.search.embedder import Embedder
 from lba_cli.value_range import FULL, ValueRange
@@ -94,7 +95,7 @@ def onnx_embedder(path: Path) -> Embedder:
 def _fingerprint(path: Path, contents: _Contents) -> str:
     if not contents.network:
         return sha256_of(path)
-    return exported_fingerprint(contents.network, contents.precision, contents.calibration)
+    return model_fingerprint(contents.network, contents.precision, contents.calibration)
 
 
 def _require_inputs(path: Path, session: Any, wanted: tuple[str, ...]) -> None:

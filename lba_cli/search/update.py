@@ -23,19 +23,19 @@ from lba_cli.search.gallery import IndexDescription, Rows, checked_rows
 from lba_cli.search.image_paths import find_stored
 from lba_cli.search.index import OURS, IndexFile, Manifest, open_index
 from lba_cli.search.vector_files import ROWS_AT_ONCE, write_npy
-from lba_cli.vocabulary import IndexPrecision
+from lba_cli.vocabulary import VectorDtype
 
 
 class Storage(NamedTuple):
     """How an index keeps its vectors: with a FAISS index, which every update rebuilds, or without; and their dtype."""
 
     faiss: bool = False
-    precision: IndexPrecision = "float32"
+    dtype: VectorDtype = "float32"
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Storage":
         """Return the storage of an index."""
-        return cls(bool(manifest.faiss), manifest.precision)
+        return cls(bool(manifest.faiss), manifest.dtype)
 
 
 def require_new_index(folder: Path, *, replace: bool) -> None:
@@ -155,7 +155,7 @@ def _write_generation(
     }
     names: list[str] = []
     vectors = _vectors_of(rows, names, description.dimension)
-    count = write_npy(files["vectors"], description.dimension, vectors, storage.precision)
+    count = write_npy(files["vectors"], description.dimension, vectors, storage.dtype)
     if not count:
         raise SearchError("there are no images to build an index from")
     with files["paths"].open("w", encoding="utf-8", newline="") as file:
@@ -166,7 +166,7 @@ def _write_generation(
         flush_to_disk(path)
     common = {name: getattr(description, name) for name in IndexDescription.model_fields}
     records: dict[str, Any] = {kind: IndexFile.of(path) for kind, path in files.items()}
-    manifest = Manifest(**common, **records, images=count, precision=storage.precision)
+    manifest = Manifest(**common, **records, images=count, dtype=storage.dtype)
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=2) + "\n")
     return manifest
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lba_cli.vocabulary import IndexPrecision, Modality
+from lba_cli.vocabulary import Modality, VectorDtype
 
 ROWS_AT_ONCE = 4096
 FLOAT32 = np.dtype("<f4")
@@ -41,19 +41,17 @@ class VectorTable:
     width: int
 
 
-def write_npy(
-    path: Path, dimension: int, blocks: Iterable[NDArray[np.float32]], precision: IndexPrecision = "float32"
-) -> int:
-    """Write (n, ``dimension``) float32 blocks as one ``.npy``, rounded to ``precision``, and return the number of rows."""
-    rows, dtype = 0, np.dtype(precision).newbyteorder("<")
+def write_npy(path: Path, dimension: int, blocks: Iterable[NDArray[np.float32]], dtype: VectorDtype = "float32") -> int:
+    """Write (n, ``dimension``) float32 blocks as one ``.npy``, rounded to ``dtype``, and return the number of rows."""
+    rows, kind = 0, np.dtype(dtype).newbyteorder("<")
     with path.open("wb") as file:
-        _header(file, dtype, (0, dimension))
+        _header(file, kind, (0, dimension))
         start = file.tell()
         for block in blocks:
-            file.write(np.ascontiguousarray(block, dtype).data)
+            file.write(np.ascontiguousarray(block, kind).data)
             rows += len(block)
         file.seek(0)
-        _header(file, dtype, (rows, dimension))  # NumPy pads headers, so this one is as long as the first
+        _header(file, kind, (rows, dimension))  # NumPy pads headers, so this one is as long as the first
         assert file.tell() == start
     return rows
 

@@ -59,6 +59,10 @@ class TrainingStep:
         """
         self.optimizer.zero_grad(set_to_none=True)
         count = self._recipe.accumulate
+        overlapped = (
+            self._device.type == "cuda"
+        )  # on Apple's GPUs, a copy may read memory that has been freed meanwhile
+        batch = TrainingBatch(*(each.to(self._device, non_blocking=overlapped) for each in batch))
         found = []
         for number, part in enumerate(batch.parts(count), start=1):
             with nullcontext() if number == count else gradients_kept_here(self.evaluate):
@@ -73,10 +77,9 @@ class TrainingStep:
         self, part: TrainingBatch, draw_pairs: Callable[[], tuple[Pairs, Pairs]], *, share: float
     ) -> ObjectiveValues:
         """Compute the objective of a part of the batch, and add ``share`` of its gradient to the parameters'."""
-        visible, infrared = (normalize(images.to(self._device, non_blocking=True)) for images in part[:2])
-        labels = part.labels.to(self._device, non_blocking=True)
+        visible, infrared = (normalize(images) for images in part[:2])
         with mixed_precision(self._recipe.precision, self._device):
-            values = self.evaluate(visible, infrared, labels, draw_pairs)
+            values = self.evaluate(visible, infrared, part.labels, draw_pairs)
         total = values.losses["total"]
         (total if share == 1 else share * total).backward()  # type: ignore[no-untyped-call]
         # Only the numbers are kept, so that the part's activations are freed before the next part.

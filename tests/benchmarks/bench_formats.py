@@ -9,6 +9,7 @@ import pytest
 import torch
 from timing import OwnProcess, side_by_side
 
+from lba_cli.compute import embedding_precision
 from lba_cli.data.loaders import normalize
 from lba_cli.export import Calibration, ExportOptions, export
 from lba_cli.export.programs import load_torch_export
@@ -18,6 +19,7 @@ from lba_cli.search.embedder import network_embedder
 from lba_cli.search.onnx_embedder import onnx_embedder
 
 IMAGES = 32
+FEW = 4  # where a processor emulates bfloat16, an image takes half a minute
 
 
 def images():
@@ -48,9 +50,9 @@ def by_onnx(path):
     return lambda: embedder.embed(images(), "visible")
 
 
-def by_network():
-    embedder = network_embedder(network(), "network")
-    return lambda: embedder.embed(images(), "visible")
+def by_network(precision="float32", count=IMAGES):
+    embedder = network_embedder(network(), "network", precision)
+    return lambda: embedder.embed(images()[:count], "visible")
 
 
 def by_torch_export(path):
@@ -76,3 +78,11 @@ def test_format(name, folder):
     with OwnProcess(ways[name]()) as ours, OwnProcess(plain) as theirs:
         note = "against the ONNX file in float32"
         side_by_side(f"embedding, {name}", ours, theirs, rounds=3, images=IMAGES, note=note)
+
+
+def test_embedding_in_bfloat16_against_float32():
+    """Which of both is faster here, and which ``auto`` takes."""
+    ways = [partial(by_network, precision, FEW) for precision in ("bfloat16", "float32")]
+    with OwnProcess(ways[0]) as ours, OwnProcess(ways[1]) as theirs:
+        note = f"bfloat16 against float32; auto takes {embedding_precision('auto', torch.device('cpu'))}"
+        side_by_side("embedding, PyTorch", ours, theirs, rounds=2, images=FEW, note=note)

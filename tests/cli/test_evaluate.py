@@ -39,6 +39,21 @@ def other_file(network_file, tmp_path_factory):
 
 
 @pytest.mark.slow
+def test_figures_in_bfloat16_say_so(lba, network_file, tmp_path):
+    result = lba("evaluate", network_file, "--precision", "bfloat16", "--json", "f.json")
+    assert "embeddings are computed in bfloat16" in printed(result)
+    exact = lba("evaluate", network_file, "--json", "exact.json")
+    assert "bfloat16" not in printed(exact)
+    figures = [
+        json.loads((tmp_path / name).read_text())["results"][0]["mean"]["mAP"] for name in ("f.json", "exact.json")
+    ]
+    assert figures[0] == pytest.approx(figures[1], abs=0.05)
+    assert "leave out --precision" in refused(
+        lba("evaluate", "--features", "x.npz", "--precision", "bfloat16", status=2)
+    )
+
+
+@pytest.mark.slow
 def test_models_are_compared_in_the_table_and_in_every_file(lba, network_file, other_file, tmp_path):
     files = ("--json", "f.json", "--csv", "f.csv", "--markdown", "f.md")
     result = lba("evaluate", network_file, other_file, "--published", *files)

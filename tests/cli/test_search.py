@@ -66,6 +66,43 @@ def test_embed_refuses_mistakes_before_the_work(lba, network_file, photos):
     )
 
 
+@pytest.mark.slow
+def test_queries_are_embedded_in_the_index_s_precision(lba, network_file, photos):
+    words = ("--modality", "visible", "--checkpoint", network_file)
+    lba("search", "build", "cam1", "--index", "exact", *words)
+    lba("search", "build", "cam1", "--index", "rounded", *words, "--precision", "bfloat16", "--dtype", "float16")
+    manifests = [json.loads((photos / name / "manifest.json").read_text()) for name in ("exact", "rounded")]
+    assert [made["precision"] for made in manifests] == ["float32", "bfloat16"]
+    assert [made["dtype"] for made in manifests] == ["float32", "float16"]
+    assert manifests[0]["model"] != manifests[1]["model"]
+    for name in ("exact", "rounded"):
+        lba("search", "query", name, "cam3", "--modality", "infrared", "--top", 1, "--json", f"{name}.json")
+        lba("search", "add", name, "cam2")
+    scores = [
+        [query["results"][0]["score"] for query in json.loads((photos / f"{name}.json").read_text())["queries"]]
+        for name in ("exact", "rounded")
+    ]
+    np.testing.assert_allclose(*scores, atol=0.02)
+    assert "rebuild the index" in refused(
+        lba(
+            "search",
+            "query",
+            "exact",
+            "cam3",
+            "--modality",
+            "infrared",
+            "--set",
+            "evaluation.precision=bfloat16",
+            status=2,
+        )
+    )
+
+
+def test_an_onnx_file_has_its_own_precision(lba, photos):
+    words = ("--modality", "visible", "--model", "x.onnx", "--precision", "bfloat16", "--output", "v.npz")
+    assert "--precision is for checkpoints" in refused(lba("embed", "cam1", *words, status=2))
+
+
 def test_control_characters_in_file_names_do_not_reach_the_terminal(lba, network_file, photos):
     name = "a\x1b[31m\x07[bold]\n.jpg"
     (photos / "odd").mkdir()
@@ -216,7 +253,7 @@ def test_an_interrupted_embedding_continues(lba, network_file, photos, tmp_path,
     process = subprocess.Popen(
         [sys.executable, "-m", "lba_cli", *words, "--output", "x.npz"], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
-    done = tmp_path / ".x.npz.unfinished" / "done.jsonl"
+    done = tmp_path / ".x.npz.unfinished" / "done-1.jsonl"
     deadline = time.monotonic() + 120
     while not (done.exists() and done.stat().st_size) and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -56,6 +56,22 @@ def test_all_views_give_an_image_the_same_bits_alone_and_with_others(network_fil
             np.testing.assert_array_equal(alone[view][0], together[view][row])
 
 
+def test_bfloat16_changes_the_vectors_a_little_and_the_model_s_name(network, source):
+    images = torch.from_numpy(source.read(range(COUNT)))
+    exact, rounded = (
+        NetworkEmbedder(network, name).embed(images, "visible")[PLAIN] for name in ("float32", "bfloat16")
+    )
+    assert rounded.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rounded, axis=1), 1, atol=1e-6)
+    assert not np.array_equal(exact, rounded)
+    assert ((exact * rounded).sum(axis=1) > 0.99).all()
+    alone = [NetworkEmbedder(network, "bfloat16").embed(images[row : row + 1], "visible")[PLAIN] for row in (0, 5)]
+    np.testing.assert_array_equal(np.concatenate(alone), rounded[[0, 5]])
+    names = {name: network_embedder(network, "x", name).fingerprint for name in ("float32", "bfloat16", "auto")}
+    assert names["bfloat16"] != names["float32"]
+    assert names["auto"] in (names["float32"], names["bfloat16"])
+
+
 class ShapeSensitive(OppositeStems):
     """Gives other embeddings in batches of another size, as real kernels do in the last bits."""
 

@@ -62,7 +62,7 @@ def test_exact_search_equals_brute_force_for_any_shape_block_size_and_ties(
 
 def test_half_precision_takes_half_the_space_and_ranks_the_rounded_vectors_exactly(tmp_path):
     vectors, queries = unit(20_000, 48, 0), unit(4, 48, 1)
-    index = index_of(tmp_path / "half", vectors, precision="float16")
+    index = index_of(tmp_path / "half", vectors, dtype="float16")
     assert index.vectors.nbytes * 2 == vectors.nbytes
     rounded = vectors.astype(np.float16).astype(np.float32)
     require_exact(index, rounded, queries, 25)
