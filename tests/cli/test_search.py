@@ -77,7 +77,7 @@ def test_queries_are_embedded_in_the_index_s_precision(lba, network_file, photos
     assert manifests[0]["model"] != manifests[1]["model"]
     for name in ("exact", "rounded"):
         lba("search", "query", name, "cam3", "--modality", "infrared", "--top", 1, "--json", f"{name}.json")
-        lba("search", "add", name, "cam2")
+        lba("search", "add", name, "cam1")
     scores = [
         [query["results"][0]["score"] for query in json.loads((photos / f"{name}.json").read_text())["queries"]]
         for name in ("exact", "rounded")

@@ -145,6 +145,7 @@ NOT_RUN = {
     "python -m pytest tests/benchmarks/bench_ranking.py": "measures for minutes",
     "python -m pytest tests/reliability/test_hostile_checkpoints.py": "runs these tests",
     "python -m pytest -m long tests/reliability/test_fuzz.py": "runs these tests",
+    "python -m pytest -m long tests/integration/test_held_back_people.py": "runs these tests",
     "python -m pytest -m slow tests/test_platforms.py": "runs these tests",
     "python -m pytest -m slow tests/search/test_milvus.py": "runs these tests",
     "python tests/ablations.py FOLDER": "takes hours",
