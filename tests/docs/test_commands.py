@@ -143,6 +143,8 @@ NOT_RUN = {
     "python -m pytest": "runs these tests",
     "python -m pytest tests/benchmarks": "measures for minutes; tests/test_plain.py shows that both ways agree",
     "python -m pytest tests/benchmarks/bench_ranking.py": "measures for minutes",
+    "python -m pytest tests/benchmarks/bench_training.py": "measures for minutes",
+    "python -m pytest tests/benchmarks/bench_formats.py": "measures for minutes",
     "python -m pytest tests/reliability/test_hostile_checkpoints.py": "runs these tests",
     "python -m pytest -m long tests/reliability/test_fuzz.py": "runs these tests",
     "python -m pytest -m long tests/integration/test_held_back_people.py": "runs these tests",
