@@ -87,8 +87,9 @@ class GalleryPlace:
             return
         if options.dtype != "float32":
             raise SearchError("--dtype is for --engine exact and faiss: leave it out")
-        with milvus.open_milvus(self.milvus_uri, create=True) as client:
-            milvus.require_new_gallery(client, self.milvus_uri, str(self.index), replace=options.replace)
+        if milvus.is_made(self.milvus_uri):
+            with milvus.open_milvus(self.milvus_uri) as client:
+                milvus.require_new_gallery(client, self.milvus_uri, str(self.index), replace=options.replace)
 
     def build(self, description: IndexDescription, rows: Rows, options: BuildOptions) -> Contents:
         """Build the gallery from ``rows``, which must be in the order of their absolute paths.

@@ -44,10 +44,9 @@ def open_milvus(uri: str, *, create: bool = False) -> Iterator[Any]:
         SearchError: there is no such file or server, or an operation fails.
         MissingExtra: pymilvus isn't installed.
     """
-    library = _require_pymilvus(local="://" not in uri)
-    if "://" not in uri:
-        _require_local(Path(uri), create)
-    client = None
+    if not is_made(uri) and not create:
+        raise SearchError(f"{uri}: no such gallery; name the place where it was built with --uri")
+    library, client = import_module("pymilvus"), None
     try:
         client = library.MilvusClient(uri, token=os.environ.get(TOKEN, ""))
         yield client
@@ -59,6 +58,26 @@ def open_milvus(uri: str, *, create: bool = False) -> Iterator[Any]:
             client.close()
         if "://" not in uri:  # otherwise Milvus Lite would lock the file until this process ends
             import_module("milvus_lite.server_manager").server_manager_instance.release_server(uri)
+
+
+def is_made(uri: str) -> bool:
+    """Return whether there may be galleries at ``uri``: false for a local file that doesn't exist yet.
+
+    Raises:
+        SearchError: there can be no Milvus.
+        MissingExtra: pymilvus isn't installed.
+    """
+    _require_pymilvus(local="://" not in uri)
+    if "://" in uri:
+        return True
+    path = Path(uri)
+    if path.suffix != ".db":
+        raise SearchError(f"{path}: --uri should be the address of a server, or a local name that ends in .db")
+    if path.exists() and not path.is_dir():
+        raise SearchError(f"{path}: is a file, but Milvus Lite keeps its data in a folder; choose another --uri")
+    if not path.absolute().parent.is_dir():
+        raise SearchError(f"{path}: there is no folder {path.parent}; make it first, or choose another --uri")
+    return path.exists()
 
 
 def require_name(name: str) -> None:
@@ -129,8 +148,8 @@ def build_gallery(
     return made
 
 
-def _require_pymilvus(*, local: bool) -> Any:
-    """Return the module ``pymilvus``, or raise MissingExtra. Its own reports of errors are silenced: they are raised, too."""
+def _require_pymilvus(*, local: bool) -> None:
+    """Raise MissingExtra if pymilvus isn't installed. Its own reports of errors are silenced: they are raised, too."""
     for name in ("pymilvus", *(["milvus_lite"] if local else [])):
         try:
             import_module(name)
@@ -138,17 +157,6 @@ def _require_pymilvus(*, local: bool) -> Any:
             raise MissingExtra(name.replace("_", "-"), "milvus") from problem
     for name in ("pymilvus", "milvus_lite", "grpc"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
-    return import_module("pymilvus")
-
-
-def _require_local(path: Path, create: bool) -> None:
-    if path.suffix != ".db":
-        raise SearchError(f"{path}: --uri should be the address of a server, or a local name that ends in .db")
-    if path.exists() and not path.is_dir():
-        raise SearchError(f"{path}: is a file, but Milvus Lite keeps its data in a folder; choose another --uri")
-    if not path.exists() and not create:
-        raise SearchError(f"{path}: no such gallery; name the place where it was built with --uri")
-    path.absolute().parent.mkdir(parents=True, exist_ok=True)
 
 
 def _described(client: Any, name: str) -> tuple[str, CollectionDescription] | None:

@@ -224,6 +224,14 @@ def test_wrong_places(tmp_path, monkeypatch, index, engine, uri, message):
     assert [path.name for path in tmp_path.iterdir()] == ["file.db"]
 
 
+def test_a_check_before_the_work_makes_no_files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    GalleryPlace(Path("people"), "milvus").require_new(BuildOptions())
+    with pytest.raises(SearchError, match="no folder nowhere; make it first"):
+        GalleryPlace(Path("people"), "milvus", "nowhere/x.db").require_new(BuildOptions())
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_server_that_does_not_answer_is_one_line(monkeypatch):
     monkeypatch.setattr(pymilvus.MilvusClient, "__init__", lambda *_, **__: failing())
 
