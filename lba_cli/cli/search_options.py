@@ -38,7 +38,7 @@ Uri = Annotated[
     str | None,
     typer.Option(
         metavar="URI",
-        help="With --engine milvus: a server's address, such as http://localhost:19530, or a local .db of Milvus Lite. "
+        help="With --engine milvus: a server's address, such as http://localhost:19530, or a local folder whose name ends in .db (Milvus Lite). "
         "Default: milvus.db. A server's token is read from $MILVUS_TOKEN.",
     ),
 ]
@@ -46,7 +46,7 @@ StoredDtype = Annotated[
     VectorDtype,
     typer.Option(
         "--dtype",
-        help="The numbers that a folder keeps. float16 takes half the space and reading; scores change by less than 0.001.",
+        help="The numbers that a folder keeps. float16 halves the file and the bytes that a search reads; scores change by less than 0.001.",
     ),
 ]
 Approximate = Annotated[

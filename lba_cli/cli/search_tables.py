@@ -92,7 +92,7 @@ def info_table(gallery: Gallery) -> Table:
     table = Table(title=one_line(gallery.place), box=box.SIMPLE, show_header=False, title_justify="left")
     rows = {
         "images": f"{gallery.images:,} {made.modality}",
-        "embeddings": f"{made.dimension} numbers each",
+        "embeddings": f"{made.dimension} numbers each, computed in {made.precision}",
         "image size": f"{made.height}×{made.width}",
         "model": f"{one_line(made.origin)} (weights {made.model:.12})",
         "thresholds": "; ".join(

@@ -217,7 +217,7 @@ class EvaluationSection(Section):
     rerank_k2: int = Field(6, ge=1, le=10_000, description="neighbours whose encodings are averaged")
     rerank_lambda: float = Field(0.3, ge=0, le=1, description="share of the original distance")
     batch_size: int = Field(128, ge=1, le=65_536, description="images loaded at a time; it changes no embedding")
-    precision: EmbeddingPrecision = Field("float32", description="arithmetic of embedding; auto: the fastest here")
+    precision: EmbeddingPrecision = Field("float32", description="arithmetic of embedding; auto: bfloat16 if fast")
     pairs: int = Field(4, ge=1, le=1_000, description="pairs of images per person whose correspondences are measured")
     pairs_seed: int = Field(0, ge=0, description="the seed that chooses these pairs")
 

@@ -38,7 +38,12 @@ def embedded(request: EmbeddingRequest, output: Path, listener: Listener) -> Ite
         if world.is_writer:
             kept = partial.collect()
             report_images(kept.unreadable, kept.facts, request, listener)
-            yield kept
+            try:
+                yield kept
+            except BaseException:
+                if not kept.paths:  # there is nothing to continue
+                    partial.discard()
+                raise
             partial.discard()
         else:
             yield None

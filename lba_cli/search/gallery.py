@@ -104,6 +104,11 @@ class Gallery(ABC):
     def require_model(self, embedder: Embedder) -> None:
         """Raise a SearchError that names both models if the gallery was built with another model."""
         made = self.description
+        if made.precision != embedder.precision:
+            raise SearchError(
+                f"{self.place}: its embeddings were computed in {made.precision}, not in {embedder.precision}: leave out "
+                "evaluation.precision, or rebuild the index"
+            )
         if made.model != embedder.fingerprint:
             raise SearchError(
                 f"{self.place}: built with the model {made.origin} (weights {made.model:.12}), not with {embedder.origin} "

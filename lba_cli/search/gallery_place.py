@@ -134,7 +134,8 @@ class GalleryPlace:
         with milvus.open_milvus(self.milvus_uri) as client:
             gallery = milvus.open_gallery(client, self.milvus_uri, str(self.index))
             gallery.require_alike(description)
-            replaced = gallery.add(rows, labels)
+            # All images are embedded before the first change: one that can't be read must leave the gallery as it is.
+            replaced = gallery.add(list(rows), labels)
             return _contents_of(gallery), replaced
 
     def remove(self, names: Sequence[str]) -> tuple[Contents, int]:

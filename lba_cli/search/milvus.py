@@ -2,7 +2,7 @@
 
 ``pymilvus`` talks to a Milvus server, or to Milvus Lite, which keeps a gallery in a local folder whose name ends in ``.db``.
 
-The gallery NAME is an alias of a collection ``NAME_1``, ``NAME_2``, …. A build fills a new collection and then moves the alias to it,
+The gallery NAME is an alias of a collection ``NAME__1``, ``NAME__2``, …. A build fills a new collection and then moves the alias to it,
 which is atomic; so a killed build leaves the old gallery. The collection's properties hold its description. Only
 collections with such properties are ever changed or dropped.
 """
@@ -17,18 +17,28 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from lba_cli.errors import MissingExtra, SearchError, quoted
 from lba_cli.search.gallery import AGAIN, Rows, checked_rows
-from lba_cli.search.milvus_gallery import CollectionDescription, Label, MilvusGallery, blocks, entities
+from lba_cli.search.milvus_gallery import (
+    LONGEST_IDENTITY,
+    CollectionDescription,
+    Label,
+    MilvusGallery,
+    blocks,
+    entities,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,199}")
-SUFFIX = re.compile(r"_([1-9][0-9]{0,8})")
+SUFFIX = re.compile(r"__([1-9][0-9]{0,8})")
+SCHEMES = ("http", "https", "tcp", "unix")
+LOCK = "LOCK"  # a file in every folder of Milvus Lite
 PROPERTY = "lba.gallery"
 TOKEN = "MILVUS_TOKEN"  # the environment variable with the server's token, or user:password
-LONGEST_KEY, LONGEST_PATH, LONGEST_IDENTITY = 64, 65_535, 1024  # bytes
+LONGEST_KEY, LONGEST_PATH = 64, 65_535  # bytes
 HNSW = {"M": 32, "efConstruction": 200}
 
 
@@ -45,13 +55,13 @@ def open_milvus(uri: str, *, create: bool = False) -> Iterator[Any]:
         MissingExtra: pymilvus isn't installed.
     """
     if not is_made(uri) and not create:
-        raise SearchError(f"{uri}: no such gallery; name the place where it was built with --uri")
+        raise SearchError(f"{uri}: no such folder; say with --uri where the gallery is")
     library, client = import_module("pymilvus"), None
     try:
         client = library.MilvusClient(uri, token=os.environ.get(TOKEN, ""))
         yield client
     except library.MilvusException as problem:
-        hint = "; another process may be using it" if client is None and "://" not in uri else ""
+        hint = "; another process may be using it, or it is damaged" if client is None and "://" not in uri else ""
         raise SearchError(f"{uri}: Milvus says: {' '.join(str(problem.message).split())}{hint}") from problem
     finally:
         if client is not None:
@@ -69,15 +79,28 @@ def is_made(uri: str) -> bool:
     """
     _require_pymilvus(local="://" not in uri)
     if "://" in uri:
+        _require_address(uri)
         return True
     path = Path(uri)
     if path.suffix != ".db":
         raise SearchError(f"{path}: --uri should be the address of a server, or a local name that ends in .db")
     if path.exists() and not path.is_dir():
         raise SearchError(f"{path}: is a file, but Milvus Lite keeps its data in a folder; choose another --uri")
+    if path.is_dir() and any(path.iterdir()) and not (path / LOCK).exists():
+        raise SearchError(f"{path}: is a folder, but not one of Milvus Lite; choose another --uri")
     if not path.absolute().parent.is_dir():
         raise SearchError(f"{path}: there is no folder {path.parent}; make it first, or choose another --uri")
-    return path.exists()
+    return (path / LOCK).exists()
+
+
+def _require_address(uri: str) -> None:
+    try:
+        parts = urlsplit(uri)
+        known = parts.scheme in SCHEMES and bool(parts.hostname or parts.path) and parts.port != 0
+    except ValueError:  # the port isn't a number
+        known = False
+    if not known:
+        raise SearchError(f"{uri}: not the address of a server, such as http://localhost:19530")
 
 
 def require_name(name: str) -> None:
@@ -85,6 +108,10 @@ def require_name(name: str) -> None:
     if not NAME.fullmatch(name):
         raise SearchError(
             f"{quoted(name)}: a gallery in Milvus has a name of letters, digits and underscores, such as people; it is not a folder"
+        )
+    if re.search(rf"{SUFFIX.pattern}$", name):
+        raise SearchError(
+            f"{name}: the collections of a gallery have such names; choose one that doesn't end in __ and a number"
         )
 
 
@@ -110,13 +137,16 @@ def open_gallery(client: Any, uri: str, name: str) -> MilvusGallery:
     require_name(name)
     if not client.has_collection(name):
         raise SearchError(
-            f"{name} in {uri}: no such gallery; make it with lba search build IMAGES --index {name} --engine milvus"
+            f"{name} in {uri}: no such gallery; make it with lba search build IMAGES --index {name} --engine milvus --uri {uri}"
         )
     found = _described(client, name)
     if found is None:
         raise SearchError(f"{uri}: {name} is a collection that lba didn't make, or of another version; {AGAIN}")
     client.load_collection(name)
-    return MilvusGallery(client, uri, name, *found)
+    gallery = MilvusGallery(client, uri, name, *found)
+    if not gallery.images:
+        raise SearchError(f"{gallery.place}: holds no images, so it is damaged; {AGAIN}")
+    return gallery
 
 
 def build_gallery(
@@ -130,7 +160,7 @@ def build_gallery(
     name = description.gallery
     require_new_gallery(client, uri, name, replace=replace)
     generations = _generations(client, name)
-    collection = f"{name}_{1 + max(generations.values(), default=0)}"
+    collection = f"{name}__{1 + max(generations.values(), default=0)}"
     _create(client, collection, description)
     made = MilvusGallery(client, uri, name, collection, description)
     try:
@@ -138,10 +168,10 @@ def build_gallery(
             client.insert(collection, entities(paths, vectors, labels))
         if not made.images:
             raise SearchError("there are no images to build an index from")
+        (client.alter_alias if client.has_collection(name) else client.create_alias)(collection, name)
     except BaseException:
         client.drop_collection(collection)
         raise
-    (client.alter_alias if client.has_collection(name) else client.create_alias)(collection, name)
     for old in generations:
         if _described(client, old) is not None:
             client.drop_collection(old)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,8 @@ ROWS_AT_ONCE = 1024  # of 2,048 numbers: 8 MiB, an eighth of what a server accep
 QUERIES_AT_ONCE = 64
 MOST_CANDIDATES = 16_384  # Milvus's limit
 SPARE_CANDIDATES = 16
+LONGEST_IDENTITY = 1024  # bytes
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")  # Milvus Lite doesn't read all escapes of such characters
 
 
 class Label(NamedTuple):
@@ -82,10 +85,14 @@ class MilvusGallery(Gallery):
         return {"Milvus": f"collection {self.collection}, {kind}"}
 
     def add(self, rows: Rows, labels: Mapping[str, Label]) -> int:
-        """Add ``rows``; existing vectors of the same paths are replaced. Return how many were replaced."""
+        """Add ``rows``; existing vectors of the same paths are replaced. Return how many were replaced.
+
+        Images that have no new label keep the one that is stored.
+        """
         before, added = self.images, 0
         for paths, vectors in blocks(checked_rows(rows, self.description.dimension)):
-            self._client.upsert(self.collection, entities(paths, vectors, labels))
+            known = {**self._stored_labels([path for path in paths if path not in labels]), **labels}
+            self._client.upsert(self.collection, entities(paths, vectors, known))
             added += len(paths)
         return before + added - self.images
 
@@ -138,6 +145,13 @@ class MilvusGallery(Gallery):
                 return [[hit["id"] for hit in hits] for hits in found]
             limit *= 2
 
+    def _stored_labels(self, paths: Sequence[str]) -> dict[str, Label]:
+        return {
+            row["path"]: Label(row["identity"], row["camera"])
+            for block in _chunks(list(map(key_of, paths)))
+            for row in self._client.get(self.collection, ids=block, output_fields=["path", "identity", "camera"])
+        }
+
     def _stored(self, keys: Sequence[str]) -> dict[str, _Stored]:
         """Return what is stored under these keys. Some may be missing: another process has just removed them."""
         fields = ["id", "path", "vector", "identity", "camera"]
@@ -160,6 +174,9 @@ class MilvusGallery(Gallery):
 
     def _paths(self, first: str, past: str) -> Iterator[str]:
         """Yield the stored paths from ``first`` up to but without ``past``, by their code points, in any order."""
+        if unquotable := CONTROL.search(first + past):  # the range may be wider, but not narrower
+            first = first[: unquotable.start()]
+            past = f"{first}\U0010ffff"
         wanted = f"path >= {_literal(first)} and path < {_literal(past)}"
         rows = self._client.query_iterator(self.collection, ROWS_AT_ONCE, filter=wanted, output_fields=["path"])
         try:

@@ -55,7 +55,9 @@ def rank_images(
         DataError: images can't be decoded and the request doesn't skip them.
     """
     if options.tracks and options.engine != "exact":
-        raise SearchError("--tracks needs --engine exact, which is the default")
+        raise SearchError(
+            f"--tracks is not available with --engine {options.engine}: search an index folder with --engine exact"
+        )
     names: list[str] = []
     found: list[NDArray[np.float32]] = []
     for some, embedded in embedded_rows(queries, listener):

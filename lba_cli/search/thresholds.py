@@ -40,7 +40,7 @@ def read_thresholds(path: Path, model: str) -> Thresholds:
     own = [each for each in measured if each["verification"].get("model") == model]
     if not own:
         raise SearchError(
-            f"{path}: holds the thresholds of another model than the index's ({model:.12}); measure its own with {HOW}"
+            f"{path}: holds the thresholds of another model or precision than the index's ({model:.12}); measure its own with {HOW}"
         )
     found: Thresholds = {}
     for each in own:

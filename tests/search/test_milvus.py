@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fake_gallery import DIMENSION, QUERIES, build, index_of, made_embedder, rows
 
-from lba_cli.errors import LbaError, SearchError
+from lba_cli.errors import DataError, LbaError, SearchError
+from lba_cli.search import milvus_gallery
 from lba_cli.search.embedder import Embedder
 from lba_cli.search.gallery import IndexDescription
 from lba_cli.search.gallery_place import BuildOptions, GalleryPlace
@@ -94,7 +95,9 @@ def test_nothing_is_removed_by_a_wrong_name(place, embedder, images):
         assert gallery.images == len(images)
 
 
-@pytest.mark.parametrize("folder", ['quo"te', "back\\slash", "per%cent_", "été", "a'b", "{x}"])
+@pytest.mark.parametrize(
+    "folder", ['quo"te', "back\\slash", "per%cent_", "été", "a'b", "{x}", "ctl\x01", "tab\t", "new\nline"]
+)
 def test_any_name_of_a_file(place, folder):
     embedder, _ = made_embedder()
     names = sorted([f"/{folder}/a.png", f"/{folder}/b.png", f"/{folder}-2/c.png"])
@@ -114,6 +117,31 @@ def test_labels_are_kept(place, embedder, images):
         images[1]: ("ben", None),
         images[2]: (None, None),
     }
+
+
+def test_images_that_are_added_again_keep_their_labels(place, embedder, images):
+    fill(place, embedder, images[:3], labels={images[0]: Label("anna", 3), images[1]: Label("ben", None)})
+    place.add(described(embedder), rows(embedder, images[:4]), {images[1]: Label("bea", 2)})
+    with place.opened() as gallery:
+        (hits,) = gallery.search(QUERIES[:1], 4)
+    assert {hit.path: hit.identity for hit in hits} == dict(zip(images, ("anna", "bea", None, None), strict=False))
+
+
+def test_an_image_that_cannot_be_read_leaves_the_gallery_as_it_is(place, embedder, images, monkeypatch):
+    fill(place, embedder, images[:3])
+    monkeypatch.setattr(milvus_gallery, "ROWS_AT_ONCE", 2)
+    Path(images[-1]).write_bytes(b"")
+    with pytest.raises(DataError, match="can't be decoded"):
+        place.add(described(embedder), rows(embedder, images[3:]), {})
+    with place.opened() as gallery:
+        assert gallery.images == 3
+
+
+def test_a_name_never_means_the_collection_of_another_gallery(uri, embedder, images):
+    fill(GalleryPlace(Path("ab_1"), "milvus", uri), embedder, images[:2])
+    fill(GalleryPlace(Path("ab"), "milvus", uri), embedder, images[:3])
+    with GalleryPlace(Path("ab_1"), "milvus", uri).opened() as gallery:
+        assert gallery.images == 2
 
 
 def test_another_model_is_refused(place, embedder, images):
@@ -136,20 +164,20 @@ def test_a_gallery_is_replaced_only_on_demand(place, embedder, images, tmp_path)
         assert gallery.images == len(images)
     assert fill(place, embedder, images[:3], replace=True).images == 3
     with open_milvus(place.uri) as client:
-        assert sum(name.startswith(f"{place.index}_") for name in client.list_collections()) == 1
+        assert sum(name.startswith(f"{place.index}__") for name in client.list_collections()) == 1
 
 
 def test_collections_of_others_are_left_alone(uri, embedder, images):
     with open_milvus(uri, create=True) as client:
         client.create_collection("theirs", dimension=4)
-        client.create_collection("ours_1", dimension=4)
+        client.create_collection("ours__1", dimension=4)
     with pytest.raises(SearchError, match="theirs is a collection that lba didn't make"):
         fill(GalleryPlace(Path("theirs"), "milvus", uri), embedder, images, replace=True)
     ours = GalleryPlace(Path("ours"), "milvus", uri)
     fill(ours, embedder, images)
     fill(ours, embedder, images, replace=True)
     with open_milvus(uri) as client:
-        assert {"theirs", "ours_1"} < set(client.list_collections())
+        assert {"theirs", "ours__1"} < set(client.list_collections())
 
 
 def test_a_failed_build_leaves_the_old_gallery(place, embedder, images):
@@ -164,7 +192,7 @@ def test_a_failed_build_leaves_the_old_gallery(place, embedder, images):
         place.build(described(embedder), failing(), BuildOptions(replace=True))
     assert ranked(place) == before
     with open_milvus(place.uri) as client:
-        assert sum(name.startswith(f"{place.index}_") for name in client.list_collections()) == 1
+        assert sum(name.startswith(f"{place.index}__") for name in client.list_collections()) == 1
 
 
 KILLED = """
@@ -211,17 +239,23 @@ def test_a_killed_build_leaves_the_old_gallery(embedder, images, tmp_path, exist
     [
         ("people", "exact", "x.db", "add --engine milvus"),
         ("a/b", "milvus", None, "letters, digits and underscores"),
-        ("people", "milvus", "missing.db", "no such gallery; name the place"),
+        ("people", "milvus", "missing.db", "no such folder; say with --uri"),
         ("people", "milvus", "people.sqlite", r"ends in \.db"),
         ("people", "milvus", "file.db", "is a file"),
+        ("people__1", "milvus", None, "doesn't end in __ and a number"),
+        ("people", "milvus", "photos.db", "not one of Milvus Lite"),
+        ("people", "milvus", "http://host:x", "not the address of a server"),
+        ("people", "milvus", "ftp://host", "not the address of a server"),
     ],
 )
 def test_wrong_places(tmp_path, monkeypatch, index, engine, uri, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file.db").write_text("mine")
+    (tmp_path / "photos.db").mkdir()
+    (tmp_path / "photos.db" / "a.jpg").write_text("mine")
     with pytest.raises(LbaError, match=message), GalleryPlace(Path(index), engine, uri).opened():
         pass
-    assert [path.name for path in tmp_path.iterdir()] == ["file.db"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.jpg", "file.db", "photos.db"]
 
 
 def test_a_check_before_the_work_makes_no_files(tmp_path, monkeypatch):

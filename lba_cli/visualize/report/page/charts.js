@@ -162,7 +162,7 @@ function rocChart() {
   if (!DATA.roc) return section("roc", "Verification: the same person or not?", paragraph("There are no pairs of one person, or none of two people, so there is no ROC curve.", "note"));
   const { points, figures, rows, counts } = DATA.roc;
   const [auc, eer] = figures;
-  const words = `Two images count as one person from a score on. The false accept rate is the share of the ${counts[1].toLocaleString("en")} pairs of different identities that reach it, and the true accept rate that of the ${counts[0].toLocaleString("en")} pairs of the same identity (${galleryWords()}). The area under the curve is ${auc.toFixed(4)}, and the rate at which both kinds of error are equal ${percent(eer, 2)}%.`;
+  const words = `Two images count as one person if their score reaches a threshold. The false accept rate is the share of the ${counts[1].toLocaleString("en")} pairs of different identities that reach it, and the true accept rate that of the ${counts[0].toLocaleString("en")} pairs of the same identity (${galleryWords()}). The area under the curve is ${auc.toFixed(4)}, and the rate at which both kinds of error are equal ${percent(eer, 2)}%.`;
   const lines = [{ name: "true accept rate", points: points.map(([x, y]) => [x, 100 * y]) }];
   const least = Math.ceil(points[0][0] - 1e-9);
   const label = (x) => short(Number((10 ** x).toPrecision(3)));
