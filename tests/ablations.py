@@ -125,11 +125,25 @@ def table(kept: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def paired(first: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
-    """Return the mean difference in mAP over the seeds that both rows have, its interval, and how many seeds agree."""
-    values = {seed: each["mAP"] for seed, each in zip(first["seeds"], first["figures"], strict=True)}
+def against_full(kept: Mapping[str, Any]) -> list[str]:
+    """Return the lines of the Markdown table that compares every change of ``full`` with ``full`` itself."""
+    lines = [
+        "| full … | mAP | 95 % interval | seeds that agree | mINP | 95 % interval | seeds that agree |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    full = kept["rows"]["full"]
+    for name, row in kept["rows"].items():
+        if name.startswith(("full ", "full,")):
+            cells = [*paired(full, row, "mAP"), *paired(full, row, "mINP")]
+            lines.append("| " + " | ".join([name.removeprefix("full").removeprefix(",").strip(), *cells]) + " |")
+    return lines
+
+
+def paired(first: Mapping[str, Any], row: Mapping[str, Any], figure: str = "mAP") -> list[str]:
+    """Return the mean difference in a figure over the seeds that both rows have, its interval, and how many seeds agree."""
+    values = {seed: each[figure] for seed, each in zip(first["seeds"], first["figures"], strict=True)}
     pairs = zip(row["seeds"], row["figures"], strict=True)
-    differences = [100 * (each["mAP"] - values[seed]) for seed, each in pairs if seed in values]
+    differences = [100 * (each[figure] - values[seed]) for seed, each in pairs if seed in values]
     mean, count = statistics.fmean(differences), len(differences)
     half = half_interval(differences)
     agree = sum(difference * mean > 0 for difference in differences)
@@ -143,7 +157,8 @@ def main() -> None:
     parser.add_argument("--table", action="store_true", help="only print the table of docs/ablations.json")
     asked = parser.parse_args()
     if asked.table:
-        print("\n".join(table(json.loads(KEPT.read_text()))))
+        kept = json.loads(KEPT.read_text())
+        print("\n".join([*table(kept), "", *against_full(kept)]))
     elif asked.folder:
         run(asked.folder, asked.seeds)
     else:

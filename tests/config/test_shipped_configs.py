@@ -13,6 +13,11 @@ DEMO_DATA = {"root": "datasets/synthetic-small", "height": 112, "width": 56}
 DEMO_TRAIN = {"precision": "auto", "steps_per_epoch": 30, "backbone_lr_multiplier": 1.0, "warmup_epochs": 0}
 EXPECTED = {
     "sysu": {"data": {"dataset": "sysu"}},
+    "sysu-strong": {
+        "data": {"dataset": "sysu"},
+        "model": {"non_local": True, "retrieval_feature": "neck"},
+        "loss": {"identity_consistency": 0.0},
+    },
     "regdb": {"data": {"dataset": "regdb", "root": "datasets/RegDB", "trial": 1}},
     "agw": {"train": {"method": "agw"}},
     "caj": {"train": {"method": "caj", "epochs": 100}, "evaluation": {"flip": True}},

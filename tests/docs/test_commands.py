@@ -25,6 +25,7 @@ SESSIONS = {
         "lba evaluate --trials all --checkpoint runs/regdb",
     ),
     "AGW and CAJ": (
+        "lba train --config configs/sysu-strong.yaml",
         "lba train --config configs/agw.yaml",
         "lba train --config configs/caj.yaml",
         "lba train --config configs/agw.yaml --set data.root=datasets/RegDB --trials all",
