@@ -83,7 +83,7 @@ def newest_series(prefix: str, option: str) -> Path:
     newest = next(runs, None)
     if not newest:
         raise CheckpointError(
-            f"no folder of {prefix}… runs under {RUNS}/: train them with lba train {option}, or name the folder"
+            f"{RUNS}/ has no folder with runs called {prefix}…: train them with lba train {option}, or name their folder"
         )
     return newest.path.parent
 

@@ -24,7 +24,7 @@ MOST_DRAWN, MOST_COLUMNS = 20, 20
 def ranking_table(ranked: RankedList, least: float | None = None) -> Table:
     """Return the table of one query's ranked list. The paths of gallery images below the current folder are relative.
 
-    An empty list says that nobody scores ``least``.
+    For an empty list, the table says that no gallery image scores ``least`` or more.
     """
     nobody = f"nobody in the gallery scores {least:.4f} or more" if least is not None and not ranked.hits else None
     table = Table(title=one_line(ranked.query), caption=nobody, box=box.SIMPLE, padding=(0, 1), title_justify="left")

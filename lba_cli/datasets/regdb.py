@@ -133,7 +133,7 @@ _LOOKS: dict[Modality, int] = {"visible": 4, "infrared": 6}  # both outdoors
 
 
 def _plan(preset: Preset, seed: int) -> Plan:
-    """Plan ten images of each person in each modality, and ten trials. Each trial trains on half of the people."""
+    """Plan synthetic people in RegDB's layout: ten images of each in each modality, and ten trials, each with half of the people to train on."""
     people = range(1, size_of(_PEOPLE, preset, LAYOUT.name) + 1)
     jobs = tuple(
         Job(seed, _FIRST_PERSON + person, _LOOKS[modality], index, _path(modality, person, index))

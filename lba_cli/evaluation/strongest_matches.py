@@ -28,13 +28,13 @@ def strongest_matches(
 ) -> Matches:
     """Find the most probable position in the key for each position of the query, and return the ``count`` strongest matches.
 
-    The strength of a match is its probability times the person masks at both ends, so that matches between
-    backgrounds come last.
+    The strength of a match is its probability times the values of both images' person masks at its ends, so that matches
+    between backgrounds come last.
 
     Args:
         query, key: (1, C, H, W) features of the two images.
         count: the largest number of matches. Each position of the query has one match.
-        temperature: the factor of the similarities in the matching probability.
+        temperature: the number that similarities are multiplied by before the softmax.
         among: (HW,) bool, the positions of the query whose matches are considered; None for all.
     """
     probability = matching_probability(query, key, temperature)[0]  # (HW, HW)

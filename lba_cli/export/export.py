@@ -183,7 +183,8 @@ def _require_possible(network: TwoStreamNetwork, name: str, path: Path, options:
         raise ExportError(f"--format {name} supports {', '.join(form.precisions)}, not --precision {precision}")
     if (precision == "int8") != bool(options.calibration):
         raise ExportError(
-            "an int8 file needs images to be calibrated on, and only an int8 file: name them with --data or --calibrate"
+            "an int8 file, and no other, is calibrated on images: name them with --data or --calibrate for --precision int8, and leave out "
+            "--calibrate otherwise"
         )
     if stems not in form.stems:
         raise ExportError(f"--format {name} keeps the whole network in one file: leave --stems {stems} out")

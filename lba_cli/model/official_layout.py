@@ -48,7 +48,7 @@ def to_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def has_non_local_blocks(state: Mapping[str, Any]) -> bool:
-    """Whether a released state dict with our names is that of AGW or CAJ."""
+    """Whether a released state dict has non-local blocks, as those of AGW and CAJ have. Its tensors may have been renamed to ours."""
     return any(name.startswith((NON_LOCAL, "NL_")) for name in state)
 
 

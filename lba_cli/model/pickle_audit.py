@@ -80,7 +80,7 @@ def audit_pickle(path: Path, stream: BinaryIO, claims: dict[str, int] | None = N
             name, argument = known or (name, argument)
         if references > MAX_CONTAINER_REFERENCES:
             raise CheckpointError(
-                f"{path}: refused: its pickle uses containers in many places at once, which could take unbounded "
+                f"{path}: refused: its pickle refers to the same containers very often, which could take unbounded "
                 f"memory; {_REMEDY}"
             )
         if code.name == "GLOBAL" and str(argument).replace(" ", ".") not in _NAMES:

@@ -59,7 +59,9 @@ def faiss_candidates(
     """
     faiss = require_faiss()
     if not path.is_file():
-        raise SearchError(f"{path}: missing; if the index has just been changed, repeat the query")
+        raise SearchError(
+            f"{path}: missing; repeat the query if the index has just been changed, otherwise rebuild the index with lba search build"
+        )
     try:
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
     except (

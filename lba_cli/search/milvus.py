@@ -107,7 +107,8 @@ def require_name(name: str) -> None:
     """Raise a SearchError if Milvus can't have a gallery of this name."""
     if not NAME.fullmatch(name):
         raise SearchError(
-            f"{quoted(name)}: a gallery in Milvus has a name of letters, digits and underscores, such as people; it is not a folder"
+            f"{quoted(name)}: a gallery in Milvus is given by a name, not by a folder: use letters, digits and underscores only, such as "
+            "'people'"
         )
     if re.search(rf"{SUFFIX.pattern}$", name):
         raise SearchError(

@@ -68,9 +68,9 @@ class Beginning(NamedTuple):
 
 @dataclass(frozen=True)
 class KeptBatch:
-    """A batch that is on the disk: positions ``begin`` to ``stop``, except the unreadable ones.
+    """A batch that is already on disk: the images at positions ``begin`` up to but without ``stop``, except the unreadable ones.
 
-    ``rows`` vectors begin at row ``first`` of the file with number ``number``.
+    Its vectors are ``rows`` rows of file number ``number``, from row ``first`` on.
     """
 
     begin: int

@@ -143,9 +143,12 @@ def unused_options(config: Config) -> list[str]:
 
 
 def can_evaluate(source: ImageSource, listener: Listener) -> bool:
-    """Whether there are images to choose the best epoch by; warns if not, and says so if they are those of validation people.
+    """Whether there are images to choose the best epoch by: those of the validation people if there are any, otherwise the test images.
 
-    It is a DataError if there are some, but no query has a match.
+    The listener is warned if there are none, and informed if validation people choose.
+
+    Raises:
+        DataError: there are images, but no query has a match in the gallery.
     """
     selection = selection_set(source)
     if any(sample.split == "test" for sample in selection.samples):

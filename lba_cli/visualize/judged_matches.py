@@ -17,10 +17,10 @@ COLOURS = {"right": RIGHT, "wrong": WRONG, "unknown": "#999999"}
 
 
 class JudgedMatches(NamedTuple):
-    """The verdict about M matches: ``right``, ``wrong`` or ``unknown`` if the point isn't seen in the other image.
+    """The verdicts on M matches: each is ``right``, ``wrong``, or, if the point isn't seen in the other image, ``unknown``.
 
-    ``true`` (M, 2) has the nearest true point of the other image, its y and x as shares of the image's height and width; NaN where it
-    is unknown.
+    For each match, ``true`` (M, 2) has the true point in the other image that is nearest to the matched one: its y and x as shares of the
+    image's height and width, or NaN where it is unknown.
     """
 
     verdict: NDArray[np.str_]

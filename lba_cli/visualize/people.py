@@ -49,9 +49,9 @@ def choose_people(samples: Sequence[Sample], options: PictureOptions) -> list[Pe
 
 
 def another_person(person: Person, people: Sequence[Person], samples: Sequence[Sample], seed: int) -> Person:
-    """Choose a different person, for contrast: the next one in ``people``, or any other test identity if there is none.
+    """Choose a different person, for contrast: the next one after ``person`` in ``people``, or else any other test identity.
 
-    The person's visible image is from the same camera as that of ``person``, if there is such a person.
+    People with a visible image from the camera of ``person``'s are preferred, and are shown by such an image.
     """
     everyone = choose_people(samples, PictureOptions(people=len(samples), seed=seed))
     later = [other for other in people if other.identity > person.identity]

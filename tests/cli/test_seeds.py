@@ -94,7 +94,7 @@ def test_an_interrupted_seed_says_how_to_continue(train, monkeypatch):
             "--seeds 1 2 sets train.seed for each model, so leave out --set train.seed",
         ),
         (("--seeds", 1, "--resume", "nothing"), "nothing: not a folder of trials or seeds: it has no config.yaml"),
-        (("--seeds", 1, "--resume", "latest"), "no folder of seed-… runs under runs/"),
+        (("--seeds", 1, "--resume", "latest"), "runs/ has no folder with runs called seed-…"),
     ],
 )
 def test_mistakes_are_refused(train, tmp_path, words, reason):

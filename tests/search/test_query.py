@@ -132,7 +132,7 @@ def test_a_missing_or_damaged_faiss_part_is_reported(tmp_path):
     with pytest.raises(SearchError, match="damaged"):
         search(index, unit(1, 16, 1), 5, "faiss")
     part.unlink()
-    with pytest.raises(SearchError, match="missing; if the index has just been changed, repeat the query"):
+    with pytest.raises(SearchError, match="missing; repeat the query if the index has just been changed"):
         search(index, unit(1, 16, 1), 5, "faiss")
 
 

@@ -69,7 +69,7 @@ def quantised_rows(probability: NDArray[np.float32]) -> dict[str, Any]:
 
 
 def _true_positions(source: ImageSource, person: Person, grid: list[int]) -> list[list[int] | None]:
-    """Return for each position of the infrared image the positions of the visible one whose cells show the same point."""
+    """Return, for each position of the infrared feature map, the positions of the visible one that show the same point."""
     query, key = (sample_truth(source, index) for index in (person.infrared, person.visible))
     places, pixels = places_of(query, grid[0], grid[1]), person_pixels(key)
     rows, columns = (pixels.centre * grid / key.part.shape).astype(int).T
