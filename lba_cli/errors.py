@@ -18,12 +18,12 @@ def quoted(text: object, most: int = 80) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace characters that could control a terminal, which file names may contain. Line breaks are kept."""
+    """Replace characters that aren't printable: those in a file name could control the terminal. Line breaks are kept."""
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
 
 
 def one_line(text: object) -> str:
-    """Replace line breaks and characters that could control a terminal, which file names may contain."""
+    """Replace line breaks and characters that aren't printable: those in a file name could control the terminal."""
     return printable(str(text)).replace("\n", "�")
 
 

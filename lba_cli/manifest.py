@@ -41,7 +41,7 @@ class ManifestKind(Generic[Content]):
     """A kind of folder with a manifest, and how its problems are reported.
 
     Attributes:
-        content: the manifest's model. A manifest is read only if it has the defaults of the fields ``format`` and ``version``.
+        content: the manifest's model. A manifest is accepted only if its ``format`` and ``version`` are the defaults of these fields.
         noun, remedy: the word for such a folder in messages, such as "an index", and what to do if it is damaged.
         error: the exception that reports a problem.
         most_bytes: the largest size of a manifest.

@@ -193,7 +193,10 @@ def _with_asked_size(path: Path, checkpoint: Checkpoint, common: CommonOptions) 
 
 
 def _config_for(asked: Sequence[ConfigLayer], description: Description) -> Mapping[str, Any]:
-    """Return a checkpoint's configuration without the keys that don't apply to the data set of the layers ``asked``."""
+    """Return a checkpoint's configuration without the keys that don't apply to the data set that the command line chooses.
+
+    ``asked`` holds the configuration layers of the command line.
+    """
     size = {"height": description.height, "width": description.width}
     named = _data_section([ConfigLayer({"data": size}, "the checkpoint"), *asked])
     spec = dataset_at(named, _data_section([ConfigLayer(description.config, "the checkpoint's configuration")]))

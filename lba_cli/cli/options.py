@@ -79,7 +79,7 @@ DataFolder = Annotated[
     typer.Option(
         "--data",
         metavar="DIR",
-        help="The data set's folder, a CSV file of own images, or a prepared store [data.root].",
+        help="The data set's folder, a CSV file of your own images, or a prepared store [data.root].",
     ),
 ]
 AllTrials = Annotated[

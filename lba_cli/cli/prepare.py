@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 MOST_IDENTITIES = 8  # listed in a row of the table of missing images
 
 Root = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="The data set's folder, or a CSV file of own images [data.root].")
+    Path | None,
+    typer.Option(metavar="DIR", help="The data set's folder, or a CSV file of your own images [data.root]."),
 ]
 Output = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The store to make. Default: beside the data set's folder.")

@@ -58,7 +58,7 @@ LabelsFile = Annotated[
     typer.Option(
         "--labels",
         metavar="FILE",
-        help="With --engine milvus: a CSV file of own images, whose identities and cameras are kept with the images.",
+        help="With --engine milvus: a CSV file of your own images, whose identities and cameras are kept with the images.",
     ),
 ]
 IndexCheckpoint = Annotated[

@@ -33,7 +33,7 @@ Stage = Annotated[Literal["layer3", "layer4"], typer.Option(help="The stage of t
 Width = Annotated[
     PaperWidth,
     typer.Option(
-        help="The width that the type is legible at, in a two-column paper: a column (3.3 inches) or the page (7)."
+        help="The printed width at which the picture's text is legible, in a two-column paper: column (3.3 inches) or page (7)."
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Random seed for the choice of people and images.")]

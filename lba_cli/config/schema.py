@@ -52,7 +52,7 @@ class DataSection(Section):
     root: str = Field(
         "datasets/SYSU-MM01",
         min_length=1,
-        description="the data set's folder, a CSV file of own images, or a prepared store",
+        description="the data set's folder, a CSV file of your own images, or a prepared store",
     )
     trial: int | None = Field(None, ge=1, le=10, description="which of RegDB's ten trials; null for other data sets")
     height: int = Field(288, ge=32, le=LARGEST_SIDE, description="height of the network's input, in pixels")

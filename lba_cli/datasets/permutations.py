@@ -83,7 +83,10 @@ def load_permutations(path: str | Path) -> dict[tuple[int, int], NDArray[np.int6
         raise DataError(f"{path}: not the permutations of the official protocol ({problem})") from problem
     for (identity, camera), rows in cells.items():
         if rows.ndim != 2 or len(rows) != NUM_DRAWS or (np.sort(rows) != np.arange(1, rows.shape[1] + 1)).any():
-            raise DataError(f"{path}: camera {camera}, identity {identity}: not {NUM_DRAWS} permutations of 1…n")
+            raise DataError(
+                f"{path}: camera {camera}, identity {identity}: not {NUM_DRAWS} permutations of the numbers from 1 on; copy the original "
+                "file again, or use --protocol community"
+            )
     return cells
 
 

@@ -24,7 +24,7 @@ def over_seeds(results: Sequence[Sequence[Result]], seeds: Sequence[int]) -> tup
     """Join the results of runs with different seeds: one result per setting and variant, with one set of metrics per seed.
 
     A seed's metrics are means over the draws of its run. So the standard deviation of the joined result tells how much
-    trainings differ, and not how much random galleries do.
+    training runs differ, not how much random galleries do.
 
     Args:
         results: for each seed the results of its run, all with the same settings and variants in the same order.

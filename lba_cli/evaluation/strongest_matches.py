@@ -26,7 +26,7 @@ def strongest_matches(
     temperature: float = 50.0,
     among: NDArray[np.bool_] | None = None,
 ) -> Matches:
-    """Find the most probable position in the key for each position of the query, and return the ``count`` strongest matches.
+    """Find the strongest match of each position of the query with a position of the key, and return the ``count`` strongest of these.
 
     The strength of a match is its probability times the values of both images' person masks at its ends, so that matches
     between backgrounds come last.

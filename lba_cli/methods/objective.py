@@ -107,8 +107,8 @@ class Objective:
         views, rest = divmod(len(visible), max(1, len(labels)))
         if rest or not views or len(infrared) != len(labels):
             raise ValueError(
-                f"a batch of {len(labels)} labels needs as many infrared images, and visible ones once for each view, not "
-                f"{len(infrared)} and {len(visible)}"
+                f"{len(labels)} labels need {len(labels)} infrared images, and as many visible images in each view, but there are "
+                f"{len(infrared)} infrared and {len(visible)} visible images"
             )
         step = ForwardPass(network, visible, infrared, labels.repeat(views + 1), self.options, draw_pairs)
         losses: dict[str, Tensor] = {}

@@ -39,8 +39,8 @@ def weighted_triplet(features: Tensor, labels: Tensor) -> tuple[Tensor, int]:
     """Compute the weighted regularisation triplet loss of AGW (Ye et al., 2021), regardless of modality.
 
     The loss is the mean over all N anchors of log(1 + exp(d⁺ − d⁻)). Here d⁺ is a weighted mean of an anchor's distances to
-    all samples of its identity, in which far ones weigh more, and d⁻ one of its distances to all others, in which near ones
-    weigh more. It has no margin. The gradient also flows through the weights.
+    all samples of its identity, in which far ones weigh more, and d⁻ is a weighted mean of its distances to all samples of
+    other identities, in which near ones weigh more. It has no margin. The gradient also flows through the weights.
 
     Args:
         features, labels: as for :func:`hard_triplet`.

@@ -169,7 +169,7 @@ def _require_one_directory(path: Path) -> None:
         length, start = struct.unpack_from("<QQ", tail, 40)
         place = size - LONG_END_RECORD
     if tail[-END_RECORD:][:4] != b"PK\x05\x06" or start + length != place:
-        raise zipfile.BadZipFile("its directory is not at its end")
+        raise zipfile.BadZipFile("the archive doesn't end with its directory and the directory's end record")
 
 
 def _require_known_names(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:

@@ -61,7 +61,9 @@ def _begin(
             "the processes of this job see different images: the same files must be at the same paths on all machines"
         )
     if beginning.discarded:
-        listener.say(f"{output}: the vectors kept from another model or from other images are discarded")
+        listener.say(
+            f"{output}: vectors of an unfinished earlier attempt with another model or other images are discarded"
+        )
     ranges = partial.share(beginning, processes.current())
     if partial.done:
         listener.say(f"{output}: continuing after {partial.done} of {len(request.paths)} images")

@@ -221,7 +221,7 @@ def _moments(values: dict[str, Any], optimizer: torch.optim.Optimizer) -> dict[i
         raise ValueError("the optimizer state belongs to other parameters")
     moments: dict[int, Any] = values["state"]
     if moments and moments.keys() != set(numbers):
-        raise ValueError("momentum of other parameters")
+        raise ValueError("the optimizer state doesn't hold the momentum of exactly these parameters")
     for number, saved in moments.items():
         for name, value in saved.items():
             is_momentum = name == "momentum_buffer" and is_whole_tensor(value, parameters[number])

@@ -193,7 +193,9 @@ def test_vectors_of_other_work_are_thrown_away_with_a_message(images, tmp_path, 
     paths = images[1:] if change == "images" else images
     modality = "infrared" if change == "modality" else "visible"
     embed(embedder, paths, output, modality, listener=heard)
-    assert heard.lines == [f"{output}: the vectors kept from another model or from other images are discarded"]
+    assert heard.lines == [
+        f"{output}: vectors of an unfinished earlier attempt with another model or other images are discarded"
+    ]
     assert sum(calls) == len(paths)
     embed(made_embedder(seed=1 if change == "model" else 0)[0], paths, tmp_path / "new.npz", modality)
     assert output.read_bytes() == (tmp_path / "new.npz").read_bytes()
