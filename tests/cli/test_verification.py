@@ -127,7 +127,7 @@ def test_several_images_of_one_person_are_one_query(lba, gallery, tiny, photos):
         (("--far", 0.1, "--min-score", 0.5), "--min-score and --far both choose the lowest score"),
         (("--thresholds", "t.json"), "--thresholds needs --far RATE"),
         (("--far", 0.1, "--thresholds", "t.json"), "t.json: no such file"),
-        (("--tracks", "--engine", "faiss"), "--tracks needs --engine exact"),
+        (("--tracks", "--engine", "faiss"), "--tracks is not available with --engine faiss"),
         (("--tracks", "--picture", "x.png"), "--picture shows single images"),
         (("--together", "--picture", "x.png"), "--picture shows single images"),
     ],
