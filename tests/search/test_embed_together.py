@@ -46,6 +46,7 @@ def alone(network_file, images, tmp_path):
     return outputs(folder)
 
 
+@pytest.mark.slow
 def test_several_processes_write_what_one_writes(network_file, alone, tmp_path):
     folder = tmp_path / "together"
     folder.mkdir()

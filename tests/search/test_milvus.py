@@ -59,6 +59,7 @@ def test_lists_are_those_of_the_exact_engine(place, embedder, images, tmp_path):
     assert ranked(place, 100) == exact(tmp_path / "index", 100)
 
 
+@pytest.mark.slow
 def test_ties_are_in_the_order_of_the_paths(place, tmp_path):
     """More copies than candidates at once: all of them have to be fetched to know the first."""
     vectors = np.tile(QUERIES[:1], (60, 1))
@@ -137,6 +138,7 @@ def test_an_image_that_cannot_be_read_leaves_the_gallery_as_it_is(place, embedde
         assert gallery.images == 3
 
 
+@pytest.mark.slow
 def test_a_name_never_means_the_collection_of_another_gallery(uri, embedder, images):
     fill(GalleryPlace(Path("ab_1"), "milvus", uri), embedder, images[:2])
     fill(GalleryPlace(Path("ab"), "milvus", uri), embedder, images[:3])
@@ -167,6 +169,7 @@ def test_a_gallery_is_replaced_only_on_demand(place, embedder, images, tmp_path)
         assert sum(name.startswith(f"{place.index}__") for name in client.list_collections()) == 1
 
 
+@pytest.mark.slow
 def test_collections_of_others_are_left_alone(uri, embedder, images):
     with open_milvus(uri, create=True) as client:
         client.create_collection("theirs", dimension=4)
@@ -180,6 +183,7 @@ def test_collections_of_others_are_left_alone(uri, embedder, images):
         assert {"theirs", "ours__1"} < set(client.list_collections())
 
 
+@pytest.mark.slow
 def test_a_failed_build_leaves_the_old_gallery(place, embedder, images):
     fill(place, embedder, images[:5])
     before = ranked(place)
