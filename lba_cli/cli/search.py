@@ -197,8 +197,7 @@ def add(
     from lba_cli.search.image_labels import read_labels
 
     place = GalleryPlace(index, engine, uri)
-    if labels and engine != "milvus":
-        raise LbaError("--labels is for --engine milvus: leave it out")
+    place.require_milvus_for("--labels", labels)
     with place.opened() as opened:
         kind = opened.description.modality
         opened.require_modality(modality or kind)

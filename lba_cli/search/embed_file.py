@@ -1,4 +1,4 @@
-"""Embed images into a file."""
+"""Embed images and write their vectors to a file."""
 
 from pathlib import Path
 

@@ -95,7 +95,7 @@ class Gallery(ABC):
     @property
     @abstractmethod
     def images(self) -> int:
-        """The number of images."""
+        """The number of images in the gallery."""
 
     @abstractmethod
     def facts(self) -> dict[str, str]:

@@ -67,8 +67,13 @@ class GalleryPlace:
 
     @property
     def milvus_uri(self) -> str:
-        """Where Milvus is."""
+        """The address of the Milvus server, or the local folder of Milvus Lite."""
         return self.uri or DEFAULT_URI
+
+    def require_milvus_for(self, option: str, given: object) -> None:
+        """Raise a SearchError if an option is given that only galleries in Milvus have."""
+        if given and self.engine != "milvus":
+            raise SearchError(f"{option} is for --engine milvus: leave it out")
 
     def require_new(self, options: BuildOptions) -> None:
         """Refuse a build that would fail later.
@@ -78,9 +83,8 @@ class GalleryPlace:
             MissingExtra: the engine isn't installed.
         """
         if self.engine != "milvus":
-            for option, given in (("--approximate", options.approximate), ("--labels", options.labels)):
-                if given:
-                    raise SearchError(f"{option} is for --engine milvus: leave it out")
+            self.require_milvus_for("--approximate", options.approximate)
+            self.require_milvus_for("--labels", options.labels)
             update.require_new_index(self.index, replace=options.replace)
             if self.engine == "faiss":
                 require_faiss()

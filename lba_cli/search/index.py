@@ -74,7 +74,7 @@ class Index(Gallery):
 
     @property
     def place(self) -> str:
-        """The folder."""
+        """The path of the index's folder."""
         return str(self.folder)
 
     @property
@@ -84,7 +84,7 @@ class Index(Gallery):
 
     @property
     def images(self) -> int:
-        """The number of images."""
+        """The number of images in the index."""
         return self.manifest.images
 
     def facts(self) -> dict[str, str]:

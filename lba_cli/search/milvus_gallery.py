@@ -75,7 +75,7 @@ class MilvusGallery(Gallery):
 
     @property
     def images(self) -> int:
-        """The number of images."""
+        """The number of images in the gallery, as Milvus counts them now."""
         (row,) = self._client.query(self.collection, filter="", output_fields=["count(*)"])
         return int(row["count(*)"])
 
