@@ -1,24 +1,30 @@
 """Does alignment learn better correspondences, and does that find people? The experiment of ``docs/methods.md``, on synthetic people.
 
-``python tests/alignment_experiment.py FOLDER`` trains ``baseline`` and ``full`` with the same seeds, from the same warmed-up trunk, under
-each condition, and writes ``docs/alignment_experiment.json`` after every condition. It may be stopped at any time; the same command
-continues. It takes many hours on two cores. ``--conditions`` chooses some conditions, and ``--table`` only prints the tables.
+``python tests/alignment_experiment.py FOLDER --jobs 15`` trains ``baseline`` and ``full`` with the same seeds, from the same warmed-up
+trunk, under each condition, and writes ``docs/alignment_experiment.json`` whenever a condition is complete. It may be stopped at any
+time; the same command continues. It takes minutes on a GPU with 16 cores beside it, and days on two cores alone. ``--conditions``
+chooses some conditions, and ``--table`` only prints the table.
 
-Every condition but the first changes one thing about the first. The conditions were chosen before any of them was run.
+Every condition but the first changes one thing about the first or about ``loose``. The conditions were chosen before any of them was run.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from ablations import ROOT, lba, settings
+from ablations import ROOT, settings
 
 from lba_cli.cli.diagnosis import cpu
 from lba_cli.evaluation.differences import half_interval
@@ -40,8 +46,8 @@ class Condition:
         question: what the comparison tells, written before it was run.
         preset: the synthetic people.
         size: height and width of the images.
-        steps: the number of epochs of 20 steps.
-        warm_up: the number of epochs of 30 steps in which the trunk learns other people, at 96 × 48 pixels.
+        epochs: the number of epochs of 100 steps.
+        warm_up: the number of epochs of 100 steps in which the trunk learns other people, at 96 × 48 pixels.
         full: settings of the method ``full`` only.
         seeds: the seeds of both methods.
     """
@@ -49,21 +55,23 @@ class Condition:
     question: str
     preset: str = "small"
     size: tuple[int, int] = (144, 72)
-    steps: int = 10
-    warm_up: int = 16
+    epochs: int = 8
+    warm_up: int = 20
     full: Sequence[str] = ()
     seeds: Sequence[int] = (0, 1, 2, 3, 4)
 
 
 FEWER = (0, 1, 2)
 WARM_UP_SIZE = (96, 48)
+STEPS = 100
+NO_CONSISTENCY = ("loss.identity_consistency=0",)
 CONDITIONS: Mapping[str, Condition] = {
     "usual": Condition("Does full find more people than baseline, and match positions better?"),
     "loose": Condition(
         "Does it, if people stand anywhere in their images, the paper's case for alignment?", preset="loose"
     ),
-    "longer": Condition("Does it, if both train twice as long?", steps=20, seeds=FEWER),
-    "young trunk": Condition("Does it, if the trunk is less mature?", warm_up=4, seeds=FEWER),
+    "longer": Condition("Does it, if both train twice as long?", epochs=16, seeds=FEWER),
+    "young trunk": Condition("Does it, if the trunk is less mature?", warm_up=3, seeds=FEWER),
     "per position": Condition(
         "Does it, with the paper's equation of the dense triplet?",
         full=("alignment.weighting=per_position",),
@@ -78,95 +86,173 @@ CONDITIONS: Mapping[str, Condition] = {
         full=("loss.identity_consistency=0.33",),
         seeds=FEWER,
     ),
+    "no consistency": Condition("Does it, with the dense triplet alone?", full=NO_CONSISTENCY, seeds=FEWER),
+    "loose, no consistency": Condition(
+        "Does it, with the dense triplet alone, if people stand anywhere in their images?",
+        preset="loose",
+        full=NO_CONSISTENCY,
+        seeds=FEWER,
+    ),
 }
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where the people, trunks and runs are kept, and how commands run.
+
+    Attributes:
+        folder: the folder of everything that is made.
+        jobs: how many commands run at a time. If there are several, each has one thread.
+    """
+
+    folder: Path
+    jobs: int = 1
+
+    def lba(self, log: str, *words: object) -> None:
+        """Run a command, and append what it says to a log file."""
+        environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if self.jobs > 1 else {})}
+        command = [sys.executable, "-m", "lba_cli", *map(str, words)]
+        with (self.folder / f"{log}.log").open("a") as written:
+            subprocess.run(command, check=True, env=environment, stdout=written, stderr=subprocess.STDOUT)
+
+    def train(self, log: str, run: Path, *words: object) -> None:
+        """Begin a run, or continue it."""
+        again = ("--resume", run) if (run / "config.yaml").exists() else ("--output", run)
+        workers = settings(["data.workers=0"]) if self.jobs > 1 else []
+        self.lba(log, "train", *words, *workers, *again)
+
+    def people(self, preset: str, name: str) -> Path:
+        return self.folder / f"{preset}-{name}"
+
+    def trunk(self, condition: Condition) -> Path:
+        return self.folder / f"{condition.preset}-trunk-{condition.warm_up}"
 
 
 def sized(size: tuple[int, int]) -> list[str]:
     return settings([f"data.height={size[0]}", f"data.width={size[1]}"])
 
 
-def prepare(folder: Path, condition: Condition) -> tuple[Path, Path]:
-    """Draw the people, and warm up the trunk on others of the same preset; return the people's folder and the trunk."""
-    people, others = (folder / f"{condition.preset}-{name}" for name in ("people", "others"))
-    for path, seed, more in ((people, 0, ["--truth"]), (others, 1, [])):
+def schedule(epochs: int) -> list[str]:
+    """Return the settings of the epochs; the learning rate falls to a tenth after three quarters of them."""
+    milestone = max(1, 3 * epochs // 4)
+    return settings([f"train.epochs={epochs}", f"train.steps_per_epoch={STEPS}", f"train.milestones=[{milestone}]"])
+
+
+def draw_people(shop: Workshop, preset: str) -> None:
+    """Draw the people of a preset, with their truth, and others for the warm-up of the trunk."""
+    for name, seed, more in (("people", 0, ["--truth"]), ("others", 1, [])):
+        path = shop.people(preset, name)
         if not (path / "synthetic.json").exists():
-            lba("prepare", "synthetic", "--preset", condition.preset, "--seed", seed, "--output", path, *more)
-    name = f"{condition.preset}-trunk-{condition.warm_up}"
-    trunk, done = folder / name, folder / f"{name}.done"
+            words = ("--preset", preset, "--seed", seed, "--output", path, *more)
+            shop.lba(f"{preset}-{name}", "prepare", "synthetic", *words)
+
+
+def warm_up(shop: Workshop, condition: Condition) -> None:
+    """Let the condition's trunk learn to distinguish other people of the same preset."""
+    trunk = shop.trunk(condition)
+    done = trunk.with_suffix(".done")
     if not done.exists():
-        again = ("--resume", trunk) if (trunk / "config.yaml").exists() else ("--output", trunk)
-        milestone = max(1, 3 * condition.warm_up // 4)
-        schedule = settings([f"train.epochs={condition.warm_up}", f"train.milestones=[{milestone}]"])
         config = ("--config", ROOT / "configs" / "demo-warmup.yaml")
-        lba("train", *config, *sized(WARM_UP_SIZE), *schedule, "--data", others, *again)
+        others = ("--data", shop.people(condition.preset, "others"))
+        shop.train(trunk.name, trunk, *config, *sized(WARM_UP_SIZE), *schedule(condition.warm_up), *others)
         done.touch()
-    return people, trunk / "checkpoints" / "last.pt"
 
 
-def train(folder: Path, name: str, method: str) -> dict[str, Any]:
+def train(shop: Workshop, name: str, method: str) -> dict[str, Any]:
     """Train a method under a condition, or what is missing of it; return its figures for each seed."""
-    condition = CONDITIONS[name]
-    people, trunk = prepare(folder, condition)
-    run, scored = folder / f"{name} {method}".replace(" ", "-"), folder / f"{name} {method}.json"
-    again = ("--resume", run) if (run / "config.yaml").exists() else ("--output", run)
-    words = ["--method", method, *sized(condition.size), *settings(condition.full if method == "full" else ())]
-    schedule = [
-        f"train.epochs={condition.steps}",
-        "train.steps_per_epoch=20",
-        f"train.milestones=[{condition.steps * 3 // 4}]",
-    ]
-    recipe = [*words, *settings([*schedule, "train.evaluate_every=2"])]
+    condition, title = CONDITIONS[name], f"{name} {method}".replace(",", "").replace(" ", "-")
+    people = shop.people(condition.preset, "people")
+    trunk = shop.trunk(condition) / "checkpoints" / "last.pt"
+    run, scored = shop.folder / title, shop.folder / f"{title}.json"
+    changed = settings(condition.full if method == "full" else ())
+    recipe = ["--method", method, *sized(condition.size), *changed, *schedule(condition.epochs)]
     start = ("--config", ROOT / "configs" / "demo.yaml", "--set", f"model.pretrained={trunk}", "--data", people)
-    lba("train", *start, *recipe, "--seeds", *condition.seeds, *again)
-    lba("evaluate", run, "--data", people, "--correspondences", "--json", scored, "--force")
-    content = json.loads(scored.read_text())
-    (result,), (measured, untrained) = content["results"], content["correspondences"]
-    curves = {
-        str(seed): [
-            {"epoch": record["epoch"], "mAP": record["evaluation"]["mAP"]}
-            for record in map(json.loads, (run / f"seed-{seed}" / "metrics.jsonl").read_text().splitlines())
-            if record.get("evaluation")
-        ]
-        for seed in condition.seeds
-    }
+    shop.train(title, run, *start, *recipe, "--seeds", *condition.seeds)
+    shop.lba(title, "evaluate", run, "--data", people, "--correspondences", "--json", scored, "--force")
     return {
         "options": recipe,
+        **read_figures(scored),
+        "curves": {str(seed): curve(run, seed) for seed in condition.seeds},
+    }
+
+
+def read_figures(scored: Path) -> dict[str, Any]:
+    """Read what is kept of the JSON file of ``lba evaluate --correspondences``."""
+    content = json.loads(scored.read_text())
+    (result,), (measured, untrained) = content["results"], content["correspondences"]
+    return {
         "seeds": result["seeds"],
         "retrieval": [{figure: trial[figure] for figure in RETRIEVAL} for trial in result["trials"]],
         "correspondences": measured["runs"],
         "untrained": untrained["runs"][0],
-        "curves": curves,
     }
 
 
-def shared_baseline(kept: Mapping[str, Any], name: str) -> dict[str, Any] | None:
-    """Return the baseline's figures under the first condition, if the condition changes only ``full``; otherwise None."""
-    first, condition = next(iter(CONDITIONS)), CONDITIONS[name]
-    alike = replace(condition, question=CONDITIONS[first].question, full=(), seeds=CONDITIONS[first].seeds)
-    if name == first or alike != CONDITIONS[first] or first not in kept["conditions"]:
-        return None
-    found = kept["conditions"][first]["baseline"]
-    chosen = [found["seeds"].index(seed) for seed in condition.seeds]
-    columns = {column: [found[column][at] for at in chosen] for column in ("seeds", "retrieval", "correspondences")}
-    curves = {str(seed): found["curves"][str(seed)] for seed in condition.seeds}
-    return {**found, **columns, "curves": curves, "of": first}
+def curve(run: Path, seed: int) -> list[dict[str, float]]:
+    """Return the loss and the test people's mAP after every epoch."""
+    records = map(json.loads, (run / f"seed-{seed}" / "metrics.jsonl").read_text().splitlines())
+    return [
+        {"epoch": record["epoch"] + 1, "loss": record["losses"]["total"], "mAP": record["evaluation"]["mAP"]}
+        for record in records
+    ]
 
 
-def run(folder: Path, names: Sequence[str]) -> None:
-    """Run the conditions, and write the JSON file after each."""
+def shares_baseline(name: str) -> str | None:
+    """Return the condition whose baseline this one shares because it changes only ``full``; otherwise None."""
+    condition = CONDITIONS[name]
+    for other, owner in CONDITIONS.items():
+        alike = replace(condition, question=owner.question, full=(), seeds=owner.seeds)
+        if other != name and condition.full and alike == owner:
+            return other
+    return None
+
+
+def share(baseline: Mapping[str, Any], owner: str, seeds: Sequence[int]) -> dict[str, Any]:
+    """Return a baseline's figures of some of its seeds."""
+    chosen = [baseline["seeds"].index(seed) for seed in seeds]
+    columns = {column: [baseline[column][at] for at in chosen] for column in ("seeds", "retrieval", "correspondences")}
+    return {**baseline, **columns, "curves": {str(seed): baseline["curves"][str(seed)] for seed in seeds}, "of": owner}
+
+
+def run(shop: Workshop, names: Sequence[str]) -> None:
+    """Run the conditions, and write the JSON file whenever one is complete."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"conditions": {}}
     kept |= {
-        "command": "python tests/alignment_experiment.py FOLDER",
-        "processor": cpu()["model"],
+        "command": "python tests/alignment_experiment.py FOLDER --jobs 15",
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else cpu()["model"],
         "torch": torch.__version__,
     }
-    for name in names:
-        condition = CONDITIONS[name]
-        known = shared_baseline(kept, name)
-        found = {"baseline": known or train(folder, name, "baseline"), "full": train(folder, name, "full")}
-        kept["conditions"][name] = {"question": condition.question, **found}
-        KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-        print("\n".join(table(kept)), flush=True)
+    asked = {name: CONDITIONS[name] for name in names}
+    for preset in {condition.preset: None for condition in asked.values()}:
+        draw_people(shop, preset)  # uses every core
+    found: dict[str, dict[str, Any]] = {name: {} for name in CONDITIONS}
+    with ThreadPoolExecutor(shop.jobs) as pool:
+        trunks = {shop.trunk(condition): condition for condition in asked.values()}
+        list(pool.map(partial(warm_up, shop), trunks.values()))
+        alone = [name for name in names if shares_baseline(name)]
+        started = [(name, method) for name in names for method in METHODS if method == "full" or name not in alone]
+        running = {pool.submit(train, shop, name, method): (name, method) for name, method in started}
+        for done in as_completed(running):
+            name, method = running[done]
+            if problem := done.exception():
+                print(f"{name}, {method}: {problem}", file=sys.stderr, flush=True)
+                continue
+            found[name][method] = done.result()
+            keep(kept, found)
+
+
+def keep(kept: dict[str, Any], found: Mapping[str, dict[str, Any]]) -> None:
+    """Write the conditions whose methods have both been trained, in the order of the table."""
+    for name, methods in found.items():
+        owner = shares_baseline(name)
+        if owner and "baseline" in found[owner]:
+            methods["baseline"] = share(found[owner]["baseline"], owner, CONDITIONS[name].seeds)
+        if set(methods) == set(METHODS):
+            kept["conditions"][name] = {"question": CONDITIONS[name].question, **methods}
+    kept["conditions"] = {name: kept["conditions"][name] for name in CONDITIONS if name in kept["conditions"]}
+    part = KEPT.with_suffix(".part")
+    part.write_text(json.dumps(kept, indent=1) + "\n")
+    part.replace(KEPT)
 
 
 def figures(found: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -207,12 +293,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="where the people and the runs are kept")
     parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
+    parser.add_argument("--jobs", type=int, default=1, help="how many commands run at a time")
     parser.add_argument("--table", action="store_true", help="only print the table of docs/alignment_experiment.json")
     asked = parser.parse_args()
     if asked.table:
         print("\n".join(table(json.loads(KEPT.read_text()))))
     elif asked.folder:
-        run(asked.folder, asked.conditions)
+        asked.folder.mkdir(parents=True, exist_ok=True)
+        run(Workshop(asked.folder, asked.jobs), asked.conditions)
     else:
         parser.error("name a folder, or ask for the --table")
 

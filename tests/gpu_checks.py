@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 TESTS = Path(__file__).parent
-# One process suffices. The GPU machine may lack packages that other tests import.
-CHECKS = ("-o", "addopts=--import-mode=importlib", "-m", "gpu", "-q", "--continue-on-collection-errors", TESTS)
+# Only the file of the tests is collected: the GPU machine may lack packages that other tests import.
+CHECKS = ("-o", "addopts=--import-mode=importlib", "-m", "gpu", "-q", "-n", "4", TESTS / "test_gpu.py")
 BENCHMARKS = (TESTS / "benchmarks", "--gpu")
 
 
