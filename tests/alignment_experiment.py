@@ -1,9 +1,9 @@
 """Does alignment learn better correspondences, and does that find people? The experiment of ``docs/methods.md``, on synthetic people.
 
-``python tests/alignment_experiment.py FOLDER --jobs 15`` trains ``baseline`` and ``full`` with the same seeds, from the same warmed-up
-trunk, under each condition, and writes ``docs/alignment_experiment.json`` whenever a condition is complete. It may be stopped at any
-time; the same command continues. It takes minutes on a GPU with 16 cores beside it, and days on two cores alone. ``--conditions``
-chooses some conditions, and ``--table`` only prints the table.
+``python tests/alignment_experiment.py FOLDER`` trains ``baseline`` and ``full`` with the same seeds, from the same warmed-up trunk, under
+each condition, and writes ``docs/alignment_experiment.json`` whenever a condition is complete. It may be stopped at any time; the same
+command continues. ``--jobs 5`` trains several runs at a time: on a GPU with some cores beside it, all conditions take ten minutes; on two
+cores alone, ``--steps 25 --jobs 2`` takes most of a day. ``--conditions`` chooses some conditions, and ``--table`` only prints the table.
 
 Every condition but the first changes one thing about the first or about ``loose``. The conditions were chosen before any of them was run.
 """
@@ -17,7 +17,7 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,15 @@ METHODS = ("baseline", "full")
 STAGE = "layer3"
 # The figures of the table: their names in the JSON of ``lba evaluate --correspondences``, and their headings.
 RETRIEVAL = {"mAP": "mAP", "rank1": "rank-1"}
-MATCHES = {"pck_0.10": "PCK 10%", "median_error": "median error", "same_place": "same place"}
+MATCHES = {
+    ("strongest", "pck_0.10"): "PCK 10%",
+    ("unplaced", "pck_0.10"): "PCK 10%, place removed",
+    ("strongest", "same_place"): "same place",
+    ("strongest", "on_person"): "on person",
+}
 SEPARATION = "same_versus_other"
+# Predictions without a network: each position's own place in the other image, and a random one on the person.
+CHANCE = {"itself": "own place", "random": "random place"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +53,8 @@ class Condition:
         question: what the comparison tells, written before it was run.
         preset: the synthetic people.
         size: height and width of the images.
-        epochs: the number of epochs of 100 steps.
-        warm_up: the number of epochs of 100 steps in which the trunk learns other people, at 96 × 48 pixels.
+        epochs: the number of epochs.
+        warm_up: the number of epochs in which the trunk learns other people, at 96 × 48 pixels.
         full: settings of the method ``full`` only.
         seeds: the seeds of both methods.
     """
@@ -63,7 +70,6 @@ class Condition:
 
 FEWER = (0, 1, 2)
 WARM_UP_SIZE = (96, 48)
-STEPS = 100
 NO_CONSISTENCY = ("loss.identity_consistency=0",)
 CONDITIONS: Mapping[str, Condition] = {
     "usual": Condition("Does full find more people than baseline, and match positions better?"),
@@ -102,17 +108,19 @@ class Workshop:
 
     Attributes:
         folder: the folder of everything that is made.
+        steps: the number of steps of an epoch.
         jobs: how many commands run at a time. If there are several, each has one thread.
     """
 
     folder: Path
+    steps: int = 60
     jobs: int = 1
 
     def lba(self, log: str, *words: object) -> None:
         """Run a command, and append what it says to a log file."""
         environment = {**os.environ, **({"OMP_NUM_THREADS": "1"} if self.jobs > 1 else {})}
         command = [sys.executable, "-m", "lba_cli", *map(str, words)]
-        with (self.folder / f"{log}.log").open("a") as written:
+        with (self.runs / f"{log}.log").open("a") as written:
             subprocess.run(command, check=True, env=environment, stdout=written, stderr=subprocess.STDOUT)
 
     def train(self, log: str, run: Path, *words: object) -> None:
@@ -125,17 +133,22 @@ class Workshop:
         return self.folder / f"{preset}-{name}"
 
     def trunk(self, condition: Condition) -> Path:
-        return self.folder / f"{condition.preset}-trunk-{condition.warm_up}"
+        return self.runs / f"{condition.preset}-trunk-{condition.warm_up}"
+
+    @property
+    def runs(self) -> Path:
+        """The folder of the runs of this length."""
+        return self.folder / f"{self.steps}-steps"
+
+    def schedule(self, epochs: int) -> list[str]:
+        """Return the settings of the epochs; the learning rate falls to a tenth after three quarters of them."""
+        milestone = max(1, 3 * epochs // 4)
+        numbers = (f"train.epochs={epochs}", f"train.steps_per_epoch={self.steps}", f"train.milestones=[{milestone}]")
+        return settings(numbers)
 
 
 def sized(size: tuple[int, int]) -> list[str]:
     return settings([f"data.height={size[0]}", f"data.width={size[1]}"])
-
-
-def schedule(epochs: int) -> list[str]:
-    """Return the settings of the epochs; the learning rate falls to a tenth after three quarters of them."""
-    milestone = max(1, 3 * epochs // 4)
-    return settings([f"train.epochs={epochs}", f"train.steps_per_epoch={STEPS}", f"train.milestones=[{milestone}]"])
 
 
 def draw_people(shop: Workshop, preset: str) -> None:
@@ -154,7 +167,7 @@ def warm_up(shop: Workshop, condition: Condition) -> None:
     if not done.exists():
         config = ("--config", ROOT / "configs" / "demo-warmup.yaml")
         others = ("--data", shop.people(condition.preset, "others"))
-        shop.train(trunk.name, trunk, *config, *sized(WARM_UP_SIZE), *schedule(condition.warm_up), *others)
+        shop.train(trunk.name, trunk, *config, *sized(WARM_UP_SIZE), *shop.schedule(condition.warm_up), *others)
         done.touch()
 
 
@@ -163,9 +176,9 @@ def train(shop: Workshop, name: str, method: str) -> dict[str, Any]:
     condition, title = CONDITIONS[name], f"{name} {method}".replace(",", "").replace(" ", "-")
     people = shop.people(condition.preset, "people")
     trunk = shop.trunk(condition) / "checkpoints" / "last.pt"
-    run, scored = shop.folder / title, shop.folder / f"{title}.json"
+    run, scored = shop.runs / title, shop.runs / f"{title}.json"
     changed = settings(condition.full if method == "full" else ())
-    recipe = ["--method", method, *sized(condition.size), *changed, *schedule(condition.epochs)]
+    recipe = ["--method", method, *sized(condition.size), *changed, *shop.schedule(condition.epochs)]
     start = ("--config", ROOT / "configs" / "demo.yaml", "--set", f"model.pretrained={trunk}", "--data", people)
     shop.train(title, run, *start, *recipe, "--seeds", *condition.seeds)
     shop.lba(title, "evaluate", run, "--data", people, "--correspondences", "--json", scored, "--force")
@@ -215,30 +228,49 @@ def share(baseline: Mapping[str, Any], owner: str, seeds: Sequence[int]) -> dict
 
 
 def run(shop: Workshop, names: Sequence[str]) -> None:
-    """Run the conditions, and write the JSON file whenever one is complete."""
+    """Run the conditions, and write the JSON file whenever one is complete.
+
+    Raises:
+        SystemExit: the kept figures are of runs of another length.
+    """
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {"conditions": {}}
+    if kept.get("steps_per_epoch", shop.steps) != shop.steps:
+        raise SystemExit(f"{KEPT} has runs of {kept['steps_per_epoch']} steps an epoch: move it away, or give --steps")
     kept |= {
-        "command": "python tests/alignment_experiment.py FOLDER --jobs 15",
+        "command": "python tests/alignment_experiment.py FOLDER",
+        "steps_per_epoch": shop.steps,
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else cpu()["model"],
         "torch": torch.__version__,
     }
-    asked = {name: CONDITIONS[name] for name in names}
-    for preset in {condition.preset: None for condition in asked.values()}:
+    conditions = [CONDITIONS[name] for name in names]
+    for preset in dict.fromkeys(condition.preset for condition in conditions):
         draw_people(shop, preset)  # uses every core
-    found: dict[str, dict[str, Any]] = {name: {} for name in CONDITIONS}
     with ThreadPoolExecutor(shop.jobs) as pool:
-        trunks = {shop.trunk(condition): condition for condition in asked.values()}
+        trunks = {shop.trunk(condition): condition for condition in conditions}
         list(pool.map(partial(warm_up, shop), trunks.values()))
-        alone = [name for name in names if shares_baseline(name)]
-        started = [(name, method) for name in names for method in METHODS if method == "full" or name not in alone]
-        running = {pool.submit(train, shop, name, method): (name, method) for name, method in started}
-        for done in as_completed(running):
-            name, method = running[done]
-            if problem := done.exception():
-                print(f"{name}, {method}: {problem}", file=sys.stderr, flush=True)
-                continue
-            found[name][method] = done.result()
-            keep(kept, found)
+        keep_as_they_come(kept, {job: pool.submit(train, shop, *job) for job in jobs(names)})
+
+
+def jobs(names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the runs to train, as condition and method; the baselines that others share are among them."""
+    owners = [shares_baseline(name) for name in names]
+    needed = [
+        job for name, owner in zip(names, owners, strict=True) for job in ((owner or name, "baseline"), (name, "full"))
+    ]
+    return list(dict.fromkeys(needed))
+
+
+def keep_as_they_come(kept: dict[str, Any], running: Mapping[tuple[str, str], Future[dict[str, Any]]]) -> None:
+    """Keep the figures of every condition as soon as both of its methods have been trained."""
+    found: dict[str, dict[str, Any]] = {name: {} for name in CONDITIONS}
+    names = {future: job for job, future in running.items()}
+    for done in as_completed(names):
+        name, method = names[done]
+        if problem := done.exception():
+            print(f"{name}, {method}: {problem}", file=sys.stderr, flush=True)
+            continue
+        found[name][method] = done.result()
+        keep(kept, found)
 
 
 def keep(kept: dict[str, Any], found: Mapping[str, dict[str, Any]]) -> None:
@@ -255,52 +287,70 @@ def keep(kept: dict[str, Any], found: Mapping[str, dict[str, Any]]) -> None:
     part.replace(KEPT)
 
 
-def figures(found: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return each figure of the table as a list with a value for each seed, in percent."""
+def figures(found: Mapping[str, Any]) -> list[list[float]]:
+    """Return the columns of the table: each has a value for each seed, in percent."""
     stages = [run[STAGE] for run in found["correspondences"]]
-    values = {name: [trial[name] for trial in found["retrieval"]] for name in RETRIEVAL}
-    values |= {name: [stage["strongest"][name] for stage in stages] for name in MATCHES}
-    values[SEPARATION] = [stage[SEPARATION] for stage in stages]
-    return {name: [100 * value for value in column] for name, column in values.items()}
+    columns = [[trial[name] for trial in found["retrieval"]] for name in RETRIEVAL]
+    columns += [[stage[kind][name] for stage in stages] for kind, name in MATCHES]
+    columns.append([stage[SEPARATION] for stage in stages])
+    return [[100 * value for value in column] for column in columns]
 
 
 def table(kept: Mapping[str, Any]) -> list[str]:
-    """Return the lines of the Markdown table: both methods as mean ± standard deviation, and the paired difference with its interval."""
-    headings = [*RETRIEVAL.values(), *MATCHES.values(), "same or other"]
-    lines = [
-        "| condition | | seeds | " + " | ".join(headings) + " |",
-        "|" + " --- |" * (3 + len(headings)),
-    ]
+    """Return the lines of the Markdown table: a block of rows for each condition."""
+    headings = ["condition", "", "seeds", *RETRIEVAL.values(), *MATCHES.values(), "same or other"]
+    lines = [row(headings), "|" + " --- |" * len(headings)]
     for name, condition in kept["conditions"].items():
-        columns = {method: figures(condition[method]) for method in METHODS}
-        seeds = str(len(condition[METHODS[0]]["seeds"]))
-        for method in METHODS:
-            cells = [
-                f"{statistics.fmean(column):.1f} ± {statistics.stdev(column):.1f}"
-                for column in columns[method].values()
-            ]
-            lines.append("| " + " | ".join([name, method, seeds, *cells]) + " |")
-        cells = []
-        for one, other in zip(*(columns[method].values() for method in METHODS), strict=True):
-            differences = [b - a for a, b in zip(one, other, strict=True)]
-            mean, half = statistics.fmean(differences), half_interval(differences)
-            cells.append(f"{mean:+.1f} ({mean - half:+.1f} … {mean + half:+.1f})")
-        lines.append("| " + " | ".join([name, "difference", seeds, *cells]) + " |")
+        lines += [row([name, *cells]) for cells in block(condition)]
     return lines
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def block(condition: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rows of a condition: both methods as mean ± standard deviation, the paired difference with its interval, the trunk, chance."""
+    baseline, full = (figures(condition[method]) for method in METHODS)
+    seeds = str(len(baseline[0]))
+    rows = [
+        [method, seeds, *(f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}" for values in columns)]
+        for method, columns in zip(METHODS, (baseline, full), strict=True)
+    ]
+    rows.append(["difference", seeds, *(difference(*pair) for pair in zip(baseline, full, strict=True))])
+    trunk = condition["full"]["untrained"][STAGE]
+    nothing = ["–"] * len(RETRIEVAL)
+    matches = [f"{100 * trunk[kind][name]:.1f}" for kind, name in MATCHES]
+    rows.append(["trunk", "–", *nothing, *matches, f"{100 * trunk[SEPARATION]:.1f}"])
+    for kind, title in CHANCE.items():
+        values = [trunk[kind].get(name) if predicted == "strongest" else None for predicted, name in MATCHES]
+        rows.append(
+            [title, "–", *nothing, *("–" if value is None else f"{100 * value:.1f}" for value in values), "50.0"]
+        )
+    return rows
+
+
+def difference(baseline: Sequence[float], full: Sequence[float]) -> str:
+    """Return the mean difference of the seeds, and the limits of its 95 % interval."""
+    differences = [b - a for a, b in zip(baseline, full, strict=True)]
+    mean, half = statistics.fmean(differences), half_interval(differences)
+    return f"{mean:+.1f} ({mean - half:+.1f} … {mean + half:+.1f})"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="where the people and the runs are kept")
     parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
+    parser.add_argument("--steps", type=int, default=Workshop.steps, help="the number of steps of an epoch")
     parser.add_argument("--jobs", type=int, default=1, help="how many commands run at a time")
     parser.add_argument("--table", action="store_true", help="only print the table of docs/alignment_experiment.json")
     asked = parser.parse_args()
     if asked.table:
         print("\n".join(table(json.loads(KEPT.read_text()))))
     elif asked.folder:
-        asked.folder.mkdir(parents=True, exist_ok=True)
-        run(Workshop(asked.folder, asked.jobs), asked.conditions)
+        shop = Workshop(asked.folder, asked.steps, asked.jobs)
+        shop.runs.mkdir(parents=True, exist_ok=True)
+        run(shop, asked.conditions)
     else:
         parser.error("name a folder, or ask for the --table")
 

@@ -63,7 +63,7 @@ def test_the_wheel_has_the_marker_and_the_package(wheel):
     assert {"lba_cli/py.typed", "lba_cli/datasets/sysu_inventory.csv", "lba_cli/configs/sysu.yaml", *packaged} <= names
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_users_script_passes_a_strict_type_check(wheel, tmp_path):
     pytest.importorskip("mypy")
     with zipfile.ZipFile(wheel) as archive:

@@ -91,10 +91,10 @@ def build(
     from lba_cli.search.thresholds import read_thresholds
 
     place = GalleryPlace(index, engine, uri)
-    known_labels = read_labels(labels) if labels else {}
+    paths = _gallery_paths(gallery, common.listener)
+    known_labels = read_labels(labels, paths, common.listener)
     options = BuildOptions(replace=force, dtype=dtype, approximate=approximate, labels=known_labels)
     run_on_writer(lambda: place.require_new(options))
-    paths = _gallery_paths(gallery, common.listener)
     choice = ModelChoice(checkpoint, model, best, precision)
     request = embedding_request(paths, modality, choice, common, skip_broken=skip_broken)
     known = read_thresholds(thresholds, request.embedder.fingerprint) if thresholds else None
@@ -204,7 +204,7 @@ def add(
         paths = _gallery_paths(images, common.listener)
         request = _request_for(opened, paths, kind, ModelChoice(checkpoint, model, best), common, skip_broken)
     description = IndexDescription.from_embedder(request.embedder, kind)
-    known = read_labels(labels) if labels else {}
+    known = read_labels(labels, paths, common.listener)
     made, replaced = place.add(description, embedded_rows(request, common.listener), known)
     if replaced:
         words = plural(replaced, "image was already in the index and was", "images were already in the index and were")

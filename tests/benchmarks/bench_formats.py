@@ -55,6 +55,15 @@ def by_network(precision="float32", count=IMAGES):
     return lambda: embedder.embed(images()[:count], "visible")
 
 
+def by_openvino(path):
+    """Embed with the ONNX file in OpenVINO, as docs/deployment.md converts it."""
+    import openvino
+
+    embed = openvino.compile_model(openvino.convert_model(path), "CPU")
+    inputs = normalize(torch.from_numpy(images())).numpy()
+    return lambda: embed({"images": inputs, "infrared": np.zeros(IMAGES, bool)})[0]
+
+
 def by_torch_export(path):
     embed = load_torch_export(path)
     inputs = normalize(torch.from_numpy(images()))
@@ -66,13 +75,14 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("exports")
 
 
-@pytest.mark.parametrize("name", ["PyTorch", "pt2", "ONNX float16", "ONNX int8"])
+@pytest.mark.parametrize("name", ["PyTorch", "pt2", "ONNX float16", "ONNX int8", "OpenVINO"])
 def test_format(name, folder):
     ways = {
         "PyTorch": lambda: by_network,
         "pt2": lambda: partial(by_torch_export, write(folder, "pt2")),
         "ONNX float16": lambda: partial(by_onnx, write(folder, "onnx", "float16")),
         "ONNX int8": lambda: partial(by_onnx, write(folder, "onnx", "int8")),
+        "OpenVINO": lambda: partial(by_openvino, write(folder, "onnx")),
     }
     plain = partial(by_onnx, write(folder, "onnx"))
     with OwnProcess(ways[name]()) as ours, OwnProcess(plain) as theirs:

@@ -73,7 +73,7 @@ def test_galleries_and_queries_without_a_match():
     check_draws(samples)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_tree_of_full_size_is_read(tmp_path):
     lists = {}
     for modality, word in WORDS.items():

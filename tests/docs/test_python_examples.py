@@ -53,6 +53,26 @@ def write_kinds(folder):
 
 
 @pytest.mark.slow
+def test_the_openvino_example_gives_the_embeddings_of_the_onnx_file(readers_folder, lba):
+    """Run the page's export and conversion, and its code without this package and without PyTorch."""
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("openvino")
+    lba(*EXPORT.split()[1:])
+    session = onnxruntime.InferenceSession("person.onnx")
+    height, width = session.get_inputs()[0].shape[2:]
+    inputs = np.random.default_rng(0).standard_normal((3, 3, height, width)).astype(np.float32)
+    infrared = np.array([True, False, True])
+    np.savez("inputs.npz", images=inputs, infrared=infrared)
+    blocked = "import sys; sys.modules.update(lba_cli=None, torch=None)\n"
+    saving = 'given = np.load("inputs.npz")\nnp.save("found.npy", embed_pixels(given["images"], given["infrared"]))'
+    code = blocked + python_block("docs/deployment.md", "openvino") + saving
+    subprocess.run([sys.executable, "-I", "-c", code], check=True)
+    (wanted,) = session.run(None, {"images": inputs, "infrared": infrared})
+    np.testing.assert_allclose(np.load("found.npy"), wanted, atol=1e-4)
+
+
+@pytest.mark.slow
 def test_the_plain_onnxruntime_example_gives_our_embeddings(readers_folder, lba):
     """Run the page's export, then its code without this package and without PyTorch, on images of many kinds."""
     pytest.importorskip("onnxscript")

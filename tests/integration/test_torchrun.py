@@ -104,7 +104,7 @@ def test_torchrun_restarts_a_run_that_lost_a_process(reference, tmp_path):
     assert_same_runs(folder, reference[0])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_machines(reference, tmp_path):
     """Start two torchruns that find each other. A process of the second is lost, and both start theirs again."""
     with socket.socket() as free:

@@ -6,17 +6,9 @@ from reliability.scripts import can_mount, run
 pytestmark = pytest.mark.skipif(not can_mount(), reason="no tmpfs can be mounted here")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_preparation_on_a_full_disk():
     assert run("full_disk.py", "--only", "prepare --npy").count(": ok") == 4
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_commands_on_a_full_disk():
-    """Run a command of four kinds with little room, so that most of them fail late."""
-    kinds = ("evaluate", "embed npz", "search add", "masks")
-    assert run("full_disk.py", "--only", *kinds, "--shares", 0.9, seconds=900).count(": ok") == 4
 
 
 @pytest.mark.long

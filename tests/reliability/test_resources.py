@@ -13,13 +13,13 @@ def test_too_few_files():
     assert run("limited_resources.py", "--only", "files").count(" ok") == 3
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_killed_workers():
     assert run("limited_resources.py", "--only", "workers", seconds=600).count(" ok") == 4
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not can_mount(), reason="no tmpfs can be mounted here")
 def test_too_little_shared_memory():
     assert run("limited_resources.py", "--only", "shared memory").count(" ok") == 2

@@ -4,11 +4,6 @@ import pytest
 from reliability.scripts import run
 
 
-@pytest.mark.slow
-def test_stopped_training_exits_as_it_should():
-    assert run("stopped.py", "--only", "train").count(" ok, ") == 2
-
-
 @pytest.mark.long
 @pytest.mark.timeout(600)
 def test_every_stopped_command_exits_as_it_should():

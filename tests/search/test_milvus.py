@@ -283,21 +283,23 @@ def test_a_server_that_does_not_answer_is_one_line(monkeypatch):
         pass
 
 
-@pytest.mark.slow
-def test_100_000_vectors(tmp_path):
+@pytest.mark.parametrize(
+    "count", [pytest.param(10_000, marks=pytest.mark.slow), pytest.param(100_000, marks=pytest.mark.long)]
+)
+def test_many_vectors(tmp_path, count):
     """The flat index gives the exact engine's lists; the approximate one finds nearly all of them."""
     chance = np.random.default_rng(0)
     centres = chance.standard_normal((2_000, 128))
-    vectors = centres[chance.integers(0, 2_000, 100_000)] + 0.7 * chance.standard_normal((100_000, 128))
+    vectors = centres[chance.integers(0, 2_000, count)] + 0.7 * chance.standard_normal((count, 128))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    queries = vectors[:: 100_000 // 50] + 0.02 * chance.standard_normal((50, 128)).astype(np.float32)
+    queries = vectors[:: count // 50] + 0.02 * chance.standard_normal((50, 128)).astype(np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     folder = index_of(tmp_path / "index", vectors)
     embedder = Embedder("made", "0" * 64, 64, 32, 128, lambda *_: None)
     wanted = [[hit[1:] for hit in hits] for hits in search(folder, queries, 10)]
     for approximate in (False, True):
         place = GalleryPlace(Path("many"), "milvus", str(tmp_path / f"{approximate}.db"))
-        blocks = ((folder.paths[at : at + 4096], vectors[at : at + 4096]) for at in range(0, 100_000, 4096))
+        blocks = ((folder.paths[at : at + 4096], vectors[at : at + 4096]) for at in range(0, count, 4096))
         place.build(described(embedder), blocks, BuildOptions(approximate=approximate))
         with place.opened() as gallery:
             found = [[hit[1:] for hit in hits] for hits in gallery.search(queries, 10)]

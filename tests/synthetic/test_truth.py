@@ -77,7 +77,7 @@ def test_every_pixel_shows_what_the_geometry_says(frame):
     assert hidden > 3
 
 
-@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10, pytest.param(200, marks=pytest.mark.long)])
 def test_positions_of_pairs_correspond_as_the_geometry_says(count):
     agreeing = 0
     for number in range(count):

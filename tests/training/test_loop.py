@@ -293,17 +293,18 @@ def test_a_run_without_test_images_is_not_evaluated(source, tmp_path, small_run)
     assert folder.best.is_file()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("changes", [{"train__method": "baseline"}, {"train__precision": "bfloat16"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"train__method": "baseline"}, marks=pytest.mark.slow),
+        pytest.param({"train__precision": "bfloat16"}, marks=pytest.mark.long),  # minutes where bfloat16 is emulated
+    ],
+)
 def test_training_lowers_the_identity_loss(source, tmp_path, small_run, changes):
     folder = RunFolder(tmp_path / "run")
     recipe = {"train__epochs": 6, "train__steps_per_epoch": 4, "train__evaluate_every": 0, "train__warmup_epochs": 0}
-    train(
-        small_run(**recipe, train__learning_rate=0.003, train__backbone_lr_multiplier=1.0, **changes),
-        source,
-        folder,
-        Silent(),
-    )
+    rates = {"train__learning_rate": 0.003, "train__backbone_lr_multiplier": 1.0}
+    train(small_run(**{**recipe, **rates, **changes}), source, folder, Silent())
     losses = [record["losses"]["identity"] for record in folder.records()]
     assert losses[-1] < 0.95 * losses[0]
 
