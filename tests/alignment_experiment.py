@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,24 +24,11 @@ from typing import Any
 
 import torch
 from ablations import ROOT, settings
+from alignment_table import METHODS, RETRIEVAL, table
 
 from lba_cli.cli.diagnosis import cpu
-from lba_cli.evaluation.differences import half_interval
 
 KEPT = ROOT / "docs" / "alignment_experiment.json"
-METHODS = ("baseline", "full")
-STAGE = "layer3"
-# The figures of the table: their names in the JSON of ``lba evaluate --correspondences``, and their headings.
-RETRIEVAL = {"mAP": "mAP", "rank1": "rank-1"}
-MATCHES = {
-    ("strongest", "pck_0.10"): "PCK 10%",
-    ("unplaced", "pck_0.10"): "PCK 10%, place removed",
-    ("strongest", "same_place"): "same place",
-    ("strongest", "on_person"): "on person",
-}
-SEPARATION = "same_versus_other"
-# Predictions without a network: each position's own place in the other image, and a random one on the person.
-CHANCE = {"itself": "own place", "random": "random place"}
 
 
 @dataclass(frozen=True)
@@ -285,56 +271,6 @@ def keep(kept: dict[str, Any], found: Mapping[str, dict[str, Any]]) -> None:
     part = KEPT.with_suffix(".part")
     part.write_text(json.dumps(kept, indent=1) + "\n")
     part.replace(KEPT)
-
-
-def figures(found: Mapping[str, Any]) -> list[list[float]]:
-    """Return the columns of the table: each has a value for each seed, in percent."""
-    stages = [run[STAGE] for run in found["correspondences"]]
-    columns = [[trial[name] for trial in found["retrieval"]] for name in RETRIEVAL]
-    columns += [[stage[kind][name] for stage in stages] for kind, name in MATCHES]
-    columns.append([stage[SEPARATION] for stage in stages])
-    return [[100 * value for value in column] for column in columns]
-
-
-def table(kept: Mapping[str, Any]) -> list[str]:
-    """Return the lines of the Markdown table: a block of rows for each condition."""
-    headings = ["condition", "", "seeds", *RETRIEVAL.values(), *MATCHES.values(), "same or other"]
-    lines = [row(headings), "|" + " --- |" * len(headings)]
-    for name, condition in kept["conditions"].items():
-        lines += [row([name, *cells]) for cells in block(condition)]
-    return lines
-
-
-def row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def block(condition: Mapping[str, Any]) -> list[list[str]]:
-    """Return the rows of a condition: both methods as mean ± standard deviation, the paired difference with its interval, the trunk, chance."""
-    baseline, full = (figures(condition[method]) for method in METHODS)
-    seeds = str(len(baseline[0]))
-    rows = [
-        [method, seeds, *(f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}" for values in columns)]
-        for method, columns in zip(METHODS, (baseline, full), strict=True)
-    ]
-    rows.append(["difference", seeds, *(difference(*pair) for pair in zip(baseline, full, strict=True))])
-    trunk = condition["full"]["untrained"][STAGE]
-    nothing = ["–"] * len(RETRIEVAL)
-    matches = [f"{100 * trunk[kind][name]:.1f}" for kind, name in MATCHES]
-    rows.append(["trunk", "–", *nothing, *matches, f"{100 * trunk[SEPARATION]:.1f}"])
-    for kind, title in CHANCE.items():
-        values = [trunk[kind].get(name) if predicted == "strongest" else None for predicted, name in MATCHES]
-        rows.append(
-            [title, "–", *nothing, *("–" if value is None else f"{100 * value:.1f}" for value in values), "50.0"]
-        )
-    return rows
-
-
-def difference(baseline: Sequence[float], full: Sequence[float]) -> str:
-    """Return the mean difference of the seeds, and the limits of its 95 % interval."""
-    differences = [b - a for a, b in zip(baseline, full, strict=True)]
-    mean, half = statistics.fmean(differences), half_interval(differences)
-    return f"{mean:+.1f} ({mean - half:+.1f} … {mean + half:+.1f})"
 
 
 def main() -> None:
