@@ -155,6 +155,7 @@ NOT_RUN = {
     "python tests/compare_methods.py FOLDER": "takes half an hour",
     "python tests/compare_methods.py FOLDER --size 64 32 --seeds 0 1 2 3": "takes minutes",
     "python tests/benchmarks/training_memory.py --size 144 72": "takes minutes and 2 GB",
+    "python tests/benchmarks/embedding_variants.py": "takes a minute, and measures times",
     "python tests/gpu_checks.py": "needs a GPU",
     "docker build -t lba .": "needs a Docker daemon and the network",
     'docker run --rm --gpus all --shm-size 8g --user "$(id -u):$(id -g)" -v "$PWD:/workspace" lba train --method full': (
