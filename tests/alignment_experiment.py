@@ -2,8 +2,8 @@
 
 ``python tests/alignment_experiment.py FOLDER`` trains ``baseline`` and ``full`` with the same seeds, from the same warmed-up trunk, under
 each condition, and writes ``docs/alignment_experiment.json`` whenever a condition is complete. It may be stopped at any time; the same
-command continues. ``--jobs 5`` trains several runs at a time: on a GPU with some cores beside it, all conditions take ten minutes; on two
-cores alone, ``--steps 25 --jobs 2`` takes most of a day. ``--conditions`` chooses some conditions, and ``--table`` only prints the table.
+command continues. ``--jobs 5`` trains several runs at a time: on a GPU with some cores beside it, all conditions should take about ten
+minutes; on two cores alone, ``--steps 25 --jobs 2`` should take most of a day. ``--conditions`` chooses some conditions, and ``--table`` only prints the table.
 
 Every condition but the first changes one thing about the first or about ``loose``. The conditions were chosen before any of them was run.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,10 +92,11 @@ def build(
     from lba_cli.search.thresholds import read_thresholds
 
     place = GalleryPlace(index, engine, uri)
-    paths = _gallery_paths(gallery, common.listener)
-    known_labels = read_labels(labels, paths, common.listener)
-    options = BuildOptions(replace=force, dtype=dtype, approximate=approximate, labels=known_labels)
+    place.require_milvus_for("--labels", labels)
+    options = BuildOptions(replace=force, dtype=dtype, approximate=approximate)
     run_on_writer(lambda: place.require_new(options))
+    paths = _gallery_paths(gallery, common.listener)
+    options = replace(options, labels=read_labels(labels, paths, common.listener))
     choice = ModelChoice(checkpoint, model, best, precision)
     request = embedding_request(paths, modality, choice, common, skip_broken=skip_broken)
     known = read_thresholds(thresholds, request.embedder.fingerprint) if thresholds else None

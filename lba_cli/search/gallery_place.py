@@ -84,7 +84,6 @@ class GalleryPlace:
         """
         if self.engine != "milvus":
             self.require_milvus_for("--approximate", options.approximate)
-            self.require_milvus_for("--labels", options.labels)
             update.require_new_index(self.index, replace=options.replace)
             if self.engine == "faiss":
                 require_faiss()

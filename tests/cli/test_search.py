@@ -271,3 +271,10 @@ def test_an_interrupted_embedding_continues(lba, network_file, photos, tmp_path,
     # the first process may have had another number of threads, which changes the last bits
     np.testing.assert_allclose(resumed["features"], whole["features"], atol=1e-6)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_labels_are_for_milvus_and_are_refused_before_anything_is_read(lba):
+    words = ("--modality", "visible", "--labels", "no-such-list.csv")
+    message = "--labels is for --engine milvus: leave it out"
+    assert message in refused(lba("search", "build", "nowhere", "--index", "gallery", *words, status=2))
+    assert message in refused(lba("search", "add", "gallery", "nowhere", *words, status=2))
