@@ -11,6 +11,7 @@ from functools import partial
 import filelock
 import pytest
 import torch
+from fake_listener import Recorder
 from small_setup import HEIGHT, WIDTH
 
 from lba_cli import compute, files, locks, processes
@@ -142,14 +143,6 @@ def test_lines_end_alike_on_every_system(other_system, monkeypatch, tmp_path):
     write_text(tmp_path / "a.csv", "a\nb\n")
     append_line(tmp_path / "a.csv", "c")
     assert (tmp_path / "a.csv").read_bytes() == b"a\nb\nc\n"
-
-
-class Recorder(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from fake_gallery import made_embedder
+from fake_listener import Recorder
 from PIL import Image
 from small_setup import HEIGHT, WIDTH
 
@@ -29,14 +30,6 @@ from lba_cli.search.update import add_rows, build_index
 from lba_cli.vocabulary import MODALITIES
 
 
-class Warnings(Silent):
-    def __init__(self):
-        self.heard = []
-
-    def warn(self, message):
-        self.heard.append(message)
-
-
 @pytest.fixture
 def deep_root(tmp_path):
     """A folder of people whose infrared images have 14-bit values in 16-bit files."""
@@ -58,16 +51,16 @@ def deep_config(root, **more):
 
 def test_preparing_counts_flat_images_and_records_how_they_were_stretched(deep_root, tmp_path):
     for value_range, flat in (("full", 4), ("percentiles", 0)):
-        warnings, output = Warnings(), tmp_path / f"store-{value_range}"
+        warnings, output = Recorder(), tmp_path / f"store-{value_range}"
         listing = replace(read_folder(deep_root), value_range=value_range)
         prepare(listing, output, 32, 16, listener=warnings, workers=1)
-        assert [line.split(" have")[0] for line in warnings.heard] == ["4 of 8 images"] * bool(flat)
+        assert [line.split(" have")[0] for line in warnings.warnings] == ["4 of 8 images"] * bool(flat)
         manifest = json.loads((output / "manifest.json").read_text())
         assert manifest["value_range"] == value_range
         assert manifest["pixel_facts"] == {"deep": 4, **({"flat": flat} if flat else {})}
-        again = Warnings()
+        again = Recorder()
         StoredImages(output).check([0, 1], again)
-        assert len(again.heard) == len(warnings.heard), "what is trained on says it again"
+        assert len(again.warnings) == len(warnings.warnings), "what is trained on says it again"
 
 
 def test_a_store_and_a_folder_have_the_same_deep_images(deep_root, tmp_path):
@@ -95,10 +88,10 @@ def test_a_store_that_was_stretched_otherwise_is_refused(deep_root, tmp_path):
 
 
 def test_images_of_a_folder_are_looked_at_once_before_they_are_used(deep_root):
-    source, warnings = open_data(deep_config(deep_root), Silent()), Warnings()
+    source, warnings = open_data(deep_config(deep_root), Silent()), Recorder()
     source.check(range(8), warnings)
     source.check(range(8), warnings)
-    (line,) = warnings.heard
+    (line,) = warnings.warnings
     assert line.startswith(f"{deep_root}: 4 of 8 images have more than 8 bits a pixel")
 
 
@@ -109,10 +102,10 @@ def frames(deep_root):
 
 def test_embedding_warns_and_counts_survive_an_interruption(frames, tmp_path):
     embedder = made_embedder()[0]
-    request, warnings = EmbeddingRequest(embedder, "infrared", frames, 1), Warnings()
+    request, warnings = EmbeddingRequest(embedder, "infrared", frames, 1), Recorder()
 
     embed_to_file(request, tmp_path / "whole.npz", listener=warnings)
-    partial = Warnings()
+    partial = Recorder()
 
     def stopped(images, modality, seen=[]):  # noqa: B006
         seen.append(modality)
@@ -124,8 +117,8 @@ def test_embedding_warns_and_counts_survive_an_interruption(frames, tmp_path):
         interrupted = replace(request, embedder=replace(embedder, function=stopped))
         embed_to_file(interrupted, tmp_path / "again.npz", listener=Silent())
     embed_to_file(request, tmp_path / "again.npz", listener=partial)
-    assert partial.heard == warnings.heard
-    assert warnings.heard[0].startswith("4 of 4 images have more than 8 bits")
+    assert partial.warnings == warnings.warnings
+    assert warnings.warnings[0].startswith("4 of 4 images have more than 8 bits")
 
 
 def test_another_range_gives_other_vectors_and_no_vectors_are_mixed(frames, tmp_path):

@@ -5,11 +5,11 @@ import struct
 
 import numpy as np
 import pytest
+from fake_listener import Recorder
 from PIL import Image, TiffImagePlugin
 
 from lba_cli.data.image_files import BrokenImage, decode_image, read_image
 from lba_cli.data.pixel_values import DEEP, EXTRA_CHANNEL, FLAT, FLAT_COLOURS, to_8_bits, warn_of_values
-from lba_cli.reporting import Silent
 
 HEIGHT, WIDTH = 16, 32
 FRAME = np.linspace(7000, 7510, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)  # 14-bit values of a radiometric camera
@@ -159,19 +159,14 @@ def test_transparency_and_a_fourth_channel_are_counted_unless_they_say_nothing(t
 
 
 def test_warnings_name_the_number_the_setting_and_what_to_do():
-    said = []
-
-    class Recorder(Silent):
-        def warn(self, message):
-            said.append(message)
-
-    warn_of_values(Recorder(), {FLAT: 3, EXTRA_CHANNEL: 1, DEEP: 5}, 1200, (0.5, 9), "photos: ")
-    assert [line.split(",")[0] for line in said] == [
+    listener = Recorder()
+    warn_of_values(listener, {FLAT: 3, EXTRA_CHANNEL: 1, DEEP: 5}, 1200, (0.5, 9), "photos: ")
+    assert [line.split(",")[0] for line in listener.warnings] == [
         "photos: 3 of 1",
         "photos: 1 of 1",
     ]
-    assert "fewer than 32 of 256 gray levels with data.value_range=[0.5, 9]" in said[0]
-    assert "--set data.value_range=percentiles" in said[0]
-    assert "transparency or a fourth channel, which is not used" in said[1]
-    warn_of_values(Recorder(), {DEEP: 5}, 1200, "full")
-    assert len(said) == 2
+    assert "fewer than 32 of 256 gray levels with data.value_range=[0.5, 9]" in listener.warnings[0]
+    assert "--set data.value_range=percentiles" in listener.warnings[0]
+    assert "transparency or a fourth channel, which is not used" in listener.warnings[1]
+    warn_of_values(listener, {DEEP: 5}, 1200, "full")
+    assert len(listener.warnings) == 2

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from fake_listener import Recorder
 from small_setup import HEIGHT, WIDTH
 
 from lba_cli.alignment import matching_probability
@@ -22,14 +23,6 @@ from lba_cli.reporting import Silent
 from lba_cli.synthetic.parts import PARTS
 from lba_cli.synthetic.truth import Truth
 from lba_cli.synthetic.truth_files import FOLDER, read_truth, truth_path
-
-
-class Heard(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +222,7 @@ def test_pairs_show_one_person_and_another_one_under_the_same_camera():
 
 def test_people_with_one_modality_are_left_out_with_a_warning():
     samples = [sample(i, 1, "visible") for i in (1, 2, 4)] + [sample(i, 3, "infrared") for i in (1, 2, 5)]
-    heard = Heard()
+    heard = Recorder()
     assert {samples[pair.infrared].identity for pair in choose_pairs(samples, 1, 0, heard)} == {1, 2}
     assert heard.warnings == ["2 test people have images of one modality only, and are left out of the correspondences"]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from fake_gallery import DIMENSION, made_embedder, write_image
+from fake_listener import Recorder
 
 from lba_cli.data.image_files import read_image
 from lba_cli.data.loaders import to_images
@@ -27,19 +28,6 @@ from lba_cli.search.embedder import network_embedder
 def embed(embedder, paths, output, modality="visible", *, batch_size=4, skip_broken=False, listener=None, force=False):
     request = EmbeddingRequest(embedder, modality, paths, batch_size, skip_broken)
     return embed_to_file(request, output, listener=listener or Silent(), force=force)
-
-
-class Recorder(Silent):
-    """Records what a listener is told."""
-
-    def __init__(self):
-        self.lines, self.warnings = [], []
-
-    def say(self, message):
-        self.lines.append(message)
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 def test_vectors_are_those_of_the_network(network_file, images, tmp_path):

@@ -1,19 +1,12 @@
 """Identities and cameras for the images of a gallery, from a CSV file."""
 
 import pytest
+from fake_listener import Recorder
 
 from lba_cli.errors import DataError
 from lba_cli.reporting import Silent
 from lba_cli.search.image_labels import read_labels
 from lba_cli.search.milvus_gallery import Label
-
-
-class Warned(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 @pytest.fixture
@@ -29,7 +22,7 @@ def listed(tmp_path):
 
 def test_every_listed_image_has_its_label(listed):
     path, (a, b, _) = listed
-    listener = Warned()
+    listener = Recorder()
     assert read_labels(path, [a, b], listener) == {a: Label("anna", 3), b: Label("ben", None)}
     assert not listener.warnings
 
@@ -40,7 +33,7 @@ def test_without_a_list_no_image_has_a_label(listed):
 
 def test_images_without_a_label_are_a_warning(listed):
     path, gallery = listed
-    listener = Warned()
+    listener = Recorder()
     assert set(read_labels(path, gallery, listener)) == set(gallery[:2])
     (warning,) = listener.warnings
     assert warning == f"{path} lists 2 of 3 images; {gallery[2]}, for instance, is not in it"

@@ -8,6 +8,7 @@ import time
 
 import pytest
 import torch
+from fake_listener import Recorder
 from simulated_torchrun import SimulatedJob
 from simulated_torchrun_work import config_of, freeze_statistics
 from small_setup import SMALL
@@ -211,14 +212,9 @@ def test_other_commands_refuse_several_processes(lba, monkeypatch):
 
 @pytest.mark.slow
 def test_synchronized_statistics_need_several_processes_on_gpus(small_run, source, tmp_path, monkeypatch):
-    warnings = []
-
-    class Listener(Silent):
-        def warn(self, message):
-            warnings.append(message)
-
-    train(small_run(train__sync_batchnorm=True, train__epochs=1), source, RunFolder(tmp_path / "run"), Listener())
-    assert warnings == ["train.sync_batchnorm has no effect on a run in one process"]
+    listener = Recorder()
+    train(small_run(train__sync_batchnorm=True, train__epochs=1), source, RunFolder(tmp_path / "run"), listener)
+    assert listener.warnings == ["train.sync_batchnorm has no effect on a run in one process"]
     monkeypatch.setattr(processes, "_current", processes.World(size=2))
     with pytest.raises(ConfigError, match="SyncBatchNorm needs CUDA devices"):
         synchronize_statistics(TwoStreamNetwork("resnet18", 3), torch.device("cpu"), Silent())

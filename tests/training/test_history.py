@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from fake_listener import Recorder
 from small_setup import SMALL, refused
 
 from lba_cli.config import ConfigLayer, resolve_config
@@ -13,14 +14,6 @@ from lba_cli.evaluation.leakage import training_people
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from lba_cli.reporting import Silent
 from lba_cli.training.components import build_history, build_sampler
-
-
-class Warnings(Silent):
-    def __init__(self):
-        self.lines = []
-
-    def warn(self, message):
-        self.lines.append(message)
 
 
 def photos(root, names, modalities=("visible", "infrared"), **options):
@@ -57,17 +50,17 @@ def model_of(network_file, tmp_path):
 
 
 def test_a_run_on_its_own_people_has_no_note(tmp_path):
-    source, warnings = photos(tmp_path / "shots", "abcdef"), Warnings()
+    source, warnings = photos(tmp_path / "shots", "abcdef"), Recorder()
     found = history(source, listener=warnings)
-    assert (len(found.people), found.earlier, found.note, warnings.lines) == (3, (), "", [])
+    assert (len(found.people), found.earlier, found.note, warnings.warnings) == (3, (), "", [])
 
 
 def test_a_warm_start_from_another_split_is_warned_about_and_noted(tmp_path, model_of):
     first = model_of(photos(tmp_path / "shots", "abcdef", split_seed=1))
-    warnings = Warnings()
+    warnings = Recorder()
     found = history(photos(tmp_path / "shots", "abcdef"), pretrained=first, listener=warnings)
-    assert "among those that the model that it was started from was trained on" in warnings.lines[0]
-    assert "inflates all figures of this run" in warnings.lines[0]
+    assert "among those that the model that it was started from was trained on" in warnings.warnings[0]
+    assert "inflates all figures of this run" in warnings.warnings[0]
     assert "figures are inflated" in found.note
     assert [record.dataset for record in found.earlier] == ["shots"]
 

@@ -10,6 +10,7 @@ import threading
 import pytest
 import torch
 import yaml
+from fake_listener import Recorder
 
 from lba_cli.compute import mixed_precision
 from lba_cli.data.loaders import normalize
@@ -280,15 +281,9 @@ def test_a_run_without_test_images_is_not_evaluated(source, tmp_path, small_run)
         dataset, trial = source.dataset, source.trial
         read, check, fingerprint, content = source.read, source.check, source.fingerprint, ""
 
-    warnings = []
-
-    class Listener(Silent):
-        def warn(self, message):
-            warnings.append(message)
-
-    folder = RunFolder(tmp_path / "run")
-    train(small_run(train__epochs=1), TrainOnly(), folder, Listener())
-    assert "there are no test images" in warnings[0]
+    listener, folder = Recorder(), RunFolder(tmp_path / "run")
+    train(small_run(train__epochs=1), TrainOnly(), folder, listener)
+    assert "there are no test images" in listener.warnings[0]
     assert "evaluation" not in folder.records()[0]
     assert folder.best.is_file()
 

@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 import torch
+from fake_listener import Recorder
 
 from lba_cli.errors import CheckpointError, LbaError, TrainingError
 from lba_cli.model.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
@@ -14,14 +15,6 @@ from lba_cli.training import loop
 from lba_cli.training.loop import train
 from lba_cli.training.run_folder import RunFolder, newest_run
 from lba_cli.training.state import Progress
-
-
-class Recorder(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,11 @@
 """Options that have no effect on a run are warned of."""
 
 import pytest
+from fake_listener import Recorder
 
 from lba_cli.config import ConfigLayer, resolve_config
 from lba_cli.methods import LossOptions, LossTerm, Method, loss_terms
 from lba_cli.methods.table import METHODS
-from lba_cli.reporting import Silent
 from lba_cli.training.components import OPTION_KEYS, build_objective, unused_options
 
 
@@ -44,11 +44,6 @@ def test_a_term_that_does_not_name_its_options_is_not_warned_of(monkeypatch):
 
 
 def test_the_warning_names_key_and_method():
-    heard = []
-
-    class Listener(Silent):
-        def warn(self, message):
-            heard.append(message)
-
-    build_objective(config("train.method=agw", "alignment.margin=1"), Listener())
-    assert heard == ["alignment.margin has no effect: no loss term of 'agw' with a weight above 0 uses it"]
+    listener = Recorder()
+    build_objective(config("train.method=agw", "alignment.margin=1"), listener)
+    assert listener.warnings == ["alignment.margin has no effect: no loss term of 'agw' with a weight above 0 uses it"]

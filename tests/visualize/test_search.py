@@ -2,21 +2,13 @@
 
 import numpy as np
 from fake_gallery import write_image
+from fake_listener import Recorder
 from small_setup import HEIGHT, WIDTH
 
-from lba_cli.reporting import Silent
 from lba_cli.search.gallery import Hit, IndexDescription
 from lba_cli.visualize.search_results import MISSING_GRAY, ranked_lists
 
 INDEX = IndexDescription(model="", origin="", height=HEIGHT, width=WIDTH, modality="visible", dimension=1)
-
-
-class Recorder(Silent):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, message):
-        self.warnings.append(message)
 
 
 def test_each_query_has_a_row_of_hits(tmp_path):
