@@ -1,6 +1,6 @@
 # The lba command on CUDA. Build: docker build -t lba .
 # Run:   docker run --rm --gpus all --shm-size 8g --user "$(id -u):$(id -g)" -v "$PWD:/workspace" lba train --method full
-FROM nvidia/cuda:12.6.3-base-ubuntu24.04
+FROM nvidia/cuda:13.0.2-base-ubuntu24.04
 
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3 python3-venv \

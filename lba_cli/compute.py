@@ -4,7 +4,7 @@ import ctypes
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -30,19 +30,20 @@ def resolve_device(name: str, listener: Listener = Silent()) -> torch.device:
     if name == "mps" and not torch.backends.mps.is_available():
         listener.warn("run.device=mps: PyTorch finds no Apple GPU here, so the CPU is used")
         return torch.device("cpu")
-    device = torch.device(name)
-    if device.type == "cuda":
+    if name.startswith("cuda"):
         if not torch.cuda.is_available():
             raise ConfigError(f"run.device={name}: PyTorch finds no CUDA device here; use run.device=auto or cpu")
-        if (device.index or 0) >= torch.cuda.device_count():
+        if int(name.partition(":")[2] or 0) >= torch.cuda.device_count():  # torch.device takes numbers modulo 256
             raise ConfigError(
                 f"run.device={name}: there is no such device; the last one is cuda:{torch.cuda.device_count() - 1}"
             )
-    return device
+    return torch.device(name)
 
 
 def own_device(name: str, listener: Listener = Silent()) -> torch.device:
     """Return this process's device for ``name``. Under torchrun, ``cuda`` means the GPU whose number is the local rank.
+
+    A GPU with a number becomes PyTorch's current one: autocast and pinned memory belong to the current GPU, not to the tensors'.
 
     With ``mps``, the listener is warned if there is no Apple GPU, so that the CPU computes everything, and when the CPU
     computes an operator that the GPU doesn't support.
@@ -55,8 +56,17 @@ def own_device(name: str, listener: Listener = Silent()) -> torch.device:
         if world.local_size > 1:
             raise ConfigError(f"run.device=mps: {world.local_size} processes can't share a GPU; use run.device=cpu")
         _report_missing_operators(listener)
-    if device.type != "cuda" or not world.by_torchrun:
+    if device.type != "cuda":
         return device
+    if world.by_torchrun:
+        device = torch.device("cuda", _number_under_torchrun(name, device, world))
+    if device.index is not None:
+        torch.cuda.set_device(device)
+    return device
+
+
+def _number_under_torchrun(name: str, device: torch.device, world: processes.World) -> int:
+    """Return the number of this process's GPU; raise a ConfigError if it would have none of its own."""
     if device.index is not None and world.local_size > 1:
         raise ConfigError(
             f"run.device={name}: {world.local_size} processes can't share a device; with run.device=cuda each gets its own"
@@ -66,9 +76,7 @@ def own_device(name: str, listener: Listener = Silent()) -> torch.device:
             f"{world.local_size} processes need a CUDA device each, but this machine has only {torch.cuda.device_count()}: start "
             "fewer processes (torchrun --nproc-per-node), or compute on the CPU with run.device=cpu"
         )
-    own = torch.device("cuda", world.local_rank if device.index is None else device.index)
-    torch.cuda.set_device(own)
-    return own
+    return world.local_rank if device.index is None else device.index
 
 
 def _report_missing_operators(listener: Listener) -> None:
@@ -153,6 +161,13 @@ def arithmetic(precision: Precision, device: torch.device) -> Iterator[None]:
             setattr(owner, name, value)
 
 
+@contextmanager
+def exact_arithmetic(device: torch.device) -> Iterator[None]:
+    """Compute in exact float32 and without gradients on ``device`` within the block, whatever the program's settings are."""
+    with torch.inference_mode(), arithmetic("float32", device):
+        yield
+
+
 def _tf32_switches() -> tuple[str, Any, Any, tuple[Any, Any]]:
     """Return the name of PyTorch's TF32 attribute, its on and off values, and its owners (convolutions, matrix products).
 
@@ -175,4 +190,5 @@ def mixed_precision(precision: Precision, device: torch.device) -> torch.autocas
     Autocast keeps rounded weights until its block ends, so a block longer than one step would compute with stale weights.
     """
     enabled = resolve_precision(precision, device) == "bfloat16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=enabled)
+    with torch.cuda.device(device) if device.type == "cuda" else nullcontext():  # autocast asks the current GPU
+        return torch.autocast(device.type, torch.bfloat16, enabled=enabled)

@@ -106,10 +106,14 @@ def process_group() -> Iterator[None]:
         lost = isinstance(problem, distributed.DistError) or any(sign in str(problem) for sign in GROUP_ERRORS)
         if not lost or world.size == 1:
             raise
-        # NCCL has failures of its own, such as too little shared memory. gloo's only say that the connection was closed.
-        raise LostProcess(str(problem).splitlines()[0][:200] if "NCCL" in str(problem) else "") from problem
+        raise LostProcess(_cause(str(problem))) from problem
     finally:
         _current = SINGLE
+
+
+def _cause(message: str) -> str:
+    """Return the cause of a lost connection. NCCL has causes of its own, in its last line; gloo only says that the peer is gone."""
+    return message.strip().splitlines()[-1][:200] if "NCCL" in message else ""
 
 
 def _open_store(world: World) -> Any:

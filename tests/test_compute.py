@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lba_cli.compute import arithmetic, mixed_precision, resolve_device, resolve_precision
+from lba_cli.compute import arithmetic, exact_arithmetic, mixed_precision, own_device, resolve_device, resolve_precision
 from lba_cli.errors import ConfigError
 from lba_cli.reporting import Silent
 from lba_cli.training import loop
@@ -25,6 +25,19 @@ def test_only_convolutions_may_round_and_pytorchs_flags_are_restored(precision, 
         assert torch.backends.cudnn.allow_tf32 is convolutions
         assert torch.backends.cuda.matmul.allow_tf32 is False
     assert (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == before
+
+
+def test_exact_arithmetic_does_not_round_even_if_the_program_allows_it():
+    """As it does under TORCH_ALLOW_TF32_CUBLAS_OVERRIDE, which some containers set."""
+    before, torch.backends.cuda.matmul.allow_tf32 = torch.backends.cuda.matmul.allow_tf32, True
+    try:
+        with exact_arithmetic(CPU):
+            assert not torch.backends.cudnn.allow_tf32
+            assert not torch.backends.cuda.matmul.allow_tf32
+            assert torch.is_inference_mode_enabled()
+        assert torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = before
 
 
 NEW_FLAGS = """
@@ -71,6 +84,48 @@ def test_auto_is_float32_where_pytorch_does_not_know_the_processor(monkeypatch):
     for flag in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
         monkeypatch.delattr(torch.cpu, flag, raising=False)
     assert resolve_precision("auto", CPU) == "tf32"
+
+
+@pytest.fixture
+def two_gpus(monkeypatch):
+    """Return a list of the GPUs that PyTorch is told to make the current one. The second one computes in bfloat16, the first doesn't."""
+    current = [0]
+
+    @contextmanager
+    def device(chosen):
+        current.append(torch.device(chosen).index or 0)
+        yield
+        current.pop()
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda chosen: current.append(torch.device(chosen).index))
+    monkeypatch.setattr(torch.cuda, "device", device)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: current[-1] == 1)
+    monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
+    return current
+
+
+def test_a_gpu_with_a_number_becomes_the_current_one(two_gpus):
+    assert own_device("cuda") == torch.device("cuda")
+    assert two_gpus == [0]
+    assert own_device("cuda:1") == torch.device("cuda:1")
+    assert two_gpus == [0, 1]
+
+
+def test_the_chosen_gpu_decides_on_bfloat16(two_gpus):
+    """PyTorch refuses an autocast to bfloat16 where the current GPU lacks it."""
+    assert resolve_precision("auto", torch.device("cuda:0")) == "tf32"
+    assert resolve_precision("auto", torch.device("cuda:1")) == "bfloat16"
+    assert mixed_precision("auto", torch.device("cuda:1"))._enabled
+    assert two_gpus == [0]
+
+
+@pytest.mark.parametrize("number", [2, 128, 255, 256])
+def test_a_gpu_that_is_not_there_is_refused(two_gpus, number):
+    """PyTorch takes numbers modulo 256."""
+    with pytest.raises(ConfigError, match=f"cuda:{number}: there is no such device; the last one is cuda:1"):
+        resolve_device(f"cuda:{number}")
 
 
 def test_auto_resolves_to_a_device_and_a_precision():

@@ -4,6 +4,8 @@ Mixing devices fails here, and so does reading a value, which would wait for a r
 real device (``tests/test_gpu.py``), so that our gradients are called directly.
 """
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
@@ -26,6 +28,7 @@ def fake_cuda(monkeypatch):
     """Tensors that the test makes are fake, and autocast finds a GPU."""
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
     loaders._statistics.cache_clear()
     with FakeTensorMode():
         yield

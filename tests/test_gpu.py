@@ -172,3 +172,35 @@ def test_a_run(source, tmp_path, small_run, precision):
     folder = RunFolder(tmp_path / "run")
     train(small_run(run__device="cuda", train__precision=precision), source, folder, Silent())
     assert len(folder.records()) == 2
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"data__device_cache": False, "data__workers": 1},  # images come from pinned memory
+        {"train__identities": 4, "train__accumulate": 2, "train__checkpoint_activations": True},
+        {"run__device": "cuda:0"},
+        {"train__method": "caj"},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_run_with_other_settings(source, tmp_path, small_run, changed):
+    folder = RunFolder(tmp_path / "run")
+    train(small_run(**{"run__device": "cuda", **changed}), source, folder, Silent())
+    assert len(folder.records()) == 2
+
+
+def test_a_run_is_used_by_every_command(lba, store, small_run, tmp_path):
+    """A network that was trained on the GPU is trained on, scored, measured, drawn, exported and searched with."""
+    write_config(tmp_path / "run.yaml", small_run(run__device="cuda", train__epochs=1, data__root=str(store)))
+    lba("train", "--config", "run.yaml", "--output", "run")
+    lba("train", "--resume", "run", "--set", "train.epochs=2")
+    for precision in ("float32", "bfloat16"):
+        lba("evaluate", "run", "--precision", precision, "--verification")
+    for picture in ("correspondences", "masks", "report"):
+        suffix = "html" if picture == "report" else "png"
+        lba("visualize", picture, "--checkpoint", "run", "--output", f"{picture}.{suffix}")
+    lba("export", "--checkpoint", "run", "--format", "safetensors", "--output", "x.safetensors", "--data", store)
+    for checkpoint in ("run", "x.safetensors"):
+        lba("evaluate", checkpoint, "--data", store)
+    assert "cuda:0" in lba("doctor").output

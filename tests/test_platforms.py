@@ -203,5 +203,6 @@ def test_several_processes_cannot_share_apples_gpu(apple, monkeypatch):
 
 
 def test_other_names_of_devices_are_refused():
-    with pytest.raises(ConfigError, match="allowed: auto, cpu, cuda, cuda:N, mps, not 'mps:1'"):
-        resolve_config([ConfigLayer({"run": {"device": "mps:1"}}, "the test")])
+    for name in ("mps:1", "cuda:01", "cuda:-1", "cuda:1000", "cuda: 1"):
+        with pytest.raises(ConfigError, match=f"allowed: auto, cpu, cuda, cuda:N, mps, not '{name}'"):
+            resolve_config([ConfigLayer({"run": {"device": name}}, "the test")])

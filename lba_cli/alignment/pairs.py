@@ -18,7 +18,7 @@ class Pairs(NamedTuple):
     negative: Tensor
 
     def to(self, device: torch.device) -> Pairs:
-        """Copy the pairs to ``device``, without waiting for it if that is a GPU of CUDA and they are in pinned memory."""
+        """Copy the pairs to ``device``, without waiting for it if that is a GPU of CUDA."""
         return Pairs(*(index.to(device, non_blocking=device.type == "cuda") for index in self))
 
 

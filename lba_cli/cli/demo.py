@@ -89,14 +89,14 @@ def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> I
 
 def _untrained(config: Config, source: ImageSource) -> TwoStreamNetwork:
     """Build the network that training starts from, on the configured device."""
-    from lba_cli.compute import resolve_device
+    from lba_cli.compute import own_device
     from lba_cli.data.samples import identity_classes
     from lba_cli.model.initial_weights import build_network
 
     classes = len(identity_classes(source.samples))
     size = config.data.height, config.data.width
     network = build_network(config.model.backbone, classes, config.model.pretrained, config.train.seed, size)
-    return network.to(resolve_device(config.run.device))
+    return network.to(own_device(config.run.device))
 
 
 def _evaluate(network: TwoStreamNetwork, source: ImageSource, config: Config, listener: Listener) -> EvaluationResults:

@@ -136,19 +136,23 @@ def gpus() -> Section:
     """Return text about each CUDA device: its name, memory, compute capability and fastest precision."""
     import torch
 
+    count = torch.cuda.device_count()
+    return {f"cuda:{number}": _attempt_fact(partial(_gpu, number)) for number in range(count)}
+
+
+def _gpu(number: int) -> str:
+    import torch
+
     from lba_cli.compute import resolve_precision
 
-    found: Section = {}
-    for number in range(torch.cuda.device_count()):
-        gpu = torch.cuda.get_device_properties(number)
-        with torch.cuda.device(number):
-            bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-            fastest = resolve_precision("auto", torch.device("cuda", number))
-        found[f"cuda:{number}"] = (
-            f"{gpu.name}, {gpu.total_memory / GIB:.1f} GiB, compute capability {gpu.major}.{gpu.minor}, "
-            f"bfloat16: {'yes' if bfloat16 else 'no'}, fastest precision: {fastest}"
-        )
-    return found
+    gpu = torch.cuda.get_device_properties(number)
+    with torch.cuda.device(number):
+        bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+        fastest = resolve_precision("auto", torch.device("cuda", number))
+    return (
+        f"{gpu.name}, {gpu.total_memory / GIB:.1f} GiB, compute capability {gpu.major}.{gpu.minor}, "
+        f"bfloat16: {'yes' if bfloat16 else 'no'}, fastest precision: {fastest}"
+    )
 
 
 def memory() -> Section:

@@ -23,7 +23,7 @@ EXHAUSTED = {
     errno.ENFILE: "too many open files",
 }
 # What Apple's GPUs, CUDA itself, cuBLAS and cuDNN say; PyTorch's allocator has an exception of its own.
-NO_GPU_MEMORY = ("MPS backend out of memory", "CUDA error: out of memory", "_ALLOC_FAILED")
+NO_GPU_MEMORY = ("MPS backend out of memory", "CUDA error: out of memory", "_ALLOC_FAILED", "DEVICE_ALLOCATION_FAILED")
 NO_MEMORY = ("Cannot allocate memory", "can't allocate memory", "can't start new thread", "failed to map segment")
 
 

@@ -10,12 +10,12 @@ import typer
 from lba_cli.cli.options import Best, CheckpointFile, CommonOptions, Force, command, group
 from lba_cli.datasets import AUTO
 from lba_cli.errors import LbaError
+from lba_cli.outputs import require_new_file
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
     from lba_cli.cli.checkpoints import OpenedCheckpoint
-    from lba_cli.export import Calibration, ExportResult, ExportScorer
-    from lba_cli.export.embedding_model import EmbedOne
+    from lba_cli.export import Calibration, ExportResult
 
 app = group()
 EXAMPLES = (
@@ -23,55 +23,75 @@ EXAMPLES = (
     "lba export --format onnx --stems two --precision float16 --data datasets/SYSU-MM01 --output person.onnx",
     "lba export --checkpoint runs/paper --best --format pt2 --output person.pt2",
     "lba export --checkpoint sysu_pretrained.t --format safetensors --output person.safetensors",
-    "lba export --format onnx --precision int8 --data datasets/SYSU-MM01 --output person.onnx",
+    "lba export --format onnx --precision int8 --data datasets/SYSU-MM01 --json scores.json --output person.onnx",
     "lba export --format official --output person.t",
 )
 
 CALIBRATION_IMAGES = 64  # of each modality
-DATA_HELP = (
-    "Score the trained and the exported network on this data set (a folder or a store), and report both results."
-)
+FormatName = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="|".join(get_args(ExportFormat)),
+        help=f"onnx (for ONNX Runtime, opset {ONNX_OPSET}), pt2 (torch.export), safetensors (weights and metadata), or "
+        "official (the layout of the authors' code; ResNet-50 only).",
+    ),
+]
+Output = Annotated[Path, typer.Option("--output", metavar="PATH", help="The file to write.")]
+StemFiles = Annotated[
+    Stems,
+    typer.Option(
+        help="one: a single file for both modalities; its input `infrared` says which images are infrared. two: a file for "
+        "each modality, NAME-visible and NAME-infrared."
+    ),
+]
+WeightPrecision = Annotated[
+    ExportPrecision,
+    typer.Option(
+        help="Precision of the weights. 16 bits halve the file, int8 (onnx only) quarters it. The format onnx doesn't support "
+        "bfloat16; official is always float32."
+    ),
+]
+CalibrationData = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="With --precision int8: the data set (a folder or a store) whose training images the file is calibrated on. "
+        "Default: --data, or the data set that the network was trained on.",
+    ),
+]
+ScoredData = Annotated[
+    Path | None,
+    typer.Option(
+        "--data",
+        metavar="DIR",
+        help="Score the trained and the exported network on this data set (a folder or a store), and report both results.",
+    ),
+]
+Json = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        help="With --data: also write both results as JSON, with the scores that lba search --thresholds reads.",
+    ),
+]
+NoCard = Annotated[bool, typer.Option("--no-card", help="Don't write the model card, PATH.md.")]
 
 
 @command(app, *EXAMPLES)
 def export(
     common: CommonOptions,
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format",
-            metavar="|".join(get_args(ExportFormat)),
-            help=f"onnx (for ONNX Runtime, opset {ONNX_OPSET}), pt2 (torch.export), safetensors (weights and metadata), or "
-            "official (the layout of the authors' code; ResNet-50 only).",
-        ),
-    ],
-    output: Annotated[Path, typer.Option("--output", metavar="PATH", help="The file to write.")],
+    format: FormatName,
+    output: Output,
     checkpoint: CheckpointFile = None,
     best: Best = False,
-    stems: Annotated[
-        Stems,
-        typer.Option(
-            help="one: a single file for both modalities; its input `infrared` says which images are infrared. two: a file for "
-            "each modality, NAME-visible and NAME-infrared."
-        ),
-    ] = "one",
-    precision: Annotated[
-        ExportPrecision,
-        typer.Option(
-            help="Precision of the weights. 16 bits halve the file, int8 (onnx only) quarters it. The format onnx doesn't support "
-            "bfloat16; official is always float32."
-        ),
-    ] = "float32",
-    calibrate: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="With --precision int8: the data set (a folder or a store) whose training images the file is calibrated on. "
-            "Default: --data, or the data set that the network was trained on.",
-        ),
-    ] = None,
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help=DATA_HELP)] = None,
-    no_card: Annotated[bool, typer.Option("--no-card", help="Don't write the model card, PATH.md.")] = False,
+    stems: StemFiles = "one",
+    precision: WeightPrecision = "float32",
+    calibrate: CalibrationData = None,
+    data: ScoredData = None,
+    json: Json = None,
+    no_card: NoCard = False,
     force: Force = False,
 ) -> None:
     """Export the embedding network, together with a model card.
@@ -80,17 +100,28 @@ def export(
     the trained one. Images and embeddings are float32 at every precision. The file's metadata contain the image size and the
     normalisation.
     """
+    if json and not data:
+        raise LbaError("--json needs --data: it holds the results on a data set")
+    if json:
+        require_new_file(json, force=force, suffixes=(".json",), option="--json")
     from lba_cli.cli.checkpoints import open_checkpoint
+    from lba_cli.cli.export_scores import ExportScoring
     from lba_cli.export import ExportOptions
     from lba_cli.export import export as run_export
+    from lba_cli.files import write_text
 
     opened = open_checkpoint(checkpoint, data, common, best=best)
     calibration = _calibration(opened, calibrate) if precision == "int8" else None
     if calibrate and not calibration:
         raise LbaError("--calibrate needs --precision int8")
-    options = ExportOptions(precision, stems, not no_card, _scorer(opened) if data else None, force, calibration)
+    scoring = ExportScoring(opened) if data else None
+    scorer = scoring.scorer() if scoring else None
+    options = ExportOptions(precision, stems, not no_card, scorer, force, calibration)
     result = run_export(opened.network.cpu(), opened.description, format, output, options)
     _print_result(result, opened)
+    if scoring and json:
+        write_text(json, scoring.as_json(result), replace=force)
+        opened.listener.say(f"results of both networks: {json}")
 
 
 def _calibration(opened: OpenedCheckpoint, folder: Path | None) -> Calibration:
@@ -120,42 +151,6 @@ def _calibration(opened: OpenedCheckpoint, folder: Path | None) -> Calibration:
         source.check(chosen, opened.listener)
         images[modality] = normalize(torch.from_numpy(source.read(chosen)))
     return Calibration(f"{sum(map(len, images.values()))} training images of {source.name}", images)
-
-
-def _scorer(opened: OpenedCheckpoint) -> ExportScorer:
-    """Return a scorer that evaluates an embedding function in the data set's usual setting."""
-    from lba_cli.evaluation.embedding import embed_through
-    from lba_cli.evaluation.network_embedder import PLAIN
-    from lba_cli.evaluation.scoring import draw_setting, score
-    from lba_cli.evaluation.setting_choice import selection_setting
-    from lba_cli.evaluation.verification_results import verification_means
-    from lba_cli.export import ExportScorer
-
-    source, note = opened.images_to_score()
-    if note:
-        opened.listener.warn(note)
-    drawn = draw_setting(source, selection_setting(source))
-    size = opened.network.embedding_size
-
-    def figures(embed: EmbedOne) -> dict[str, float]:
-        embeddings = embed_through(
-            embed,
-            size,
-            source,
-            drawn.samples(),
-            listener=opened.listener,
-            batch_size=opened.config.evaluation.batch_size,
-            workers=opened.config.data.workers,
-        )
-        several = len({source.samples[index].identity for index in drawn.draws[0].gallery}) > 1
-        (result,) = score(source, [drawn], {PLAIN: embeddings}, listener=opened.listener, verify=several)
-        (verified,) = verification_means(result.verification) or ({},)
-        return {**result.mean(), **verified}
-
-    setting, count = drawn.setting, len(drawn.draws)
-    split = f", trial {source.trial}" if source.trial else ""
-    where = f"{source.name}{split}, {setting.mode}, {setting.gallery_words}, {setting.protocol} protocol"
-    return ExportScorer(f"{where}, {'1 draw' if count == 1 else f'mean of {count} draws'}", figures, note)
 
 
 def _print_result(result: ExportResult, opened: OpenedCheckpoint) -> None:

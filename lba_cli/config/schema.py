@@ -35,7 +35,7 @@ class RunSection(Section):
     @field_validator("device")
     @classmethod
     def _known_device(cls, value: str) -> str:
-        if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
+        if not re.fullmatch(r"auto|cpu|mps|cuda(:(0|[1-9]\d{0,2}))?", value):
             raise ValueError("allowed: auto, cpu, cuda, cuda:N, mps")
         return value
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.alignment import matching_probability
+from lba_cli.compute import exact_arithmetic
 from lba_cli.config import Config
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.correspondence_pairs import ImagePair, choose_pairs
@@ -198,7 +198,7 @@ def _measure(maps: Sequence[Tensor], means: Sequence[Tensor], places: _Places, t
 
 
 def _probability(query: Tensor, key: Tensor, temperature: float) -> NDArray[np.float64]:
-    with torch.inference_mode():
+    with exact_arithmetic(query.device):
         return matching_probability(query, key, temperature)[0].cpu().double().numpy()  # Apple's GPUs have no float64
 
 

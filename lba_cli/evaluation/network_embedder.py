@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from lba_cli.compute import arithmetic, embedding_precision, mixed_precision
+from lba_cli.compute import arithmetic, embedding_precision, exact_arithmetic, mixed_precision
 from lba_cli.data.loaders import normalize
 from lba_cli.errors import NotFinite
 from lba_cli.model import TwoStreamNetwork
@@ -126,7 +126,7 @@ def exact_inference(network: TwoStreamNetwork) -> Iterator[torch.device]:
     was_training = network.training
     network.eval()
     try:
-        with torch.inference_mode(), arithmetic("float32", device):
+        with exact_arithmetic(device):
             yield device
     finally:
         network.train(was_training)

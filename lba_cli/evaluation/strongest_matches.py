@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lba_cli.alignment.masks import person_mask
 from lba_cli.alignment.matching import matching_probability
+from lba_cli.compute import exact_arithmetic
 
 
 class Matches(NamedTuple):
@@ -37,7 +38,8 @@ def strongest_matches(
         temperature: the number that similarities are multiplied by before the softmax.
         among: (HW,) bool, the positions of the query whose matches are considered; None for all.
     """
-    probability = matching_probability(query, key, temperature)[0]  # (HW, HW)
+    with exact_arithmetic(query.device):
+        probability = matching_probability(query, key, temperature)[0]  # (HW, HW)
     weighted = probability * person_mask(query).flatten()[:, None] * person_mask(key).flatten()[None, :]
     strength, position = weighted.max(dim=1)
     order = torch.argsort(strength, descending=True, stable=True).cpu()

@@ -11,9 +11,16 @@ from torch import Tensor
 from lba_cli.errors import ExportError, NotFinite
 from lba_cli.export.embedding_model import Embed, EmbedOne, FileContents, example
 from lba_cli.export.model_card import ExportedFile, ExportResult, ExportScorer, ExportScores, card_text
-from lba_cli.export.programs import load_onnx, load_torch_export, quantize_file, write_onnx, write_torch_export
+from lba_cli.export.programs import (
+    load_onnx,
+    load_torch_export,
+    program_fingerprint,
+    quantize_file,
+    write_onnx,
+    write_torch_export,
+)
 from lba_cli.export.quantization import Calibration
-from lba_cli.export.weights import load_weights, write_official, write_safetensors
+from lba_cli.export.weights import load_weights, weights_fingerprint, write_official, write_safetensors
 from lba_cli.files import whole_file
 from lba_cli.manifest import sha256_of
 from lba_cli.model import TwoStreamNetwork
@@ -31,20 +38,25 @@ BATCHES = (1, 7)  # the sizes of the batches that are compared
 
 @dataclass(frozen=True)
 class Format:
-    """A file format: how its files are written and loaded, how their names end, and what they can hold."""
+    """A file format: how its files are written, loaded and identified, how their names end, and what they can hold."""
 
     write: Callable[[TwoStreamNetwork, Description, Path, FileContents], None]
     load: Callable[[Path], Embed]
     suffix: str
     precisions: tuple[ExportPrecision, ...] = ("float32", "float16", "bfloat16")
     stems: tuple[Stems, ...] = ("one", "two")
+    fingerprint: Callable[[TwoStreamNetwork, FileContents], str] = program_fingerprint
 
 
 FORMATS: dict[str, Format] = {
     "onnx": Format(write_onnx, load_onnx, ".onnx", precisions=("float32", "float16", "int8")),
     "pt2": Format(write_torch_export, load_torch_export, ".pt2"),
-    "safetensors": Format(write_safetensors, load_weights, ".safetensors", stems=("one",)),
-    "official": Format(write_official, load_weights, ".t", precisions=("float32",), stems=("one",)),
+    "safetensors": Format(
+        write_safetensors, load_weights, ".safetensors", stems=("one",), fingerprint=weights_fingerprint
+    ),
+    "official": Format(
+        write_official, load_weights, ".t", ("float32",), stems=("one",), fingerprint=weights_fingerprint
+    ),
 }
 
 
@@ -130,7 +142,16 @@ def _write(
         scores = ExportScores(scorer.setting, scorer.score(network.embed), scorer.score(embed), scorer.note)
     described = tuple(ExportedFile(name, held, sha256_of(path), path.stat().st_size) for name, held, path in files)
     name = options.calibration.name if options.calibration else ""
-    return ExportResult(description, network.embedding_size, format_name, described, deviation, scores, name)
+    return ExportResult(
+        description,
+        network.embedding_size,
+        format_name,
+        described,
+        deviation,
+        scores,
+        name,
+        form.fingerprint(network, files[0][1]),
+    )
 
 
 @torch.inference_mode()

@@ -77,6 +77,7 @@ class ExportResult:
         deviation: the largest absolute difference between the values of the files' embeddings and of the network's.
         scores: the figures on a data set, if one was given.
         calibration: the images that an int8 file was calibrated on, in words; otherwise empty.
+        fingerprint: identifies the model that the files compute, as in search indexes; empty if unknown.
     """
 
     description: Description
@@ -86,6 +87,7 @@ class ExportResult:
     deviation: float
     scores: ExportScores | None = None
     calibration: str = ""
+    fingerprint: str = ""
 
     @property
     def precision(self) -> str:

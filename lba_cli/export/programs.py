@@ -13,7 +13,8 @@ from lba_cli.errors import MissingExtra
 from lba_cli.export.embedding_model import INPUTS, OUTPUT, WHOLE_NETWORK, Embed, FileContents, metadata, traceable
 from lba_cli.export.quantization import Calibration, quantize
 from lba_cli.model import TwoStreamNetwork
-from lba_cli.model.checkpoint import Description
+from lba_cli.model.checkpoint import Description, fingerprint
+from lba_cli.model.fingerprints import model_fingerprint
 from lba_cli.signals import signals_deferred
 from lba_cli.vocabulary import ONNX_OPSET
 
@@ -49,6 +50,11 @@ def write_onnx(
     onnx.helper.set_model_props(model, {"lba": metadata(network, description.without_people(), contents, **facts)})
     onnx.checker.check_model(model)
     onnx.save_model(model, str(path))
+
+
+def program_fingerprint(network: TwoStreamNetwork, contents: FileContents) -> str:
+    """Return the fingerprint of the model that a program computes, see :mod:`lba_cli.model.fingerprints`."""
+    return model_fingerprint(fingerprint(network.state_dict()), contents.precision, contents.calibration)
 
 
 def quantize_file(path: Path, contents: FileContents, calibration: Calibration) -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from lba_cli.export.embedding_model import WHOLE_NETWORK, Embed, EmbeddingModel, FileContents, metadata
 from lba_cli.model import TwoStreamNetwork, load_network
-from lba_cli.model.checkpoint import Description
+from lba_cli.model.checkpoint import Description, fingerprint
 from lba_cli.model.official_layout import to_released
 from lba_cli.signals import signals_deferred
 
@@ -48,6 +48,12 @@ def write_official(
     with signals_deferred():  # PyTorch's writer ends the process if an exception interrupts it
         torch.save(content, buffer)
     path.write_bytes(buffer.getbuffer())
+
+
+def weights_fingerprint(network: TwoStreamNetwork, contents: FileContents) -> str:
+    """Return the fingerprint of the stored weights, which programs that load them convert to float32."""
+    stored = contents.cast(network).state_dict()
+    return fingerprint({name: value.float() if value.is_floating_point() else value for name, value in stored.items()})
 
 
 def load_weights(path: Path) -> Embed:

@@ -11,6 +11,7 @@ from lba_cli.locks import exclusive, lock_beside
 from lba_cli.reporting import Listener
 from lba_cli.search.embed_paths import EmbeddingRequest, embed_paths, report_images
 from lba_cli.search.partial_embedding import KeptEmbedding, PartialEmbedding, fingerprint_of
+from lba_cli.signals import signals_deferred
 
 
 @contextmanager
@@ -44,7 +45,8 @@ def embedded(request: EmbeddingRequest, output: Path, listener: Listener) -> Ite
                 if not kept.paths:  # there is nothing to continue
                     partial.discard()
                 raise
-            partial.discard()
+            with signals_deferred():  # the output is there, so an interruption can't continue this work
+                partial.discard()
         else:
             yield None
         processes.wait_for_all()
@@ -74,12 +76,12 @@ def _begin(
 def _interrupts_say_how_many(partial: PartialEmbedding, total: int) -> Iterator[None]:
     """Replace a signal's exception within the block by an :class:`Interrupted` that says how many images are done.
 
-    Of several processes, none knows how many images are done.
+    Of several processes, none knows how many images are done. Without the hidden folder, the work had not begun or was complete.
     """
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
-        if processes.current().size > 1:
+        if processes.current().size > 1 or not partial.path.exists():
             raise
         number = stop.signal if isinstance(stop, Terminated) else signal.SIGINT
         message = f"stopped after {partial.done} of {total} images; the same command continues from there"

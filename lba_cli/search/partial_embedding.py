@@ -200,12 +200,13 @@ class PartialEmbedding:
         return KeptEmbedding(paths, unreadable, facts, self.path, batches, self._dimension)
 
     def discard(self) -> None:
-        """Delete the files that this class writes, and the folder, which must then be empty."""
+        """Delete the files that this class writes, and the folder unless it holds other files."""
         for path, _ in self._files():
             path.unlink()
         (self.path / PLAN).unlink(missing_ok=True)
         sweep(self.path / PLAN)
-        self.path.rmdir()
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def _has(self, plan: dict[str, Any]) -> bool:
         try:

@@ -3,6 +3,7 @@
 from matplotlib.figure import Figure
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
+from lba_cli.compute import exact_arithmetic
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.feature_maps import Stage, as_array, sample_maps
 from lba_cli.model import TwoStreamNetwork
@@ -48,7 +49,8 @@ def masks(
         features = [getattr(each, stage) for each in maps]
         for side, (query, key) in enumerate((features, features[::-1])):
             mask = person_mask(query)
-            attention = co_attention(matching_probability(query, key, temperature), mask, person_mask(key))
+            with exact_arithmetic(query.device):
+                attention = co_attention(matching_probability(query, key, temperature), mask, person_mask(key))
             show_image(row[3 * side], images[side])
             show_heat(row[3 * side + 1], images[side], as_array(mask))
             show_heat(row[3 * side + 2], images[side], as_array(attention))

@@ -132,9 +132,19 @@ def test_cuda_is_refused_where_there_is_none(lba, small_yaml, store, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_running_out_of_gpu_memory_says_what_to_lower(lba, small_yaml, store, monkeypatch):
+@pytest.mark.parametrize(
+    "problem",
+    [
+        torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB."),
+        RuntimeError("CUDA error: out of memory"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),  # since cuDNN 9
+    ],
+)
+def test_running_out_of_gpu_memory_says_what_to_lower(lba, small_yaml, store, monkeypatch, problem):
     def fail(*_):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        raise problem
 
     monkeypatch.setattr("lba_cli.training.step.TrainingStep.__call__", fail)
     assert "raise train.accumulate" in refused(train(lba, small_yaml, store))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -120,3 +121,18 @@ def test_text_has_a_line_per_fact():
         *("memory", "  total (GiB): 7.5", "gpus", "  none", "cpu", "  AVX2: yes", "  AMX BF16: no", "  list: a, b"),
         *("newest run", "  folder: none"),
     ]
+
+
+def test_a_gpu_that_cannot_be_asked_does_not_hide_the_others(monkeypatch):
+    def properties(number):
+        if number == 1:
+            raise RuntimeError("CUDA error: all CUDA-capable devices are busy or unavailable")
+        return SimpleNamespace(name="A card", total_memory=2**34, major=8, minor=0)
+
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    card = "A card, 16.0 GiB, compute capability 8.0, bfloat16: yes, fastest precision: bfloat16"
+    busy = "RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable"
+    assert diagnosis.gpus() == {"cuda:0": card, "cuda:1": busy, "cuda:2": card}

@@ -46,6 +46,8 @@ SESSIONS = {
         "lba search query gallery night.png --modality infrared --top 20 --json ranks.json --picture ranks.png",
         "lba evaluate --verification --json thresholds.json",
         "lba search build photos/visible --index people --modality visible --thresholds thresholds.json",
+        "lba export --format onnx --precision int8 --data photos --json int8.json --output person-int8.onnx",
+        "lba search build photos/visible --index int8 --modality visible --model person-int8.onnx --thresholds int8.json",
         "lba search add gallery new-photos",
         "lba search remove gallery photos/visible/anna",
         "lba search info gallery",

@@ -23,6 +23,7 @@ from lba_cli.reporting import Silent
 from lba_cli.search.embed_file import embed_to_file
 from lba_cli.search.embed_paths import EmbeddingRequest
 from lba_cli.search.embedder import network_embedder
+from lba_cli.search.partial_embedding import PartialEmbedding
 
 
 def embed(embedder, paths, output, modality="visible", *, batch_size=4, skip_broken=False, listener=None, force=False):
@@ -240,6 +241,29 @@ def test_damaged_kept_vectors_are_computed_again(images, tmp_path, damage, again
     assert np.load(output)["paths"].tolist() == images
     embed(made_embedder()[0], images, tmp_path / "whole.npz")
     assert output.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_a_file_of_the_users_in_the_hidden_folder_is_kept(images, tmp_path):
+    output = tmp_path / "out.npz"
+    state = begun(images, output)
+    (state / "notes.txt").write_text("mine")
+    embed(made_embedder(seed=1)[0], images, output)
+    assert output.exists()
+    assert [path.name for path in state.iterdir()] == ["notes.txt"]
+    embed(made_embedder()[0], images, output, force=True)
+    assert (state / "notes.txt").read_text() == "mine"
+
+
+def test_a_signal_after_the_output_is_complete_promises_no_continuation(images, tmp_path, monkeypatch):
+    def interrupted(self, discard=PartialEmbedding.discard):
+        signal.raise_signal(signal.SIGINT)
+        discard(self)
+
+    monkeypatch.setattr(PartialEmbedding, "discard", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embed(made_embedder()[0], images, tmp_path / "out.npz")
+    assert np.load(tmp_path / "out.npz")["paths"].tolist() == images
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_an_existing_output_is_kept(embedder, images, tmp_path):

@@ -231,3 +231,15 @@ def test_one_process_under_torchrun_gives_the_same_bits(store, tmp_path, lba):
     assert json.loads(first.metrics.read_text().splitlines()[1])["epoch"] == 1
     assert first.metrics.read_bytes() == second.metrics.read_bytes()
     assert same(read_checkpoint(first.last).weights, read_checkpoint(second.last).weights)
+
+
+def test_the_cause_that_nccl_gives_is_passed_on():
+    """NCCL's message has four lines, of which the last names the cause; gloo's has none."""
+    nccl = (
+        "NCCL error in: ProcessGroupNCCL.cpp:3384, unhandled system error (run with NCCL_DEBUG=INFO for details), NCCL 2.27\n"
+        "ncclSystemError: System call (e.g. socket, malloc) or external library call failed or device error.\n"
+        "Last error:\n"
+        "Error while creating shared memory segment /dev/shm/nccl-x (size 33030528), error: No space left on device (28)\n"
+    )
+    assert processes._cause(nccl).startswith("Error while creating shared memory segment")
+    assert processes._cause("Connection closed by peer [127.0.0.1]:2") == ""

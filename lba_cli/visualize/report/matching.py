@@ -4,11 +4,11 @@ import base64
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from lba_cli.alignment import co_attention, matching_probability, person_mask
+from lba_cli.compute import exact_arithmetic
 from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.feature_maps import STAGES, sample_maps
 from lba_cli.evaluation.true_places import corresponding, has_truth, person_pixels, places_of, sample_truth
@@ -78,15 +78,15 @@ def _true_positions(source: ImageSource, person: Person, grid: list[int]) -> lis
     return [np.unique(cells[row]).tolist() if seen else None for row, seen in zip(true, places.on_person, strict=True)]
 
 
-@torch.inference_mode()
 def _stage(features: list[Tensor], temperature: float) -> dict[str, Any]:
     """Return the entry of one stage, from the (1, C, H, W) features of the infrared and the two visible images."""
     infrared, visible, other = features
-    same = matching_probability(infrared, visible, temperature)
-    back = matching_probability(visible, infrared, temperature)
-    different = matching_probability(infrared, other, temperature)
-    masks = [person_mask(infrared), person_mask(visible)]
-    attention = [co_attention(same, masks[0], masks[1]), co_attention(back, masks[1], masks[0])]
+    with exact_arithmetic(infrared.device):
+        same = matching_probability(infrared, visible, temperature)
+        back = matching_probability(visible, infrared, temperature)
+        different = matching_probability(infrared, other, temperature)
+        masks = [person_mask(infrared), person_mask(visible)]
+        attention = [co_attention(same, masks[0], masks[1]), co_attention(back, masks[1], masks[0])]
     return {
         "grid": list(infrared.shape[2:]),
         "same": quantised_rows(same[0].cpu().numpy()),
