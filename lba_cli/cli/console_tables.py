@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 COUNTS = ("query", "gallery")
 # Columns to leave out, tried in this order until a table fits. Each choice is first tried without breaking words.
 LEFT_OUT = ((), ("rank20",), ("rank20", "rank5"), ("rank20", "rank5", *COUNTS))
+CORRESPONDENCES_LEFT_OUT = ((), ("median_error",), ("median_error", "pck_0.05"))
 NARROW, UNBROKEN = 13, 1000
 PREDICTION_WIDTH = 21  # of the longest prediction's name
+HEADING_WIDTH = 8
 
 
 def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableType]:
@@ -41,7 +44,8 @@ def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableT
     if verified(report):
         yield _verification_table(report)
     if report.correspondences:
-        yield _correspondences_table(report)
+        make = partial(_correspondences_table, report)
+        yield _fitting(make, width, CORRESPONDENCES_LEFT_OUT)
     yield from report.notes()
 
 
@@ -50,9 +54,11 @@ def figures_table(report: EvaluationResults, width: int) -> Table:
     return _fitting(lambda left_out, limit: _figures_table(report, left_out, limit), width)
 
 
-def _fitting(make: Callable[[Sequence[str], int], Table], width: int) -> Table:
+def _fitting(
+    make: Callable[[Sequence[str], int], Table], width: int, choices: Sequence[Sequence[str]] = LEFT_OUT
+) -> Table:
     """Return the table with the most columns that fits into ``width`` characters, or the narrowest table if none fits."""
-    for left_out, limit in itertools.product(LEFT_OUT, (UNBROKEN, NARROW)):
+    for left_out, limit in itertools.product(choices, (UNBROKEN, NARROW)):
         table = make(left_out, limit)
         if Console(width=UNBROKEN, **LITERAL).measure(table).maximum <= width:
             break
@@ -96,12 +102,18 @@ def _verification_table(report: EvaluationResults) -> Table:
     return table
 
 
-def _correspondences_table(report: EvaluationResults) -> Table:
+def _correspondences_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
     several = len(report.correspondences) > 1
-    table = _table(title(report.correspondences), ["model"] * several + ["stage", "prediction"], *COLUMNS.values())
+    shown = [number for number, name in enumerate(COLUMNS) if name not in left_out]
+    headings = [broken(heading, HEADING_WIDTH) for heading in COLUMNS.values()]
+    words = ["model"] * several + ["stage", "prediction"]
+    table = _table(title(report.correspondences), words, *(headings[number] for number in shown))
+    before = ""
     for row in table_rows(report.correspondences):
-        words = [row.model] * several + [row.stage if row.prediction not in CHANCE else "", PREDICTIONS[row.prediction]]
-        table.add_row(*(broken(word, PREDICTION_WIDTH) for word in words), *row_cells(row, joint="\n±"))
+        model, before = "" if row.model == before else row.model, row.model
+        words = [model] * several + [row.stage if row.prediction not in CHANCE else "", PREDICTIONS[row.prediction]]
+        cells = row_cells(row, joint="\n±")
+        table.add_row(*(broken(word, min(limit, PREDICTION_WIDTH)) for word in words), *(cells[n] for n in shown))
     return table
 
 

@@ -81,7 +81,7 @@ def _generate_and_prepare(output: Path, config: Config, listener: Listener) -> I
     from lba_cli.datasets.sysu import SYSU
 
     people, data = output / "people", config.data
-    write_synthetic(SYSU, PRESET, people, seed=config.train.seed, listener=listener)
+    write_synthetic(SYSU, PRESET, people, seed=config.train.seed, truth=True, listener=listener)
     store = default_store(people, data.height, data.width)
     prepare(read_dataset(people), store, data.height, data.width, listener=listener)
     return open_data(data, listener)
@@ -138,10 +138,11 @@ def _draw_pictures(
 def _summary(output: Path, before: float, after: float, seconds: float) -> str:
     return f"""
 Done in {seconds / 60:.1f} minutes: rank-1 {before:.1%} untrained, {after:.1%} trained.
-Pictures: {output}/correspondences.png, ranking.png, masks.png, curves.png
+Pictures: {output}/correspondences.png (green lines are right), ranking.png, masks.png, curves.png
 
 What to try next:
   lba evaluate --checkpoint {output}/run --mode all --shots both
+  lba evaluate --checkpoint {output}/run --correspondences
   lba visualize report --checkpoint {output}/run
   lba visualize correspondences --checkpoint {output}/run --stage layer4
   lba export --checkpoint {output}/run --format onnx --output {output}/person.onnx

@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from rich.console import Console
 from lba_cli.cli.console import LITERAL
 from lba_cli.cli.console_tables import broken, report_tables
 from lba_cli.datasets import DATASETS, Setting
+from lba_cli.evaluation.correspondence_results import ModelCorrespondences
+from lba_cli.evaluation.correspondences import FIGURES, PREDICTIONS, StageCorrespondences
+from lba_cli.evaluation.feature_maps import STAGES
 from lba_cli.evaluation.ranking import Metrics
 from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel
 
@@ -53,6 +57,33 @@ def test_figures_stay_whole_and_words_break_at_hyphens(several, width):
     assert "…" not in text
     words = set(re.findall(r"[a-z]+(?=-)|(?<=-)[a-z]+", text))
     assert words <= {"infrared", "to", "visible", "single", "shot", "baseline", "trial", "wise"}, words
+
+
+def correspondences_of(*names, runs=1):
+    """Made-up figures, which are the same for every model, stage and run."""
+    prediction = dict.fromkeys(FIGURES, 1.0)
+    stages = {
+        stage: StageCorrespondences(stage, dict.fromkeys(PREDICTIONS, prediction), 0.6, 0.5, 128, 128)
+        for stage in STAGES
+    }
+    return tuple(ModelCorrespondences(name, (stages,) * runs, tuple(range(runs)) if runs > 1 else ()) for name in names)
+
+
+@pytest.mark.parametrize("width", [78, 80, 100, 120, 200])
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("names", [["runs/full"], ["runs/20261122-101010-baseline/seeds", "runs/full", "untrained"]])
+def test_figures_of_correspondences_stay_whole_in_terminals_of_any_width(names, runs, width):
+    results = replace(
+        EvaluationResults((report().models[0][:1],)), correspondences=correspondences_of(*names, runs=runs)
+    )
+    table = shown(results, width).split("Correspondences", 1)[1]
+    assert max(map(len, table.splitlines())) <= width
+    assert "…" not in table
+    lines = [line.split() for line in table.splitlines() if "layer3" in line]
+    assert len(lines) == 3 * len(names)
+    assert all("100.0" in line for line in lines)
+    assert sum("untrained" in line for line in table.splitlines()) == names.count("untrained")
+    assert ("median" in table) == (width >= 100)
 
 
 def test_a_narrow_table_leaves_columns_out():
