@@ -17,9 +17,10 @@ from lba_cli.datasets import Setting
 from lba_cli.evaluation import verification_results
 from lba_cli.evaluation.correspondence_results import CHANCE, COLUMNS, row_cells, table_rows, title
 from lba_cli.evaluation.correspondences import PREDICTIONS
+from lba_cli.evaluation.result import FIGURES, Result
 from lba_cli.evaluation.result_tables import difference_cells, difference_rule
-from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
-from lba_cli.evaluation.verification_results import verification_cells, verified
+from lba_cli.evaluation.results import EvaluationResults
+from lba_cli.evaluation.verification_results import verification_cells
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -41,7 +42,7 @@ def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableT
     yield figures_table(report, width)
     if len(report.models) > 1:
         yield _fitting(lambda left_out, limit: _differences_table(report, left_out, limit), width)
-    if verified(report):
+    if report.verified():
         yield _verification_table(report)
     if report.correspondences:
         make = partial(_correspondences_table, report)
@@ -92,8 +93,8 @@ def _differences_table(report: EvaluationResults, left_out: Sequence[str], limit
 
 def _verification_table(report: EvaluationResults) -> Table:
     extras = _Columns(report, NARROW)
-    results = verified(report)
-    cells = [verification_cells(result, joint="\n±") for result in results]
+    results = report.verified()
+    cells = [verification_cells(result.verification, result.deviation, "\n±") for result in results]
     columns = [*verification_results.COLUMNS.values(), *verification_results.THRESHOLDS.values()]
     shown = [number for number in range(len(columns)) if any(row[number] for row in cells)]
     table = _table(verification_results.TITLE, extras.names, *(broken(columns[number], NARROW) for number in shown))

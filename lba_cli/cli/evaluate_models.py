@@ -20,7 +20,8 @@ from lba_cli.evaluation.feature_files import read_features
 from lba_cli.evaluation.joined_results import over_seeds, over_trials
 from lba_cli.evaluation.leakage import figures_note, find_overlap, selected_on, selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
-from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel
+from lba_cli.evaluation.result import Result, ScoredModel
+from lba_cli.evaluation.results import EvaluationResults
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.variants import Variant, choose_variants

@@ -8,7 +8,8 @@ from lba_cli.cli.checkpoints import OpenedCheckpoint
 from lba_cli.cli.evaluate_models import scored_model
 from lba_cli.evaluation.embedding import embed_through
 from lba_cli.evaluation.network_embedder import PLAIN
-from lba_cli.evaluation.results import EvaluationResults, Result
+from lba_cli.evaluation.result import Result
+from lba_cli.evaluation.results import EvaluationResults
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.evaluation.verification_results import verification_means

@@ -8,7 +8,7 @@ from lba_cli.data.store import ImageSource
 from lba_cli.evaluation.correspondence_results import ModelCorrespondences
 from lba_cli.evaluation.correspondences import StageCorrespondences, configured_accuracy
 from lba_cli.evaluation.feature_maps import Stage
-from lba_cli.evaluation.results import ScoredModel
+from lba_cli.evaluation.result import ScoredModel
 from lba_cli.evaluation.true_places import require_truth
 from lba_cli.model import TwoStreamNetwork
 from lba_cli.model.initial_weights import build_network

@@ -1,15 +1,12 @@
 """Differences between two models that were scored on the same draws, trials or seeds."""
 
-from __future__ import annotations
-
 import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-if TYPE_CHECKING:
-    from lba_cli.evaluation.results import Result
+from lba_cli.evaluation.result import Result
 
 CONFIDENCE = 0.95
 Value = TypeVar("Value")
@@ -34,8 +31,7 @@ class Difference:
 
     def spread(self) -> dict[str, float] | None:
         """Return the standard deviation of each difference, see :meth:`Result.spread`; None for a single value."""
-        deviation = statistics.stdev if self.first.seeds else statistics.pstdev
-        return self._each(deviation) if self._several else None
+        return self._each(self.first.deviation) if self._several else None
 
     def beyond_spread(self) -> dict[str, bool] | None:
         """Return for each figure whether the mean difference is larger than its standard deviation; None for a single value."""

@@ -10,7 +10,7 @@ from lba_cli.datasets import Setting
 from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.feature_files import write_features
 from lba_cli.evaluation.network_embedder import PLAIN
-from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
+from lba_cli.evaluation.result import UNKNOWN_MODEL, Result, ScoredModel
 from lba_cli.evaluation.scoring import draw_setting, score
 from lba_cli.evaluation.variants import Variant
 from lba_cli.model import TwoStreamNetwork

@@ -7,7 +7,7 @@ from statistics import fmean
 import numpy as np
 
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.results import Result
+from lba_cli.evaluation.result import Result
 from lba_cli.evaluation.verification_results import verification_means
 
 

@@ -21,7 +21,8 @@ from lba_cli.data.store import ImageSource
 from lba_cli.datasets import get_dataset
 from lba_cli.datasets.lists import shortened
 from lba_cli.errors import DataError
-from lba_cli.evaluation.results import ScoredModel, trial_words
+from lba_cli.evaluation.result import ScoredModel
+from lba_cli.evaluation.results import trial_words
 from lba_cli.model.checkpoint import Description
 from lba_cli.model.training_record import TrainingRecord, name_digest, pack, unpack
 from lba_cli.reporting import Listener

@@ -11,8 +11,9 @@ from lba_cli.evaluation import correspondence_results, verification_results
 from lba_cli.evaluation.correspondence_results import COLUMNS, row_cells, table_rows
 from lba_cli.evaluation.correspondences import PREDICTIONS
 from lba_cli.evaluation.differences import Difference
-from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result
-from lba_cli.evaluation.verification_results import verification_cells, verification_means, verified
+from lba_cli.evaluation.result import FIGURES, Result
+from lba_cli.evaluation.results import EvaluationResults
+from lba_cli.evaluation.verification_results import verification_cells, verification_means
 
 PAPER = {"rank1": "rank-1", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 FACTS = (
@@ -29,7 +30,7 @@ def csv_text(results: EvaluationResults) -> str:
     """
     text = io.StringIO()
     columns = [*FACTS, *_with_spread(FIGURES)]
-    columns += [*verification_results.COLUMNS, *verification_results.THRESHOLDS] if verified(results) else []
+    columns += [*verification_results.COLUMNS, *verification_results.THRESHOLDS] if results.verified() else []
     columns += ["stage", "prediction", *_with_spread(COLUMNS)] if results.correspondences else []
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -80,13 +81,13 @@ def markdown_text(results: EvaluationResults) -> str:
         lines += ["", _cell(difference_rule(results)), *head]
         for result, cells in difference_cells(results, list(PAPER)):
             lines.append(_row([results.model_name(result), str(result.setting), result.variant, *cells]))
-    if known := verified(results):
+    if known := results.verified():
         names = ["model", "setting", "variant", *verification_results.COLUMNS.values()]
         names += verification_results.THRESHOLDS.values()
         lines += ["", f"**{verification_results.TITLE}**", "", _row(names), "|" + " --- |" * len(names)]
         for result in known:
             words = [results.model_name(result), str(result.setting), result.variant]
-            lines.append(_row([*words, *verification_cells(result)]))
+            lines.append(_row([*words, *verification_cells(result.verification, result.deviation)]))
     if results.correspondences:
         names = ["model", "stage", "prediction", *COLUMNS.values()]
         lines += ["", f"**{_cell(correspondence_results.title(results.correspondences))}**", ""]

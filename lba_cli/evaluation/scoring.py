@@ -17,7 +17,7 @@ from lba_cli.evaluation.labels import Labels, encode_labels, ignored_by
 from lba_cli.evaluation.network_embedder import View
 from lba_cli.evaluation.ranking import Metrics, average_precisions, rank_metrics_blockwise
 from lba_cli.evaluation.rerank import Reranking, rerank
-from lba_cli.evaluation.results import UNKNOWN_MODEL, Result, ScoredModel
+from lba_cli.evaluation.result import UNKNOWN_MODEL, Result, ScoredModel
 from lba_cli.evaluation.setting_choice import selection_setting
 from lba_cli.evaluation.variants import Variant
 from lba_cli.evaluation.verification import verification

@@ -1,15 +1,10 @@
 """The figures of verification in results: their means over the draws, as rows of tables and as values for JSON."""
 
-from __future__ import annotations
-
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from lba_cli.evaluation.verification import FAR_LEVELS, tar_name, threshold_name
-
-if TYPE_CHECKING:
-    from lba_cli.evaluation.results import EvaluationResults, Result
 
 TITLE = "Verification: do two images show the same person? Rates in percent"
 COLUMNS = {
@@ -19,6 +14,7 @@ COLUMNS = {
 }
 THRESHOLDS = {threshold_name(far): f"score at FAR {far:.4g}" for far in FAR_LEVELS}
 Figures = Mapping[str, float]
+Statistic = Callable[[Sequence[float]], float]
 
 
 def verification_means(draws: Sequence[Figures]) -> tuple[Figures, ...]:
@@ -26,40 +22,30 @@ def verification_means(draws: Sequence[Figures]) -> tuple[Figures, ...]:
     return (_over(draws, statistics.fmean),) if draws else ()
 
 
-def verification_json(result: Result) -> dict[str, Any]:
-    """Return the figures of every draw, their means and standard deviations, and the model's fingerprint."""
+def verification_json(draws: Sequence[Figures], deviation: Statistic) -> dict[str, Any]:
+    """Return the figures of every draw, their means, and their standard deviations, which ``deviation`` computes."""
     return {
-        "model": result.model.fingerprint,
-        "draws": [dict(each) for each in result.verification],
-        "mean": _over(result.verification, statistics.fmean),
-        "std": _over(result.verification, _deviation(result)),
+        "draws": [dict(each) for each in draws],
+        "mean": _over(draws, statistics.fmean),
+        "std": _over(draws, deviation),
     }
 
 
-def verification_cells(result: Result, joint: str = " ± ") -> list[str]:
-    """Return the cells of :data:`COLUMNS` in percent and of :data:`THRESHOLDS`; empty without a figure."""
-    mean, spread = _over(result.verification, statistics.fmean), _over(result.verification, _deviation(result))
-    several = len(result.verification) > 1
+def verification_cells(draws: Sequence[Figures], deviation: Statistic, joint: str = " ± ") -> list[str]:
+    """Return the cells of :data:`COLUMNS` in percent and of :data:`THRESHOLDS`; empty without a figure.
+
+    The standard deviation of the rates, which ``deviation`` computes, follows after ``joint`` if there are several draws.
+    """
+    mean, spread = _over(draws, statistics.fmean), _over(draws, deviation)
     cells = []
     for names, factor, digits in ((COLUMNS, 100, 2), (THRESHOLDS, 1, 4)):
         for name in names:
             shown = f"{factor * mean[name]:.{digits}f}" if name in mean else ""
-            cells.append(
-                shown
-                + (f"{joint}{factor * spread[name]:.{digits}f}" if several and name in mean and factor > 1 else "")
-            )
+            with_spread = len(draws) > 1 and name in mean and names is COLUMNS
+            cells.append(shown + (f"{joint}{factor * spread[name]:.{digits}f}" if with_spread else ""))
     return cells
 
 
-def verified(results: EvaluationResults) -> list[Result]:
-    """Return the results that have figures of verification."""
-    return [result for result in results.results if result.verification]
-
-
-def _over(draws: Sequence[Figures], statistic: Any) -> dict[str, float]:
+def _over(draws: Sequence[Figures], statistic: Statistic) -> dict[str, float]:
     names = [name for name in draws[0] if all(name in draw for draw in draws)]
     return {name: float(statistic([draw[name] for draw in draws])) for name in names}
-
-
-def _deviation(result: Result) -> Any:
-    return statistics.stdev if len(result.seeds) > 1 else statistics.pstdev

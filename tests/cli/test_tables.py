@@ -15,7 +15,8 @@ from lba_cli.evaluation.correspondence_results import ModelCorrespondences
 from lba_cli.evaluation.correspondences import FIGURES, PREDICTIONS, StageCorrespondences
 from lba_cli.evaluation.feature_maps import STAGES
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.results import EvaluationResults, Result, ScoredModel
+from lba_cli.evaluation.result import Result, ScoredModel
+from lba_cli.evaluation.results import EvaluationResults
 
 MODES = ("infrared-to-visible", "visible-to-infrared")
 

@@ -16,7 +16,8 @@ from lba_cli.evaluation import rank_metrics
 from lba_cli.evaluation.embedding import embed_views
 from lba_cli.evaluation.evaluate import EvaluationOptions, evaluate
 from lba_cli.evaluation.network_embedder import PLAIN
-from lba_cli.evaluation.results import FIGURES, EvaluationResults
+from lba_cli.evaluation.result import FIGURES
+from lba_cli.evaluation.results import EvaluationResults
 from lba_cli.evaluation.scoring import draw_setting
 from lba_cli.model import load_network
 from lba_cli.reporting import Silent

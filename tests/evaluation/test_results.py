@@ -15,14 +15,9 @@ from lba_cli.datasets import DATASETS, Setting, get_dataset
 from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.joined_results import over_seeds, over_trials
 from lba_cli.evaluation.ranking import Metrics
+from lba_cli.evaluation.result import FIGURES, Result, ScoredModel
 from lba_cli.evaluation.result_tables import csv_text, difference_cells, markdown_text
-from lba_cli.evaluation.results import (
-    FIGURES,
-    EvaluationResults,
-    Result,
-    ScoredModel,
-    trial_words,
-)
+from lba_cli.evaluation.results import EvaluationResults, trial_words
 
 SYSU = Setting("all-search", "single", "community")
 SYSU_PUBLISHED = get_dataset("sysu").published

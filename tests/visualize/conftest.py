@@ -10,7 +10,7 @@ from browser import Page, browser_program
 from report_pages import FEW, data_of
 
 from lba_cli.config import ConfigLayer, resolve_config
-from lba_cli.evaluation.results import ScoredModel
+from lba_cli.evaluation.result import ScoredModel
 from lba_cli.model.checkpoint import read_checkpoint, rebuild_network
 from lba_cli.reporting import Silent
 from lba_cli.visualize.report import Bounds, Subject, embedding_map, write_report

@@ -22,7 +22,8 @@ from lba_cli.evaluation.correspondences import PREDICTIONS, configured_accuracy
 from lba_cli.evaluation.embedding import Embeddings, embed_views
 from lba_cli.evaluation.leakage import selection_note
 from lba_cli.evaluation.network_embedder import PLAIN
-from lba_cli.evaluation.results import FIGURES, EvaluationResults, Result, ScoredModel
+from lba_cli.evaluation.result import FIGURES, Result, ScoredModel
+from lba_cli.evaluation.results import EvaluationResults
 from lba_cli.evaluation.scoring import SettingDraws, draw_setting, score
 from lba_cli.evaluation.setting_choice import choose_settings
 from lba_cli.evaluation.true_places import has_truth

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lba_cli.evaluation.results import Result
+from lba_cli.evaluation.result import Result
 from lba_cli.visualize.curves import FIGURES, is_number, label, loss_terms
 
 MOST_EPOCHS = 1_000
