@@ -44,6 +44,7 @@ def own_device(name: str, listener: Listener = Silent()) -> torch.device:
     """Return this process's device for ``name``. Under torchrun, ``cuda`` means the GPU whose number is the local rank.
 
     A GPU with a number becomes PyTorch's current one: autocast and pinned memory belong to the current GPU, not to the tensors'.
+    It stays the current one, which ``cuda`` means from then on.
 
     With ``mps``, the listener is warned if there is no Apple GPU, so that the CPU computes everything, and when the CPU
     computes an operator that the GPU doesn't support.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 
 from lba_cli.errors import LbaError
@@ -33,14 +34,28 @@ def require_new_files(files: Mapping[str, Path | None], *, force: bool) -> None:
     """Refuse files that couldn't be written later. ``files`` maps options to paths, or to None for options that aren't given.
 
     Raises:
-        LbaError: as :func:`require_new_file`, or two options name the same file.
+        LbaError: as :func:`require_new_file` and :func:`require_separate_files`.
     """
-    first: dict[Path, str] = {}
     for option, path in files.items():
         if path:
             require_new_file(path, force=force, option=option)
-            if (other := first.setdefault(path.absolute(), option)) != option:
-                raise LbaError(f"{path}: {other} and {option} name the same file; give each its own")
+    require_separate_files(files)
+
+
+def require_separate_files(files: Mapping[str, Path | None]) -> None:
+    """Refuse options that name the same file, or a file within another one. ``files`` is as in :func:`require_new_files`.
+
+    Raises:
+        LbaError: two files are in each other's way.
+    """
+    given = {option: path.absolute() for option, path in files.items() if path}
+    for (first, one), (second, other) in combinations(given.items(), 2):
+        if one == other:
+            raise LbaError(f"{files[second]}: {first} and {second} name the same file; give each its own")
+        if one in other.parents or other in one.parents:
+            raise LbaError(
+                f"{files[second]}: {first} and {second} can't both be written: one is a file where the other needs a folder"
+            )
 
 
 def require_empty_folder(

@@ -112,8 +112,9 @@ def process_group() -> Iterator[None]:
 
 
 def _cause(message: str) -> str:
-    """Return the cause of a lost connection. NCCL has causes of its own, in its last line; gloo only says that the peer is gone."""
-    return message.strip().splitlines()[-1][:200] if "NCCL" in message else ""
+    """Return the cause of a lost connection. NCCL's last line names one, unless it is a heading; gloo only says that the peer is gone."""
+    lines = [line.strip() for line in message.splitlines() if line.strip(" \n:") not in ("", "Last error")]
+    return lines[-1][:200] if "NCCL" in message else ""
 
 
 def _open_store(world: World) -> Any:

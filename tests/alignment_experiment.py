@@ -3,7 +3,7 @@
 ``python tests/alignment_experiment.py FOLDER`` trains ``baseline`` and ``full`` with the same seeds, from the same warmed-up trunk, under
 each condition, and writes ``docs/alignment_experiment.json`` whenever a condition is complete. It may be stopped at any time; the same
 command continues. ``--jobs 5`` trains several runs at a time: on a GPU with some cores beside it, all conditions should take about ten
-minutes; on two cores alone, ``--steps 25 --jobs 2`` should take most of a day. ``--conditions`` chooses some conditions, and ``--table`` only prints the table.
+minutes; on two cores alone, ``--steps 25 --jobs 2`` should take most of a day. ``--conditions`` chooses some conditions, and ``--table`` only prints the tables.
 
 Every condition but the first changes one thing about the first or about ``loose``. The conditions were chosen before any of them was run.
 """
@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from ablations import ROOT, settings
-from alignment_table import METHODS, RETRIEVAL, table
+from alignment_table import METHODS, RETRIEVAL, curves, table
 
 from lba_cli.cli.diagnosis import cpu
 
@@ -279,10 +279,11 @@ def main() -> None:
     parser.add_argument("--conditions", nargs="+", choices=list(CONDITIONS), default=list(CONDITIONS))
     parser.add_argument("--steps", type=int, default=Workshop.steps, help="the number of steps of an epoch")
     parser.add_argument("--jobs", type=int, default=1, help="how many commands run at a time")
-    parser.add_argument("--table", action="store_true", help="only print the table of docs/alignment_experiment.json")
+    parser.add_argument("--table", action="store_true", help="only print the tables of docs/alignment_experiment.json")
     asked = parser.parse_args()
     if asked.table:
-        print("\n".join(table(json.loads(KEPT.read_text()))))
+        kept = json.loads(KEPT.read_text())
+        print("\n".join([*table(kept), "", *curves(kept)]))
     elif asked.folder:
         shop = Workshop(asked.folder, asked.steps, asked.jobs)
         shop.runs.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The table of ``docs/methods.md`` that belongs to the kept figures of ``tests/alignment_experiment.py``."""
+"""The tables of ``docs/methods.md`` that belong to the kept figures of ``tests/alignment_experiment.py``."""
 
 from __future__ import annotations
 
@@ -38,6 +38,26 @@ def table(kept: Mapping[str, Any]) -> list[str]:
     lines = [row(headings), "|" + " --- |" * len(headings)]
     for name, condition in kept["conditions"].items():
         lines += [row([name, *cells]) for cells in block(condition)]
+    return lines
+
+
+def curves(kept: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a table of the loss and of the test people's mAP after each epoch, as means over the seeds."""
+    runs = [
+        (name, method, list(condition[method]["curves"].values()))
+        for name, condition in kept["conditions"].items()
+        for method in METHODS
+    ]
+    longest = max(len(curve) for _, _, curves in runs for curve in curves)
+    headings = ["condition", "method", "after epoch", *map(str, range(1, longest + 1))]
+    lines = [row(headings), "|" + " --- |" * len(headings)]
+    for name, method, seeds in runs:
+        for figure, factor, digits in (("loss", 1, 2), ("mAP", 100, 1)):
+            means = [
+                factor * statistics.fmean(point[figure] for point in points) for points in zip(*seeds, strict=True)
+            ]
+            cells = [f"{mean:.{digits}f}" for mean in means]
+            lines.append(row([name, method, figure, *cells, *[""] * (longest - len(cells))]))
     return lines
 
 

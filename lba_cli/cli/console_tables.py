@@ -1,4 +1,7 @@
-"""Evaluation results as tables on a terminal. Columns are left out until a table fits; figures are never cut."""
+"""Evaluation results as tables on a terminal. Columns are left out until a table fits.
+
+In terminals of at least 78 characters, figures are never cut.
+"""
 
 from __future__ import annotations
 

@@ -220,9 +220,21 @@ def _score(candidate: Candidate, request: EvaluateRequest, variants: Sequence[Va
     scored = [_score_checkpoint(candidate.name, *part, options, listener) for part in candidate.parts]
     results = over_seeds(scored, candidate.seeds) if candidate.seeds else over_trials(scored)
     opened, source = candidate.parts[0]
-    root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
     arithmetic = BFLOAT16 if _arithmetic(opened) == "bfloat16" else ""
-    shown = ". ".join(filter(None, (note, selection_note(results[0].model), arithmetic)))
+    return complete(results, opened, source, note, arithmetic)
+
+
+def complete(
+    results: Sequence[Result], opened: OpenedCheckpoint, source: ImageSource, *notes: str
+) -> tuple[Result, ...]:
+    """Return a model's results with what their readers have to know.
+
+    Args:
+        results, opened, source: the results, the model, and the data set that it was scored on.
+        notes: further notes; empty ones are left out.
+    """
+    root = opened.config.data.root if get_dataset(source.dataset).split_is_drawn else ""
+    shown = ". ".join(filter(None, (*notes, selection_note(results[0].model))))
     return tuple(replace(result, root=root) for result in _noted(results, shown))
 
 

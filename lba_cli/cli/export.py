@@ -10,7 +10,7 @@ import typer
 from lba_cli.cli.options import Best, CheckpointFile, CommonOptions, Force, command, group
 from lba_cli.datasets import AUTO
 from lba_cli.errors import LbaError
-from lba_cli.outputs import require_new_file
+from lba_cli.outputs import require_new_file, require_separate_files
 from lba_cli.vocabulary import ONNX_OPSET, ExportFormat, ExportPrecision, Stems
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ def export(
         raise LbaError("--json needs --data: it holds the results on a data set")
     if json:
         require_new_file(json, force=force, suffixes=(".json",), option="--json")
+        require_separate_files({"--output": output, "--json": json})
     from lba_cli.cli.checkpoints import open_checkpoint
     from lba_cli.cli.export_scores import ExportScoring
     from lba_cli.export import ExportOptions
@@ -114,7 +115,7 @@ def export(
     calibration = _calibration(opened, calibrate) if precision == "int8" else None
     if calibrate and not calibration:
         raise LbaError("--calibrate needs --precision int8")
-    scoring = ExportScoring(opened) if data else None
+    scoring = ExportScoring(opened, every_direction=bool(json)) if data else None
     scorer = scoring.scorer() if scoring else None
     options = ExportOptions(precision, stems, not no_card, scorer, force, calibration)
     result = run_export(opened.network.cpu(), opened.description, format, output, options)
@@ -122,6 +123,10 @@ def export(
     if scoring and json:
         write_text(json, scoring.as_json(result), replace=force)
         opened.listener.say(f"results of both networks: {json}")
+        if not scoring.has_thresholds:
+            opened.listener.warn(
+                f"{json}: has no scores for rates of false accepts: the data has too few pairs of different people"
+            )
 
 
 def _calibration(opened: OpenedCheckpoint, folder: Path | None) -> Calibration:

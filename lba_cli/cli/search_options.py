@@ -76,7 +76,8 @@ ThresholdsFile = Annotated[
     typer.Option(
         "--thresholds",
         metavar="FILE",
-        help="The scores for rates of false accepts (--far), measured with lba evaluate --verification --json FILE.",
+        help="The scores for rates of false accepts (--far), measured with lba evaluate --verification --json FILE, or of an exported "
+        "file with lba export --data DIR --json FILE.",
     ),
 ]
 MinScore = Annotated[

@@ -77,7 +77,7 @@ class ExportResult:
         deviation: the largest absolute difference between the values of the files' embeddings and of the network's.
         scores: the figures on a data set, if one was given.
         calibration: the images that an int8 file was calibrated on, in words; otherwise empty.
-        fingerprint: identifies the model that the files compute, as in search indexes; empty if unknown.
+        fingerprint: identifies the model that the files compute, as in search indexes.
     """
 
     description: Description

@@ -31,7 +31,7 @@ def embedded(request: EmbeddingRequest, output: Path, listener: Listener) -> Ite
     world = processes.current()
     partial = PartialEmbedding(output, request.embedder.dimension, request.paths)
     lock = exclusive(lock_beside(partial.path), f"embedding for {output}") if world.is_writer else nullcontext()
-    with lock, _interrupts_say_how_many(partial, len(request.paths)):
+    with lock, _interrupts_say_how_many(partial, output, len(request.paths)):
         ranges = _begin(partial, request, output, listener)
         for batch in embed_paths(request, listener, ranges):
             partial.add(batch)
@@ -73,15 +73,18 @@ def _begin(
 
 
 @contextmanager
-def _interrupts_say_how_many(partial: PartialEmbedding, total: int) -> Iterator[None]:
+def _interrupts_say_how_many(partial: PartialEmbedding, output: Path, total: int) -> Iterator[None]:
     """Replace a signal's exception within the block by an :class:`Interrupted` that says how many images are done.
 
-    Of several processes, none knows how many images are done. Without the hidden folder, the work had not begun or was complete.
+    Of several processes, none knows how many images are done. Nothing can be continued before the work has begun, or if the output
+    has appeared.
     """
+    replaces = output.exists()
     try:
         yield
     except (KeyboardInterrupt, Terminated) as stop:
-        if processes.current().size > 1 or not partial.path.exists():
+        complete = output.exists() and not replaces
+        if processes.current().size > 1 or complete or not partial.begun:
             raise
         number = stop.signal if isinstance(stop, Terminated) else signal.SIGINT
         message = f"stopped after {partial.done} of {total} images; the same command continues from there"

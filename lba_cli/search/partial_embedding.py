@@ -147,6 +147,11 @@ class PartialEmbedding:
         unused = 1 + max((number for _, number in self._files()), default=0)
         return Beginning(fingerprint, unused, discarded, self._missing(self._batches()))
 
+    @property
+    def begun(self) -> bool:
+        """Whether there is work that another attempt can continue."""
+        return (self.path / PLAN).exists()
+
     def share(self, beginning: Beginning, world: World) -> list[tuple[int, int]]:
         """Return the ranges of positions that this process embeds: an equal part of what is missing."""
         self._number = beginning.number + world.rank

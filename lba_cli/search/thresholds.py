@@ -1,6 +1,6 @@
 """The score from which on two images count as one person, for a rate of false accepts.
 
-``lba evaluate --verification --json FILE`` measures such thresholds. They hold for one model, one direction, and images like the ones
+``lba evaluate --verification --json FILE`` measures such thresholds, and ``lba export --data DIR --json FILE`` those of an exported file. They hold for one model, one direction, and images like the ones
 that were scored.
 """
 
@@ -15,7 +15,7 @@ from lba_cli.evaluation.verification import FAR_LEVELS, threshold_name
 from lba_cli.files import read_text
 from lba_cli.vocabulary import MODALITIES, Modality
 
-HOW = "lba evaluate --verification --json FILE"
+HOW = "lba evaluate --verification --json FILE (of an exported file: lba export --data DIR --json FILE)"
 LARGEST_SCORE = 1.01  # of two vectors of unit length, with rounding
 # By the queries' modality and the rate of false accepts. The gallery has the other modality.
 Thresholds = dict[Modality, dict[str, float]]
@@ -25,7 +25,7 @@ def read_thresholds(path: Path, model: str) -> Thresholds:
     """Read the thresholds of a model from the results of an evaluation.
 
     Args:
-        path: a file that ``lba evaluate --verification --json`` wrote. Its first result in each direction counts.
+        path: a file that ``lba evaluate --verification --json`` or ``lba export --json`` wrote. Its first result in each direction counts.
         model: the fingerprint of the model.
 
     Raises:
@@ -67,7 +67,12 @@ def threshold_for(thresholds: Thresholds, modality: Modality, far: float, where:
         raise SearchError(
             f"{where}: no thresholds are known for --far: name a file with --thresholds, which {HOW} writes"
         )
-    levels = thresholds.get(modality, {})
+    if modality not in thresholds:
+        raise SearchError(
+            f"{where}: its thresholds are for {' and '.join(thresholds)} queries, not for {modality} ones: measure them in that "
+            "direction, too (lba evaluate --mode all)"
+        )
+    levels = thresholds[modality]
     for level, score in levels.items():
         if math.isclose(float(level), far, rel_tol=1e-9):
             return score

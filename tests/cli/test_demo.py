@@ -29,4 +29,6 @@ def require_complete(result, folder):
     for picture in ("correspondences", "ranking", "masks", "curves"):
         assert (folder / "lba-demo" / f"{picture}.png").read_bytes().startswith(b"\x89PNG")
     assert "What to try next" in result.output
-    assert list((folder / "lba-demo" / "people" / "truth").rglob("*.png")), "pictures mark which lines are right"
+    assert list((folder / "lba-demo" / "people" / "truth").rglob("*.png")), (
+        "pictures need a truth to mark which lines are right"
+    )

@@ -135,6 +135,8 @@ def test_files_that_cannot_be_written_are_refused_before_the_work(lba, tmp_path,
         assert "is not a writable folder" in refused(lba("evaluate", "x.pt", option, "there/f", status=2))
     same = lba("evaluate", "x.pt", "--json", "f", "--csv", "f", status=2)
     assert "--json and --csv name the same file" in refused(same)
+    nested = lba("evaluate", "x.pt", "--json", "x.json", "--csv", "x.json/x.csv", status=2)
+    assert "--json and --csv can't both be written: one is a file where the other needs a folder" in refused(nested)
     assert (tmp_path / "there").read_text() == "precious"
 
 

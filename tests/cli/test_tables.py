@@ -1,4 +1,4 @@
-"""Tables of results fit terminals of any width: figures stay whole, and words break at hyphens."""
+"""Tables of results fit terminals of 78 characters or more: figures stay whole, and words break at hyphens."""
 
 import io
 import re
@@ -73,7 +73,7 @@ def correspondences_of(*names, runs=1):
 @pytest.mark.parametrize("width", [78, 80, 100, 120, 200])
 @pytest.mark.parametrize("runs", [1, 3])
 @pytest.mark.parametrize("names", [["runs/full"], ["runs/20261122-101010-baseline/seeds", "runs/full", "untrained"]])
-def test_figures_of_correspondences_stay_whole_in_terminals_of_any_width(names, runs, width):
+def test_figures_of_correspondences_stay_whole(names, runs, width):
     results = replace(
         EvaluationResults((report().models[0][:1],)), correspondences=correspondences_of(*names, runs=runs)
     )

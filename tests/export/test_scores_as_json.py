@@ -1,6 +1,7 @@
 """The JSON of ``lba export --data``: the results of the trained and of the exported network, and their thresholds."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,24 @@ from lba_cli.search.thresholds import read_thresholds
 FAR = 0.1
 
 
+@pytest.fixture
+def people(trees, tmp_path):
+    """Images of one's own, which are searched in both directions."""
+    return Path(shutil.copytree(trees["folder"], tmp_path / "people"))
+
+
 def refused(lba, network_file, *words):
     export = ("export", "--checkpoint", network_file, "--format", "safetensors", "--output", "x.safetensors")
     return " ".join(lba(*export, *words, status=2).output.split())
 
 
 def exported(lba, network_file, store, form, precision, *words):
-    """Export a file, and return the two results that its JSON has."""
+    """Export a file, and return the first result of the trained and of the exported network in its JSON."""
     suffix = "onnx" if form == "onnx" else form
     names = ("--output", f"{precision}.{suffix}", "--json", "scores.json", "--force", *words)
     lba("export", "--checkpoint", network_file, "--data", store, "--format", form, "--precision", precision, *names)
-    return json.loads(Path("scores.json").read_text())["results"]
+    results = json.loads(Path("scores.json").read_text())["results"]
+    return results[0], results[len(results) // 2]
 
 
 def test_both_results_are_those_of_an_evaluation(lba, network_file, store, tmp_path):
@@ -63,7 +71,9 @@ def test_thresholds_of_an_onnx_file_decide_in_its_index(lba, network_file, store
     )
     least = own["verification"]["mean"][f"threshold_at_{FAR}"]
     queries = json.loads((tmp_path / "r.json").read_text())["queries"]
-    assert all(hit["score"] >= least for query in queries for hit in query["results"])
+    scores = [hit["score"] for query in queries for hit in query["results"]]
+    assert scores
+    assert min(scores) >= least
     assert read_thresholds(tmp_path / "scores.json", own["verification"]["model"])["infrared"][str(FAR)] == least
 
     # The checkpoint's own thresholds are in the same file.
@@ -74,7 +84,27 @@ def test_the_json_needs_data_and_a_name_of_its_own(lba, network_file, store, tmp
     assert "--json needs --data" in refused(lba, network_file, "--json", "x.json")
     for name in ("x.safetensors", "x.safetensors.md"):
         assert "must end in .json" in refused(lba, network_file, "--data", store, "--json", name)
+    within = refused(lba, network_file, "--data", store, "--json", "x.safetensors/scores.json")
+    assert "one is a file where the other needs a folder" in within
     (tmp_path / "kept.json").write_text("mine")
     assert "kept.json: exists already" in refused(lba, network_file, "--data", store, "--json", "kept.json")
     assert (tmp_path / "kept.json").read_text() == "mine"
     assert {path.name for path in tmp_path.iterdir()} == {"kept.json"}
+
+
+def test_thresholds_of_every_usual_direction_are_measured(lba, network_file, people, tmp_path):
+    _, half = exported(lba, network_file, people, "safetensors", "float16")
+    known = read_thresholds(tmp_path / "scores.json", half["verification"]["model"])
+    assert set(known) == {"infrared", "visible"}
+    assert half["root"] == str(people)
+
+
+def test_data_with_too_few_pairs_is_warned_about(lba, network_file, people, tmp_path):
+    for modality in ("visible", "infrared"):
+        for person in (people / modality).iterdir():
+            if person.name not in ("person 001", "person 002", "person 003"):
+                shutil.rmtree(person)
+    names = ("--output", "x.safetensors", "--json", "scores.json")
+    few = ("export", "--checkpoint", network_file, "--data", people, "--format", "safetensors", *names)
+    output = " ".join(lba(*few, "--set", "data.test_share=1").output.split())
+    assert "scores.json: has no scores for rates of false accepts: the data has too few pairs" in output

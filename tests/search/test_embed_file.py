@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,11 @@ from fake_listener import Recorder
 from lba_cli.data.image_files import read_image
 from lba_cli.data.loaders import to_images
 from lba_cli.errors import DataError, Interrupted, LbaError
+from lba_cli.files import whole_file
 from lba_cli.model import load_network
 from lba_cli.model.checkpoint import read_checkpoint
 from lba_cli.reporting import Silent
+from lba_cli.search import embed_file
 from lba_cli.search.embed_file import embed_to_file
 from lba_cli.search.embed_paths import EmbeddingRequest
 from lba_cli.search.embedder import network_embedder
@@ -264,6 +267,23 @@ def test_a_signal_after_the_output_is_complete_promises_no_continuation(images, 
         embed(made_embedder()[0], images, tmp_path / "out.npz")
     assert np.load(tmp_path / "out.npz")["paths"].tolist() == images
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_signal_while_the_output_appears_promises_no_continuation(images, tmp_path, monkeypatch):
+    """The output is in its place, and the vectors kept beside it are not yet gone."""
+
+    @contextmanager
+    def interrupted(path, *, replace):
+        with whole_file(path, replace=replace) as partial:
+            yield partial
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(embed_file, "whole_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embed(made_embedder()[0], images, tmp_path / "new.npz")
+    (tmp_path / "old.npz").write_text("replaced")
+    with pytest.raises(Interrupted, match="the same command continues from there"):
+        embed(made_embedder()[0], images, tmp_path / "old.npz", force=True)
 
 
 def test_an_existing_output_is_kept(embedder, images, tmp_path):

@@ -39,7 +39,10 @@ def test_unknown_rates_are_refused_with_the_known_ones():
     known = {"infrared": {"0.1": 0.2, "0.01": 0.6}}
     with pytest.raises(SearchError, match=r"no threshold for infrared queries is known at --far 0.001 .*0.1, 0.01"):
         threshold_for(known, "infrared", 0.001, "f.json")
-    with pytest.raises(SearchError, match=r"visible queries .* \(known rates: none\)"):
+    with pytest.raises(
+        SearchError,
+        match="its thresholds are for infrared queries, not for visible ones: measure them in that direction",
+    ):
         threshold_for(known, "visible", 0.1, "f.json")
     with pytest.raises(SearchError, match="no thresholds are known for --far: name a file with --thresholds"):
         threshold_for({}, "infrared", 0.1, "gallery")

@@ -242,4 +242,5 @@ def test_the_cause_that_nccl_gives_is_passed_on():
         "Error while creating shared memory segment /dev/shm/nccl-x (size 33030528), error: No space left on device (28)\n"
     )
     assert processes._cause(nccl).startswith("Error while creating shared memory segment")
+    assert processes._cause(nccl[: nccl.index("Error while")]).startswith("ncclSystemError: System call")
     assert processes._cause("Connection closed by peer [127.0.0.1]:2") == ""
