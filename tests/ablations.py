@@ -22,15 +22,16 @@ from lba_cli.cli.diagnosis import cpu
 from lba_cli.evaluation.differences import half_interval
 
 ROOT = Path(__file__).parent.parent
+RECIPES = ROOT / "tests" / "recipes"
 KEPT = ROOT / "docs" / "ablations.json"
 FIGURES = ("rank1", "mAP", "mINP")
 RECIPE = (
-    *("--config", ROOT / "configs" / "demo.yaml", "--set", "data.height=96", "--set", "data.width=48"),
+    *("--config", RECIPES / "small-people.yaml", "--set", "data.height=96", "--set", "data.width=48"),
     *("--set", "train.epochs=4", "--set", "train.steps_per_epoch=15", "--set", "train.milestones=[3]"),
     *("--set", "train.evaluate_every=0"),
 )
 WARM_UP = (
-    *("--config", ROOT / "configs" / "demo-warmup.yaml", "--set", "data.height=96", "--set", "data.width=48"),
+    *("--config", RECIPES / "small-people-warmup.yaml", "--set", "data.height=96", "--set", "data.width=48"),
     *("--set", "train.epochs=16", "--set", "train.milestones=[12]"),
 )
 PAD = ("data.pad=3",)  # 10 pixels at the recipes' three times larger images

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ablations import ROOT, settings
+from ablations import RECIPES, ROOT, settings
 from alignment_table import METHODS, RETRIEVAL, curves, table
 
 from lba_cli.cli.diagnosis import cpu
@@ -130,7 +130,7 @@ class Workshop:
         """Return the settings of the epochs; the learning rate falls to a tenth after three quarters of them."""
         milestone = max(1, 3 * epochs // 4)
         numbers = (f"train.epochs={epochs}", f"train.steps_per_epoch={self.steps}", f"train.milestones=[{milestone}]")
-        return settings(numbers)
+        return settings((*numbers, f"train.evaluate_every={epochs // 2}"))
 
 
 def sized(size: tuple[int, int]) -> list[str]:
@@ -151,7 +151,7 @@ def warm_up(shop: Workshop, condition: Condition) -> None:
     trunk = shop.trunk(condition)
     done = trunk.with_suffix(".done")
     if not done.exists():
-        config = ("--config", ROOT / "configs" / "demo-warmup.yaml")
+        config = ("--config", RECIPES / "small-people-warmup.yaml")
         others = ("--data", shop.people(condition.preset, "others"))
         shop.train(trunk.name, trunk, *config, *sized(WARM_UP_SIZE), *shop.schedule(condition.warm_up), *others)
         done.touch()
@@ -165,7 +165,7 @@ def train(shop: Workshop, name: str, method: str) -> dict[str, Any]:
     run, scored = shop.runs / title, shop.runs / f"{title}.json"
     changed = settings(condition.full if method == "full" else ())
     recipe = ["--method", method, *sized(condition.size), *changed, *shop.schedule(condition.epochs)]
-    start = ("--config", ROOT / "configs" / "demo.yaml", "--set", f"model.pretrained={trunk}", "--data", people)
+    start = ("--config", RECIPES / "small-people.yaml", "--set", f"model.pretrained={trunk}", "--data", people)
     shop.train(title, run, *start, *recipe, "--seeds", *condition.seeds)
     shop.lba(title, "evaluate", run, "--data", people, "--correspondences", "--json", scored, "--force")
     return {
@@ -188,12 +188,16 @@ def read_figures(scored: Path) -> dict[str, Any]:
 
 
 def curve(run: Path, seed: int) -> list[dict[str, float]]:
-    """Return the loss and the test people's mAP after every epoch."""
+    """Return the loss of every epoch, and the test people's mAP after those with an evaluation."""
     records = map(json.loads, (run / f"seed-{seed}" / "metrics.jsonl").read_text().splitlines())
     return [
-        {"epoch": record["epoch"] + 1, "loss": record["losses"]["total"], "mAP": record["evaluation"]["mAP"]}
+        {"epoch": record["epoch"] + 1, "loss": record["losses"]["total"], **_mean_precision(record)}
         for record in records
     ]
+
+
+def _mean_precision(record: Mapping[str, Any]) -> dict[str, float]:
+    return {"mAP": record["evaluation"]["mAP"]} if record.get("evaluation") else {}
 
 
 def shares_baseline(name: str) -> str | None:

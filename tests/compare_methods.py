@@ -14,8 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONFIGS = Path(__file__).parent.parent / "configs"
-SLOW = ("--set", "train.precision=float32")  # demo.yaml has auto: bfloat16 on processors with matrix units
+RECIPES = Path(__file__).parent / "recipes"
+SLOW = ("--set", "train.precision=float32")  # the recipe has auto: bfloat16 on processors with matrix units
 METHODS = {
     "baseline": ("--method", "baseline"),
     "full": ("--method", "full"),
@@ -40,17 +40,17 @@ def train_all(folder: Path, seeds: list[int], size: list[int]) -> dict[str, list
     sized = ("--set", f"data.height={height}", "--set", f"data.width={width}")
     if not people.exists():
         lba("prepare", "synthetic", "--preset", "small", "--output", people)
-        lba("prepare", "sysu", "--config", CONFIGS / "demo.yaml", "--root", people, *sized)
+        lba("prepare", "sysu", "--config", RECIPES / "small-people.yaml", "--root", people, *sized)
     found: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
     for seed in seeds:
         words = ("--data", people, "--set", f"train.seed={seed}", *sized)
         warm = folder / f"warm-up-{seed}"
         if not warm.exists():
-            lba("train", "--config", CONFIGS / "demo-warmup.yaml", "--output", warm, *words)
+            lba("train", "--config", RECIPES / "small-people-warmup.yaml", "--output", warm, *words)
         start = f"model.pretrained={warm / 'checkpoints' / 'last.pt'}"
         for method, options in METHODS.items():
             run = folder / f"{method}-{seed}"
-            config = ("--config", CONFIGS / "demo.yaml", *options)
+            config = ("--config", RECIPES / "small-people.yaml", *options)
             if not run.exists():
                 lba("train", *config, "--output", run, "--set", start, *words)
             found[method].append(figures(run))

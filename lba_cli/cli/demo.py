@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lba_cli.training.run_folder import RunFolder
 
 app = group()
-PRESET = "small"
+PRESET = "demo"
 EXAMPLES = ("lba demo", "lba demo --output elsewhere --set train.seed=1")
 
 

@@ -48,7 +48,7 @@ def entries_of_size(size: str) -> tuple[InventoryEntry, ...]:
     """Return the identities of synthetic presets of a size, in ascending order; ``sysu`` has the real data set's counts."""
     if size == "sysu":
         return sysu_inventory()
-    return {"tiny": _tiny_entries, "small": _small_entries}[size]()
+    return {"tiny": _tiny_entries, "demo": _demo_entries, "small": _small_entries}[size]()
 
 
 def _tiny_entries() -> tuple[InventoryEntry, ...]:
@@ -65,15 +65,26 @@ def _tiny_entries() -> tuple[InventoryEntry, ...]:
     return tuple(entries)
 
 
+def _demo_entries() -> tuple[InventoryEntry, ...]:
+    """Return 40 training, 8 validation and 24 test identities, with 2 to 4 images under every camera."""
+    return _shuffled_entries(numbers=77, train=40, validation=8, fewest_images=2)
+
+
 def _small_entries() -> tuple[InventoryEntry, ...]:
     """Return 64 training, 16 validation and 32 test identities, with 5 to 7 images under every camera."""
-    identities = [number for number in range(1, 120) if number % 17]
+    return _shuffled_entries(numbers=120, train=64, validation=16, fewest_images=5)
+
+
+def _shuffled_entries(*, numbers: int, train: int, validation: int, fewest_images: int) -> tuple[InventoryEntry, ...]:
+    """Return identities from 1 to below ``numbers``, with gaps, in shuffled groups; what isn't for training or validation is for testing."""
+    identities = [number for number in range(1, numbers) if number % 17]
     order = np.random.default_rng(0).permutation(len(identities))
     groups: dict[int, Group] = {
-        identities[place]: "train" if rank < 64 else "val" if rank < 80 else "test" for rank, place in enumerate(order)
+        identities[place]: "train" if rank < train else "val" if rank < train + validation else "test"
+        for rank, place in enumerate(order)
     }
     return tuple(
-        InventoryEntry(number, groups[number], {camera: 5 + (number + 2 * camera) % 3 for camera in CAMERAS})
+        InventoryEntry(number, groups[number], {c: fewest_images + (number + 2 * c) % 3 for c in CAMERAS})
         for number in identities
     )
 

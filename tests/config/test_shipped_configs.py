@@ -9,7 +9,7 @@ from lba_cli.config import Config, ConfigLayer, resolve_config
 from lba_cli.methods import Objective
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-DEMO_DATA = {"root": "datasets/synthetic-small", "height": 112, "width": 56}
+DEMO_DATA = {"root": "datasets/synthetic-demo", "height": 112, "width": 56}
 DEMO_TRAIN = {"precision": "auto", "steps_per_epoch": 30, "backbone_lr_multiplier": 1.0, "warmup_epochs": 0}
 EXPECTED = {
     "sysu": {"data": {"dataset": "sysu"}},
@@ -42,8 +42,7 @@ EXPECTED = {
         "train": {
             **DEMO_TRAIN,
             "method": "baseline",
-            "epochs": 4,
-            "identities": 16,
+            "epochs": 3,
             "instances": 2,
             "learning_rate": 0.03,
             "milestones": (),
@@ -53,7 +52,8 @@ EXPECTED = {
     "demo": {
         "data": DEMO_DATA,
         "model": {"backbone": "resnet18", "pretrained": "none"},
-        "train": {**DEMO_TRAIN, "epochs": 5, "learning_rate": 0.01, "milestones": (4,)},
+        "loss": {"identity_consistency": 0},
+        "train": {**DEMO_TRAIN, "epochs": 3, "identities": 4, "learning_rate": 0.01, "milestones": (2,)},
     },
 }
 

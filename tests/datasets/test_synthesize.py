@@ -219,7 +219,7 @@ def test_existing_output_is_refused_and_untouched(tmp_path: Path, content: str) 
 
 
 def test_an_unknown_preset_is_refused_with_the_valid_ones(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'huge'.*tiny, small, loose, sysu"):
+    with pytest.raises(DataError, match=r"'huge'.*tiny, demo, small, loose, sysu"):
         write_synthetic(SYSU, "huge", tmp_path / "x", workers=1, listener=Silent())
     assert not list(tmp_path.iterdir())
 
