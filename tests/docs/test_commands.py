@@ -105,6 +105,7 @@ ELSEWHERE = {
     # With a rate that fewer images can tell.
     "lba search query people night.png --modality infrared --far 0.001": ("cli/test_verification.py", '"--far", 0.1'),
     "lba prepare synthetic --truth": ("synthetic/test_truth.py", "truth=True"),
+    "lba evaluate --correspondences": ("cli/test_correspondences.py", '"--correspondences"'),
     "lba evaluate runs/baseline runs/full --correspondences": ("cli/test_correspondences.py", '"--correspondences"'),
     "lba export --checkpoint lba-demo/run --format onnx --output person.onnx": (
         "docs/test_python_examples.py",
