@@ -88,7 +88,7 @@ def test_auto_is_float32_where_pytorch_does_not_know_the_processor(monkeypatch):
 
 @pytest.fixture
 def two_gpus(monkeypatch):
-    """Return a list of the GPUs that PyTorch is told to make the current one. The second one computes in bfloat16, the first doesn't."""
+    """Pretend that there are two GPUs, of which only the second has bfloat16. Return a list whose last entry is the current GPU."""
     current = [0]
 
     @contextmanager

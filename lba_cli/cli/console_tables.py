@@ -44,18 +44,17 @@ def report_tables(report: EvaluationResults, width: int) -> Iterator[RenderableT
     """
     yield figures_table(report, width)
     if len(report.models) > 1:
-        yield _fitting(lambda left_out, limit: _differences_table(report, left_out, limit), width)
+        yield _fitting(partial(_differences_table, report), width)
     if report.verified():
         yield _verification_table(report)
     if report.correspondences:
-        make = partial(_correspondences_table, report)
-        yield _fitting(make, width, CORRESPONDENCES_LEFT_OUT)
+        yield _fitting(partial(_correspondences_table, report), width, CORRESPONDENCES_LEFT_OUT)
     yield from report.notes()
 
 
 def figures_table(report: EvaluationResults, width: int) -> Table:
     """Return the table of means ± standard deviations in percent, at most ``width`` characters wide if possible."""
-    return _fitting(lambda left_out, limit: _figures_table(report, left_out, limit), width)
+    return _fitting(partial(_figures_table, report), width)
 
 
 def _fitting(
@@ -109,9 +108,8 @@ def _verification_table(report: EvaluationResults) -> Table:
 def _correspondences_table(report: EvaluationResults, left_out: Sequence[str], limit: int) -> Table:
     several = len(report.correspondences) > 1
     shown = [number for number, name in enumerate(COLUMNS) if name not in left_out]
-    headings = [broken(heading, HEADING_WIDTH) for heading in COLUMNS.values()]
-    words = ["model"] * several + ["stage", "prediction"]
-    table = _table(title(report.correspondences), words, *(headings[number] for number in shown))
+    headings = [broken(heading, HEADING_WIDTH) for name, heading in COLUMNS.items() if name not in left_out]
+    table = _table(title(report.correspondences), ["model"] * several + ["stage", "prediction"], *headings)
     before = ""
     for row in table_rows(report.correspondences):
         model, before = "" if row.model == before else row.model, row.model

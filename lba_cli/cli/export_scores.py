@@ -13,8 +13,7 @@ from lba_cli.evaluation.result import Result
 from lba_cli.evaluation.results import EvaluationResults
 from lba_cli.evaluation.scoring import draw_setting, require_scorable, score
 from lba_cli.evaluation.setting_choice import choose_settings, selection_setting
-from lba_cli.evaluation.verification import FAR_LEVELS, threshold_name
-from lba_cli.evaluation.verification_results import verification_means
+from lba_cli.evaluation.verification_results import THRESHOLDS
 from lba_cli.export import ExportResult, ExportScorer
 from lba_cli.model.checkpoint import fingerprint
 
@@ -45,14 +44,14 @@ class ExportScoring:
         first = selection_setting(self._source)
         others = choose_settings(EvaluationSection(), self._source) if every_direction else []
         self._drawn = [draw_setting(self._source, each) for each in dict.fromkeys([first, *others])]
+        gallery = self._drawn[0].draws[0].gallery
+        self._several = len({self._source.samples[index].identity for index in gallery}) > 1
         self.results: list[list[Result]] = []
 
     @property
     def has_thresholds(self) -> bool:
         """Whether scores for rates of false accepts are known of the function that was scored last."""
-        names = {threshold_name(far) for far in FAR_LEVELS}
-        draws = [draw for result in self.results[-1] for draw in result.verification]
-        return any(not names.isdisjoint(draw) for draw in draws)
+        return any(not THRESHOLDS.keys().isdisjoint(result.verification_mean()) for result in self.results[-1])
 
     def scorer(self) -> ExportScorer:
         """Return what :func:`lba_cli.export.export` calls for the trained network, and then for the exported one."""
@@ -68,9 +67,9 @@ class ExportScoring:
         """Return the results of the trained and of the exported network as JSON, in the form of ``lba evaluate --json``."""
         opened = self._opened
         names = " and ".join(str(file.path) for file in exported.files)
-        known = {str(opened.path): fingerprint(opened.network.state_dict()), names: exported.fingerprint}
+        known = ((str(opened.path), fingerprint(opened.network.state_dict())), (names, exported.fingerprint))
         models = []
-        for results, (path, identity) in zip(self.results, known.items(), strict=True):
+        for results, (path, identity) in zip(self.results, known, strict=True):
             model = replace(scored_model(path, opened, self._source), fingerprint=identity)
             described = [replace(result, model=model) for result in results]
             models.append(complete(described, opened, self._source, self._note))
@@ -87,8 +86,6 @@ class ExportScoring:
             batch_size=opened.config.evaluation.batch_size,
             workers=opened.config.data.workers,
         )
-        several = len({source.samples[index].identity for index in self._drawn[0].draws[0].gallery}) > 1
-        results = score(source, self._drawn, {PLAIN: embeddings}, listener=opened.listener, verify=several)
+        results = score(source, self._drawn, {PLAIN: embeddings}, listener=opened.listener, verify=self._several)
         self.results.append(results)
-        (verified,) = verification_means(results[0].verification) or ({},)
-        return {**results[0].mean(), **verified}
+        return {**results[0].mean(), **results[0].verification_mean()}

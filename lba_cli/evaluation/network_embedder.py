@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from lba_cli.compute import arithmetic, embedding_precision, exact_arithmetic, mixed_precision
+from lba_cli.compute import embedding_precision, exact_arithmetic, mixed_precision
 from lba_cli.data.loaders import normalize
 from lba_cli.errors import NotFinite
 from lba_cli.model import TwoStreamNetwork
@@ -70,7 +70,6 @@ class NetworkEmbedder:
         self.chunk = CPU_CHUNK if self.device.type == "cpu" else GPU_CHUNK
         self._network = folded(network)
 
-    @torch.inference_mode()
     def embed(
         self, images: Tensor, modality: Modality, views: Sequence[View] = (PLAIN,)
     ) -> dict[View, NDArray[np.float32]]:
@@ -80,7 +79,7 @@ class NetworkEmbedder:
             A dictionary that has (N, D) float32 embeddings of unit length for each view. They may be infinite or NaN, see :func:`require_finite`.
         """
         images = images.to(self.device, non_blocking=True)
-        with arithmetic("float32", self.device):
+        with exact_arithmetic(self.device):
             chunks = [
                 [each[:count] for each in self._embed_chunk(normalize(chunk), modality, views)]
                 for chunk, count in fixed_chunks(images, self.chunk)

@@ -11,7 +11,7 @@ from typing import Any
 
 from lba_cli.datasets import Setting
 from lba_cli.evaluation.ranking import Metrics
-from lba_cli.evaluation.verification_results import verification_json
+from lba_cli.evaluation.verification_results import verification_json, verification_means
 
 FIGURES = ("rank1", "rank5", "rank10", "rank20", "mAP", "mINP")
 
@@ -109,6 +109,10 @@ class Result:
     def mean(self) -> dict[str, float]:
         """Return the mean of each figure over the trials."""
         return {name: statistics.fmean(trial[name] for trial in self.figures()) for name in FIGURES}
+
+    def verification_mean(self) -> Mapping[str, float]:
+        """Return the mean of each figure of verification that all draws have; empty without verification."""
+        return next(iter(verification_means(self.verification)), {})
 
     def mean_cmc(self) -> list[float]:
         """Return the mean CMC over the trials, for ranks 1 to 20."""

@@ -13,7 +13,7 @@ from lba_cli.evaluation.correspondences import PREDICTIONS
 from lba_cli.evaluation.differences import Difference
 from lba_cli.evaluation.result import FIGURES, Result
 from lba_cli.evaluation.results import EvaluationResults
-from lba_cli.evaluation.verification_results import verification_cells, verification_means
+from lba_cli.evaluation.verification_results import verification_cells
 
 PAPER = {"rank1": "rank-1", "rank10": "rank-10", "rank20": "rank-20", "mAP": "mAP", "mINP": "mINP"}
 FACTS = (
@@ -43,8 +43,7 @@ def csv_text(results: EvaluationResults) -> str:
             "seeds": " ".join(map(str, result.seeds)),
             "trials": len(result.trials),
         }
-        (known,) = verification_means(result.verification) or ({},)
-        writer.writerow({**facts, **_named(result.mean(), result.spread()), **known})
+        writer.writerow({**facts, **_named(result.mean(), result.spread()), **result.verification_mean()})
     for row in results.published:
         benchmark = results.results[0].benchmark
         facts = asdict(row.setting) | {"kind": "published", "model": row.label, "dataset": get_dataset(benchmark).title}

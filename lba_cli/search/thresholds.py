@@ -1,7 +1,7 @@
 """The score from which on two images count as one person, for a rate of false accepts.
 
-``lba evaluate --verification --json FILE`` measures such thresholds, and ``lba export --data DIR --json FILE`` those of an exported file. They hold for one model, one direction, and images like the ones
-that were scored.
+``lba evaluate --verification --json FILE`` measures such thresholds, and ``lba export --data DIR --json FILE`` those of an exported
+file. They hold for one model, one direction, and images like the ones that were scored.
 """
 
 import json
@@ -25,7 +25,8 @@ def read_thresholds(path: Path, model: str) -> Thresholds:
     """Read the thresholds of a model from the results of an evaluation.
 
     Args:
-        path: a file that ``lba evaluate --verification --json`` or ``lba export --json`` wrote. Its first result in each direction counts.
+        path: a file that ``lba evaluate --verification --json`` or ``lba export --json`` wrote. The model's first result in each
+            direction counts.
         model: the fingerprint of the model.
 
     Raises:

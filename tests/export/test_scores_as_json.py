@@ -24,8 +24,7 @@ def refused(lba, network_file, *words):
 
 def exported(lba, network_file, store, form, precision, *words):
     """Export a file, and return the first result of the trained and of the exported network in its JSON."""
-    suffix = "onnx" if form == "onnx" else form
-    names = ("--output", f"{precision}.{suffix}", "--json", "scores.json", "--force", *words)
+    names = ("--output", f"{precision}.{form}", "--json", "scores.json", "--force", *words)
     lba("export", "--checkpoint", network_file, "--data", store, "--format", form, "--precision", precision, *names)
     results = json.loads(Path("scores.json").read_text())["results"]
     return results[0], results[len(results) // 2]
@@ -55,20 +54,8 @@ def test_thresholds_of_an_onnx_file_decide_in_its_index(lba, network_file, store
     visible, infrared = (f"{precision}{f'-{each}' if stems == 'two' else ''}.onnx" for each in ("visible", "infrared"))
     known = ("--thresholds", "scores.json")
     lba("search", "build", tiny / "cam1", "--index", "g", "--modality", "visible", "--model", visible, *known)
-    lba(
-        "search",
-        "query",
-        "g",
-        tiny / "cam3",
-        "--modality",
-        "infrared",
-        "--model",
-        infrared,
-        "--far",
-        FAR,
-        "--json",
-        "r.json",
-    )
+    query = ("--modality", "infrared", "--model", infrared, "--far", FAR)
+    lba("search", "query", "g", tiny / "cam3", *query, "--json", "r.json")
     least = own["verification"]["mean"][f"threshold_at_{FAR}"]
     queries = json.loads((tmp_path / "r.json").read_text())["queries"]
     scores = [hit["score"] for query in queries for hit in query["results"]]
@@ -108,3 +95,10 @@ def test_data_with_too_few_pairs_is_warned_about(lba, network_file, people, tmp_
     few = ("export", "--checkpoint", network_file, "--data", people, "--format", "safetensors", *names)
     output = " ".join(lba(*few, "--set", "data.test_share=1").output.split())
     assert "scores.json: has no scores for rates of false accepts: the data has too few pairs" in output
+
+
+def test_a_file_that_is_exported_over_itself_has_two_results(lba, network_file, store):
+    exported(lba, network_file, store, "safetensors", "float16")
+    trained, half = exported(lba, "float16.safetensors", store, "safetensors", "float16")
+    assert trained["checkpoint"] == half["checkpoint"] == "float16.safetensors"
+    assert trained["verification"] == half["verification"]
