@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lba_cli.evaluation.differences import half_interval
@@ -33,57 +33,71 @@ def figures(found: Mapping[str, Any]) -> list[list[float]]:
 
 
 def table(kept: Mapping[str, Any]) -> list[str]:
-    """Return the lines of the Markdown table: a block of rows for each condition."""
+    """Return the lines of the Markdown table: both methods of each condition, and their paired difference."""
     headings = ["condition", "", "seeds", *RETRIEVAL.values(), *MATCHES.values(), "same or other"]
-    lines = [row(headings), "|" + " --- |" * len(headings)]
-    for name, condition in kept["conditions"].items():
-        lines += [row([name, *cells]) for cells in block(condition)]
-    return lines
-
-
-def curves(kept: Mapping[str, Any]) -> list[str]:
-    """Return the lines of a table of the loss and of the test people's mAP after each epoch, as means over the seeds."""
-    runs = [
-        (name, method, list(condition[method]["curves"].values()))
-        for name, condition in kept["conditions"].items()
-        for method in METHODS
-    ]
-    longest = max(len(curve) for _, _, curves in runs for curve in curves)
-    headings = ["condition", "method", "after epoch", *map(str, range(1, longest + 1))]
-    lines = [row(headings), "|" + " --- |" * len(headings)]
-    for name, method, seeds in runs:
-        for figure, factor, digits in (("loss", 1, 2), ("mAP", 100, 1)):
-            means = [
-                factor * statistics.fmean(point[figure] for point in points) for points in zip(*seeds, strict=True)
-            ]
-            cells = [f"{mean:.{digits}f}" for mean in means]
-            lines.append(row([name, method, figure, *cells, *[""] * (longest - len(cells))]))
-    return lines
-
-
-def row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    rows = ([name, *cells] for name, condition in kept["conditions"].items() for cells in block(condition))
+    return markdown(headings, rows)
 
 
 def block(condition: Mapping[str, Any]) -> list[list[str]]:
-    """Return the rows of a condition: both methods, their paired difference, a network with random weights, and chance."""
+    """Return the rows of a condition: the mean and standard deviation of both methods, and their paired difference."""
     baseline, full = (figures(condition[method]) for method in METHODS)
     seeds = str(len(baseline[0]))
     rows = [
         [method, seeds, *(f"{statistics.fmean(values):.1f} ± {statistics.stdev(values):.1f}" for values in columns)]
         for method, columns in zip(METHODS, (baseline, full), strict=True)
     ]
-    rows.append(["difference", seeds, *(difference(*pair) for pair in zip(baseline, full, strict=True))])
-    untrained = condition["full"]["untrained"][STAGE]
-    nothing = ["–"] * len(RETRIEVAL)
-    matches = [f"{100 * untrained[kind][name]:.1f}" for kind, name in MATCHES]
-    rows.append(["untrained", "–", *nothing, *matches, f"{100 * untrained[SEPARATION]:.1f}"])
+    return [*rows, ["difference", seeds, *(difference(*pair) for pair in zip(baseline, full, strict=True))]]
+
+
+def chance(kept: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a table of what matches without training: once for each set of people and size of images."""
+    headings = ["people", "images", "prediction", *MATCHES.values(), "same or other"]
+    rows = {(each["preset"], *each["size"]): untrained(each) for each in kept["conditions"].values()}
+    named = (
+        [preset, f"{height} × {width}", *cells] for (preset, height, width), block in rows.items() for cells in block
+    )
+    return markdown(headings, named)
+
+
+def untrained(condition: Mapping[str, Any]) -> list[list[str]]:
+    """Return the rows of a network with random weights, and of predictions without a network."""
+    stage = condition["full"]["untrained"][STAGE]
+    matches = [f"{100 * stage[kind][name]:.1f}" for kind, name in MATCHES]
+    rows = [["random weights", *matches, f"{100 * stage[SEPARATION]:.1f}"]]
     for kind, title in CHANCE.items():
-        values = [untrained[kind].get(name) if predicted == "strongest" else None for predicted, name in MATCHES]
-        rows.append(
-            [title, "–", *nothing, *("–" if value is None else f"{100 * value:.1f}" for value in values), "50.0"]
-        )
+        values = [stage[kind].get(name) if predicted == "strongest" else None for predicted, name in MATCHES]
+        rows.append([title, *("–" if value is None else f"{100 * value:.1f}" for value in values), "50.0"])
     return rows
+
+
+def curves(kept: Mapping[str, Any]) -> list[str]:
+    """Return the lines of a table of the loss and the test people's mAP after each quarter of the runs; means over the seeds."""
+    quarters = ["a quarter", "a half", "three quarters", "the run"]
+    headings = ["condition", "method", *(f"loss after {quarters[0]}", *quarters[1:])]
+    headings += [f"mAP after {quarters[0]}", *quarters[1:]]
+    rows = [
+        [name, method, *learnt(condition[method]["curves"].values())]
+        for name, condition in kept["conditions"].items()
+        for method in METHODS
+        if "of" not in condition[method]  # another condition has these runs
+    ]
+    return markdown(headings, rows)
+
+
+def learnt(seeds: Iterable[Sequence[Mapping[str, float]]]) -> list[str]:
+    """Return the mean losses and the mean mAP after the epochs that ended with an evaluation."""
+    epochs = [points for points in zip(*seeds, strict=True) if "mAP" in points[0]]
+    losses = [f"{statistics.fmean(point['loss'] for point in points):.2f}" for points in epochs]
+    return [*losses, *(f"{100 * statistics.fmean(point['mAP'] for point in points):.1f}" for points in epochs)]
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [row(headings), "|" + " --- |" * len(headings), *map(row, rows)]
+
+
+def row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def difference(baseline: Sequence[float], full: Sequence[float]) -> str:

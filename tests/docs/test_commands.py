@@ -154,6 +154,7 @@ NOT_RUN = {
     "python -m pytest -m slow tests/test_platforms.py": "runs these tests",
     "python -m pytest -m long tests/search/test_milvus.py": "runs these tests",
     "python tests/ablations.py FOLDER": "takes hours",
+    "python tests/alignment_experiment.py FOLDER --jobs 12": "takes a day without a GPU",
     "python tests/compare_methods.py FOLDER": "takes half an hour",
     "python tests/compare_methods.py FOLDER --size 64 32 --seeds 0 1 2 3": "takes minutes",
     "python tests/benchmarks/training_memory.py --size 144 72": "takes minutes and 2 GB",
