@@ -128,12 +128,12 @@ def _arithmetic() -> Section:
 
     from lba_cli.compute import resolve_precision
 
-    fastest = resolve_precision("auto", torch.device("cpu"))
-    return {"torch_threads": torch.get_num_threads(), "fastest_precision": fastest}
+    automatic = resolve_precision("auto", torch.device("cpu"))
+    return {"torch_threads": torch.get_num_threads(), "train.precision auto": automatic}
 
 
 def gpus() -> Section:
-    """Return text about each CUDA device: its name, memory, compute capability and fastest precision."""
+    """Return text about each CUDA device: its name, memory, compute capability and the precision that ``auto`` takes."""
     import torch
 
     count = torch.cuda.device_count()
@@ -148,10 +148,10 @@ def _gpu(number: int) -> str:
     gpu = torch.cuda.get_device_properties(number)
     with torch.cuda.device(number):
         bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
-        fastest = resolve_precision("auto", torch.device("cuda", number))
+        automatic = resolve_precision("auto", torch.device("cuda", number))
     return (
         f"{gpu.name}, {gpu.total_memory / GIB:.1f} GiB, compute capability {gpu.major}.{gpu.minor}, "
-        f"bfloat16: {'yes' if bfloat16 else 'no'}, fastest precision: {fastest}"
+        f"bfloat16: {'yes' if bfloat16 else 'no'}, train.precision auto: {automatic}"
     )
 
 

@@ -78,7 +78,7 @@ def write_synthetic(
 
     Args:
         spec: the data set whose folders and lists are written.
-        preset, seed: ``tiny``, ``small``, ``loose`` or ``sysu``, and the random seed.
+        preset, seed: ``tiny``, ``demo``, ``small``, ``loose`` or ``sysu``, and the random seed.
         truth: whether a map of the body is written for every image, see :mod:`lba_cli.synthetic.truth_files`. It changes no image.
         output: the folder to make.
         workers: number of processes; one per core if None. With 1, everything runs in this process.

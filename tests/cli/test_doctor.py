@@ -110,7 +110,7 @@ def test_gpus_with_their_memory_and_what_they_compute(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device", nullcontext)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     assert diagnosis.gpus() == {
-        "cuda:0": "Some GPU, 80.0 GiB, compute capability 9.0, bfloat16: yes, fastest precision: bfloat16"
+        "cuda:0": "Some GPU, 80.0 GiB, compute capability 9.0, bfloat16: yes, train.precision auto: bfloat16"
     }
 
 
@@ -133,6 +133,6 @@ def test_a_gpu_that_cannot_be_asked_does_not_hide_the_others(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_properties", properties)
     monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
-    card = "A card, 16.0 GiB, compute capability 8.0, bfloat16: yes, fastest precision: bfloat16"
+    card = "A card, 16.0 GiB, compute capability 8.0, bfloat16: yes, train.precision auto: bfloat16"
     busy = "RuntimeError: CUDA error: all CUDA-capable devices are busy or unavailable"
     assert diagnosis.gpus() == {"cuda:0": card, "cuda:1": busy, "cuda:2": card}
