@@ -125,6 +125,25 @@ def test_the_correlations_in_the_text_are_those_of_the_conditions():
     assert f"({found['unplaced']:.2f})" in SECTION
 
 
+def test_the_repetition_on_a_cpu_and_the_picture_are_quoted_rightly():
+    kept = json.loads((ROOT / "docs" / "alignment_on_a_cpu.json").read_text())["conditions"]["young trunk"]
+    for method in ("baseline", "full"):
+        assert kept[method]["options"] == CONDITIONS["young trunk"].options(method, Workshop.steps)
+        assert f"{look_up(kept[method]['retrieval'][0], ['mAP']):.1f}" == "27.0"
+        assert all(look_up(seed, ["mAP"]) > 27.1 for seed in runs("young trunk", method)["retrieval"])
+    baseline, full = (
+        [look_up(kept[m]["correspondences"][0], path) for path in columns("layer3")] for m in ("baseline", "full")
+    )
+    text = " ".join(SECTION.split())
+    assert "the mAP of both methods is 27.0, below each seed above" in text
+    assert f"higher PCK at layer3, by {full[0] - baseline[0]:.1f} points" in text
+    assert f"its PCK at layer3 is {full[0]:.1f}, {full[1]:.1f} once the place is removed, and {full[2]:.1f} %" in text
+    own_place = look_up(kept["full"]["untrained"], ["layer3", "itself", "pck_0.10"])
+    caption = " ".join((ROOT / "README.md").read_text().split("\n\nAt night")[0].split())
+    assert f"{full[0]:.0f} % of the network's matches are right" in caption
+    assert f"the same place in both images would be right for {own_place:.0f} %" in caption
+
+
 def test_the_readme_quotes_the_longer_runs():
     (quoted,) = re.findall(
         r"had ([\d.]+) points more mAP than the baseline after 16 epochs", (ROOT / "README.md").read_text()
