@@ -143,9 +143,7 @@ class TrainSection(Section):
     method: str = Field("full", description="; ".join(f"{m.name}: {m.summary}" for m in METHODS.values()))
     epochs: int = Field(81, ge=1, le=100_000, description="number of epochs; they are numbered from 0")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of everything random")
-    precision: Precision = Field(
-        "tf32", description="float32, tf32 (as published), bfloat16, or auto: bfloat16 if possible"
-    )
+    precision: Precision = Field("tf32", description="float32, tf32 (as published), bfloat16; auto: bfloat16 if fast")
     identities: int = Field(8, ge=FEWEST_IDENTITIES, le=4096, description="identities in a batch (B)")
     instances: int = Field(4, ge=1, le=4096, description="images per identity and modality in a batch (P)")
     accumulate: int = Field(
