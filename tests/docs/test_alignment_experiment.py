@@ -68,7 +68,7 @@ def test_the_tables_are_made_from_the_kept_figures():
 
 @pytest.mark.parametrize("name", CONDITIONS)
 def test_a_row_of_differences_is_the_mean_over_the_seeds(name):
-    """Computed here once more."""
+    """The test computes the differences from the JSON file itself, without the code that makes the tables."""
     wanted = [cell(paired(name, "retrieval", [figure])) for figure in ("mAP", "rank1")]
     wanted += [cell(paired(name, "correspondences", path)) for path in columns("layer3")]
     assert row(f"| {name} | difference |")[3:] == wanted

@@ -32,7 +32,7 @@ def test_every_row_was_trained_with_the_same_three_seeds_or_more():
 
 
 def test_a_row_of_the_table_is_the_mean_over_its_seeds():
-    """Computed here once more, for one row and its difference from the baseline."""
+    """The test computes one row, and its difference from the baseline, without the code that makes the table."""
     values = {name: [100 * seed["mAP"] for seed in KEPT["rows"][name]["figures"]] for name in ("baseline", "caj")}
     differences = [b - a for a, b in zip(values["baseline"], values["caj"], strict=True)]
     (line,) = (line for line in PAGE.splitlines() if line.startswith("| caj | "))
